@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the suites share: outcomes, TAP, the comparison with tmpfs, mounts, programs with a time limit.
+
+Environment: RTMPFS_TYPE is the file system under test (rtmpfs unless set), RTMPFS_BIN the folder of built
+programs, RTMPFS_SCRATCH a writable folder, RTMPFS_KERNEL the flavour of the kernel (release or debug).
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Iterator, Mapping, Optional, Sequence
+
+ORACLE = "tmpfs"
+TYPE = os.environ.get("RTMPFS_TYPE", "rtmpfs")
+DEBUG = os.environ.get("RTMPFS_KERNEL", "release") == "debug"
+
+
+def die(message: str) -> None:
+    """Ends the suite before its plan was printed, which a TAP reader counts as a failure."""
+    print(f"Bail out! {message}", flush=True)
+    sys.exit(2)
+
+
+def folder(variable: str, default: Optional[str] = None) -> Path:
+    value = os.environ.get(variable, default)
+    if not value:
+        die(f"{variable} is not set: it names a folder this suite needs")
+    path = Path(value)
+    if not path.is_dir():
+        die(f"{variable}={value} is not a folder")
+    return path
+
+
+def binary(name: str) -> Path:
+    """A program that tests/suites/build or the cargo workspace installed."""
+    base = folder("RTMPFS_BIN")
+    for path in (base / name, base / "bin" / name):
+        if os.access(path, os.X_OK):
+            return path
+    die(f"no program {name} in {base}: run tests/suites/build first")
+
+
+# --- outcomes and TAP ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    kind: str  # "ok", "fail" or "skip"
+    why: str = ""
+    # Nothing to compare: the sub-test says itself what it lacks on every type, or on this kernel.
+    final: bool = False
+
+
+OK = Outcome("ok")
+
+
+def fail(why: str) -> Outcome:
+    return Outcome("fail", why)
+
+
+def skip(why: str, final: bool = False) -> Outcome:
+    return Outcome("skip", why, final)
+
+
+class Tap:
+    """Prints results as they come and the plan at the end, so that a suite which dies early has none."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.failed = 0
+
+    def result(self, name: str, outcome: Outcome, details: Sequence[str] = ()) -> None:
+        self.count += 1
+        name = " ".join(name.split()).replace("#", "_")
+        if outcome.kind == "fail":
+            self.failed += 1
+            print(f"not ok {self.count} - {name}")
+            details = [*outcome.why.splitlines(), *details]
+        elif outcome.kind == "skip":
+            print(f"ok {self.count} - {name} # SKIP {' '.join(outcome.why.split())}")
+        else:
+            print(f"ok {self.count} - {name}")
+        for line in details:
+            print(f"#   {line}")
+        sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        print(f"# {text}", flush=True)
+
+    def done(self) -> None:
+        print(f"1..{self.count}", flush=True)
+        if self.count == 0:
+            die("the suite ran no test")
+        sys.exit(1 if self.failed else 0)
+
+
+# --- the comparison --------------------------------------------------------------------------------------------
+
+Results = Mapping[str, Outcome]
+Runner = Callable[[str, Optional[Sequence[str]]], Results]
+
+
+def gist(text: str) -> str:
+    """The part of a message by which two failures are the same: no addresses, numbers of processes or paths."""
+    text = text.replace(TYPE, "FSTYPE").replace(ORACLE, "FSTYPE")
+    text = re.sub(r"0x[0-9a-f]+", "ADDRESS", text)
+    text = re.sub(r"(/[\w.+-]+){2,}", "PATH", text)
+    return re.sub(r"\d{3,}", "N", text)
+
+
+def compare(tap: Tap, run: Runner) -> None:
+    """Runs everything on the type under test and whatever was not plainly ok on tmpfs as well.
+
+    run(type, names) runs the named sub-tests (all of them for None) on a fresh mount of the type.
+    A sub-test that fails in the same way on tmpfs says nothing about the type under test.
+    """
+    mine = run(TYPE, None)
+    unclear = [name for name, o in mine.items() if o.kind != "ok" and not o.final]
+    theirs: Results = run(ORACLE, unclear) if unclear else {}
+    for name, outcome in mine.items():
+        if name not in unclear:
+            tap.result(name, outcome)
+            continue
+        other = theirs.get(name, fail("did not run at all"))
+        first = outcome.why.splitlines()[0] if outcome.why else "no message"
+        if outcome.kind == other.kind and gist(outcome.why) == gist(other.why):
+            verb = "fails" if outcome.kind == "fail" else "skipped"
+            tap.result(name, skip(f"{verb} on {ORACLE} too: {first}"))
+            continue
+        verdict = {"ok": "passes there", "skip": "is skipped there: ", "fail": "fails there otherwise: "}[other.kind]
+        tap.result(
+            name,
+            fail(f"on {TYPE}, {outcome.kind}: {outcome.why or 'no message'}"),
+            [f"on {ORACLE} the same test {verdict}{other.why}"],
+        )
+
+
+# --- mounts ----------------------------------------------------------------------------------------------------
+
+
+def call(*command: object, **kwargs) -> None:
+    """Runs a command that has to succeed; its message becomes that of the exception."""
+    done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False, **kwargs)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}: status {done.returncode}: {done.stdout.strip()}")
+
+
+@contextlib.contextmanager
+def mounted(fstype: str, options: str = "") -> Iterator[Path]:
+    """A fresh mount of the type; whatever keeps it busy at the end makes the umount, and so the suite, fail."""
+    where = Path(tempfile.mkdtemp(prefix=f"{fstype}.", dir=os.environ.get("TMPDIR", "/tmp")))
+    try:
+        call("mount", "-t", fstype, *(["-o", options] if options else []), "suite", where)
+        try:
+            yield where
+        finally:
+            call("umount", where)
+    finally:
+        where.rmdir()
+
+
+# --- programs --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ran:
+    status: int
+    output: str
+    expired: bool
+
+    def tail(self, lines: int = 15) -> str:
+        return "\n".join(self.output.splitlines()[-lines:])
+
+
+def run(command: Sequence[object], seconds: float, **kwargs) -> Ran:
+    """Runs a program to its end, or kills it with all its children after so many seconds."""
+    with tempfile.TemporaryFile("w+", errors="replace") as out:
+        child = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=out,
+                                 stderr=subprocess.STDOUT, start_new_session=True, **kwargs)
+        expired = False
+        try:
+            child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            expired = True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        out.seek(0)
+        return Ran(child.returncode, out.read(), expired)
