@@ -1,0 +1,83 @@
+# shellcheck shell=bash
+# Shared by every script here: messages, the cache folder, long steps, locks.
+# Sourced, never run.
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/rtmpfs
+# Only used by the scripts that source this file.
+export top cache
+
+say() { printf 'rtmpfs: %s\n' "$*" >&2; }
+die() {
+	say "error: $*"
+	exit 1
+}
+
+# key_of: a short name for whatever comes on stdin. Cache folders carry it, so
+# that a change of any input is a new folder and never a half-updated old one.
+key_of() { sha256sum | cut -c1-16; }
+
+# step WHAT LOG CMD...: run a long command with its output in LOG. Says every
+# half minute how far it is; a failure names the step, its reason and its log.
+step() {
+	local what=$1 log=$2 begin=$SECONDS status=0 pulse
+	shift 2
+	mkdir -p "$(dirname "$log")"
+	: >"$log"
+	say "$what (log: $log)"
+	step_pulse "$log" "$$" &
+	pulse=$!
+	"$@" >"$log" 2>&1 </dev/null || status=$?
+	kill "$pulse" 2>/dev/null || true
+	wait "$pulse" 2>/dev/null || true
+	if ((status)); then
+		say "the end of $log:"
+		tail -n 20 "$log" | sed 's/^/  | /' >&2
+		die "step '$what' failed with status $status after $((SECONDS - begin)) s; its log is $log"
+	fi
+	say "$what: done in $((SECONDS - begin)) s"
+}
+
+step_pulse() {
+	local log=$1 owner=$2 begin=$SECONDS last
+	trap 'kill "$(jobs -p)" 2>/dev/null; exit' TERM
+	while true; do
+		# In the background, so that the TERM of a finished step is not kept waiting.
+		sleep 30 &
+		wait $!
+		# The owner may have been killed without a chance to stop us.
+		kill -0 "$owner" 2>/dev/null || exit 0
+		last=$(tail -n 1 "$log" | tr -dc '[:print:]' | cut -c1-100)
+		say "  ... $((SECONDS - begin)) s, $(wc -l <"$log") lines of log: $last"
+	done
+}
+
+# with_lock NAME CMD...: run CMD while nobody else holds the lock NAME, so that
+# two makes at once build a thing once. CMD must look again whether it is there.
+with_lock() {
+	local name=$1 fd
+	shift
+	mkdir -p "$cache/locks"
+	exec {fd}>"$cache/locks/$name"
+	if ! flock -n "$fd"; then
+		say "waiting for another run that is making $name"
+		flock "$fd"
+	fi
+	"$@"
+	exec {fd}>&-
+}
+
+# one_of NAME VALUE CHOICE...: a variable of the command line has a known value.
+one_of() {
+	local name=$1 value=$2 choice
+	shift 2
+	for choice; do
+		[[ $value != "$choice" ]] || return 0
+	done
+	die "$name=$value is not known; $name takes one of: $*"
+}
+
+# inside SCRIPT ARG...: go on in the build environment if this is the host.
+inside() {
+	[[ ${RTMPFS_ENV:-} ]] || exec "$top/scripts/env/enter" "$(realpath "$1")" "${@:2}"
+}
