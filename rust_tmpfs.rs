@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! rtmpfs: an alternative tmpfs.
+//!
+//! The house has four rooms, and dependencies point one way:
+//!
+//! - [`tmpfs`]: the file system, without `unsafe`;
+//! - [`vfs`] and [`mm`]: safe Rust over the C VFS and MM, which know nothing of it;
+//! - [`bindings`]: the C interfaces that the `kernel` crate lacks.
+
+use kernel::prelude::*;
+
+#[path = "src/bindings/mod.rs"]
+mod bindings;
+#[path = "src/mm/mod.rs"]
+mod mm;
+#[path = "src/tmpfs/mod.rs"]
+mod tmpfs;
+#[path = "src/vfs/mod.rs"]
+mod vfs;
+
+module! {
+    type: Module,
+    name: "rtmpfs",
+    authors: ["The rtmpfs developers"],
+    description: "tmpfs in Rust: files in memory and swap",
+    license: "GPL v2",
+    alias: ["fs-rtmpfs"],
+}
+
+/// The module: the file system type is registered for as long as it is loaded.
+#[pin_data]
+struct Module {
+    #[pin]
+    fs_type: vfs::Registration<tmpfs::Tmpfs>,
+}
+
+impl kernel::InPlaceModule for Module {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            fs_type <- vfs::Registration::new(module),
+        })
+    }
+}

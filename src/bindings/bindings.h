@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kernel interfaces that rtmpfs needs and that the kernel's own
+ * `bindings` crate lacks. bindgen reads this header with exactly the flags
+ * the kernel was built with; see Kbuild.
+ */
+
+#include <linux/backing-dev.h>
+#include <linux/cred.h>
+#include <linux/dcache.h>
+#include <linux/exportfs.h>
+#include <linux/falloc.h>
+#include <linux/fileattr.h>
+#include <linux/filelock.h>
+#include <linux/folio_batch.h>
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
+#include <linux/gfp.h>
+#include <linux/highmem.h>
+#include <linux/iversion.h>
+#include <linux/magic.h>
+#include <linux/memcontrol.h>
+#include <linux/migrate.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+#include <linux/pagemap.h>
+#include <linux/percpu_counter.h>
+#include <linux/pipe_fs_i.h>
+#include <linux/posix_acl.h>
+#include <linux/random.h>
+#include <linux/security.h>
+#include <linux/seq_file.h>
+#include <linux/shmem_fs.h>
+#include <linux/slab.h>
+#include <linux/splice.h>
+#include <linux/statfs.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+#include <linux/uio.h>
+#include <linux/uuid.h>
+#include <linux/vmstat.h>
+#include <linux/writeback.h>
+#include <linux/xarray.h>
+
+
+/* Macros with casts, which bindgen cannot evaluate, become typed constants. */
+#define RTMPFS_CONST(type, name) static const type RUST_CONST_##name = (type)name
+
+RTMPFS_CONST(gfp_t, GFP_KERNEL);
+RTMPFS_CONST(gfp_t, GFP_HIGHUSER_MOVABLE);
+RTMPFS_CONST(gfp_t, __GFP_ACCOUNT);
+RTMPFS_CONST(slab_flags_t, SLAB_ACCOUNT);
+RTMPFS_CONST(slab_flags_t, SLAB_RECLAIM_ACCOUNT);
+RTMPFS_CONST(unsigned int, DCACHE_DONTCACHE);
+RTMPFS_CONST(unsigned long, SB_NOSEC);
+RTMPFS_CONST(vm_fault_t, VM_FAULT_LOCKED);
+RTMPFS_CONST(fmode_t, FMODE_CAN_ODIRECT);
+RTMPFS_CONST(loff_t, MAX_LFS_FILESIZE);

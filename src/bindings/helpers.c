@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Rust cannot call macros and static inline functions. Each function here
+ * wraps one of them, with one call and no logic of its own.
+ *
+ * Sorted alphabetically by the name of the wrapped function.
+ */
+
+#include "bindings.h"
+
+#ifdef __BINDGEN__
+/* bindgen ignores inline functions. */
+#define __rtmpfs_helper
+#elif defined(CONFIG_RUST_INLINE_HELPERS)
+/* Linked as bitcode into the Rust object, to be inlined there. */
+#define __rtmpfs_helper __always_inline
+#else
+#define __rtmpfs_helper
+#endif
+
+__rtmpfs_helper
+void *rtmpfs_helper_alloc_inode_sb(struct super_block *sb,
+				   struct kmem_cache *cache, gfp_t gfp)
+{
+	return alloc_inode_sb(sb, cache, gfp);
+}
+
+__rtmpfs_helper
+int rtmpfs_helper_cond_resched(void)
+{
+	return cond_resched();
+}
+
+__rtmpfs_helper
+size_t rtmpfs_helper_copy_folio_to_iter(struct folio *folio, size_t offset,
+					size_t bytes, struct iov_iter *i)
+{
+	return copy_folio_to_iter(folio, offset, bytes, i);
+}
+
+__rtmpfs_helper
+struct mm_struct *rtmpfs_helper_current_mm(void)
+{
+	return current->mm;
+}
+
+__rtmpfs_helper
+kgid_t rtmpfs_helper_current_fsgid(void)
+{
+	return current_fsgid();
+}
+
+__rtmpfs_helper
+kuid_t rtmpfs_helper_current_fsuid(void)
+{
+	return current_fsuid();
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_fatal_signal_pending(void)
+{
+	return fatal_signal_pending(current);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_dir_emit(struct dir_context *ctx, const char *name,
+			    int namelen, u64 ino, unsigned int type)
+{
+	return dir_emit(ctx, name, namelen, ino, type);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_dir_emit_dots(struct file *file, struct dir_context *ctx)
+{
+	return dir_emit_dots(file, ctx);
+}
+
+__rtmpfs_helper
+struct inode *rtmpfs_helper_file_inode(const struct file *file)
+{
+	return file_inode(file);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_file_accessed(struct file *file)
+{
+	file_accessed(file);
+}
+
+__rtmpfs_helper
+int rtmpfs_helper_finish_open_simple(struct file *file, int error)
+{
+	return finish_open_simple(file, error);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_flush_dcache_folio(struct folio *folio)
+{
+	flush_dcache_folio(folio);
+}
+
+__rtmpfs_helper
+struct folio *rtmpfs_helper_folio_alloc(gfp_t gfp, unsigned int order)
+{
+	return folio_alloc(gfp, order);
+}
+
+__rtmpfs_helper
+struct page *rtmpfs_helper_folio_file_page(struct folio *folio, pgoff_t index)
+{
+	return folio_file_page(folio, index);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_folio_contain_hwpoisoned_page(struct folio *folio)
+{
+	return folio_contain_hwpoisoned_page(folio);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_folio_lock(struct folio *folio)
+{
+	folio_lock(folio);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_folio_mark_uptodate(struct folio *folio)
+{
+	folio_mark_uptodate(folio);
+}
+
+__rtmpfs_helper
+unsigned int rtmpfs_helper_folio_order(const struct folio *folio)
+{
+	return folio_order(folio);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_folio_put(struct folio *folio)
+{
+	folio_put(folio);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_folio_ref_add(struct folio *folio, int nr)
+{
+	folio_ref_add(folio, nr);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_folio_ref_sub(struct folio *folio, int nr)
+{
+	folio_ref_sub(folio, nr);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_folio_set_locked(struct folio *folio)
+{
+	__folio_set_locked(folio);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_folio_set_referenced(struct folio *folio)
+{
+	folio_set_referenced(folio);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_folio_set_swapbacked(struct folio *folio)
+{
+	__folio_set_swapbacked(folio);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_folio_test_dirty(struct folio *folio)
+{
+	return folio_test_dirty(folio);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_folio_test_pmd_mappable(struct folio *folio)
+{
+	return folio_test_pmd_mappable(folio);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_folio_test_uptodate(struct folio *folio)
+{
+	return folio_test_uptodate(folio);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_folio_throttle_swaprate(struct folio *folio, gfp_t gfp)
+{
+	folio_throttle_swaprate(folio, gfp);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_folio_zero_segments(struct folio *folio, size_t start1,
+				       size_t xend1, size_t start2, size_t xend2)
+{
+	folio_zero_segments(folio, start1, xend1, start2, xend2);
+}
+
+__rtmpfs_helper
+loff_t rtmpfs_helper_i_size_read(const struct inode *inode)
+{
+	return i_size_read(inode);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_i_size_write(struct inode *inode, loff_t size)
+{
+	i_size_write(inode, size);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_inode_inc_iversion(struct inode *inode)
+{
+	inode_inc_iversion(inode);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_inode_lock(struct inode *inode)
+{
+	inode_lock(inode);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_inode_set_cached_link(struct inode *inode, char *link, int len)
+{
+	inode_set_cached_link(inode, link, len);
+}
+
+__rtmpfs_helper
+struct timespec64 rtmpfs_helper_inode_set_ctime_to_ts(struct inode *inode,
+						      struct timespec64 ts)
+{
+	return inode_set_ctime_to_ts(inode, ts);
+}
+
+__rtmpfs_helper
+struct timespec64 rtmpfs_helper_inode_get_mtime(const struct inode *inode)
+{
+	return inode_get_mtime(inode);
+}
+
+__rtmpfs_helper
+struct timespec64 rtmpfs_helper_inode_set_mtime_to_ts(struct inode *inode,
+						      struct timespec64 ts)
+{
+	return inode_set_mtime_to_ts(inode, ts);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_inode_unlock(struct inode *inode)
+{
+	inode_unlock(inode);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_kgid_has_mapping(struct user_namespace *ns, kgid_t gid)
+{
+	return kgid_has_mapping(ns, gid);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_kuid_has_mapping(struct user_namespace *ns, kuid_t uid)
+{
+	return kuid_has_mapping(ns, uid);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_lockdep_annotate_inode_mutex_key(struct inode *inode)
+{
+	lockdep_annotate_inode_mutex_key(inode);
+}
+
+__rtmpfs_helper
+gfp_t rtmpfs_helper_mapping_gfp_mask(const struct address_space *mapping)
+{
+	return mapping_gfp_mask(mapping);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_mapping_writably_mapped(const struct address_space *mapping)
+{
+	return mapping_writably_mapped(mapping);
+}
+
+__rtmpfs_helper
+int rtmpfs_helper_mem_cgroup_charge(struct folio *folio, struct mm_struct *mm,
+				    gfp_t gfp)
+{
+	return mem_cgroup_charge(folio, mm, gfp);
+}
+
+__rtmpfs_helper
+int rtmpfs_helper_percpu_counter_init(struct percpu_counter *counter,
+				      s64 amount, gfp_t gfp)
+{
+	return percpu_counter_init(counter, amount, gfp);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_percpu_counter_add(struct percpu_counter *counter, s64 amount)
+{
+	percpu_counter_add(counter, amount);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_percpu_counter_destroy(struct percpu_counter *counter)
+{
+	percpu_counter_destroy(counter);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_percpu_counter_limited_add(struct percpu_counter *counter,
+					      s64 limit, s64 amount)
+{
+	return percpu_counter_limited_add(counter, limit, amount);
+}
+
+__rtmpfs_helper
+s64 rtmpfs_helper_percpu_counter_sum(struct percpu_counter *counter)
+{
+	return percpu_counter_sum(counter);
+}
+
+__rtmpfs_helper
+unsigned int rtmpfs_helper_pipe_buf_usage(const struct pipe_inode_info *pipe)
+{
+	return pipe_buf_usage(pipe);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_pipe_advance_head(struct pipe_inode_info *pipe)
+{
+	pipe->head++;
+}
+
+__rtmpfs_helper
+struct pipe_buffer *rtmpfs_helper_pipe_head_buf(const struct pipe_inode_info *pipe)
+{
+	return pipe_head_buf(pipe);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_pipe_is_full(const struct pipe_inode_info *pipe)
+{
+	return pipe_is_full(pipe);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_page_hwpoison(struct page *page)
+{
+	return PageHWPoison(page);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_super_set_uuid(struct super_block *sb, const u8 *uuid,
+				  unsigned int len)
+{
+	super_set_uuid(sb, uuid, len);
+}
+
+__rtmpfs_helper
+unsigned long rtmpfs_helper_totalram_pages(void)
+{
+	return totalram_pages();
+}
+
+__rtmpfs_helper
+unsigned long rtmpfs_helper_totalhigh_pages(void)
+{
+	return totalhigh_pages();
+}
+
+__rtmpfs_helper
+struct timespec64 rtmpfs_helper_simple_inode_init_ts(struct inode *inode)
+{
+	return simple_inode_init_ts(inode);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_user_backed_iter(const struct iov_iter *i)
+{
+	return user_backed_iter(i);
+}
+
+__rtmpfs_helper
+__kernel_fsid_t rtmpfs_helper_uuid_to_fsid(__u8 *uuid)
+{
+	return uuid_to_fsid(uuid);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_vm_acct_memory(long pages)
+{
+	vm_acct_memory(pages);
+}
+
+__rtmpfs_helper
+vm_fault_t rtmpfs_helper_vmf_error(int err)
+{
+	return vmf_error(err);
+}
+
+__rtmpfs_helper
+struct xa_state rtmpfs_helper_xa_state(struct xarray *xa, unsigned long index,
+				       unsigned int order)
+{
+	XA_STATE_ORDER(xas, xa, index, order);
+
+	return xas;
+}
+
+__rtmpfs_helper
+int rtmpfs_helper_xas_error(const struct xa_state *xas)
+{
+	return xas_error(xas);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_xa_lock_irq(struct xarray *xa)
+{
+	xa_lock_irq(xa);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_xa_unlock_irq(struct xarray *xa)
+{
+	xa_unlock_irq(xa);
+}
+
+__rtmpfs_helper
+struct page *rtmpfs_helper_zero_page(void)
+{
+	return ZERO_PAGE(0);
+}

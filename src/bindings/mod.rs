@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Raw bindings to the kernel interfaces that the `kernel` crate does not bind.
+//!
+//! bindgen generates them from `helpers.c` and `bindings.h` with the flags of the kernel that the
+//! module is built for, so that the layout of every structure is that of the running kernel.
+//! Only [`crate::vfs`] and [`crate::mm`] may use this module.
+
+#![allow(
+    clippy::all,
+    clippy::undocumented_unsafe_blocks,
+    dead_code,
+    improper_ctypes,
+    missing_docs,
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    unreachable_pub,
+    unsafe_op_in_unsafe_fn
+)]
+
+// Types that bindgen is told to leave out, since it would map them by width.
+type __kernel_size_t = usize;
+type __kernel_ssize_t = isize;
+type __kernel_ptrdiff_t = isize;
+
+include!(env!("RTMPFS_BINDINGS"));

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Commitment of virtual memory: `Committed_AS`, and the overcommit policy.
+//!
+//! C headers: `include/linux/mman.h`, `include/linux/security.h`,
+//! `Documentation/mm/overcommit-accounting.rst`.
+
+use crate::bindings;
+use kernel::error::to_result;
+use kernel::prelude::*;
+
+/// Pages that are committed and not yet used; dropping it takes the commitment back.
+pub(crate) struct Commitment {
+    pages: u64,
+}
+
+impl Commitment {
+    /// Commits `pages` pages to the current task's memory, or fails with `ENOMEM` where the
+    /// overcommit policy forbids it. Does not sleep.
+    pub(crate) fn new(pages: u64) -> Result<Self> {
+        // SAFETY: `current->mm` may be null, as for kernel threads.
+        to_result(unsafe {
+            bindings::security_vm_enough_memory_mm(bindings::current_mm(), pages as c_long)
+        })?;
+        Ok(Self { pages })
+    }
+
+    /// The pages are used: they stay committed until [`uncommit`].
+    pub(crate) fn keep(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl Drop for Commitment {
+    fn drop(&mut self) {
+        uncommit(self.pages);
+    }
+}
+
+/// Takes back the commitment of pages that were used. Does not sleep.
+pub(crate) fn uncommit(pages: u64) {
+    // SAFETY: Changes a counter.
+    unsafe { bindings::vm_acct_memory(-(pages as c_long)) }
+}

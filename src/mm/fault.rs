@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! User mappings of files, and their page faults.
+//!
+//! C headers: `include/linux/mm.h`, `include/linux/mm_types.h`.
+
+use super::folio::{LockedFolio, MemoryOwner};
+use crate::bindings;
+use crate::vfs::{FileSystem, Inode};
+use core::marker::PhantomData;
+use kernel::prelude::*;
+
+/// A page fault in a mapping of a file (`struct vm_fault`).
+///
+/// # Invariants
+///
+/// The fault is in progress: `mmap_lock` or the lock of the VMA is held, and the VMA maps a file
+/// of `T`.
+pub(crate) struct Fault<'a, T: FileSystem> {
+    vmf: &'a mut bindings::vm_fault,
+    _fs: PhantomData<T>,
+}
+
+impl<'a, T: FileSystem> Fault<'a, T> {
+    /// The page of the file, as an index.
+    pub(crate) fn index(&self) -> u64 {
+        self.vmf.__bindgen_anon_1.pgoff as u64
+    }
+
+    /// The file.
+    pub(crate) fn inode(&self) -> &'a Inode<T> {
+        // SAFETY: By the type invariants; a mapping holds its file, and that its inode.
+        unsafe {
+            let file = (*self.vmf.__bindgen_anon_1.vma).vm_file;
+            Inode::from_raw((*(*file).f_mapping).host)
+        }
+    }
+
+    /// Whom memory for this fault is charged to: the owner of the address space.
+    pub(crate) fn memory_owner(&self) -> MemoryOwner {
+        // SAFETY: By the type invariants; the address space lives while it has a fault.
+        unsafe { MemoryOwner::from_raw(vma_mm(self.vmf.__bindgen_anon_1.vma)) }
+    }
+}
+
+/// # Safety
+///
+/// `vma` must be live.
+unsafe fn vma_mm(vma: *mut bindings::vm_area_struct) -> *mut bindings::mm_struct {
+    // SAFETY: By the caller's promise.
+    unsafe { (*vma).vm_mm }
+}
+
+/// Page faults in mappings of a file system's files.
+pub(crate) trait FaultOperations: FileSystem {
+    /// Finds or makes the folio of a fault, up to date. May sleep.
+    ///
+    /// Errors become signals as `vmf_error()` says: `ENOMEM` is the OOM killer's, others are
+    /// SIGBUS.
+    fn fault(fault: &Fault<'_, Self>) -> Result<LockedFolio>;
+}
+
+struct Tables<T>(PhantomData<T>);
+
+impl<T: FaultOperations> Tables<T> {
+    const VM_OPERATIONS: bindings::vm_operations_struct = bindings::vm_operations_struct {
+        fault: Some(fault::<T>),
+        map_pages: Some(bindings::filemap_map_pages),
+        // SAFETY: All-zero bytes are valid: the other operations are absent.
+        ..unsafe { core::mem::zeroed() }
+    };
+}
+
+/// `file_operations::mmap_prepare`.
+pub(crate) unsafe extern "C" fn mmap_prepare<T: FaultOperations>(
+    desc: *mut bindings::vm_area_desc,
+) -> c_int {
+    // SAFETY: The VFS passes a description of a mapping of a live file.
+    unsafe {
+        bindings::file_accessed((*desc).file);
+        (*desc).vm_ops = &Tables::<T>::VM_OPERATIONS;
+    }
+    0
+}
+
+unsafe extern "C" fn fault<T: FaultOperations>(
+    vmf: *mut bindings::vm_fault,
+) -> bindings::vm_fault_t {
+    // INVARIANT: The MM passes a fault in progress, in a mapping with the operations of `T`.
+    let fault = Fault::<T> {
+        // SAFETY: As above; nobody else uses it.
+        vmf: unsafe { &mut *vmf },
+        _fs: PhantomData,
+    };
+    match T::fault(&fault) {
+        Ok(folio) => {
+            let index = fault.index();
+            // SAFETY: The folio is live and locked; lock and reference go to the MM.
+            fault.vmf.page =
+                unsafe { bindings::folio_file_page(folio.into_raw(), index as c_ulong) };
+            bindings::VM_FAULT_LOCKED
+        }
+        // SAFETY: Translates a number.
+        Err(e) => unsafe { bindings::vmf_error(e.to_errno()) },
+    }
+}

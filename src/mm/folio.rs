@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Folios.
+//!
+//! C headers: `include/linux/mm_types.h`, `include/linux/page-flags.h`, `include/linux/pagemap.h`.
+
+use super::{Mapping, PAGE_SIZE};
+use crate::bindings;
+use core::ops::Deref;
+use core::ptr::NonNull;
+use kernel::error::to_result;
+use kernel::iov::{IovIterDest, IovIterSource};
+use kernel::prelude::*;
+use kernel::sync::aref::{ARef, AlwaysRefCounted};
+use kernel::types::Opaque;
+
+/// A folio (`struct folio`): a power of two of contiguous pages.
+///
+/// # Invariants
+///
+/// The folio is live: somebody holds a reference for as long as a reference to this type is in
+/// use. Its order does not change while it is locked or, where it is a single page, at all.
+#[repr(transparent)]
+pub(crate) struct Folio(Opaque<bindings::folio>);
+
+// SAFETY: The C functions are safe to be called from several tasks; what needs the folio lock is
+// reached through `LockedFolio`.
+unsafe impl Send for Folio {}
+// SAFETY: As above.
+unsafe impl Sync for Folio {}
+
+// SAFETY: `folio_ref_add()` and `folio_put()` count references, and the last frees the folio.
+unsafe impl AlwaysRefCounted for Folio {
+    fn inc_ref(&self) {
+        // SAFETY: The folio is live.
+        unsafe { bindings::folio_ref_add(self.as_ptr(), 1) }
+    }
+
+    unsafe fn dec_ref(obj: NonNull<Self>) {
+        // SAFETY: The caller owns a reference.
+        unsafe { bindings::folio_put(obj.as_ptr().cast()) }
+    }
+}
+
+impl Folio {
+    /// Takes over a reference.
+    ///
+    /// # Safety
+    ///
+    /// The caller must own a reference to `folio`.
+    pub(super) unsafe fn from_raw(folio: NonNull<bindings::folio>) -> ARef<Self> {
+        // SAFETY: By the caller's promise; the type is transparent.
+        unsafe { ARef::from_raw(folio.cast()) }
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut bindings::folio {
+        self.0.get()
+    }
+
+    /// The number of pages, as a binary logarithm; a snapshot unless the folio is locked.
+    pub(crate) fn order(&self) -> u32 {
+        // SAFETY: The folio is live.
+        unsafe { bindings::folio_order(self.as_ptr()) }
+    }
+
+    /// The size in bytes; a snapshot unless the folio is locked.
+    pub(crate) fn size(&self) -> usize {
+        PAGE_SIZE << self.order()
+    }
+
+    /// Whether the contents are what the file holds: a folio that is not up to date was allocated
+    /// in advance and reads as zeros. Contents are visible to whoever sees true.
+    pub(crate) fn is_uptodate(&self) -> bool {
+        // SAFETY: The folio is live.
+        unsafe { bindings::folio_test_uptodate(self.as_ptr()) }
+    }
+
+    /// Whether the page at `index` of the file has a memory error.
+    pub(crate) fn is_poisoned(&self, index: u64) -> bool {
+        // SAFETY: The folio is live, and the page is taken modulo its size.
+        unsafe {
+            bindings::page_hwpoison(bindings::folio_file_page(self.as_ptr(), index as c_ulong))
+        }
+    }
+
+    /// Whether any page has a memory error.
+    pub(crate) fn contains_poison(&self) -> bool {
+        // SAFETY: The folio is live.
+        unsafe { bindings::folio_contain_hwpoisoned_page(self.as_ptr()) }
+    }
+
+    /// Tells reclaim that the folio was used.
+    pub(crate) fn mark_accessed(&self) {
+        // SAFETY: The folio is live.
+        unsafe { bindings::folio_mark_accessed(self.as_ptr()) }
+    }
+
+    /// Makes the kernel's view of the folio agree with that of user mappings of it.
+    pub(crate) fn flush_dcache(&self) {
+        // SAFETY: The folio is live.
+        unsafe { bindings::flush_dcache_folio(self.as_ptr()) }
+    }
+
+    /// Copies `bytes` bytes from byte `offset` of the folio on; returns how many could be copied.
+    /// May fault and sleep.
+    pub(crate) fn copy_to_iter(
+        &self,
+        offset: usize,
+        bytes: usize,
+        to: &mut IovIterDest<'_>,
+    ) -> usize {
+        let size = self.size();
+        let offset = offset.min(size);
+        // SAFETY: The folio is live and the range within it; the iterator is the same structure in
+        // both sets of bindings.
+        unsafe {
+            bindings::copy_folio_to_iter(
+                self.as_ptr(),
+                offset,
+                bytes.min(size - offset),
+                to.as_raw().cast(),
+            )
+        }
+    }
+}
+
+/// A locked folio with a reference; dropping it unlocks it.
+///
+/// # Invariants
+///
+/// The current task holds the folio's lock.
+pub(crate) struct LockedFolio(ARef<Folio>);
+
+impl LockedFolio {
+    /// Waits for the lock of a folio. May sleep.
+    pub(crate) fn lock(folio: ARef<Folio>) -> Self {
+        // SAFETY: The folio is live.
+        unsafe { bindings::folio_lock(folio.as_ptr()) };
+        // INVARIANT: Just locked.
+        Self(folio)
+    }
+
+    /// Takes over a lock.
+    ///
+    /// # Safety
+    ///
+    /// The folio must be locked, and the lock the caller's.
+    unsafe fn from_locked(folio: ARef<Folio>) -> Self {
+        // INVARIANT: By the caller's promise.
+        Self(folio)
+    }
+
+    /// Whether the folio is in the page cache of `mapping`: it may have been truncated or gone to
+    /// swap before it was locked.
+    pub(crate) fn belongs_to(&self, mapping: &Mapping) -> bool {
+        self.mapping_ptr() == mapping.as_ptr()
+    }
+
+    fn mapping_ptr(&self) -> *mut bindings::address_space {
+        // SAFETY: The folio is live, and its lock keeps the mapping as it is.
+        unsafe { (*self.0.as_ptr()).__bindgen_anon_1.__bindgen_anon_1.mapping }
+    }
+
+    /// The index of the first page in the file.
+    pub(crate) fn index(&self) -> u64 {
+        // SAFETY: The folio is live, and its lock keeps the index as it is.
+        unsafe {
+            (*self.0.as_ptr())
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .__bindgen_anon_2
+                .index as u64
+        }
+    }
+
+    /// The contents are valid from now on; orders them before.
+    pub(crate) fn mark_uptodate(&mut self) {
+        // SAFETY: The folio is live and locked.
+        unsafe { bindings::folio_mark_uptodate(self.0.as_ptr()) }
+    }
+
+    /// The contents must not be dropped by reclaim.
+    pub(crate) fn mark_dirty(&mut self) {
+        // SAFETY: The folio is live and locked.
+        unsafe {
+            if !bindings::folio_test_dirty(self.0.as_ptr()) {
+                bindings::folio_mark_dirty(self.0.as_ptr());
+            }
+        }
+    }
+
+    /// Reclaim shall find the folio used once.
+    pub(crate) fn set_referenced(&mut self) {
+        // SAFETY: The folio is live.
+        unsafe { bindings::folio_set_referenced(self.0.as_ptr()) }
+    }
+
+    /// Zeros all but the bytes from `start` to `end`.
+    pub(crate) fn zero_around(&mut self, start: usize, end: usize) {
+        let size = self.size();
+        let end = end.min(size);
+        let start = start.min(end);
+        // SAFETY: The folio is live and locked, and the ranges are within it.
+        unsafe { bindings::folio_zero_segments(self.0.as_ptr(), 0, start, end, size) }
+    }
+
+    /// Zeros the whole folio.
+    pub(crate) fn zero(&mut self) {
+        self.zero_around(0, 0);
+        self.flush_dcache();
+    }
+
+    /// Copies `bytes` bytes to byte `offset` of the folio on, and moves the iterator on; returns
+    /// how many could be copied without a page fault.
+    pub(crate) fn copy_from_iter(
+        &mut self,
+        offset: usize,
+        bytes: usize,
+        from: &mut IovIterSource<'_>,
+    ) -> usize {
+        let size = self.size();
+        let offset = offset.min(size);
+        // SAFETY: The folio is live and locked and the range within it; the iterator is the same
+        // structure in both sets of bindings.
+        unsafe {
+            bindings::copy_folio_from_iter_atomic(
+                self.0.as_ptr(),
+                offset,
+                bytes.min(size - offset),
+                from.as_raw().cast(),
+            )
+        }
+    }
+
+    /// Takes the folio out of the page cache it is in, as `filemap_remove_folio()`; returns its
+    /// reference, unlocked.
+    pub(crate) fn remove_from_cache(self) {
+        if !self.mapping_ptr().is_null() {
+            // SAFETY: The folio is locked and in a page cache, which holds a reference.
+            unsafe { bindings::filemap_remove_folio(self.0.as_ptr()) }
+        }
+    }
+
+    /// The folio with its lock and its reference, for a C function that takes both over.
+    pub(super) fn into_raw(self) -> *mut bindings::folio {
+        let folio = self.0.as_ptr();
+        core::mem::forget(self);
+        folio
+    }
+}
+
+impl Deref for LockedFolio {
+    type Target = Folio;
+
+    fn deref(&self) -> &Folio {
+        &self.0
+    }
+}
+
+impl Drop for LockedFolio {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the lock is held.
+        unsafe { bindings::folio_unlock(self.0.as_ptr()) }
+    }
+}
+
+/// Copies `bytes` zeros; returns how many could be copied. May fault and sleep.
+pub(crate) fn copy_zeros_to_iter(bytes: usize, to: &mut IovIterDest<'_>) -> usize {
+    let iter: *mut bindings::iov_iter = to.as_raw().cast();
+    // SAFETY: The iterator is valid, and the same structure in both sets of bindings.
+    unsafe {
+        if bindings::user_backed_iter(iter) {
+            // Copying to user space is better optimised than clearing it.
+            bindings::copy_page_to_iter(bindings::zero_page(), 0, bytes.min(PAGE_SIZE), iter)
+        } else {
+            // A pipe must not be given the same page twice in a row.
+            bindings::iov_iter_zero(bytes, iter)
+        }
+    }
+}
+
+/// Faults in user memory that is to be copied from; returns how many of `bytes` bytes could not be
+/// faulted in. May sleep; no folio may be locked.
+pub(crate) fn fault_in_source(from: &mut IovIterSource<'_>, bytes: usize) -> usize {
+    // SAFETY: The iterator is valid, and the same structure in both sets of bindings.
+    unsafe { bindings::fault_in_iov_iter_readable(from.as_raw().cast(), bytes) }
+}
+
+/// Whom the memory of a new folio is charged to.
+#[derive(Clone, Copy)]
+pub(crate) struct MemoryOwner(*mut bindings::mm_struct);
+
+impl MemoryOwner {
+    /// The current task.
+    pub(crate) const CURRENT: Self = Self(core::ptr::null_mut());
+
+    /// # Safety
+    ///
+    /// `mm` must be live for as long as the value is used.
+    pub(super) unsafe fn from_raw(mm: *mut bindings::mm_struct) -> Self {
+        Self(mm)
+    }
+}
+
+/// A folio that is in no page cache yet: swap-backed, locked and charged.
+///
+/// Dropping it frees it.
+pub(crate) struct NewFolio(LockedFolio);
+
+impl NewFolio {
+    /// Allocates a folio of 2^`order` pages with the mapping's flags and charges it to `owner`'s
+    /// memory cgroup. May sleep.
+    ///
+    /// Fails with `ENOMEM`.
+    pub(crate) fn new(mapping: &Mapping, order: u32, owner: MemoryOwner) -> Result<Self> {
+        let gfp = mapping.gfp();
+        // SAFETY: Allocates.
+        let folio = NonNull::new(unsafe { bindings::folio_alloc(gfp, order) }).ok_or(ENOMEM)?;
+        // SAFETY: The folio is new, and nobody else knows it.
+        let this = unsafe {
+            bindings::folio_set_locked(folio.as_ptr());
+            bindings::folio_set_swapbacked(folio.as_ptr());
+            Self(LockedFolio::from_locked(Folio::from_raw(folio)))
+        };
+        // SAFETY: The folio is new, and the owner live.
+        to_result(unsafe {
+            bindings::mem_cgroup_charge(folio.as_ptr(), owner.0, mapping.reclaim_gfp())
+        })?;
+        Ok(this)
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut bindings::folio {
+        self.0.as_ptr()
+    }
+
+    /// The folio has been added to a page cache.
+    pub(super) fn into_locked(self) -> LockedFolio {
+        self.0
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe Rust over the C MM: folios, the page cache of a file, faults, and the accounting of memory.
+//!
+//! Knows nothing of the file system above it.
+
+pub(crate) mod commit;
+pub(crate) mod counter;
+pub(crate) mod fault;
+pub(crate) mod folio;
+pub(crate) mod mapping;
+pub(crate) mod task;
+
+pub(crate) use folio::{Folio, LockedFolio, NewFolio};
+pub(crate) use mapping::{Mapping, Slot};
+
+use crate::bindings;
+
+/// The size of a page, in bytes.
+pub(crate) const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
+
+/// The binary logarithm of [`PAGE_SIZE`].
+pub(crate) const PAGE_SHIFT: u32 = bindings::PAGE_SHIFT;
+
+/// The largest size of a file that the page cache can index, in bytes (`MAX_LFS_FILESIZE`).
+pub(crate) const MAX_FILE_SIZE: i64 = bindings::MAX_LFS_FILESIZE;
+
+/// The memory of the machine, in pages, as `totalram_pages()`.
+pub(crate) fn total_ram_pages() -> u64 {
+    // SAFETY: Reads a counter.
+    unsafe { bindings::totalram_pages() as u64 }
+}
+
+/// The part of [`total_ram_pages`] that the kernel cannot address directly.
+pub(crate) fn total_high_pages() -> u64 {
+    // SAFETY: Reads a counter.
+    unsafe { bindings::totalhigh_pages() as u64 }
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The current task, where it works on a lot of memory at a time.
+//!
+//! C headers: `include/linux/sched.h`, `include/linux/sched/signal.h`.
+
+use crate::bindings;
+
+/// Lets other tasks run if it is their turn. May sleep.
+pub(crate) fn cond_resched() {
+    // SAFETY: May be called wherever sleeping is allowed.
+    unsafe { bindings::cond_resched() };
+}
+
+/// Whether the current task is about to be killed.
+pub(crate) fn fatal_signal_pending() -> bool {
+    // SAFETY: Looks at the current task only.
+    unsafe { bindings::fatal_signal_pending() }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Attributes, and the size among them.
+//!
+//! Lock order: `i_rwsem`, then what truncation takes inside the MM: `i_mmap_rwsem`, folio locks.
+
+use super::range;
+use super::space;
+use super::superblock::Tmpfs;
+use crate::mm::PAGE_SIZE;
+use crate::vfs::attr::{AttrOperations, AttrRequest, IdMap, Stat};
+use crate::vfs::{Exclusive, FileType, Inode};
+use kernel::prelude::*;
+
+impl AttrOperations for Tmpfs {
+    fn update_blocks(inode: &Inode<Self>) {
+        space::recalculate(inode);
+    }
+
+    fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>) {
+        stat.set_btime(inode.data().btime());
+    }
+
+    fn set_attributes(
+        inode: &mut Exclusive<'_, Self>,
+        idmap: &IdMap,
+        request: AttrRequest<'_>,
+    ) -> Result {
+        let mut modified = false;
+        let mut changed = true;
+        if let Some(size) = request
+            .size()
+            .filter(|_| inode.file_type() == FileType::Regular)
+        {
+            modified = size != inode.size();
+            changed = modified;
+            resize(inode, size);
+        }
+
+        request.copy_to(idmap, inode);
+        if modified {
+            inode.touch();
+        } else if changed {
+            inode.set_changed();
+        }
+        Ok(())
+    }
+}
+
+/// Sets the size of a regular file; what is beyond it is gone for good when it grows again.
+fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: i64) {
+    let old = inode.size();
+    if size != old {
+        inode.set_size(size);
+    }
+    if size > old {
+        return;
+    }
+
+    // User mappings go first, so that none is left of the folios that are removed; and once more,
+    // since a private copy may have been made in between by a fault that found the folio still
+    // there.
+    let hole = range::round_up(size, PAGE_SIZE as i64);
+    let unmap = |inode: &Inode<Tmpfs>| {
+        if old > hole {
+            inode.mapping().unmap_from(hole);
+        }
+    };
+    unmap(inode);
+    if space::has_pages(inode) {
+        inode.mapping().truncate(size, -1);
+        space::recalculate(inode);
+    }
+    unmap(inode);
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names: making, linking, renaming and removing them.
+//!
+//! The VFS holds the locks, and [`crate::vfs::dir_index`] keeps the order of a directory. What
+//! remains here is the accounting: link counts, sizes, times, and the place that each name takes
+//! under the limit of inodes.
+
+use super::inode::{self, DIR_ENTRY_SIZE};
+use super::superblock::Tmpfs;
+use super::symlink;
+use crate::vfs::dir::{RenameTarget, Victim};
+use crate::vfs::{
+    Dentry, DeviceId, DirectoryOperations, Exclusive, FileType, IdMap, Inode, Mode, Negative,
+    NewInode, Positive, RenameDirs,
+};
+use kernel::prelude::*;
+
+type Locked<'a> = Exclusive<'a, Tmpfs>;
+
+impl DirectoryOperations for Tmpfs {
+    fn make(
+        dir: &mut Locked<'_>,
+        idmap: &IdMap,
+        dentry: Negative<'_, Self>,
+        mode: Mode,
+        device: DeviceId,
+    ) -> Result {
+        let inode = inode::new(dir, idmap, mode, device)?;
+        inode.init_security(dir, Some(&dentry))?;
+        add(dir, dentry, inode)?;
+        if mode.file_type() == FileType::Directory {
+            dir.inc_nlink();
+        }
+        Ok(())
+    }
+
+    fn symlink(
+        dir: &mut Locked<'_>,
+        idmap: &IdMap,
+        dentry: Negative<'_, Self>,
+        target: &CStr,
+    ) -> Result {
+        let inode = symlink::new(dir, idmap, &dentry, target)?;
+        add(dir, dentry, inode)
+    }
+
+    fn make_unnamed(dir: &Inode<Self>, idmap: &IdMap, mode: Mode) -> Result<NewInode<Self>> {
+        let inode = inode::new(dir, idmap, mode, DeviceId::NONE)?;
+        inode.init_security(dir, None)?;
+        Ok(inode)
+    }
+
+    fn link(dir: &mut Locked<'_>, inode: &mut Locked<'_>, dentry: Negative<'_, Self>) -> Result {
+        // A file that was made without a name has its place already.
+        let reservation = match inode.nlink() {
+            0 => None,
+            _ => Some(dir.inode().sb().data().inodes.reserve(1).ok_or(ENOSPC)?),
+        };
+        dir.add_link(dentry, inode.to_ref())?;
+        if let Some(reservation) = reservation {
+            reservation.keep();
+        }
+        inode.inc_nlink();
+        dir.set_size(dir.size() + DIR_ENTRY_SIZE);
+        dir.touch_with(inode);
+        Ok(())
+    }
+
+    fn unlink(dir: &mut Locked<'_>, victim: Victim<'_, Self>) -> Result {
+        unlink(dir, victim);
+        Ok(())
+    }
+
+    fn rmdir(dir: &mut Locked<'_>, mut victim: Victim<'_, Self>) -> Result {
+        if !victim.dentry.is_empty() {
+            return Err(ENOTEMPTY);
+        }
+        // Its own `.`, and its `..` in the parent.
+        victim.inode.drop_nlink();
+        dir.drop_nlink();
+        unlink(dir, victim);
+        Ok(())
+    }
+
+    fn rename(
+        mut dirs: RenameDirs<'_, '_, Self>,
+        idmap: &IdMap,
+        dentry: Positive<'_, Self>,
+        new_dentry: &Dentry<Self>,
+        target: RenameTarget<'_, Self>,
+        whiteout: bool,
+    ) -> Result {
+        if !new_dentry.is_empty() {
+            return Err(ENOTEMPTY);
+        }
+        let reserved = dirs.reserve()?;
+        if whiteout {
+            dirs.old().whiteout(&dentry, |dir, dentry| {
+                Self::make(dir, idmap, dentry, Mode::WHITEOUT, DeviceId::NONE)
+            })?;
+        }
+
+        dirs.move_child(reserved, &dentry);
+        let is_dir = dentry.inode().file_type() == FileType::Directory;
+        match target {
+            RenameTarget::Free if is_dir => {
+                dirs.old().drop_nlink();
+                dirs.new().inc_nlink();
+            }
+            RenameTarget::Free => {}
+            RenameTarget::Replace(mut victim) => {
+                if is_dir {
+                    // The victim's `.`; its `..` becomes that of the directory that replaces it.
+                    victim.inode.drop_nlink();
+                    dirs.old().drop_nlink();
+                }
+                unlink(dirs.new(), victim);
+            }
+        }
+
+        let old = dirs.old();
+        old.set_size(old.size() - DIR_ENTRY_SIZE);
+        let new = dirs.new();
+        new.set_size(new.size() + DIR_ENTRY_SIZE);
+        dirs.touch(&dentry, new_dentry);
+        Ok(())
+    }
+
+    fn exchange(
+        mut dirs: RenameDirs<'_, '_, Self>,
+        dentry: Positive<'_, Self>,
+        other: Positive<'_, Self>,
+    ) -> Result {
+        dirs.exchange_children(&dentry, &other);
+        if let RenameDirs::Different { old, new } = &mut dirs {
+            let is_dir =
+                |dentry: &Positive<'_, Self>| dentry.inode().file_type() == FileType::Directory;
+            match (is_dir(&dentry), is_dir(&other)) {
+                (true, false) => {
+                    old.drop_nlink();
+                    new.inc_nlink();
+                }
+                (false, true) => {
+                    new.drop_nlink();
+                    old.inc_nlink();
+                }
+                _ => {}
+            }
+        }
+        dirs.touch(&dentry, &other);
+        Ok(())
+    }
+}
+
+/// Gives a new file its name.
+fn add(dir: &mut Locked<'_>, dentry: Negative<'_, Tmpfs>, inode: NewInode<Tmpfs>) -> Result {
+    dir.add_child(dentry, inode)?;
+    dir.set_size(dir.size() + DIR_ENTRY_SIZE);
+    dir.touch();
+    Ok(())
+}
+
+/// Takes a name from a file, or the only name from an empty directory.
+fn unlink(dir: &mut Locked<'_>, mut victim: Victim<'_, Tmpfs>) {
+    if victim.inode.nlink() > 1 && victim.inode.file_type() != FileType::Directory {
+        dir.inode().sb().data().inodes.release(1);
+    }
+    dir.set_size(dir.size() - DIR_ENTRY_SIZE);
+    dir.touch_with(&mut victim.inode);
+    victim.inode.drop_nlink();
+    dir.remove_child(&victim.dentry);
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reading, writing and seeking.
+//!
+//! Lock order: `i_rwsem`, then the lock of one folio at a time. A fault on the user's buffer takes
+//! `mmap_lock` and perhaps a folio lock of this very file, so that it is let happen only where no
+//! folio is locked.
+
+use super::inode::TmpfsInode;
+use super::lookup::{self, Purpose};
+use super::range;
+use super::superblock::Tmpfs;
+use crate::mm::folio::{copy_zeros_to_iter, fault_in_source};
+use crate::mm::task;
+use crate::mm::PAGE_SIZE;
+use crate::vfs::file::Seek;
+use crate::vfs::pipe::PipeWriter;
+use crate::vfs::{Exclusive, File, FileOperations, InodeGuard, Kiocb};
+use kernel::iov::{IovIterDest, IovIterSource};
+use kernel::prelude::*;
+
+impl FileOperations for Tmpfs {
+    fn read(kiocb: &mut Kiocb<'_, Self>, to: &mut IovIterDest<'_>) -> Result<usize> {
+        let file = kiocb.file();
+        let mut done = 0;
+        let result = loop {
+            match read_some(file.inode(), kiocb.pos(), to) {
+                Ok(0) => break Ok(()),
+                Ok(bytes) => {
+                    kiocb.advance(bytes);
+                    done += bytes;
+                }
+                Err(e) => break Err(e),
+            }
+            task::cond_resched();
+        };
+        file.accessed();
+        some_or(done, result)
+    }
+
+    fn write(kiocb: &mut Kiocb<'_, Self>, from: &mut IovIterSource<'_>) -> Result<usize> {
+        let inode = kiocb.file().inode();
+        let mut guard = inode.lock();
+        kiocb.start_write(&mut guard, from)?;
+
+        let mut done = 0;
+        let result = loop {
+            if from.is_empty() {
+                break Ok(());
+            }
+            match write_some(guard.exclusive(), kiocb.pos(), from) {
+                Ok(bytes) => {
+                    kiocb.advance(bytes);
+                    done += bytes;
+                }
+                Err(e) => break Err(e),
+            }
+            task::cond_resched();
+        };
+        some_or(done, result)
+    }
+
+    fn seek(inode: &mut InodeGuard<'_, Self>, offset: i64, what: Seek) -> Result<i64> {
+        let inode = inode.exclusive().inode();
+        inode
+            .mapping()
+            .seek(offset, inode.size(), what == Seek::Data)
+    }
+
+    fn splice_read(
+        file: &File<Self>,
+        pos: i64,
+        pipe: &mut PipeWriter<'_>,
+        len: usize,
+    ) -> Result<usize> {
+        super::splice::read(file, pos, pipe, len)
+    }
+}
+
+/// What a transfer returns that did `done` bytes before it ended: an error only where it did none.
+pub(super) fn some_or(done: usize, result: Result) -> Result<usize> {
+    match result {
+        Err(e) if done == 0 => Err(e),
+        _ => Ok(done),
+    }
+}
+
+/// Reads from `pos` on, at most to the end of a folio; 0 at the end of the file or where nothing
+/// more is wanted.
+fn read_some(inode: &TmpfsInode, pos: i64, to: &mut IovIterDest<'_>) -> Result<usize> {
+    let wanted = range::clip(pos, to.len(), inode.size());
+    if wanted == 0 {
+        return Ok(0);
+    }
+    let index = pos as u64 / PAGE_SIZE as u64;
+    let folio = lookup::find(inode, index)?;
+    // Only now is it certain that the folio was not truncated before it was up to date.
+    let wanted = range::clip(pos, wanted, inode.size());
+
+    let copied = match &folio {
+        Some(folio) => {
+            if folio.is_poisoned(index) {
+                return Err(EIO);
+            }
+            let unit = if folio.contains_poison() {
+                PAGE_SIZE
+            } else {
+                folio.size()
+            };
+            let chunk = range::chunk(pos, wanted, unit);
+            if inode.mapping().is_writably_mapped() {
+                folio.flush_dcache();
+            }
+            let start = pos as usize & (folio.size() - 1);
+            if start == 0 {
+                folio.mark_accessed();
+            }
+            (folio.copy_to_iter(start, chunk.bytes, to), chunk.bytes)
+        }
+        None => {
+            let chunk = range::chunk(pos, wanted, PAGE_SIZE);
+            (copy_zeros_to_iter(chunk.bytes, to), chunk.bytes)
+        }
+    };
+    match copied {
+        (0, bytes) if bytes > 0 => Err(EFAULT),
+        (copied, _) => Ok(copied),
+    }
+}
+
+/// Writes from `pos` on, at most to the end of a folio. Returns 0 where the user's buffer had to be
+/// faulted in first.
+fn write_some(
+    inode: &mut Exclusive<'_, Tmpfs>,
+    pos: i64,
+    from: &mut IovIterSource<'_>,
+) -> Result<usize> {
+    if task::fatal_signal_pending() {
+        return Err(EINTR);
+    }
+    let mut folio = lookup::find_or_make(inode, pos as u64 / PAGE_SIZE as u64, Purpose::Write)?;
+    if folio.contains_poison() {
+        return Err(EIO);
+    }
+    let size = folio.size();
+    let chunk = range::chunk(pos, from.len(), size);
+    let shared = inode.mapping().is_writably_mapped();
+    if shared {
+        folio.flush_dcache();
+    }
+    let copied = folio.copy_from_iter(chunk.offset, chunk.bytes, from);
+    folio.flush_dcache();
+
+    let end = pos + copied as i64;
+    if end > inode.size() {
+        inode.set_size(end);
+    }
+    if !folio.is_uptodate() {
+        if copied < size {
+            folio.zero_around(chunk.offset, chunk.offset + copied);
+        }
+        folio.mark_uptodate();
+    }
+    folio.mark_dirty();
+    drop(folio);
+
+    if copied == 0 && fault_in_source(from, chunk.bytes) == chunk.bytes {
+        return Err(EFAULT);
+    }
+    Ok(copied)
+}

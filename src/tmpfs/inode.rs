@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Inodes: how they are made, and how they go.
+
+use super::space::{self, Usage};
+use super::superblock::Tmpfs;
+use crate::vfs::{DeviceId, Exclusive, FileType, IdMap, Inode, Mode, NewInode, SuperBlock};
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::{new_spinlock, SpinLock};
+
+/// An inode of this file system.
+pub(super) type TmpfsInode = Inode<Tmpfs>;
+
+/// The size that each entry adds to that of its directory, in bytes; the first two are `.` and
+/// `..`. Some programs take a directory of size 0 for broken.
+pub(super) const DIR_ENTRY_SIZE: i64 = 20;
+
+/// The file system's part of an inode.
+#[pin_data]
+pub(crate) struct InodeInfo {
+    #[pin]
+    pub(super) usage: SpinLock<Usage>,
+    btime_seconds: Atomic<i64>,
+    btime_nanoseconds: Atomic<u32>,
+}
+
+impl InodeInfo {
+    /// What an inode starts with.
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            usage <- new_spinlock!(Usage::default(), "rtmpfs_usage"),
+            btime_seconds: Atomic::new(0),
+            btime_nanoseconds: Atomic::new(0),
+        })
+    }
+
+    /// The time of creation, in seconds and nanoseconds.
+    pub(super) fn btime(&self) -> (i64, u32) {
+        (
+            self.btime_seconds.load(Relaxed),
+            self.btime_nanoseconds.load(Relaxed),
+        )
+    }
+}
+
+/// Makes an inode for a new file in `parent`. May sleep.
+///
+/// Fails with `ENOSPC` where the mount has no inode left, and, like tmpfs, where there is no memory
+/// for one.
+pub(super) fn new(
+    parent: &TmpfsInode,
+    idmap: &IdMap,
+    mode: Mode,
+    device: DeviceId,
+) -> Result<NewInode<Tmpfs>> {
+    let sb = parent.sb();
+    init(sb, |ino| {
+        NewInode::new(sb, idmap, Some(parent), ino, mode, device)
+    })
+}
+
+/// Reserves and numbers an inode, and sets up what `make` makes of the number.
+pub(super) fn init(
+    sb: &SuperBlock<Tmpfs>,
+    make: impl FnOnce(u64) -> Option<NewInode<Tmpfs>>,
+) -> Result<NewInode<Tmpfs>> {
+    let reservation = sb.data().inodes.reserve(1).ok_or(ENOSPC)?;
+    let mut inode = make(sb.data().next_ino(sb)).ok_or(ENOSPC)?;
+    // From here on `evict()` returns it.
+    reservation.keep();
+
+    let (seconds, nanoseconds) = inode.mtime();
+    let info = inode.data();
+    info.btime_seconds.store(seconds, Relaxed);
+    info.btime_nanoseconds.store(nanoseconds, Relaxed);
+    if inode.file_type() == FileType::Directory {
+        inode.exclusive().set_size(2 * DIR_ENTRY_SIZE);
+    }
+    Ok(inode)
+}
+
+/// Sets the operations of a new inode.
+pub(super) fn set_operations(inode: &NewInode<Tmpfs>) {
+    match inode.file_type() {
+        FileType::Regular => inode.init_regular(),
+        FileType::Directory => inode.init_directory(),
+        FileType::Symlink => inode.init_symlink(),
+        FileType::Special => inode.init_special(),
+    }
+}
+
+/// The inode has no user left: gives back its pages and its place.
+pub(super) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
+    if space::has_pages(inode) {
+        inode.set_size(0);
+        inode.mapping().truncate(0, -1);
+        space::release_elsewhere(inode);
+    }
+    inode.mapping().finish();
+    inode.sb().data().inodes.release(1);
+}

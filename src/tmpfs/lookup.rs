@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Finding the folio at an index of a file, or making it.
+//!
+//! Lock order: the folio lock is taken last, and never while another one is held.
+
+use super::inode::TmpfsInode;
+use super::space;
+use crate::mm::folio::MemoryOwner;
+use crate::mm::{Folio, LockedFolio, NewFolio, Slot, PAGE_SIZE};
+use kernel::prelude::*;
+use kernel::sync::aref::ARef;
+
+/// What the folio is wanted for.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose {
+    /// To be written by write(2): where it is new, the caller fills or zeros all of it.
+    Write,
+    /// To be mapped, and charged to the owner of the mapping: all of it must be valid.
+    Map(MemoryOwner),
+}
+
+/// Finds the folio at page `index` for reading, without its lock. `None` is a hole, or a page
+/// that was allocated and never written: both read as zeros. May sleep.
+///
+/// The folio may leave the file at any time; its contents remain what they were while it was
+/// there. The caller checks the size of the file after the call.
+#[inline]
+pub(super) fn find(inode: &TmpfsInode, index: u64) -> Result<Option<ARef<Folio>>> {
+    match inode.mapping().get(index) {
+        Slot::Empty => Ok(None),
+        Slot::Folio(folio) if folio.is_uptodate() => Ok(Some(folio)),
+        Slot::Folio(_) => Ok(None),
+        Slot::Value => Err(EIO),
+    }
+}
+
+/// Finds the folio at page `index`, or makes it. May sleep.
+///
+/// Fails with `ENOSPC` where the limits forbid another page, with `ENOMEM`, and where the folio is
+/// to be mapped with `EINVAL` beyond the end of the file.
+pub(super) fn find_or_make(
+    inode: &TmpfsInode,
+    index: u64,
+    purpose: Purpose,
+) -> Result<LockedFolio> {
+    loop {
+        check_size(inode, index, purpose)?;
+        let mut folio = match inode.mapping().get(index) {
+            Slot::Folio(folio) => {
+                let folio = LockedFolio::lock(folio);
+                if !folio.belongs_to(inode.mapping()) {
+                    continue;
+                }
+                if let Purpose::Write = purpose {
+                    folio.mark_accessed();
+                }
+                folio
+            }
+            Slot::Empty => match make(inode, index, purpose) {
+                Err(EEXIST) => continue,
+                result => result?,
+            },
+            Slot::Value => return Err(EIO),
+        };
+
+        if let Purpose::Map(_) = purpose {
+            if !folio.is_uptodate() {
+                folio.zero();
+                folio.mark_uptodate();
+            }
+            // The file may have been truncated before the folio was locked.
+            if let Err(e) = check_size(inode, index, purpose) {
+                discard(inode, folio);
+                return Err(e);
+            }
+        }
+        return Ok(folio);
+    }
+}
+
+/// Makes the folio at page `index`; `EEXIST` where somebody else did.
+fn make(inode: &TmpfsInode, index: u64, purpose: Purpose) -> Result<LockedFolio> {
+    let owner = match purpose {
+        Purpose::Map(owner) => owner,
+        Purpose::Write => MemoryOwner::CURRENT,
+    };
+    let mapping = inode.mapping();
+    let reservation = match space::reserve(inode, 1) {
+        // Whoever took the last page may have put it here.
+        Err(_) if !matches!(mapping.get(index), Slot::Empty) => return Err(EEXIST),
+        result => result?,
+    };
+    let mut folio = mapping.insert(NewFolio::new(mapping, 0, owner)?, index)?;
+    reservation.keep(inode);
+    if let Purpose::Write = purpose {
+        folio.set_referenced();
+    }
+    mapping.add_to_lru(&folio);
+    Ok(folio)
+}
+
+/// Drops a folio that is beyond the end of the file, where truncation may have missed it.
+fn discard(inode: &TmpfsInode, folio: LockedFolio) {
+    if folio.index() as i64 * PAGE_SIZE as i64 >= inode.size() {
+        folio.remove_from_cache();
+    }
+    space::recalculate(inode);
+}
+
+/// A mapping sees the file up to the end of its last page; a write may go beyond.
+fn check_size(inode: &TmpfsInode, index: u64, purpose: Purpose) -> Result {
+    match purpose {
+        Purpose::Map(_) if index >= (inode.size() as u64).div_ceil(PAGE_SIZE as u64) => Err(EINVAL),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page faults in mappings of a file.
+
+use super::lookup::{self, Purpose};
+use super::superblock::Tmpfs;
+use crate::mm::fault::{Fault, FaultOperations};
+use crate::mm::LockedFolio;
+use kernel::prelude::*;
+
+impl FaultOperations for Tmpfs {
+    fn fault(fault: &Fault<'_, Self>) -> Result<LockedFolio> {
+        let purpose = Purpose::Map(fault.memory_owner());
+        lookup::find_or_make(fault.inode(), fault.index(), purpose)
+    }
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mount options.
+//!
+//! [`OPTIONS`] is all there is to say about an option: its name, its kind, how its value is taken
+//! in, what remount may do with it and how `/proc/mounts` shows it, in that order. See
+//! `Documentation/filesystems/tmpfs.rst` for their meaning.
+
+use super::limits::LimitError;
+use super::size;
+use super::superblock::SuperInfo;
+use crate::mm;
+use crate::vfs::parameter::{Kgid, Kuid};
+use crate::vfs::{Mode, MountContext, ParameterKind, ParameterTable, ParameterValue};
+use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+use kernel::seq_print;
+
+/// The memory that an inode and its name are taken to need, in bytes.
+const INODE_SIZE: u64 = 1024;
+
+/// Whether inode numbers have 64 bits unless an option says otherwise.
+pub(super) const DEFAULT_WIDE_INOS: bool = cfg!(CONFIG_TMPFS_INODE64);
+
+const DEFAULT_MODE: Mode = Mode::from_raw(0o1777);
+
+/// The blocks of a mount without options: half of the memory.
+pub(super) fn default_blocks() -> u64 {
+    mm::total_ram_pages() / 2
+}
+
+/// The inodes of a mount without options: one for each two pages of memory, and none in memory
+/// that the kernel cannot address directly.
+pub(super) fn default_inodes() -> u64 {
+    let pages = mm::total_ram_pages();
+    (pages - mm::total_high_pages()).min(pages / 2)
+}
+
+/// The options of a mount or a remount, as far as they were given.
+pub(crate) struct Options {
+    /// The limit of blocks; 0 is none.
+    pub(super) blocks: Option<u64>,
+    /// The limit of inodes; 0 is none.
+    pub(super) inodes: Option<u64>,
+    /// Whether inode numbers may have 64 bits.
+    pub(super) wide_inos: Option<bool>,
+    /// The mode of the root directory.
+    pub(super) mode: Mode,
+    /// The owner of the root directory.
+    pub(super) uid: Kuid,
+    /// The group of the root directory.
+    pub(super) gid: Kgid,
+}
+
+/// Why a value is not taken.
+enum Refusal {
+    /// The value makes no sense for the option.
+    BadValue,
+}
+
+/// Why a remount is refused, for the mount log.
+type Reason = &'static str;
+
+/// What there is to say about one option.
+struct MountOption {
+    name: &'static CStr,
+    kind: ParameterKind,
+    parse: fn(&mut Options, &MountContext, ParameterValue<'_>) -> Result<(), Refusal>,
+    /// Whether a live mount can take the option on; the reason where not.
+    check: fn(&Options, &SuperInfo) -> Result<(), Reason>,
+    /// Changes a live mount; not called where any check has failed.
+    apply: fn(&Options, &SuperInfo),
+    /// Shows what differs from the default, with a comma before it.
+    show: fn(&SuperInfo, &SeqFile),
+}
+
+impl MountOption {
+    /// An option that has no effect but at mount time and is shown by another.
+    const fn new(
+        name: &'static CStr,
+        kind: ParameterKind,
+        parse: fn(&mut Options, &MountContext, ParameterValue<'_>) -> Result<(), Refusal>,
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            parse,
+            check: |_, _| Ok(()),
+            apply: |_, _| {},
+            show: |_, _| {},
+        }
+    }
+}
+
+/// All options, in the order in which they are checked and shown.
+static OPTIONS: [MountOption; 8] = [
+    MountOption {
+        check: |options, sb| match options.blocks.map(|max| sb.blocks.check_max(max)) {
+            Some(Err(LimitError::WasUnlimited)) => Err("Cannot retroactively limit size"),
+            Some(Err(LimitError::InUse)) => Err("Too small a size for current use"),
+            None | Some(Ok(())) => Ok(()),
+        },
+        apply: |options, sb| {
+            if let Some(max) = options.blocks {
+                sb.blocks.set_max(max);
+            }
+        },
+        show: |sb, seq| {
+            let max = sb.blocks.max();
+            if max != default_blocks() {
+                seq_print!(seq, ",size={}k", max << (mm::PAGE_SHIFT - 10));
+            }
+        },
+        ..MountOption::new(c"size", ParameterKind::String, |options, _, value| {
+            let text = string(value)?;
+            let pages = size::parse_pages(text, mm::PAGE_SHIFT, mm::total_ram_pages());
+            options.blocks = Some(pages.ok_or(Refusal::BadValue)?);
+            Ok(())
+        })
+    },
+    // Another way to say `size`, which shows it.
+    MountOption::new(c"nr_blocks", ParameterKind::String, |options, _, value| {
+        let max = size::parse_count(string(value)?, i64::MAX as u64);
+        options.blocks = Some(max.ok_or(Refusal::BadValue)?);
+        Ok(())
+    }),
+    MountOption {
+        check: |options, sb| match options.inodes.map(|max| sb.inodes.check_max(max)) {
+            Some(Err(LimitError::WasUnlimited)) => Err("Cannot retroactively limit inodes"),
+            Some(Err(LimitError::InUse)) => Err("Too few inodes for current use"),
+            None | Some(Ok(())) => Ok(()),
+        },
+        apply: |options, sb| {
+            if let Some(max) = options.inodes {
+                sb.inodes.set_max(max);
+            }
+        },
+        show: |sb, seq| {
+            let max = sb.inodes.max();
+            if max != default_inodes() {
+                seq_print!(seq, ",nr_inodes={max}");
+            }
+        },
+        ..MountOption::new(c"nr_inodes", ParameterKind::String, |options, _, value| {
+            let max = size::parse_count(string(value)?, u64::MAX / INODE_SIZE);
+            options.inodes = Some(max.ok_or(Refusal::BadValue)?);
+            Ok(())
+        })
+    },
+    MountOption {
+        show: |sb, seq| {
+            if sb.mode != DEFAULT_MODE {
+                seq_print!(seq, ",mode={:03o}", sb.mode.as_raw());
+            }
+        },
+        ..MountOption::new(c"mode", ParameterKind::Octal, |options, _, value| {
+            let ParameterValue::Number(mode) = value else {
+                return Err(Refusal::BadValue);
+            };
+            options.mode = Mode::from_raw((mode & 0o7777) as u16);
+            Ok(())
+        })
+    },
+    MountOption {
+        show: |sb, seq| {
+            if sb.uid != Kuid::ROOT {
+                seq_print!(seq, ",uid={}", sb.uid.in_init_ns());
+            }
+        },
+        ..MountOption::new(
+            c"uid",
+            ParameterKind::Uid,
+            |options, cx, value| match value {
+                ParameterValue::Uid(uid) if cx.maps_uid(uid) => {
+                    options.uid = uid;
+                    Ok(())
+                }
+                _ => Err(Refusal::BadValue),
+            },
+        )
+    },
+    MountOption {
+        show: |sb, seq| {
+            if sb.gid != Kgid::ROOT {
+                seq_print!(seq, ",gid={}", sb.gid.in_init_ns());
+            }
+        },
+        ..MountOption::new(
+            c"gid",
+            ParameterKind::Gid,
+            |options, cx, value| match value {
+                ParameterValue::Gid(gid) if cx.maps_gid(gid) => {
+                    options.gid = gid;
+                    Ok(())
+                }
+                _ => Err(Refusal::BadValue),
+            },
+        )
+    },
+    MountOption {
+        check: |options, sb| {
+            if options.wide_inos == Some(false) && !sb.could_narrow_inos() {
+                return Err("Current inum too high to switch to 32-bit inums");
+            }
+            Ok(())
+        },
+        apply: |options, sb| {
+            if let Some(wide) = options.wide_inos {
+                sb.set_wide_inos(wide);
+            }
+        },
+        show: |sb, seq| {
+            // Shown where it is the default too, so that one need not look into the kernel's
+            // configuration.
+            let wide = sb.has_wide_inos();
+            if wide || DEFAULT_WIDE_INOS {
+                seq_print!(seq, ",inode{}", if wide { 64 } else { 32 });
+            }
+        },
+        ..MountOption::new(c"inode32", ParameterKind::Flag, |options, _, _| {
+            options.wide_inos = Some(false);
+            Ok(())
+        })
+    },
+    // Shown by `inode32`.
+    MountOption::new(c"inode64", ParameterKind::Flag, |options, _, _| {
+        options.wide_inos = Some(true);
+        Ok(())
+    }),
+];
+
+/// The options as the VFS's parser sees them.
+pub(super) static PARAMETERS: ParameterTable = {
+    let mut table = ParameterTable::new();
+    let mut at = 0;
+    while at < OPTIONS.len() {
+        table = table.with(OPTIONS[at].name, OPTIONS[at].kind);
+        at += 1;
+    }
+    table
+};
+
+fn string(value: ParameterValue<'_>) -> Result<&[u8], Refusal> {
+    match value {
+        ParameterValue::String(text) => Ok(text.to_bytes()),
+        _ => Err(Refusal::BadValue),
+    }
+}
+
+impl Options {
+    /// No options, for a mount by the current task.
+    pub(super) fn new() -> Self {
+        Self {
+            blocks: None,
+            inodes: None,
+            wide_inos: None,
+            mode: DEFAULT_MODE,
+            uid: Kuid::current_fs(),
+            gid: Kgid::current_fs(),
+        }
+    }
+
+    /// Takes in the option at `index` of [`OPTIONS`].
+    pub(super) fn parse(
+        &mut self,
+        cx: &MountContext,
+        index: usize,
+        value: ParameterValue<'_>,
+    ) -> Result {
+        let option = OPTIONS.get(index).ok_or(EINVAL)?;
+        (option.parse)(self, cx, value).map_err(|refusal| match refusal {
+            Refusal::BadValue => cx.invalid(fmt!(
+                "Bad value for '{}'",
+                option.name.to_str().unwrap_or("?")
+            )),
+        })
+    }
+
+    /// Changes a live mount, or says in the log of `cx` why not and changes nothing.
+    pub(super) fn apply(&self, sb: &SuperInfo, cx: &MountContext) -> Result {
+        for option in &OPTIONS {
+            (option.check)(self, sb).map_err(|reason| cx.invalid(fmt!("{reason}")))?;
+        }
+        for option in &OPTIONS {
+            (option.apply)(self, sb);
+        }
+        Ok(())
+    }
+}
+
+/// Shows the options of a mount.
+pub(super) fn show(sb: &SuperInfo, seq: &SeqFile) {
+    for option in &OPTIONS {
+        (option.show)(sb, seq);
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pages of a file: what they count against, and how many there are.
+//!
+//! A page counts against the overcommit policy and against the mount's blocks, is in `i_blocks`,
+//! and in the file's own [`Usage`]. Reclaim drops clean pages without telling; [`recalculate`]
+//! notices and gives them back. At every quiet moment `alloced == nrpages + elsewhere`.
+//!
+//! Lock order: the lock of [`Usage`] is innermost but for `i_lock`, which is taken after it is
+//! released.
+
+use super::inode::TmpfsInode;
+use super::limits::{Counter, Reservation};
+use crate::mm::commit::{uncommit, Commitment};
+use crate::mm::counter::PerCpuCounter;
+use crate::mm::PAGE_SIZE;
+use kernel::prelude::*;
+
+/// The counter that block and inode limits use.
+pub(super) type SpaceCounter = Pin<KBox<PerCpuCounter>>;
+
+impl Counter for SpaceCounter {
+    fn add(&self, amount: i64) {
+        PerCpuCounter::add(self, amount)
+    }
+
+    fn add_limited(&self, limit: i64, amount: i64) -> bool {
+        PerCpuCounter::add_limited(self, limit, amount)
+    }
+
+    fn sum(&self) -> i64 {
+        PerCpuCounter::sum(self)
+    }
+}
+
+/// The pages of a file, counted.
+#[derive(Default)]
+pub(super) struct Usage {
+    /// Pages that count against the limits.
+    alloced: u64,
+    /// Those of them that are not in the page cache.
+    elsewhere: u64,
+}
+
+/// Pages that count against the limits and are not yet used; dropping it returns them.
+pub(super) struct SpaceReservation<'a> {
+    commitment: Commitment,
+    blocks: Reservation<'a, SpaceCounter>,
+    pages: u64,
+}
+
+/// Reserves `pages` pages for a file. Does not sleep.
+///
+/// Fails with `ENOSPC` where the mount's limit or the overcommit policy forbids it.
+pub(super) fn reserve(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
+    try_reserve(inode, pages).or_else(|_| {
+        // Pages that reclaim has dropped may be the ones that are missing.
+        recalculate(inode);
+        try_reserve(inode, pages)
+    })
+}
+
+fn try_reserve(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
+    Ok(SpaceReservation {
+        commitment: Commitment::new(pages).map_err(|_| ENOSPC)?,
+        blocks: inode.sb().data().blocks.reserve(pages).ok_or(ENOSPC)?,
+        pages,
+    })
+}
+
+impl SpaceReservation<'_> {
+    /// The pages are in the page cache of `inode` now.
+    pub(super) fn keep(self, inode: &TmpfsInode) {
+        self.settle(inode, 0);
+    }
+
+    /// The pages stand for memory of `inode` outside its page cache.
+    pub(super) fn keep_elsewhere(self, inode: &TmpfsInode) {
+        let pages = self.pages;
+        self.settle(inode, pages);
+    }
+
+    fn settle(self, inode: &TmpfsInode, elsewhere: u64) {
+        {
+            let mut usage = inode.data().usage.lock();
+            usage.alloced += self.pages;
+            usage.elsewhere += elsewhere;
+        }
+        inode.add_bytes(pages_to_bytes(self.pages));
+        self.commitment.keep();
+        self.blocks.keep();
+    }
+}
+
+/// Gives back what the file no longer uses, because its pages were truncated or dropped by
+/// reclaim. Does not sleep.
+pub(super) fn recalculate(inode: &TmpfsInode) {
+    let freed = {
+        let mut usage = inode.data().usage.lock();
+        let in_use = usage.elsewhere + inode.mapping().nr_pages();
+        let freed = usage.alloced.saturating_sub(in_use);
+        usage.alloced -= freed;
+        freed
+    };
+    if freed > 0 {
+        inode.sub_bytes(pages_to_bytes(freed));
+        inode.sb().data().blocks.release(freed);
+        uncommit(freed);
+    }
+}
+
+/// Gives back the memory outside the page cache, which the file no longer has.
+pub(super) fn release_elsewhere(inode: &TmpfsInode) {
+    inode.data().usage.lock().elsewhere = 0;
+    recalculate(inode);
+}
+
+/// Whether the file has any pages, in the page cache or elsewhere.
+pub(super) fn has_pages(inode: &TmpfsInode) -> bool {
+    inode.data().usage.lock().alloced > 0
+}
+
+fn pages_to_bytes(pages: u64) -> i64 {
+    (pages * PAGE_SIZE as u64) as i64
+}

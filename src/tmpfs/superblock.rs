@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Superblocks: what belongs to one mount, and the file system type.
+
+use super::inode::{self, InodeInfo};
+use super::limits::Limit;
+use super::numbers;
+use super::options::{self, Options};
+use super::space::SpaceCounter;
+use crate::mm::counter::PerCpuCounter;
+use crate::mm::{MAX_FILE_SIZE, PAGE_SIZE};
+use crate::vfs::fs_type::StatFs;
+use crate::vfs::parameter::{Kgid, Kuid};
+use crate::vfs::{
+    Exclusive, FileSystem, Mode, MountContext, NewInode, NewSuperBlock, ParameterTable,
+    ParameterValue, SuperBlock,
+};
+use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+use kernel::sync::atomic::{Atomic, Relaxed};
+
+/// The file system type `rtmpfs`.
+pub(crate) struct Tmpfs;
+
+/// The file system's part of a superblock.
+pub(crate) struct SuperInfo {
+    /// Blocks, which are pages.
+    pub(super) blocks: Limit<SpaceCounter>,
+    /// Inodes; each name of a file beyond its first counts as one too, since it takes memory.
+    pub(super) inodes: Limit<SpaceCounter>,
+    next_ino: Atomic<u64>,
+    wide_inos: Atomic<bool>,
+    /// The mode of the root directory at the time of the mount.
+    pub(super) mode: Mode,
+    /// Its owner.
+    pub(super) uid: Kuid,
+    /// Its group.
+    pub(super) gid: Kgid,
+}
+
+impl SuperInfo {
+    /// The number for a new inode.
+    pub(super) fn next_ino(&self, sb: &SuperBlock<Tmpfs>) -> u64 {
+        let wide = self.has_wide_inos();
+        let mut next = self.next_ino.load(Relaxed);
+        loop {
+            let (ino, after, wrapped) = numbers::allocate(next, wide);
+            match self.next_ino.cmpxchg(next, after, Relaxed) {
+                Ok(_) => {
+                    if wrapped {
+                        pr_warn!(
+                            "inode number overflow on device {}, consider using inode64 mount option\n",
+                            sb.minor()
+                        );
+                    }
+                    return ino;
+                }
+                Err(current) => next = current,
+            }
+        }
+    }
+
+    /// Whether inode numbers may have 64 bits.
+    pub(super) fn has_wide_inos(&self) -> bool {
+        self.wide_inos.load(Relaxed)
+    }
+
+    /// Whether inode numbers could keep to 32 bits from now on.
+    pub(super) fn could_narrow_inos(&self) -> bool {
+        numbers::fits_narrow(self.next_ino.load(Relaxed))
+    }
+
+    /// Sets how many bits inode numbers may have.
+    pub(super) fn set_wide_inos(&self, wide: bool) {
+        self.wide_inos.store(wide, Relaxed);
+    }
+}
+
+impl FileSystem for Tmpfs {
+    const NAME: &'static CStr = c"rtmpfs";
+    const INODE_CACHE_NAME: &'static CStr = c"rtmpfs_inode_cache";
+    // Whoever asks "is this a temporary file system?" shall hear yes.
+    const MAGIC: u32 = crate::vfs::superblock::TMPFS_MAGIC;
+    const BLOCK_SIZE: u32 = PAGE_SIZE as u32;
+    const MAX_BYTES: i64 = MAX_FILE_SIZE;
+    const PARAMETERS: &'static ParameterTable = &options::PARAMETERS;
+
+    type MountOptions = Options;
+    type SuperData = SuperInfo;
+    type InodeData = InodeInfo;
+
+    fn new_options() -> Result<Options> {
+        Ok(Options::new())
+    }
+
+    fn parse_parameter(
+        options: &mut Options,
+        cx: &MountContext,
+        index: usize,
+        value: ParameterValue<'_>,
+    ) -> Result {
+        options.parse(cx, index, value)
+    }
+
+    fn new_super<'a>(
+        options: &'a mut Options,
+        _cx: &'a MountContext,
+    ) -> impl PinInit<SuperInfo, Error> + 'a {
+        try_init!(SuperInfo {
+            blocks: Limit::new(
+                options.blocks.unwrap_or_else(options::default_blocks),
+                KBox::pin_init(PerCpuCounter::new(), GFP_KERNEL)?
+            ),
+            inodes: Limit::new(
+                options.inodes.unwrap_or_else(options::default_inodes),
+                KBox::pin_init(PerCpuCounter::new(), GFP_KERNEL)?
+            ),
+            next_ino: Atomic::new(1),
+            wide_inos: Atomic::new(options.wide_inos.unwrap_or(options::DEFAULT_WIDE_INOS)),
+            mode: options.mode,
+            uid: options.uid,
+            gid: options.gid,
+        }? Error)
+    }
+
+    fn new_root(sb: &NewSuperBlock<'_, Self>) -> Result<NewInode<Self>> {
+        let info = sb.data();
+        let root = inode::init(sb, |ino| NewInode::for_root(sb, ino, info.mode.directory()))?;
+        root.set_owner(info.uid, info.gid);
+        Ok(root)
+    }
+
+    fn reconfigure(sb: &SuperBlock<Self>, options: &mut Options, cx: &MountContext) -> Result {
+        options.apply(sb.data(), cx)
+    }
+
+    fn stat_fs(sb: &SuperBlock<Self>) -> StatFs {
+        let info = sb.data();
+        StatFs {
+            blocks: info.blocks.max(),
+            blocks_free: info.blocks.free(),
+            inodes: info.inodes.max(),
+            inodes_free: info.inodes.free(),
+        }
+    }
+
+    fn show_options(sb: &SuperBlock<Self>, seq: &SeqFile) {
+        options::show(sb.data(), seq);
+    }
+
+    fn new_inode_data() -> impl PinInit<InodeInfo> {
+        InodeInfo::new()
+    }
+
+    fn evict(inode: &mut Exclusive<'_, Self>) {
+        inode::evict(inode);
+    }
+
+    fn set_operations(inode: &NewInode<Self>) {
+        inode::set_operations(inode);
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Symbolic links.
+//!
+//! The target is in memory of its own, which path walks read without a lock. A long one counts as
+//! a page against the limits, as if it were in one.
+
+use super::inode;
+use super::space;
+use super::superblock::Tmpfs;
+use crate::mm::PAGE_SIZE;
+use crate::vfs::{Dentry, DeviceId, Exclusive, IdMap, Mode, NewInode};
+use kernel::prelude::*;
+
+/// The longest target, in bytes with its terminator, that does not count as a page.
+const SHORT_TARGET: usize = 128;
+
+/// Makes a symbolic link in `dir`, to be named `dentry`. May sleep.
+///
+/// Fails with `ENAMETOOLONG` for a target that does not fit into a page.
+pub(super) fn new(
+    dir: &mut Exclusive<'_, Tmpfs>,
+    idmap: &IdMap,
+    dentry: &Dentry<Tmpfs>,
+    target: &CStr,
+) -> Result<NewInode<Tmpfs>> {
+    let len = target.to_bytes_with_nul().len();
+    if len > PAGE_SIZE {
+        return Err(ENAMETOOLONG);
+    }
+
+    let mut inode = inode::new(dir, idmap, Mode::SYMLINK, DeviceId::NONE)?;
+    inode.init_security(dir, Some(dentry))?;
+    if len > SHORT_TARGET {
+        space::reserve(&inode, 1)?.keep_elsewhere(&inode);
+    }
+    inode.set_link(target)?;
+    Ok(inode)
+}

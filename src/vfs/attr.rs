@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Attributes: stat(2), and chmod, chown, truncate, utimes.
+//!
+//! C headers: `include/linux/fs.h`, `include/linux/stat.h`, `Documentation/filesystems/idmappings.rst`.
+
+use super::{Exclusive, FileSystem, Inode};
+use crate::bindings;
+use core::marker::PhantomData;
+use kernel::error::{from_result, to_result};
+use kernel::prelude::*;
+use kernel::types::Opaque;
+
+/// The id mapping of a mount (`struct mnt_idmap`).
+#[repr(transparent)]
+pub(crate) struct IdMap(Opaque<bindings::mnt_idmap>);
+
+impl IdMap {
+    /// # Safety
+    ///
+    /// `idmap` must be valid for `'a`.
+    pub(super) unsafe fn from_raw<'a>(idmap: *mut bindings::mnt_idmap) -> &'a Self {
+        // SAFETY: The type is transparent, and the caller promises validity.
+        unsafe { &*idmap.cast() }
+    }
+
+    /// The mapping that changes nothing.
+    pub(crate) fn nop() -> &'static Self {
+        // SAFETY: It is a static of the kernel.
+        unsafe { Self::from_raw(core::ptr::addr_of_mut!(bindings::nop_mnt_idmap)) }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut bindings::mnt_idmap {
+        self.0.get()
+    }
+}
+
+/// What stat(2) is about to report (`struct kstat`).
+pub(crate) struct Stat<'a>(&'a mut bindings::kstat);
+
+impl Stat<'_> {
+    /// Sets the time of creation, in seconds and nanoseconds.
+    pub(crate) fn set_btime(&mut self, (seconds, nanoseconds): (i64, u32)) {
+        self.0.result_mask |= bindings::STATX_BTIME;
+        self.0.btime.tv_sec = seconds;
+        self.0.btime.tv_nsec = nanoseconds as _;
+    }
+}
+
+/// A change of attributes (`struct iattr`) that the VFS has checked.
+pub(crate) struct AttrRequest<'a>(&'a bindings::iattr);
+
+impl AttrRequest<'_> {
+    /// The new size in bytes, where the size is to change.
+    pub(crate) fn size(&self) -> Option<i64> {
+        (self.0.ia_valid & bindings::ATTR_SIZE != 0).then_some(self.0.ia_size)
+    }
+
+    /// Copies owner, group, mode and times to the inode, as `setattr_copy()`.
+    pub(crate) fn copy_to<T: FileSystem>(&self, idmap: &IdMap, inode: &mut Exclusive<'_, T>) {
+        // SAFETY: The inode is live and locked.
+        unsafe { bindings::setattr_copy(idmap.as_ptr(), inode.as_ptr(), self.0) }
+    }
+}
+
+/// Attributes of all files of a file system.
+pub(crate) trait AttrOperations: FileSystem {
+    /// Adds to what `generic_fillattr()` has filled in. `i_rwsem` is not held.
+    fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>);
+
+    /// Brings what [`Inode::blocks`] counts up to date, for stat. `i_rwsem` is not held.
+    fn update_blocks(inode: &Inode<Self>);
+
+    /// Changes attributes; `setattr_prepare()` has allowed it. May sleep.
+    fn set_attributes(
+        inode: &mut Exclusive<'_, Self>,
+        idmap: &IdMap,
+        request: AttrRequest<'_>,
+    ) -> Result;
+}
+
+/// The tables of inodes that are neither directories nor more than attributes.
+pub(super) struct Tables<T>(PhantomData<T>);
+
+impl<T: AttrOperations> Tables<T> {
+    pub(super) const INODE_OPERATIONS: bindings::inode_operations = bindings::inode_operations {
+        getattr: Some(getattr::<T>),
+        setattr: Some(setattr::<T>),
+        // SAFETY: All-zero bytes are valid: the other operations are absent.
+        ..unsafe { core::mem::zeroed() }
+    };
+
+    pub(super) const SYMLINK_OPERATIONS: bindings::inode_operations = bindings::inode_operations {
+        get_link: Some(bindings::simple_get_link),
+        ..Self::INODE_OPERATIONS
+    };
+}
+
+unsafe extern "C" fn getattr<T: AttrOperations>(
+    idmap: *mut bindings::mnt_idmap,
+    path: *const bindings::path,
+    stat: *mut bindings::kstat,
+    request_mask: u32,
+    _flags: c_uint,
+) -> c_int {
+    // SAFETY: The VFS passes a live path of this file system, with a file, and a buffer.
+    let (inode, stat) = unsafe { (Inode::<T>::from_raw((*(*path).dentry).d_inode), &mut *stat) };
+    T::update_blocks(inode);
+    // SAFETY: As above.
+    unsafe { bindings::generic_fillattr(idmap, request_mask, inode.as_ptr(), stat) };
+    T::stat(inode, &mut Stat(stat));
+    0
+}
+
+unsafe extern "C" fn setattr<T: AttrOperations>(
+    idmap: *mut bindings::mnt_idmap,
+    dentry: *mut bindings::dentry,
+    attr: *mut bindings::iattr,
+) -> c_int {
+    from_result(|| {
+        // SAFETY: The VFS passes a live dentry with a file whose lock it holds.
+        let mut inode = unsafe {
+            to_result(bindings::setattr_prepare(idmap, dentry, attr))?;
+            Exclusive::<T>::new(Inode::from_raw((*dentry).d_inode))
+        };
+        // SAFETY: The VFS passes the idmap of the mount, and a request.
+        let (idmap, request) = unsafe { (IdMap::from_raw(idmap), AttrRequest(&*attr)) };
+        T::set_attributes(&mut inode, idmap, request)?;
+        Ok(0)
+    })
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mounts and reconfigurations under construction.
+//!
+//! C headers: `include/linux/fs_context.h`, `Documentation/filesystems/mount_api.rst`.
+
+use super::parameter::{Kgid, Kuid};
+use super::{superblock, FileSystem, SuperBlock};
+use crate::bindings;
+use core::marker::PhantomData;
+use kernel::error::from_result;
+use kernel::prelude::*;
+use kernel::str::CString;
+use kernel::types::Opaque;
+
+/// A mount or a reconfiguration under construction (`struct fs_context`).
+///
+/// # Invariants
+///
+/// The context is live, and its users are serialised by its `uapi_mutex`.
+#[repr(transparent)]
+pub(crate) struct MountContext(Opaque<bindings::fs_context>);
+
+impl MountContext {
+    /// # Safety
+    ///
+    /// `fc` must be what the VFS passed to one of its callbacks, for the time of that call.
+    pub(super) unsafe fn from_raw<'a>(fc: *mut bindings::fs_context) -> &'a Self {
+        // SAFETY: The type is transparent, and the caller promises validity.
+        unsafe { &*fc.cast() }
+    }
+
+    /// Whether the file system's user namespace has a mapping for a user.
+    pub(crate) fn maps_uid(&self, uid: Kuid) -> bool {
+        // SAFETY: A live context holds its user namespace.
+        unsafe { bindings::kuid_has_mapping((*self.0.get()).user_ns, uid.as_raw()) }
+    }
+
+    /// Whether the file system's user namespace has a mapping for a group.
+    pub(crate) fn maps_gid(&self, gid: Kgid) -> bool {
+        // SAFETY: A live context holds its user namespace.
+        unsafe { bindings::kgid_has_mapping((*self.0.get()).user_ns, gid.as_raw()) }
+    }
+
+    /// Writes an error to the mount log (fsconfig's, or dmesg) and returns `EINVAL`, as
+    /// `invalfc()`.
+    pub(crate) fn invalid(&self, message: kernel::fmt::Arguments<'_>) -> Error {
+        // Without memory for the message the error code has to do.
+        if let Ok(text) = CString::try_from_fmt(message) {
+            // SAFETY: The log of a live context is valid, and the format takes one string.
+            unsafe {
+                let log = &(*self.0.get()).log;
+                bindings::logfc(
+                    log.log,
+                    log.prefix,
+                    b'e' as _,
+                    c"%s".as_char_ptr(),
+                    text.as_char_ptr(),
+                );
+            }
+        }
+        EINVAL
+    }
+}
+
+struct Tables<T>(PhantomData<T>);
+
+impl<T: FileSystem> Tables<T> {
+    const OPERATIONS: bindings::fs_context_operations = bindings::fs_context_operations {
+        free: Some(free::<T>),
+        dup: None,
+        parse_param: Some(parse_param::<T>),
+        parse_monolithic: None,
+        get_tree: Some(get_tree::<T>),
+        reconfigure: Some(reconfigure::<T>),
+    };
+}
+
+/// `file_system_type::init_fs_context`.
+pub(super) unsafe extern "C" fn init_fs_context<T: FileSystem>(
+    fc: *mut bindings::fs_context,
+) -> c_int {
+    from_result(|| {
+        let options = KBox::new(T::new_options()?, GFP_KERNEL)?;
+        // SAFETY: The VFS passes a live context that nobody else uses yet.
+        unsafe {
+            (*fc).fs_private = KBox::into_raw(options).cast();
+            (*fc).ops = &Tables::<T>::OPERATIONS;
+        }
+        Ok(0)
+    })
+}
+
+/// The options that `init_fs_context` has stored.
+///
+/// # Safety
+///
+/// `fc` must be a context of this type that the VFS passed to one of its callbacks; the reference
+/// must not outlive that call.
+unsafe fn options<'a, T: FileSystem>(fc: *mut bindings::fs_context) -> &'a mut T::MountOptions {
+    // SAFETY: `init_fs_context` has stored a box, which `free` alone takes back; the VFS serialises
+    // the users of a context.
+    unsafe { &mut *(*fc).fs_private.cast() }
+}
+
+unsafe extern "C" fn free<T: FileSystem>(fc: *mut bindings::fs_context) {
+    // SAFETY: The VFS passes a live context for the last time.
+    let options = unsafe { (*fc).fs_private }.cast::<T::MountOptions>();
+    if !options.is_null() {
+        // SAFETY: `init_fs_context` has stored a box, and it is used no more.
+        drop(unsafe { KBox::from_raw(options) });
+    }
+}
+
+unsafe extern "C" fn parse_param<T: FileSystem>(
+    fc: *mut bindings::fs_context,
+    param: *mut bindings::fs_parameter,
+) -> c_int {
+    from_result(|| {
+        // SAFETY: The VFS passes a live context and a parameter for the time of this call.
+        let (cx, options, (index, value)) = unsafe {
+            (
+                MountContext::from_raw(fc),
+                options::<T>(fc),
+                T::PARAMETERS.parse(fc, param)?,
+            )
+        };
+        T::parse_parameter(options, cx, index, value)?;
+        Ok(0)
+    })
+}
+
+unsafe extern "C" fn get_tree<T: FileSystem>(fc: *mut bindings::fs_context) -> c_int {
+    // SAFETY: The VFS passes a live context; `fill_super` is for superblocks of this type.
+    unsafe { bindings::get_tree_nodev(fc, Some(fill_super::<T>)) }
+}
+
+unsafe extern "C" fn fill_super<T: FileSystem>(
+    sb: *mut bindings::super_block,
+    fc: *mut bindings::fs_context,
+) -> c_int {
+    from_result(|| {
+        // SAFETY: The VFS passes a superblock that nobody else can reach, and a live context.
+        unsafe {
+            superblock::fill::<T>(
+                sb,
+                (*fc).fs_type,
+                options::<T>(fc),
+                MountContext::from_raw(fc),
+            )?
+        };
+        Ok(0)
+    })
+}
+
+unsafe extern "C" fn reconfigure<T: FileSystem>(fc: *mut bindings::fs_context) -> c_int {
+    from_result(|| {
+        // SAFETY: In a reconfiguration `root` is a dentry of the live superblock, which the VFS
+        // has locked (`s_umount`).
+        let (sb, options, cx) = unsafe {
+            (
+                SuperBlock::<T>::from_raw((*(*fc).root).d_sb),
+                options::<T>(fc),
+                MountContext::from_raw(fc),
+            )
+        };
+        T::reconfigure(sb, options, cx)?;
+        Ok(0)
+    })
+}

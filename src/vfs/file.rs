@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Operations of open regular files.
+//!
+//! C headers: `include/linux/fs.h`, `include/linux/uio.h`.
+
+use super::pipe::PipeWriter;
+use super::{FileSystem, Inode, InodeGuard};
+use crate::bindings;
+use crate::mm::fault::{self, FaultOperations};
+use core::marker::PhantomData;
+use kernel::error::{from_result, to_result};
+use kernel::iov::{IovIterDest, IovIterSource};
+use kernel::prelude::*;
+use kernel::types::Opaque;
+
+/// An open file of file system `T` (`struct file`).
+///
+/// # Invariants
+///
+/// The file is live for as long as a reference to this type is in use.
+#[repr(transparent)]
+pub(crate) struct File<T: FileSystem>(Opaque<bindings::file>, PhantomData<T>);
+
+impl<T: FileSystem> File<T> {
+    /// # Safety
+    ///
+    /// The type invariants must hold for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(file: *mut bindings::file) -> &'a Self {
+        // SAFETY: The type is transparent, and the caller promises validity.
+        unsafe { &*file.cast() }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut bindings::file {
+        self.0.get()
+    }
+
+    /// The file's inode.
+    pub(crate) fn inode(&self) -> &Inode<T> {
+        // SAFETY: An open file pins its inode. Where the file is a layer's above, the VFS passes
+        // that of this file system to its operations.
+        unsafe { Inode::from_raw((*(*self.as_ptr()).f_mapping).host) }
+    }
+
+    /// Updates the access time as the mount says, as `file_accessed()`.
+    pub(crate) fn accessed(&self) {
+        // SAFETY: The file is live.
+        unsafe { bindings::file_accessed(self.as_ptr()) }
+    }
+}
+
+/// A read or a write in progress (`struct kiocb`).
+pub(crate) struct Kiocb<'a, T: FileSystem> {
+    kiocb: &'a mut bindings::kiocb,
+    _fs: PhantomData<T>,
+}
+
+impl<'a, T: FileSystem> Kiocb<'a, T> {
+    /// # Safety
+    ///
+    /// `kiocb` must be valid and used by nobody else for `'a`, and of a file of `T`.
+    unsafe fn from_raw(kiocb: *mut bindings::kiocb) -> Self {
+        Self {
+            // SAFETY: By the caller's promise.
+            kiocb: unsafe { &mut *kiocb },
+            _fs: PhantomData,
+        }
+    }
+
+    /// The file.
+    pub(crate) fn file(&self) -> &'a File<T> {
+        // SAFETY: A request holds its file.
+        unsafe { File::from_raw(self.kiocb.ki_filp) }
+    }
+
+    /// The position in the file, in bytes.
+    pub(crate) fn pos(&self) -> i64 {
+        self.kiocb.ki_pos
+    }
+
+    /// Moves the position on.
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        self.kiocb.ki_pos += bytes as i64;
+    }
+
+    /// Prepares a write: checks it against limits (`generic_write_checks()`), takes away setuid
+    /// bits and capabilities, and sets the times.
+    ///
+    /// The guard shows that the inode is locked. Returns how many bytes are left to write. May
+    /// sleep.
+    pub(crate) fn start_write(
+        &mut self,
+        _inode: &mut InodeGuard<'_, T>,
+        from: &mut IovIterSource<'_>,
+    ) -> Result<usize> {
+        // SAFETY: Request and iterator are valid; the iterator is the same structure in both sets
+        // of bindings.
+        let left = unsafe { bindings::generic_write_checks(self.kiocb, from.as_raw().cast()) };
+        if left <= 0 {
+            return to_result(left as c_int).map(|()| 0);
+        }
+        // SAFETY: The file is live, and the inode locked.
+        unsafe {
+            to_result(bindings::file_remove_privs(self.kiocb.ki_filp))?;
+            to_result(bindings::file_update_time(self.kiocb.ki_filp))?;
+        }
+        Ok(left as usize)
+    }
+}
+
+/// Where llseek(2) is to look from a given position.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seek {
+    /// The next byte that is not in a hole.
+    Data,
+    /// The next byte in a hole; the end of the file is one.
+    Hole,
+}
+
+/// The operations of a file system's regular files.
+pub(crate) trait FileOperations: FaultOperations {
+    /// Reads at the position of `kiocb` and moves it on; returns the number of bytes, 0 at the end
+    /// of the file. May sleep; `i_rwsem` is not held.
+    fn read(kiocb: &mut Kiocb<'_, Self>, to: &mut IovIterDest<'_>) -> Result<usize>;
+
+    /// Writes at the position of `kiocb` and moves it on; returns the number of bytes. May sleep;
+    /// `i_rwsem` is not held.
+    fn write(kiocb: &mut Kiocb<'_, Self>, from: &mut IovIterSource<'_>) -> Result<usize>;
+
+    /// Finds data or a hole at or after `offset`, which is not negative; `ENXIO` where the file
+    /// ends before. May sleep.
+    fn seek(inode: &mut InodeGuard<'_, Self>, offset: i64, what: Seek) -> Result<i64>;
+
+    /// Gives pages of the file from `pos` on to a pipe, at most `len` bytes; returns the number of
+    /// bytes. May sleep.
+    fn splice_read(
+        file: &File<Self>,
+        pos: i64,
+        pipe: &mut PipeWriter<'_>,
+        len: usize,
+    ) -> Result<usize>;
+}
+
+/// The tables of a file system's regular files.
+pub(super) struct Tables<T>(PhantomData<T>);
+
+impl<T: FileOperations> Tables<T> {
+    pub(super) const FILE_OPERATIONS: bindings::file_operations = bindings::file_operations {
+        open: Some(open),
+        llseek: Some(llseek::<T>),
+        read_iter: Some(read_iter::<T>),
+        write_iter: Some(write_iter::<T>),
+        fsync: Some(bindings::noop_fsync),
+        mmap_prepare: Some(fault::mmap_prepare::<T>),
+        splice_read: Some(splice_read::<T>),
+        splice_write: Some(bindings::iter_file_splice_write),
+        setlease: Some(bindings::generic_setlease),
+        // SAFETY: All-zero bytes are valid: the other operations are absent.
+        ..unsafe { core::mem::zeroed() }
+    };
+}
+
+/// All files take `O_DIRECT`: there is nothing more direct than the page cache.
+unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+    // SAFETY: The VFS passes an inode and a file that nobody else uses yet.
+    unsafe {
+        (*file).f_mode |= bindings::FMODE_CAN_ODIRECT;
+        bindings::generic_file_open(inode, file)
+    }
+}
+
+unsafe extern "C" fn read_iter<T: FileOperations>(
+    kiocb: *mut bindings::kiocb,
+    iter: *mut bindings::iov_iter,
+) -> isize {
+    // SAFETY: The VFS passes a request and an iterator to be filled, which is the same structure
+    // in both sets of bindings.
+    let (mut kiocb, to) = unsafe { (Kiocb::from_raw(kiocb), IovIterDest::from_raw(iter.cast())) };
+    match T::read(&mut kiocb, to) {
+        Ok(bytes) => bytes as isize,
+        Err(e) => e.to_errno() as isize,
+    }
+}
+
+unsafe extern "C" fn write_iter<T: FileOperations>(
+    kiocb: *mut bindings::kiocb,
+    iter: *mut bindings::iov_iter,
+) -> isize {
+    // SAFETY: The VFS passes a request and an iterator to be emptied, which is the same structure
+    // in both sets of bindings.
+    let (mut kiocb, from) =
+        unsafe { (Kiocb::from_raw(kiocb), IovIterSource::from_raw(iter.cast())) };
+    match T::write(&mut kiocb, from) {
+        Ok(bytes) => bytes as isize,
+        Err(e) => e.to_errno() as isize,
+    }
+}
+
+unsafe extern "C" fn llseek<T: FileOperations>(
+    file: *mut bindings::file,
+    offset: bindings::loff_t,
+    whence: c_int,
+) -> bindings::loff_t {
+    // SAFETY: The VFS passes an open file of this file system.
+    let inode = unsafe { File::<T>::from_raw(file) }.inode();
+    let what = match whence as u32 {
+        bindings::SEEK_DATA => Seek::Data,
+        bindings::SEEK_HOLE => Seek::Hole,
+        // SAFETY: As above.
+        _ => unsafe {
+            return bindings::generic_file_llseek_size(
+                file,
+                offset,
+                whence,
+                T::MAX_BYTES,
+                inode.size(),
+            );
+        },
+    };
+    from_result(|| {
+        if offset < 0 {
+            return Err(ENXIO);
+        }
+        let mut guard = inode.lock();
+        let offset = T::seek(&mut guard, offset, what)?;
+        // SAFETY: As above.
+        Ok(unsafe { bindings::vfs_setpos(file, offset, T::MAX_BYTES) })
+    })
+}
+
+unsafe extern "C" fn splice_read<T: FileOperations>(
+    file: *mut bindings::file,
+    ppos: *mut bindings::loff_t,
+    pipe: *mut bindings::pipe_inode_info,
+    len: usize,
+    _flags: c_uint,
+) -> isize {
+    // SAFETY: The VFS passes an open file of this file system, and a pipe that it has locked.
+    let (file, mut pipe) = unsafe { (File::<T>::from_raw(file), PipeWriter::from_raw(pipe)) };
+    // SAFETY: The position is the VFS's own, and nobody else uses it.
+    let pos = unsafe { &mut *ppos };
+    match T::splice_read(file, *pos, &mut pipe, len) {
+        Ok(bytes) => {
+            *pos += bytes as i64;
+            // SAFETY: The file is live; readahead state is a hint.
+            unsafe { (*file.as_ptr()).__bindgen_anon_3.f_ra.prev_pos = *pos };
+            bytes as isize
+        }
+        Err(e) => e.to_errno() as isize,
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! File system types and their registration.
+//!
+//! C headers: `include/linux/fs.h`, `Documentation/filesystems/vfs.rst`.
+
+use super::inode::InodeCache;
+use super::{context, superblock};
+use super::{
+    Exclusive, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue, SuperBlock,
+};
+use crate::bindings;
+use core::marker::PhantomData;
+use kernel::error::to_result;
+use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+use kernel::types::Opaque;
+use kernel::ThisModule;
+
+/// What `statfs(2)` reports beyond the superblock's own fields; all counts, no bytes.
+///
+/// A file system without a limit reports 0 for total and free, as `simple_statfs()`.
+#[derive(Default)]
+pub(crate) struct StatFs {
+    /// Blocks in all, of [`FileSystem::BLOCK_SIZE`] bytes.
+    pub(crate) blocks: u64,
+    /// Blocks that are free.
+    pub(crate) blocks_free: u64,
+    /// Inodes in all.
+    pub(crate) inodes: u64,
+    /// Inodes that are free.
+    pub(crate) inodes_free: u64,
+}
+
+/// A file system type.
+///
+/// All functions run in process context and may sleep unless they say otherwise.
+pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
+    /// The name for mount(2) and `/proc/filesystems`.
+    const NAME: &'static CStr;
+    /// The name of the slab cache of inodes.
+    const INODE_CACHE_NAME: &'static CStr;
+    /// `f_type` of statfs(2).
+    const MAGIC: u32;
+    /// The block size, in bytes; a power of two.
+    const BLOCK_SIZE: u32;
+    /// The largest file size, in bytes.
+    const MAX_BYTES: i64;
+    /// The mount parameters.
+    const PARAMETERS: &'static ParameterTable;
+
+    /// The parameters of a mount or a reconfiguration under construction.
+    type MountOptions: Send;
+    /// The file system's part of a superblock.
+    type SuperData: Send + Sync;
+    /// The file system's part of an inode, reached without a lock.
+    type InodeData: Send + Sync;
+
+    /// Starts a mount or a reconfiguration.
+    fn new_options() -> Result<Self::MountOptions>;
+
+    /// Takes in the parameter at `index` of [`FileSystem::PARAMETERS`].
+    fn parse_parameter(
+        options: &mut Self::MountOptions,
+        cx: &MountContext,
+        index: usize,
+        value: ParameterValue<'_>,
+    ) -> Result;
+
+    /// Makes the file system's part of a new superblock.
+    fn new_super<'a>(
+        options: &'a mut Self::MountOptions,
+        cx: &'a MountContext,
+    ) -> impl PinInit<Self::SuperData, Error> + 'a;
+
+    /// Makes the root directory of a new superblock.
+    fn new_root(sb: &NewSuperBlock<'_, Self>) -> Result<NewInode<Self>>;
+
+    /// Changes the parameters of a live superblock (remount), all or none of them.
+    fn reconfigure(
+        sb: &SuperBlock<Self>,
+        options: &mut Self::MountOptions,
+        cx: &MountContext,
+    ) -> Result;
+
+    /// Fills in statfs(2).
+    fn stat_fs(sb: &SuperBlock<Self>) -> StatFs;
+
+    /// Shows the parameters in `/proc/mounts`, each with a comma before it.
+    fn show_options(sb: &SuperBlock<Self>, seq: &SeqFile);
+
+    /// The initial state of the file system's part of an inode.
+    fn new_inode_data() -> impl PinInit<Self::InodeData>;
+
+    /// The last user of an inode is gone: gives back what it holds. Its page cache must be empty
+    /// afterwards.
+    ///
+    /// May be called from reclaim, so it must not wait for an allocation that can reclaim.
+    fn evict(inode: &mut Exclusive<'_, Self>);
+
+    /// Sets the operations of a new inode by the type of its file.
+    fn set_operations(inode: &NewInode<Self>);
+}
+
+/// A registered file system type; dropping it unregisters the type.
+///
+/// # Invariants
+///
+/// `fs_type` is registered with the VFS from the end of initialisation until drop. It is pinned,
+/// since the VFS holds its address.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Registration<T: FileSystem> {
+    #[pin]
+    fs_type: Opaque<bindings::file_system_type>,
+    // Dropped after `fs_type` is unregistered: by then no superblock is left.
+    cache: InodeCache<T>,
+    _fs: PhantomData<T>,
+}
+
+// SAFETY: Nothing in a registration is tied to the task that made it.
+unsafe impl<T: FileSystem> Send for Registration<T> {}
+// SAFETY: A shared registration offers nothing but the address of its immutable cache.
+unsafe impl<T: FileSystem> Sync for Registration<T> {}
+
+impl<T: FileSystem> Registration<T> {
+    /// Registers the file system type of module `module`.
+    ///
+    /// Fails with `EBUSY` where the name is taken, with `ENOMEM` without memory for the slab cache.
+    pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            cache: InodeCache::new()?,
+            fs_type <- Opaque::try_ffi_init(move |slot: *mut bindings::file_system_type| {
+                // SAFETY: `slot` is valid for writes; all-zero bytes are a valid
+                // `file_system_type`, whose name and functions are set next.
+                unsafe {
+                    slot.write(core::mem::zeroed());
+                    (*slot).name = T::NAME.as_char_ptr();
+                    (*slot).owner = module.as_ptr().cast();
+                    (*slot).fs_flags =
+                        (bindings::FS_USERNS_MOUNT | bindings::FS_ALLOW_IDMAP) as _;
+                    (*slot).init_fs_context = Some(context::init_fs_context::<T>);
+                    (*slot).parameters = T::PARAMETERS.as_ptr();
+                    (*slot).kill_sb = Some(superblock::kill_sb::<T>);
+                }
+                // SAFETY: `slot` is initialised and pinned, and stays valid until drop
+                // unregisters it.
+                to_result(unsafe { bindings::register_filesystem(slot) })
+            }),
+            _fs: PhantomData,
+        })
+    }
+
+    /// The registration that a `file_system_type` belongs to.
+    ///
+    /// # Safety
+    ///
+    /// `fs_type` must be the `fs_type` of a live `Registration<T>`.
+    pub(super) unsafe fn cache_of<'a>(
+        fs_type: *mut bindings::file_system_type,
+    ) -> &'a InodeCache<T> {
+        // SAFETY: The caller promises that `fs_type` is embedded in a `Registration<T>`.
+        let this = unsafe { kernel::container_of!(Opaque::cast_from(fs_type), Self, fs_type) };
+        // SAFETY: It is live, and `cache` is not changed after initialisation.
+        unsafe { &(*this).cache }
+    }
+}
+
+#[pinned_drop]
+impl<T: FileSystem> PinnedDrop for Registration<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariants the type is registered. Each mount holds the module, so
+        // none is left when the module goes away.
+        unsafe { bindings::unregister_filesystem(self.fs_type.get()) };
+    }
+}

@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Inodes, and the slab cache they come from.
+//!
+//! C header: `include/linux/fs.h`.
+
+use super::dir_index::DirIndex;
+use super::{attr, dir, file};
+use super::{
+    AttrOperations, DeviceId, DirectoryOperations, Exclusive, FileOperations, FileSystem, FileType,
+    IdMap, InodeGuard, Mode, NewSuperBlock, SuperBlock,
+};
+use crate::bindings;
+use crate::mm::Mapping;
+use core::cell::UnsafeCell;
+use core::marker::PhantomData;
+use core::mem::{size_of, ManuallyDrop};
+use core::ops::Deref;
+use core::ptr::{addr_of_mut, NonNull};
+use kernel::error::to_result;
+use kernel::prelude::*;
+use kernel::types::Opaque;
+
+/// What `i_rwsem` protects of an inode.
+pub(super) struct LockedState<T: FileSystem> {
+    /// The entries of a directory; empty for other files.
+    pub(super) index: DirIndex<T>,
+}
+
+/// The object in the slab cache: the VFS's inode and the file system's parts of it.
+///
+/// # Invariants
+///
+/// From `alloc_inode()` to `free_inode()` all fields are initialised. `inode` is initialised once
+/// by the slab's constructor and returned to that state by the VFS.
+#[repr(C)]
+struct InodeBox<T: FileSystem> {
+    inode: Opaque<bindings::inode>,
+    locked: UnsafeCell<LockedState<T>>,
+    data: T::InodeData,
+}
+
+/// An inode of file system `T` (`struct inode`).
+///
+/// # Invariants
+///
+/// The inode is embedded in an `InodeBox<T>` and live: somebody holds a reference to it for as
+/// long as a reference to this type is in use.
+#[repr(transparent)]
+pub(crate) struct Inode<T: FileSystem>(Opaque<bindings::inode>, PhantomData<T>);
+
+// SAFETY: All shared access goes through functions that the VFS allows to run concurrently; the
+// file system's data is `Sync`.
+unsafe impl<T: FileSystem> Sync for Inode<T> {}
+
+impl<T: FileSystem> Inode<T> {
+    /// # Safety
+    ///
+    /// The type invariants must hold for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(inode: *mut bindings::inode) -> &'a Self {
+        // SAFETY: The type is transparent, and the caller promises validity.
+        unsafe { &*inode.cast() }
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut bindings::inode {
+        self.0.get()
+    }
+
+    fn as_box(&self) -> *mut InodeBox<T> {
+        // The inode is the first field of its box.
+        self.as_ptr().cast()
+    }
+
+    /// The file system's data.
+    pub(crate) fn data(&self) -> &T::InodeData {
+        // SAFETY: By the type invariants the box is initialised; `data` is never changed but
+        // through interior mutability.
+        unsafe { &(*self.as_box()).data }
+    }
+
+    /// Where the data protected by `i_rwsem` is; looking at it takes that lock.
+    pub(super) fn locked_state(&self) -> *mut LockedState<T> {
+        // SAFETY: By the type invariants the box is there; no reference is made.
+        UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).locked) })
+    }
+
+    /// The superblock.
+    pub(crate) fn sb(&self) -> &SuperBlock<T> {
+        // SAFETY: An inode pins its superblock, which is of the same file system.
+        unsafe { SuperBlock::from_raw((*self.as_ptr()).i_sb) }
+    }
+
+    /// The page cache of the file.
+    pub(crate) fn mapping(&self) -> &Mapping {
+        // SAFETY: The mapping of a live inode is valid for as long as the inode is.
+        unsafe { Mapping::from_raw((*self.as_ptr()).i_mapping) }
+    }
+
+    /// The type and the permissions; the latter are a snapshot.
+    pub(crate) fn mode(&self) -> Mode {
+        // SAFETY: The inode is live. The VFS reads the mode without a lock in the same way.
+        Mode::from_raw(unsafe { core::ptr::read_volatile(&(*self.as_ptr()).i_mode) })
+    }
+
+    /// The type of the file.
+    pub(crate) fn file_type(&self) -> FileType {
+        self.mode().file_type()
+    }
+
+    /// The link count; a snapshot where `i_rwsem` is not held.
+    pub(crate) fn nlink(&self) -> u32 {
+        // SAFETY: The inode is live. The VFS reads the count without a lock in the same way.
+        unsafe { core::ptr::read_volatile(&(*self.as_ptr()).__bindgen_anon_1.i_nlink) }
+    }
+
+    /// The size of the file in bytes, as `i_size_read()`.
+    pub(crate) fn size(&self) -> i64 {
+        // SAFETY: The inode is live.
+        unsafe { bindings::i_size_read(self.as_ptr()) }
+    }
+
+    /// Adds to `i_blocks`; `bytes` is a multiple of the block size. Takes `i_lock`.
+    pub(crate) fn add_bytes(&self, bytes: i64) {
+        // SAFETY: The inode is live, and the function takes its own lock.
+        unsafe { bindings::inode_add_bytes(self.as_ptr(), bytes) }
+    }
+
+    /// Takes from `i_blocks`; `bytes` is a multiple of the block size. Takes `i_lock`.
+    pub(crate) fn sub_bytes(&self, bytes: i64) {
+        // SAFETY: The inode is live, and the function takes its own lock.
+        unsafe { bindings::inode_sub_bytes(self.as_ptr(), bytes) }
+    }
+
+    /// The time of the last modification, as seconds and nanoseconds.
+    pub(crate) fn mtime(&self) -> (i64, u32) {
+        // SAFETY: The inode is live.
+        let ts = unsafe { bindings::inode_get_mtime(self.as_ptr()) };
+        (ts.tv_sec, ts.tv_nsec as u32)
+    }
+
+    /// Takes `i_rwsem` for writing. May sleep; the caller must not hold it already.
+    pub(crate) fn lock(&self) -> InodeGuard<'_, T> {
+        InodeGuard::lock(self)
+    }
+
+    /// Takes another reference to the inode, as `ihold()`.
+    pub(crate) fn to_ref(&self) -> InodeRef<T> {
+        // SAFETY: Somebody holds a reference by the type invariants, so another may be taken.
+        unsafe { bindings::ihold(self.as_ptr()) };
+        InodeRef(NonNull::from(self))
+    }
+}
+
+/// A reference to an inode, given back by `iput()`.
+///
+/// # Invariants
+///
+/// Owns one reference.
+pub(crate) struct InodeRef<T: FileSystem>(NonNull<Inode<T>>);
+
+impl<T: FileSystem> InodeRef<T> {
+    /// The pointer, with the reference that it holds.
+    pub(super) fn into_raw(self) -> *mut bindings::inode {
+        ManuallyDrop::new(self).as_ptr()
+    }
+}
+
+impl<T: FileSystem> Deref for InodeRef<T> {
+    type Target = Inode<T>;
+
+    fn deref(&self) -> &Inode<T> {
+        // SAFETY: This value owns a reference.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T: FileSystem> Drop for InodeRef<T> {
+    fn drop(&mut self) {
+        // SAFETY: This value owns a reference. May sleep and evict the inode.
+        unsafe { bindings::iput(self.as_ptr()) }
+    }
+}
+
+/// An inode that no dentry and no file refers to yet.
+///
+/// Dropping it evicts it.
+///
+/// # Invariants
+///
+/// Nobody else uses the inode but to find it on the superblock's list.
+pub(crate) struct NewInode<T: FileSystem>(InodeRef<T>);
+
+impl<T: FileSystem> NewInode<T> {
+    /// Makes an inode with number `ino`, owned as `inode_init_owner()` says for a file in `parent`
+    /// (or for the root directory, where there is no parent).
+    ///
+    /// May sleep. Returns `None` without memory.
+    pub(crate) fn new(
+        sb: &SuperBlock<T>,
+        idmap: &IdMap,
+        parent: Option<&Inode<T>>,
+        ino: u64,
+        mode: Mode,
+        device: DeviceId,
+    ) -> Option<Self> {
+        // SAFETY: The superblock is live; `alloc_inode()` provides an initialised box.
+        let inode = NonNull::new(unsafe { bindings::new_inode(sb.as_ptr()) })?.cast::<Inode<T>>();
+        // INVARIANT: `new_inode()` returns an inode with one reference, unknown to others.
+        let this = Self(InodeRef(inode));
+        let raw = this.as_ptr();
+        let parent = parent.map_or(core::ptr::null_mut(), Inode::as_ptr);
+        // SAFETY: By the type invariants nobody else uses the inode; parent and idmap are live.
+        unsafe {
+            (*raw).i_ino = ino;
+            bindings::inode_init_owner(idmap.as_ptr(), raw, parent, mode.as_raw());
+            (*raw).i_blocks = 0;
+            bindings::simple_inode_init_ts(raw);
+            if mode.file_type() == FileType::Special {
+                bindings::init_special_inode(raw, mode.as_raw(), device.as_raw());
+            }
+        }
+        T::set_operations(&this);
+        // SAFETY: As above; the lock is not in use.
+        unsafe { bindings::lockdep_annotate_inode_mutex_key(raw) };
+        Some(this)
+    }
+
+    /// What the holder of `i_rwsem` may do: nobody else can reach the inode.
+    pub(crate) fn exclusive(&mut self) -> Exclusive<'_, T> {
+        // SAFETY: By the type invariants this is the only user of the inode, and `&mut self` is
+        // borrowed for the life of the result.
+        unsafe { Exclusive::new(&self.0) }
+    }
+
+    /// Lets the security modules initialise the inode, as `security_inode_init_security()`.
+    ///
+    /// `name` is the name it will have in `dir`, where it gets one.
+    pub(crate) fn init_security(&self, dir: &Inode<T>, name: Option<&super::Dentry<T>>) -> Result {
+        let name = name.map_or(core::ptr::null(), |dentry| dentry.qstr());
+        // SAFETY: All inodes are live; without a callback no attribute is to be stored.
+        let ret = unsafe {
+            bindings::security_inode_init_security(
+                self.as_ptr(),
+                dir.as_ptr(),
+                name,
+                None,
+                core::ptr::null_mut(),
+            )
+        };
+        match to_result(ret) {
+            Err(EOPNOTSUPP) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Overrides owner and group, for the root directory of a mount.
+    pub(crate) fn set_owner(&self, uid: super::parameter::Kuid, gid: super::parameter::Kgid) {
+        // SAFETY: By the type invariants nobody else uses the inode.
+        unsafe {
+            (*self.as_ptr()).i_uid = uid.as_raw();
+            (*self.as_ptr()).i_gid = gid.as_raw();
+        }
+    }
+
+    /// Sets the target of a symbolic link, which the inode then owns, and the size with it.
+    ///
+    /// Has no effect on other types of file.
+    pub(crate) fn set_link(&mut self, target: &CStr) -> Result {
+        // SAFETY: By the type invariants nobody else uses the inode.
+        if self.file_type() != FileType::Symlink
+            || !unsafe { (*self.as_ptr()).__bindgen_anon_5.i_link }.is_null()
+        {
+            return Err(EINVAL);
+        }
+        let bytes = target.to_bytes_with_nul();
+        let mut link = KVec::with_capacity(bytes.len(), GFP_KERNEL_ACCOUNT)?;
+        link.extend_from_slice(bytes, GFP_KERNEL_ACCOUNT)?;
+        let (ptr, len, _) = link.into_raw_parts();
+        // SAFETY: The string is terminated, and `free_inode()` frees it after a grace period, so
+        // that lockless path walks may read it.
+        unsafe { bindings::inode_set_cached_link(self.as_ptr(), ptr.cast(), len as c_int - 1) };
+        self.exclusive().set_size(len as i64 - 1);
+        Ok(())
+    }
+
+    /// Makes the inode a directory: its operations, and the link that `.` is.
+    pub(crate) fn init_directory(&self)
+    where
+        T: DirectoryOperations + AttrOperations,
+    {
+        // SAFETY: By the type invariants nobody else uses the inode.
+        unsafe {
+            bindings::inc_nlink(self.as_ptr());
+            (*self.as_ptr()).i_op = &dir::Tables::<T>::INODE_OPERATIONS;
+            (*self.as_ptr()).__bindgen_anon_3.i_fop = &dir::Tables::<T>::FILE_OPERATIONS;
+        }
+    }
+
+    /// Makes the inode a regular file.
+    pub(crate) fn init_regular(&self)
+    where
+        T: FileOperations + AttrOperations,
+    {
+        // SAFETY: By the type invariants nobody else uses the inode.
+        unsafe {
+            (*self.as_ptr()).i_op = &attr::Tables::<T>::INODE_OPERATIONS;
+            (*self.as_ptr()).__bindgen_anon_3.i_fop = &file::Tables::<T>::FILE_OPERATIONS;
+        }
+        self.mapping().init_for_swap_backed();
+    }
+
+    /// Makes the inode a symbolic link; [`NewInode::set_link`] gives it its target.
+    pub(crate) fn init_symlink(&self)
+    where
+        T: AttrOperations,
+    {
+        // SAFETY: By the type invariants nobody else uses the inode.
+        unsafe { (*self.as_ptr()).i_op = &attr::Tables::<T>::SYMLINK_OPERATIONS };
+    }
+
+    /// Gives a special file its inode operations; the VFS has set the others.
+    pub(crate) fn init_special(&self)
+    where
+        T: AttrOperations,
+    {
+        // SAFETY: By the type invariants nobody else uses the inode.
+        unsafe { (*self.as_ptr()).i_op = &attr::Tables::<T>::INODE_OPERATIONS };
+    }
+
+    /// The reference, for a dentry or a file to own.
+    pub(super) fn into_ref(self) -> InodeRef<T> {
+        self.0
+    }
+
+    pub(super) fn into_raw(self) -> *mut bindings::inode {
+        self.into_ref().into_raw()
+    }
+
+    /// The superblock being filled, or a live one.
+    pub(crate) fn for_root(sb: &NewSuperBlock<'_, T>, ino: u64, mode: Mode) -> Option<Self> {
+        Self::new(sb, IdMap::nop(), None, ino, mode, DeviceId::NONE)
+    }
+}
+
+impl<T: FileSystem> Deref for NewInode<T> {
+    type Target = Inode<T>;
+
+    fn deref(&self) -> &Inode<T> {
+        &self.0
+    }
+}
+
+/// The slab cache that inodes of file system `T` come from.
+///
+/// # Invariants
+///
+/// `cache` is a slab cache for `InodeBox<T>`.
+pub(super) struct InodeCache<T: FileSystem> {
+    cache: NonNull<bindings::kmem_cache>,
+    _fs: PhantomData<T>,
+}
+
+impl<T: FileSystem> InodeCache<T> {
+    /// Makes the cache. May sleep; fails with `ENOMEM`.
+    pub(super) fn new() -> Result<Self> {
+        let mut args = bindings::kmem_cache_args {
+            align: core::mem::align_of::<InodeBox<T>>() as _,
+            ctor: Some(init_once::<T>),
+            ..Default::default()
+        };
+        // SAFETY: The arguments describe `InodeBox<T>`, and the name is static.
+        let cache = unsafe {
+            bindings::__kmem_cache_create_args(
+                T::INODE_CACHE_NAME.as_char_ptr(),
+                size_of::<InodeBox<T>>() as _,
+                &mut args,
+                bindings::SLAB_ACCOUNT,
+            )
+        };
+        // INVARIANT: Just made for that type.
+        Ok(Self {
+            cache: NonNull::new(cache).ok_or(ENOMEM)?,
+            _fs: PhantomData,
+        })
+    }
+}
+
+impl<T: FileSystem> Drop for InodeCache<T> {
+    fn drop(&mut self) {
+        // SAFETY: No superblock is left that could allocate; inodes whose freeing waits for a grace
+        // period are gone after the barrier.
+        unsafe {
+            bindings::rcu_barrier();
+            bindings::kmem_cache_destroy(self.cache.as_ptr());
+        }
+    }
+}
+
+/// The slab's constructor.
+unsafe extern "C" fn init_once<T: FileSystem>(object: *mut c_void) {
+    // SAFETY: The slab passes an object of the size and alignment of `InodeBox<T>`.
+    unsafe {
+        bindings::inode_init_once(Opaque::cast_into(addr_of_mut!(
+            (*object.cast::<InodeBox<T>>()).inode
+        )))
+    }
+}
+
+/// `super_operations::alloc_inode`.
+pub(super) unsafe extern "C" fn alloc_inode<T: FileSystem>(
+    sb: *mut bindings::super_block,
+) -> *mut bindings::inode {
+    // SAFETY: The VFS passes a superblock that `fill()` has set up.
+    let sb = unsafe { SuperBlock::<T>::from_raw(sb) };
+    // SAFETY: The cache is one for `InodeBox<T>`.
+    let object = unsafe {
+        bindings::alloc_inode_sb(sb.as_ptr(), sb.cache().cache.as_ptr(), bindings::GFP_KERNEL)
+    }
+    .cast::<InodeBox<T>>();
+    if object.is_null() {
+        return core::ptr::null_mut();
+    }
+    // INVARIANT: All fields but `inode`, which the constructor has initialised, are set here.
+    // SAFETY: The object is uninitialised memory of the right size, never moved, and initialising
+    // the data cannot fail.
+    unsafe {
+        addr_of_mut!((*object).locked).write(UnsafeCell::new(LockedState {
+            index: DirIndex::new(),
+        }));
+        let Ok(()) = pin_init::raw_try_init(addr_of_mut!((*object).data), T::new_inode_data());
+    }
+    object.cast()
+}
+
+/// `super_operations::free_inode`; runs after a grace period and must not sleep.
+pub(super) unsafe extern "C" fn free_inode<T: FileSystem>(inode: *mut bindings::inode) {
+    let object = inode.cast::<InodeBox<T>>();
+    // SAFETY: The VFS passes an inode that `alloc_inode()` has made, for the last time; both parts
+    // of the file system are initialised by the type invariants, and the target of a symbolic link
+    // is the inode's own. `kfree()` takes objects of any slab cache.
+    unsafe {
+        if Mode::from_raw((*inode).i_mode).file_type() == FileType::Symlink {
+            bindings::kfree((*inode).__bindgen_anon_5.i_link.cast());
+        }
+        core::ptr::drop_in_place(addr_of_mut!((*object).locked));
+        core::ptr::drop_in_place(addr_of_mut!((*object).data));
+        bindings::kfree(object.cast());
+    }
+}
+
+/// `super_operations::evict_inode`.
+pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings::inode) {
+    // SAFETY: The VFS passes a live inode that nobody else uses any more.
+    let mut exclusive = unsafe { Exclusive::new(Inode::<T>::from_raw(inode)) };
+    T::evict(&mut exclusive);
+    // SAFETY: The page cache of the inode is empty, as `evict()` promises; `clear_inode()` checks.
+    unsafe { bindings::clear_inode(inode) };
+}

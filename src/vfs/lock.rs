@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `i_rwsem`, and what may be done only by its holder.
+//!
+//! Lock order (see also `Documentation/filesystems/directory-locking.rst`): `i_rwsem` of the parent
+//! before that of the child; `i_rwsem` before `mmap_lock` (a fault on user memory inside a write)
+//! and before folio locks, which a fault takes under `mmap_lock`.
+
+use super::{FileSystem, Inode};
+use crate::bindings;
+use core::marker::PhantomData;
+use core::ops::Deref;
+
+/// Proof that `i_rwsem` of an inode is held for writing, by the VFS or by an [`InodeGuard`].
+///
+/// # Invariants
+///
+/// While a value exists, the current task holds `i_rwsem` of `inode` for writing (or is the only
+/// one that can reach the inode), and no other [`Exclusive`] or [`Shared`] of that inode is in use.
+pub(crate) struct Exclusive<'a, T: FileSystem> {
+    inode: &'a Inode<T>,
+    // Neither `Send` nor `Sync`: the lock belongs to the task.
+    _task: PhantomData<*mut ()>,
+}
+
+impl<'a, T: FileSystem> Exclusive<'a, T> {
+    /// # Safety
+    ///
+    /// The type invariants must hold for as long as the value lives.
+    pub(super) unsafe fn new(inode: &'a Inode<T>) -> Self {
+        // INVARIANT: The caller promises them.
+        Self {
+            inode,
+            _task: PhantomData,
+        }
+    }
+
+    /// The inode, for as long as the VFS pins it.
+    pub(crate) fn inode(&self) -> &'a Inode<T> {
+        self.inode
+    }
+
+    /// Sets the size of the file, in bytes, as `i_size_write()`.
+    pub(crate) fn set_size(&mut self, size: i64) {
+        // SAFETY: The inode is live, and `i_rwsem` serialises writers of `i_size`.
+        unsafe { bindings::i_size_write(self.inode.as_ptr(), size) }
+    }
+
+    /// Adds a link, as `inc_nlink()`.
+    pub(crate) fn inc_nlink(&mut self) {
+        // SAFETY: The inode is live, and `i_rwsem` serialises changes of the link count.
+        unsafe { bindings::inc_nlink(self.inode.as_ptr()) }
+    }
+
+    /// Removes a link, as `drop_nlink()`.
+    pub(crate) fn drop_nlink(&mut self) {
+        // SAFETY: The inode is live, and `i_rwsem` serialises changes of the link count.
+        unsafe { bindings::drop_nlink(self.inode.as_ptr()) }
+    }
+
+    /// Sets ctime to now and counts a change (`i_version`).
+    pub(crate) fn set_changed(&mut self) {
+        let inode = self.inode.as_ptr();
+        // SAFETY: The inode is live and locked.
+        unsafe {
+            bindings::inode_set_ctime_current(inode);
+            bindings::inode_inc_iversion(inode);
+        }
+    }
+
+    /// Sets ctime of this directory and of a file whose name in it changes to now, mtime of the
+    /// directory too, and counts a change of the directory.
+    pub(crate) fn touch_with(&mut self, file: &mut Exclusive<'_, T>) {
+        let dir = self.inode.as_ptr();
+        // SAFETY: Both inodes are live and locked.
+        unsafe {
+            let now = bindings::inode_set_ctime_current(file.inode.as_ptr());
+            bindings::inode_set_ctime_to_ts(dir, now);
+            bindings::inode_set_mtime_to_ts(dir, now);
+            bindings::inode_inc_iversion(dir);
+        }
+    }
+
+    /// Sets ctime and mtime to now and counts a change (`i_version`).
+    pub(crate) fn touch(&mut self) {
+        let inode = self.inode.as_ptr();
+        // SAFETY: The inode is live, and `i_rwsem` serialises changes of mtime.
+        unsafe {
+            bindings::inode_set_mtime_to_ts(inode, bindings::inode_set_ctime_current(inode));
+            bindings::inode_inc_iversion(inode);
+        }
+    }
+}
+
+impl<T: FileSystem> Deref for Exclusive<'_, T> {
+    type Target = Inode<T>;
+
+    fn deref(&self) -> &Inode<T> {
+        self.inode
+    }
+}
+
+/// Proof that `i_rwsem` of an inode is held, at least for reading.
+///
+/// # Invariants
+///
+/// While a value exists, the current task holds `i_rwsem` of `inode`, and no [`Exclusive`] of that
+/// inode is in use.
+pub(crate) struct Shared<'a, T: FileSystem> {
+    inode: &'a Inode<T>,
+    _task: PhantomData<*mut ()>,
+}
+
+impl<'a, T: FileSystem> Shared<'a, T> {
+    /// # Safety
+    ///
+    /// The type invariants must hold for as long as the value lives.
+    pub(super) unsafe fn new(inode: &'a Inode<T>) -> Self {
+        // INVARIANT: The caller promises them.
+        Self {
+            inode,
+            _task: PhantomData,
+        }
+    }
+}
+
+impl<T: FileSystem> Deref for Shared<'_, T> {
+    type Target = Inode<T>;
+
+    fn deref(&self) -> &Inode<T> {
+        self.inode
+    }
+}
+
+/// `i_rwsem` taken for writing, and released on drop.
+///
+/// Taking it may sleep, and must not be done under another inode's lock.
+///
+/// # Invariants
+///
+/// The current task has taken `i_rwsem` of the inode for writing through this value.
+pub(crate) struct InodeGuard<'a, T: FileSystem>(Exclusive<'a, T>);
+
+impl<'a, T: FileSystem> InodeGuard<'a, T> {
+    pub(super) fn lock(inode: &'a Inode<T>) -> Self {
+        // SAFETY: The inode is live.
+        unsafe { bindings::inode_lock(inode.as_ptr()) };
+        // INVARIANT: The lock was just taken.
+        // SAFETY: It is held until the guard, and with it the `Exclusive`, is dropped.
+        Self(unsafe { Exclusive::new(inode) })
+    }
+
+    /// What the holder of the lock may do.
+    pub(crate) fn exclusive(&mut self) -> &mut Exclusive<'a, T> {
+        &mut self.0
+    }
+}
+
+impl<T: FileSystem> Drop for InodeGuard<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants this value holds the lock.
+        unsafe { bindings::inode_unlock(self.0.inode.as_ptr()) }
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe Rust over the C VFS.
+//!
+//! A file system is a type that implements [`FileSystem`] and the operation traits beside it
+//! ([`DirectoryOperations`], [`FileOperations`], ...). The C tables of function pointers are built
+//! from those traits at compile time. Superblocks, inodes and dentries stay the kernel's: this
+//! layer says who owns them and when a field of theirs may be looked at, and knows nothing of the
+//! file system above it.
+//!
+//! What the VFS protects by `i_rwsem` is reached through [`Exclusive`] and [`Shared`], which exist
+//! only where that lock is held.
+
+pub(crate) mod attr;
+pub(crate) mod context;
+pub(crate) mod cookies;
+pub(crate) mod dentry;
+pub(crate) mod dir;
+pub(crate) mod dir_index;
+pub(crate) mod file;
+pub(crate) mod fs_type;
+pub(crate) mod inode;
+pub(crate) mod lock;
+pub(crate) mod mode;
+pub(crate) mod parameter;
+pub(crate) mod pipe;
+pub(crate) mod superblock;
+
+pub(crate) use attr::{AttrOperations, IdMap};
+pub(crate) use context::MountContext;
+pub(crate) use dentry::{Dentry, Negative, Positive};
+pub(crate) use dir::{DirectoryOperations, RenameDirs};
+pub(crate) use file::{File, FileOperations, Kiocb};
+pub(crate) use fs_type::{FileSystem, Registration};
+pub(crate) use inode::{Inode, InodeRef, NewInode};
+pub(crate) use lock::{Exclusive, InodeGuard, Shared};
+pub(crate) use mode::{DeviceId, FileType, Mode};
+pub(crate) use parameter::{ParameterKind, ParameterTable, ParameterValue};
+pub(crate) use superblock::{NewSuperBlock, SuperBlock};

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Giving pages of a file to a pipe.
+//!
+//! C headers: `include/linux/pipe_fs_i.h`, `include/linux/splice.h`.
+
+use crate::bindings;
+use crate::mm::folio::Folio;
+use crate::mm::PAGE_SIZE;
+
+/// The writing end of a pipe that the VFS has locked.
+pub(crate) struct PipeWriter<'a>(&'a mut bindings::pipe_inode_info);
+
+impl PipeWriter<'_> {
+    /// # Safety
+    ///
+    /// `pipe` must be live and locked by the current task for the life of the result.
+    pub(super) unsafe fn from_raw(pipe: *mut bindings::pipe_inode_info) -> Self {
+        // SAFETY: By the caller's promise.
+        Self(unsafe { &mut *pipe })
+    }
+
+    /// Whether no buffer is free.
+    pub(crate) fn is_full(&self) -> bool {
+        // SAFETY: The pipe is live and locked.
+        unsafe { bindings::pipe_is_full(self.0) }
+    }
+
+    /// How many buffers are free; each takes up to a page.
+    pub(crate) fn free_buffers(&self) -> usize {
+        // SAFETY: The pipe is live and locked.
+        let used = unsafe { bindings::pipe_buf_usage(self.0) };
+        self.0.max_usage.saturating_sub(used) as usize
+    }
+
+    /// Adds `bytes` of a folio from byte `pos` of its file on, without copying; returns how many
+    /// bytes found room.
+    pub(crate) fn add_folio(&mut self, folio: &Folio, pos: i64, bytes: usize) -> usize {
+        // SAFETY: Folio and pipe are live; each buffer takes its own reference.
+        unsafe { bindings::splice_folio_into_pipe(self.0, folio.as_ptr(), pos, bytes) }
+    }
+
+    /// Adds up to `bytes` zeros, within the page that `pos` is in; returns how many found room.
+    pub(crate) fn add_zeros(&mut self, pos: i64, bytes: usize) -> usize {
+        if self.is_full() {
+            return 0;
+        }
+        let offset = pos as usize % PAGE_SIZE;
+        let bytes = bytes.min(PAGE_SIZE - offset);
+        // SAFETY: The pipe is live and locked, and has a free buffer. The zero page needs no
+        // reference: its operations take none.
+        unsafe {
+            let buf = bindings::pipe_head_buf(self.0);
+            buf.write(bindings::pipe_buffer {
+                page: bindings::zero_page(),
+                offset: offset as _,
+                len: bytes as _,
+                ops: &ZERO_PAGE_OPERATIONS,
+                ..core::mem::zeroed()
+            });
+            bindings::pipe_advance_head(self.0);
+        }
+        bytes
+    }
+}
+
+/// Buffers of the zero page hold no reference and cannot be stolen.
+static ZERO_PAGE_OPERATIONS: bindings::pipe_buf_operations = bindings::pipe_buf_operations {
+    confirm: None,
+    release: Some(release),
+    try_steal: Some(try_steal),
+    get: Some(get),
+};
+
+unsafe extern "C" fn release(
+    _pipe: *mut bindings::pipe_inode_info,
+    _buf: *mut bindings::pipe_buffer,
+) {
+}
+
+unsafe extern "C" fn try_steal(
+    _pipe: *mut bindings::pipe_inode_info,
+    _buf: *mut bindings::pipe_buffer,
+) -> bool {
+    false
+}
+
+unsafe extern "C" fn get(
+    _pipe: *mut bindings::pipe_inode_info,
+    _buf: *mut bindings::pipe_buffer,
+) -> bool {
+    true
+}

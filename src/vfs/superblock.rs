@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Superblocks.
+//!
+//! C headers: `include/linux/fs/super_types.h`, `include/linux/fs.h`.
+
+use super::inode::{self, InodeCache};
+use super::{FileSystem, MountContext, Registration};
+use crate::bindings;
+use core::marker::PhantomData;
+use core::ops::Deref;
+use kernel::error::from_result;
+use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+use kernel::types::Opaque;
+
+/// `f_type` of statfs(2) of tmpfs.
+pub(crate) const TMPFS_MAGIC: u32 = bindings::TMPFS_MAGIC;
+
+/// What `s_fs_info` points to.
+#[pin_data]
+pub(super) struct SuperInfo<T: FileSystem> {
+    /// The registration's cache, which outlives every superblock.
+    cache: *const InodeCache<T>,
+    #[pin]
+    data: T::SuperData,
+}
+
+/// A superblock of file system `T` (`struct super_block`).
+///
+/// # Invariants
+///
+/// The superblock is live and its `s_fs_info` points to a `SuperInfo<T>`.
+#[repr(transparent)]
+pub(crate) struct SuperBlock<T: FileSystem>(Opaque<bindings::super_block>, PhantomData<T>);
+
+// SAFETY: All shared access goes through functions that the VFS allows to run concurrently.
+unsafe impl<T: FileSystem> Sync for SuperBlock<T> {}
+
+impl<T: FileSystem> SuperBlock<T> {
+    /// # Safety
+    ///
+    /// The type invariants must hold for `'a`.
+    pub(super) unsafe fn from_raw<'a>(sb: *mut bindings::super_block) -> &'a Self {
+        // SAFETY: The type is transparent, and the caller promises validity.
+        unsafe { &*sb.cast() }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut bindings::super_block {
+        self.0.get()
+    }
+
+    fn info(&self) -> &SuperInfo<T> {
+        // SAFETY: By the type invariants; the pointer is set before the superblock is seen.
+        unsafe { &*(*self.as_ptr()).s_fs_info.cast() }
+    }
+
+    /// The file system's part.
+    pub(crate) fn data(&self) -> &T::SuperData {
+        &self.info().data
+    }
+
+    pub(super) fn cache(&self) -> &InodeCache<T> {
+        // SAFETY: The registration outlives its superblocks: each holds the module.
+        unsafe { &*self.info().cache }
+    }
+
+    /// The minor number of `s_dev`, for messages.
+    pub(crate) fn minor(&self) -> u32 {
+        // SAFETY: The superblock is live, and `s_dev` does not change.
+        unsafe { (*self.as_ptr()).s_dev & ((1 << 20) - 1) }
+    }
+}
+
+/// A superblock that is being filled and that nobody else can reach yet.
+pub(crate) struct NewSuperBlock<'a, T: FileSystem>(&'a SuperBlock<T>);
+
+impl<T: FileSystem> Deref for NewSuperBlock<'_, T> {
+    type Target = SuperBlock<T>;
+
+    fn deref(&self) -> &SuperBlock<T> {
+        self.0
+    }
+}
+
+struct Tables<T>(PhantomData<T>);
+
+impl<T: FileSystem> Tables<T> {
+    const OPERATIONS: bindings::super_operations = bindings::super_operations {
+        alloc_inode: Some(inode::alloc_inode::<T>),
+        free_inode: Some(inode::free_inode::<T>),
+        evict_inode: Some(inode::evict_inode::<T>),
+        drop_inode: Some(bindings::inode_just_drop),
+        statfs: Some(statfs::<T>),
+        show_options: Some(show_options::<T>),
+        // SAFETY: All-zero bytes are valid: the other operations are absent.
+        ..unsafe { core::mem::zeroed() }
+    };
+}
+
+/// Fills a new superblock.
+///
+/// # Safety
+///
+/// `sb` must be new and unreachable for others, `fs_type` that of a live `Registration<T>`.
+pub(super) unsafe fn fill<T: FileSystem>(
+    sb: *mut bindings::super_block,
+    fs_type: *mut bindings::file_system_type,
+    options: &mut T::MountOptions,
+    cx: &MountContext,
+) -> Result {
+    // SAFETY: By the caller's promise.
+    let cache: *const InodeCache<T> = unsafe { Registration::<T>::cache_of(fs_type) };
+    let info = KBox::pin_init(
+        try_pin_init!(SuperInfo::<T> {
+            cache,
+            data <- T::new_super(options, cx),
+        }? Error),
+        GFP_KERNEL,
+    )?;
+
+    let mut uuid = bindings::uuid_t::default();
+    // SAFETY: Nobody else can reach `sb`. The box stays pinned behind `s_fs_info` until
+    // `kill_sb()` takes it back, which the VFS calls whether or not this function succeeds.
+    unsafe {
+        (*sb).s_fs_info = KBox::into_raw(Pin::into_inner_unchecked(info)).cast();
+        (*sb).s_op = &Tables::<T>::OPERATIONS;
+        (*sb).s_magic = T::MAGIC as _;
+        (*sb).s_blocksize = T::BLOCK_SIZE as _;
+        (*sb).s_blocksize_bits = T::BLOCK_SIZE.trailing_zeros() as _;
+        (*sb).s_maxbytes = T::MAX_BYTES;
+        (*sb).s_time_gran = 1;
+        (*sb).s_flags |= bindings::SB_NOSEC;
+        // Dentries hold the files, so an unused one is of no use to the dcache's LRU.
+        (*sb).s_d_flags |= bindings::DCACHE_DONTCACHE;
+        bindings::uuid_gen(&mut uuid);
+        bindings::super_set_uuid(sb, uuid.b.as_ptr(), uuid.b.len() as _);
+    }
+
+    // SAFETY: `s_fs_info` was just set.
+    let root = T::new_root(&NewSuperBlock(unsafe { SuperBlock::from_raw(sb) }))?;
+    // SAFETY: `d_make_root()` takes over the reference, also where it fails.
+    let dentry = unsafe { bindings::d_make_root(root.into_raw()) };
+    if dentry.is_null() {
+        return Err(ENOMEM);
+    }
+    // SAFETY: As above.
+    unsafe { (*sb).s_root = dentry };
+    Ok(())
+}
+
+/// `file_system_type::kill_sb`.
+pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_block) {
+    // SAFETY: The VFS passes a superblock that it has no use for any more; `kill_anon_super()`
+    // leaves `s_fs_info` alone, and does not free `sb`.
+    let info = unsafe {
+        bindings::kill_anon_super(sb);
+        core::mem::replace(&mut (*sb).s_fs_info, core::ptr::null_mut()).cast::<SuperInfo<T>>()
+    };
+    if !info.is_null() {
+        // SAFETY: `fill()` has stored a box. All inodes are evicted, so nobody uses it; it is
+        // dropped in place.
+        drop(unsafe { KBox::from_raw(info) });
+    }
+}
+
+unsafe extern "C" fn statfs<T: FileSystem>(
+    dentry: *mut bindings::dentry,
+    buf: *mut bindings::kstatfs,
+) -> c_int {
+    // SAFETY: The VFS passes a dentry of a live superblock, and a buffer.
+    let (sb, buf) = unsafe { (SuperBlock::<T>::from_raw((*dentry).d_sb), &mut *buf) };
+    let stat = T::stat_fs(sb);
+    buf.f_type = T::MAGIC as _;
+    buf.f_bsize = T::BLOCK_SIZE as _;
+    buf.f_namelen = bindings::NAME_MAX as _;
+    buf.f_blocks = stat.blocks;
+    buf.f_bfree = stat.blocks_free;
+    buf.f_bavail = stat.blocks_free;
+    buf.f_files = stat.inodes;
+    buf.f_ffree = stat.inodes_free;
+    // SAFETY: The superblock is live, and its uuid does not change.
+    buf.f_fsid = unsafe { bindings::uuid_to_fsid((*sb.as_ptr()).s_uuid.b.as_mut_ptr()) };
+    0
+}
+
+unsafe extern "C" fn show_options<T: FileSystem>(
+    seq: *mut bindings::seq_file,
+    root: *mut bindings::dentry,
+) -> c_int {
+    from_result(|| {
+        // SAFETY: The VFS passes a dentry of a live superblock and a `seq_file`, which is the same
+        // structure in both sets of bindings.
+        let (sb, seq) = unsafe {
+            (
+                SuperBlock::<T>::from_raw((*root).d_sb),
+                SeqFile::from_raw(seq.cast()),
+            )
+        };
+        T::show_options(sb, seq);
+        Ok(0)
+    })
+}
