@@ -34,11 +34,14 @@
 #include <linux/random.h>
 #include <linux/security.h>
 #include <linux/seq_file.h>
+#include <linux/shmem_backend.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
 #include <linux/statfs.h>
+#include <linux/leafops.h>
 #include <linux/swap.h>
+#include <linux/swap_ops.h>
 #include <linux/swapops.h>
 #include <linux/uio.h>
 #include <linux/uuid.h>
@@ -57,6 +60,11 @@ RTMPFS_CONST(slab_flags_t, SLAB_ACCOUNT);
 RTMPFS_CONST(slab_flags_t, SLAB_RECLAIM_ACCOUNT);
 RTMPFS_CONST(unsigned int, DCACHE_DONTCACHE);
 RTMPFS_CONST(unsigned long, SB_NOSEC);
+RTMPFS_CONST(int, AOP_WRITEPAGE_ACTIVATE);
 RTMPFS_CONST(vm_fault_t, VM_FAULT_LOCKED);
+RTMPFS_CONST(vm_fault_t, VM_FAULT_MAJOR);
+RTMPFS_CONST(gfp_t, __GFP_HIGH);
+RTMPFS_CONST(gfp_t, __GFP_NOMEMALLOC);
+RTMPFS_CONST(gfp_t, __GFP_NOWARN);
 RTMPFS_CONST(fmode_t, FMODE_CAN_ODIRECT);
 RTMPFS_CONST(loff_t, MAX_LFS_FILESIZE);

@@ -32,6 +32,19 @@ int rtmpfs_helper_cond_resched(void)
 }
 
 __rtmpfs_helper
+void rtmpfs_helper_count_memcg_event_mm(struct mm_struct *mm,
+					enum vm_event_item item)
+{
+	count_memcg_event_mm(mm, item);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_count_vm_event(enum vm_event_item item)
+{
+	count_vm_event(item);
+}
+
+__rtmpfs_helper
 size_t rtmpfs_helper_copy_folio_to_iter(struct folio *folio, size_t offset,
 					size_t bytes, struct iov_iter *i)
 {
@@ -54,6 +67,16 @@ __rtmpfs_helper
 kuid_t rtmpfs_helper_current_fsuid(void)
 {
 	return current_fsuid();
+}
+
+__rtmpfs_helper
+struct mempolicy *rtmpfs_helper_current_mempolicy(void)
+{
+#ifdef CONFIG_NUMA
+	return get_task_policy(current);
+#else
+	return NULL;
+#endif
 }
 
 __rtmpfs_helper
@@ -106,6 +129,24 @@ struct folio *rtmpfs_helper_folio_alloc(gfp_t gfp, unsigned int order)
 }
 
 __rtmpfs_helper
+void rtmpfs_helper_folio_batch_release(struct folio_batch *fbatch)
+{
+	folio_batch_release(fbatch);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_folio_cancel_dirty(struct folio *folio)
+{
+	folio_cancel_dirty(folio);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_folio_clear_dirty(struct folio *folio)
+{
+	return folio_test_clear_dirty(folio);
+}
+
+__rtmpfs_helper
 struct page *rtmpfs_helper_folio_file_page(struct folio *folio, pgoff_t index)
 {
 	return folio_file_page(folio, index);
@@ -124,9 +165,22 @@ void rtmpfs_helper_folio_lock(struct folio *folio)
 }
 
 __rtmpfs_helper
+bool rtmpfs_helper_folio_mapped(struct folio *folio)
+{
+	return folio_mapped(folio);
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_folio_mark_uptodate(struct folio *folio)
 {
 	folio_mark_uptodate(folio);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_folio_matches_swap_entry(const struct folio *folio,
+					    swp_entry_t entry)
+{
+	return folio_matches_swap_entry(folio, entry);
 }
 
 __rtmpfs_helper
@@ -139,6 +193,12 @@ __rtmpfs_helper
 void rtmpfs_helper_folio_put(struct folio *folio)
 {
 	folio_put(folio);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_folio_put_refs(struct folio *folio, int refs)
+{
+	folio_put_refs(folio, refs);
 }
 
 __rtmpfs_helper
@@ -172,6 +232,12 @@ void rtmpfs_helper_folio_set_swapbacked(struct folio *folio)
 }
 
 __rtmpfs_helper
+swp_entry_t rtmpfs_helper_folio_swap_entry(struct folio *folio)
+{
+	return folio->swap;
+}
+
+__rtmpfs_helper
 bool rtmpfs_helper_folio_test_dirty(struct folio *folio)
 {
 	return folio_test_dirty(folio);
@@ -181,6 +247,18 @@ __rtmpfs_helper
 bool rtmpfs_helper_folio_test_pmd_mappable(struct folio *folio)
 {
 	return folio_test_pmd_mappable(folio);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_folio_test_set_dirty(struct folio *folio)
+{
+	return folio_test_set_dirty(folio);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_folio_test_swapcache(struct folio *folio)
+{
+	return folio_test_swapcache(folio);
 }
 
 __rtmpfs_helper
@@ -277,9 +355,45 @@ void rtmpfs_helper_lockdep_annotate_inode_mutex_key(struct inode *inode)
 }
 
 __rtmpfs_helper
+swp_entry_t rtmpfs_helper_make_poisoned_swp_entry(void)
+{
+	return make_poisoned_swp_entry();
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_mapping_clear_unevictable(struct address_space *mapping)
+{
+	mapping_clear_unevictable(mapping);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_mapping_empty(const struct address_space *mapping)
+{
+	return mapping_empty((struct address_space *)mapping);
+}
+
+__rtmpfs_helper
 gfp_t rtmpfs_helper_mapping_gfp_mask(const struct address_space *mapping)
 {
 	return mapping_gfp_mask(mapping);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_mapping_set_exiting(struct address_space *mapping)
+{
+	mapping_set_exiting(mapping);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_mapping_set_shmem(struct address_space *mapping)
+{
+	mapping_set_shmem(mapping);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_mapping_set_unevictable(struct address_space *mapping)
+{
+	mapping_set_unevictable(mapping);
 }
 
 __rtmpfs_helper
@@ -358,10 +472,40 @@ bool rtmpfs_helper_page_hwpoison(struct page *page)
 }
 
 __rtmpfs_helper
+void rtmpfs_helper_put_swap_device(struct swap_info_struct *device)
+{
+	put_swap_device(device);
+}
+
+__rtmpfs_helper
+swp_entry_t rtmpfs_helper_radix_to_swp_entry(void *value)
+{
+	return radix_to_swp_entry(value);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_signal_pending(void)
+{
+	return signal_pending(current);
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_super_set_uuid(struct super_block *sb, const u8 *uuid,
 				  unsigned int len)
 {
 	super_set_uuid(sb, uuid, len);
+}
+
+__rtmpfs_helper
+void *rtmpfs_helper_swp_to_radix_entry(swp_entry_t entry)
+{
+	return swp_to_radix_entry(entry);
+}
+
+__rtmpfs_helper
+unsigned int rtmpfs_helper_swp_type(swp_entry_t entry)
+{
+	return swp_type(entry);
 }
 
 __rtmpfs_helper
@@ -380,6 +524,12 @@ __rtmpfs_helper
 struct timespec64 rtmpfs_helper_simple_inode_init_ts(struct inode *inode)
 {
 	return simple_inode_init_ts(inode);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_softleaf_is_swap(swp_entry_t entry)
+{
+	return softleaf_is_swap(entry);
 }
 
 __rtmpfs_helper
@@ -407,6 +557,13 @@ vm_fault_t rtmpfs_helper_vmf_error(int err)
 }
 
 __rtmpfs_helper
+void *rtmpfs_helper_xa_cmpxchg_irq(struct xarray *xa, unsigned long index,
+				   void *old, void *entry, gfp_t gfp)
+{
+	return xa_cmpxchg_irq(xa, index, old, entry, gfp);
+}
+
+__rtmpfs_helper
 struct xa_state rtmpfs_helper_xa_state(struct xarray *xa, unsigned long index,
 				       unsigned int order)
 {
@@ -419,6 +576,12 @@ __rtmpfs_helper
 int rtmpfs_helper_xas_error(const struct xa_state *xas)
 {
 	return xas_error(xas);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_xas_retry(struct xa_state *xas, const void *entry)
+{
+	return xas_retry(xas, entry);
 }
 
 __rtmpfs_helper

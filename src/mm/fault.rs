@@ -4,9 +4,11 @@
 //!
 //! C headers: `include/linux/mm.h`, `include/linux/mm_types.h`.
 
+use super::backend::SharedMemory;
 use super::folio::{LockedFolio, MemoryOwner};
 use crate::bindings;
 use crate::vfs::{FileSystem, Inode};
+use core::cell::Cell;
 use core::marker::PhantomData;
 use kernel::prelude::*;
 
@@ -18,6 +20,7 @@ use kernel::prelude::*;
 /// of `T`.
 pub(crate) struct Fault<'a, T: FileSystem> {
     vmf: &'a mut bindings::vm_fault,
+    major: Cell<bool>,
     _fs: PhantomData<T>,
 }
 
@@ -33,6 +36,19 @@ impl<'a, T: FileSystem> Fault<'a, T> {
         unsafe {
             let file = (*self.vmf.__bindgen_anon_1.vma).vm_file;
             Inode::from_raw((*(*file).f_mapping).host)
+        }
+    }
+
+    /// The fault had to wait for a read from swap: counts it, and tells the MM.
+    pub(crate) fn set_major(&self) {
+        self.major.set(true);
+        // SAFETY: By the type invariants.
+        unsafe {
+            bindings::count_vm_event(bindings::vm_event_item_PGMAJFAULT);
+            bindings::count_memcg_event_mm(
+                vma_mm(self.vmf.__bindgen_anon_1.vma),
+                bindings::vm_event_item_PGMAJFAULT,
+            );
         }
     }
 
@@ -60,25 +76,26 @@ pub(crate) trait FaultOperations: FileSystem {
     fn fault(fault: &Fault<'_, Self>) -> Result<LockedFolio>;
 }
 
-struct Tables<T>(PhantomData<T>);
-
-impl<T: FaultOperations> Tables<T> {
-    const VM_OPERATIONS: bindings::vm_operations_struct = bindings::vm_operations_struct {
+/// The operations of mappings.
+pub(super) fn vm_operations<T: FaultOperations>() -> bindings::vm_operations_struct {
+    bindings::vm_operations_struct {
         fault: Some(fault::<T>),
         map_pages: Some(bindings::filemap_map_pages),
         // SAFETY: All-zero bytes are valid: the other operations are absent.
         ..unsafe { core::mem::zeroed() }
-    };
+    }
 }
 
 /// `file_operations::mmap_prepare`.
-pub(crate) unsafe extern "C" fn mmap_prepare<T: FaultOperations>(
+pub(crate) unsafe extern "C" fn mmap_prepare<T: SharedMemory>(
     desc: *mut bindings::vm_area_desc,
 ) -> c_int {
     // SAFETY: The VFS passes a description of a mapping of a live file.
     unsafe {
         bindings::file_accessed((*desc).file);
-        (*desc).vm_ops = &Tables::<T>::VM_OPERATIONS;
+        let inode = Inode::<T>::from_raw(bindings::file_inode((*desc).file));
+        // What has no name is anonymous shared memory.
+        (*desc).vm_ops = inode.sb().memory().vm_ops(inode.nlink() > 0);
     }
     0
 }
@@ -90,17 +107,24 @@ unsafe extern "C" fn fault<T: FaultOperations>(
     let fault = Fault::<T> {
         // SAFETY: As above; nobody else uses it.
         vmf: unsafe { &mut *vmf },
+        major: Cell::new(false),
         _fs: PhantomData,
     };
-    match T::fault(&fault) {
+    let result = T::fault(&fault);
+    let major = if fault.major.get() {
+        bindings::VM_FAULT_MAJOR
+    } else {
+        0
+    };
+    match result {
         Ok(folio) => {
             let index = fault.index();
             // SAFETY: The folio is live and locked; lock and reference go to the MM.
             fault.vmf.page =
                 unsafe { bindings::folio_file_page(folio.into_raw(), index as c_ulong) };
-            bindings::VM_FAULT_LOCKED
+            major | bindings::VM_FAULT_LOCKED
         }
         // SAFETY: Translates a number.
-        Err(e) => unsafe { bindings::vmf_error(e.to_errno()) },
+        Err(e) => unsafe { major | bindings::vmf_error(e.to_errno()) },
     }
 }

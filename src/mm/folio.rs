@@ -6,6 +6,7 @@
 
 use super::{Mapping, PAGE_SIZE};
 use crate::bindings;
+use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr::NonNull;
 use kernel::error::to_result;
@@ -132,6 +133,28 @@ impl Folio {
 pub(crate) struct LockedFolio(ARef<Folio>);
 
 impl LockedFolio {
+    /// The lock of a folio that is somebody else's, with a reference that is, too.
+    ///
+    /// # Safety
+    ///
+    /// The folio must be locked by the current task for as long as the result is used, and that
+    /// must not be dropped.
+    pub(super) unsafe fn borrowed(folio: NonNull<bindings::folio>) -> Self {
+        // SAFETY: By the caller's promise; the reference is not given back.
+        unsafe { Self::from_locked(Folio::from_raw(folio)) }
+    }
+
+    /// Unlocks the folio and keeps the reference.
+    pub(crate) fn unlock(self) -> ARef<Folio> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: By the type invariants the lock is held. The reference is moved out, and `this`
+        // is not used again.
+        unsafe {
+            bindings::folio_unlock(this.0.as_ptr());
+            core::ptr::read(&this.0)
+        }
+    }
+
     /// Waits for the lock of a folio. May sleep.
     pub(crate) fn lock(folio: ARef<Folio>) -> Self {
         // SAFETY: The folio is live.
@@ -202,6 +225,14 @@ impl LockedFolio {
         let start = start.min(end);
         // SAFETY: The folio is live and locked, and the ranges are within it.
         unsafe { bindings::folio_zero_segments(self.0.as_ptr(), 0, start, end, size) }
+    }
+
+    /// Zeros the bytes from `start` to `end`.
+    pub(crate) fn zero_range(&mut self, start: usize, end: usize) {
+        let end = end.min(self.size());
+        let start = start.min(end);
+        // SAFETY: The folio is live and locked, and the range is within it.
+        unsafe { bindings::folio_zero_segments(self.0.as_ptr(), start, end, 0, 0) }
     }
 
     /// Zeros the whole folio.

@@ -7,12 +7,16 @@
 //!
 //! Lock order: the folio lock before the lock of the xarray (`i_pages`, interrupts off).
 
+use super::batch::Batch;
 use super::folio::{Folio, LockedFolio, NewFolio};
+use super::swap::{self, SwapDeviceId, SwapEntry};
+use super::task;
 use crate::bindings;
 use core::ptr::{addr_of_mut, NonNull};
 use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
+use kernel::sync::rcu;
 use kernel::types::Opaque;
 
 /// What a slot of the page cache holds.
@@ -21,8 +25,29 @@ pub(crate) enum Slot {
     Empty,
     /// A folio, with a reference. It may leave the cache before it is locked.
     Folio(ARef<Folio>),
-    /// The page is elsewhere.
-    Value,
+    /// The page is in swap. Seen without a lock this is a hint: the entry may be gone.
+    Swap(SwapEntry),
+    /// The page was in swap and could not be read back.
+    Poisoned,
+}
+
+/// What a value in a slot of the page cache stands for; it is none of the kinds that anonymous
+/// memory has.
+fn decode_value(value: *mut c_void) -> Slot {
+    // SAFETY: Computes numbers.
+    let (entry, is_swap) = unsafe {
+        let entry = bindings::radix_to_swp_entry(value);
+        (entry, bindings::softleaf_is_swap(entry))
+    };
+    if is_swap {
+        Slot::Swap(SwapEntry::from_raw(entry))
+    } else {
+        Slot::Poisoned
+    }
+}
+
+fn is_value(entry: *mut c_void) -> bool {
+    entry.addr() & 1 != 0
 }
 
 /// The page cache of a file (`struct address_space`).
@@ -45,16 +70,37 @@ impl Mapping {
         unsafe { &*mapping.cast() }
     }
 
-    pub(super) fn as_ptr(&self) -> *mut bindings::address_space {
+    pub(crate) fn as_ptr(&self) -> *mut bindings::address_space {
         self.0.get()
     }
 
-    /// Sets the operations of a cache whose folios have swap behind them, and nothing else.
+    /// Makes the cache one whose folios go to swap, with the operations of its file system type.
     ///
-    /// For a new inode: idempotent, and harmless on one in use.
-    pub(crate) fn init_for_swap_backed(&self) {
-        // SAFETY: The mapping is live. The operations are never other than these.
-        unsafe { (*self.as_ptr()).a_ops = &SWAP_BACKED_OPERATIONS };
+    /// # Safety
+    ///
+    /// The inode must be new, and `operations` must outlive it and name the backend of its file
+    /// system.
+    pub(crate) unsafe fn init_swap_backed(
+        &self,
+        operations: *const bindings::address_space_operations,
+    ) {
+        // SAFETY: By the caller's promise; nobody else uses the mapping yet.
+        unsafe {
+            (*self.as_ptr()).a_ops = operations;
+            bindings::mapping_set_shmem(self.as_ptr());
+        }
+    }
+
+    /// Keeps the folios in memory: reclaim does not look at them.
+    pub(crate) fn set_unevictable(&self) {
+        // SAFETY: The mapping is live, and the flag atomic.
+        unsafe { bindings::mapping_set_unevictable(self.as_ptr()) }
+    }
+
+    /// Lets reclaim look at the folios again.
+    pub(crate) fn clear_unevictable(&self) {
+        // SAFETY: The mapping is live, and the flag atomic.
+        unsafe { bindings::mapping_clear_unevictable(self.as_ptr()) }
     }
 
     /// The flags for allocations of folios (`mapping_gfp_mask()`).
@@ -75,6 +121,12 @@ impl Mapping {
         unsafe { core::ptr::read_volatile(&(*self.as_ptr()).nrpages) as u64 }
     }
 
+    /// Whether nothing is in the cache, neither folios nor values; a snapshot.
+    pub(crate) fn is_empty(&self) -> bool {
+        // SAFETY: The mapping is live.
+        unsafe { bindings::mapping_empty(self.as_ptr()) }
+    }
+
     /// Whether a user mapping can change the contents behind the kernel's back.
     pub(crate) fn is_writably_mapped(&self) -> bool {
         // SAFETY: The mapping is live.
@@ -87,66 +139,251 @@ impl Mapping {
         let entry = unsafe { bindings::filemap_get_entry(self.as_ptr(), index as c_ulong) };
         match NonNull::new(entry) {
             None => Slot::Empty,
-            Some(entry) if entry.addr().get() & 1 != 0 => Slot::Value,
+            Some(entry) if is_value(entry.as_ptr()) => decode_value(entry.as_ptr()),
             // SAFETY: An entry that is no value is a folio, with a reference for the caller.
             Some(entry) => Slot::Folio(unsafe { Folio::from_raw(entry.cast()) }),
         }
     }
 
-    /// Adds a folio at page `index`, a multiple of its size, and to the LRU. May sleep.
+    /// Adds a folio at page `index`, a multiple of its size. May sleep.
     ///
     /// Fails with `EEXIST` where something is there, with `ENOMEM`, and with `EINVAL` for an index
     /// that is not aligned; then drops the folio.
     pub(crate) fn insert(&self, folio: NewFolio, index: u64) -> Result<LockedFolio> {
-        let raw = folio.as_ptr();
-        let order = folio_order(raw);
-        let nr = 1 << order;
-        if index & (nr - 1) != 0 {
+        // SAFETY: The folio is new, so it is in no other cache.
+        unsafe { self.store(folio.as_ptr(), index, None, self.reclaim_gfp())? };
+        Ok(folio.into_locked())
+    }
+
+    /// Moves a folio from the swap cache back to page `index`, a multiple of its size, in the place
+    /// of `entry`. May sleep. The folio is dirty afterwards: nothing but it has the contents.
+    ///
+    /// Fails with `EEXIST` where the entry is not there any more or the folio not its, and with
+    /// `ENOMEM`.
+    pub(crate) fn insert_from_swap(
+        &self,
+        folio: &mut LockedFolio,
+        index: u64,
+        entry: SwapEntry,
+    ) -> Result {
+        if !folio.is_swap_cache_of(entry) {
+            return Err(EEXIST);
+        }
+        // SAFETY: A folio in the swap cache is in no page cache.
+        unsafe { self.store(folio.as_ptr(), index, Some(entry), self.reclaim_gfp())? };
+        folio.leave_swap_cache();
+        folio.mark_dirty();
+        Ok(())
+    }
+
+    /// Stores a folio in slots that are empty, or hold the swap entries from `expected` on.
+    ///
+    /// # Safety
+    ///
+    /// The folio must be live, locked, charged, and in no page cache.
+    pub(super) unsafe fn store(
+        &self,
+        folio: *mut bindings::folio,
+        index: u64,
+        expected: Option<SwapEntry>,
+        gfp: bindings::gfp_t,
+    ) -> Result {
+        // SAFETY: The folio is live.
+        let order = unsafe { bindings::folio_order(folio) };
+        let nr = 1usize << order;
+        if index & (nr as u64 - 1) != 0 {
             return Err(EINVAL);
         }
-        let gfp = self.reclaim_gfp();
 
-        // SAFETY: The folio is new, locked, and unknown to others until it is stored; the cache
-        // takes `nr` references. The xarray is that of a live mapping.
+        // SAFETY: The folio is the caller's until it is stored; the cache takes `nr` references.
+        // The xarray is that of a live mapping.
         unsafe {
-            bindings::folio_ref_add(raw, nr as _);
-            let fields = addr_of_mut!((*raw).__bindgen_anon_1.__bindgen_anon_1);
+            bindings::folio_ref_add(folio, nr as _);
+            let fields = addr_of_mut!((*folio).__bindgen_anon_1.__bindgen_anon_1);
             (*fields).mapping = self.as_ptr();
             (*fields).__bindgen_anon_2.index = index as _;
-            bindings::folio_throttle_swaprate(raw, gfp);
+            bindings::folio_throttle_swaprate(folio, gfp);
 
-            let xa = addr_of_mut!((*self.as_ptr()).i_pages);
+            let xa = self.xa();
             let mut xas = bindings::xa_state(xa, index as _, order);
-            let mut occupied = false;
+            let mut fits;
             loop {
                 bindings::xa_lock_irq(xa);
-                if !bindings::xas_find_conflict(&mut xas).is_null() {
-                    occupied = true;
-                } else {
-                    bindings::xas_store(&mut xas, raw.cast());
+                fits = conflicts_are(&mut xas, expected, nr);
+                if fits {
+                    bindings::xas_store(&mut xas, folio.cast());
                     if bindings::xas_error(&xas) == 0 {
-                        account(raw, nr as _);
+                        account(folio, nr as _);
                         (*self.as_ptr()).nrpages += nr as c_ulong;
                     }
                 }
                 bindings::xa_unlock_irq(xa);
-                if occupied || !bindings::xas_nomem(&mut xas, gfp) {
+                if !fits || !bindings::xas_nomem(&mut xas, gfp) {
                     break;
                 }
             }
 
-            let error = if occupied {
-                Err(EEXIST)
-            } else {
+            let result = if fits {
                 to_result(bindings::xas_error(&xas))
+            } else {
+                Err(EEXIST)
             };
-            if let Err(e) = error {
+            if result.is_err() {
                 (*fields).mapping = core::ptr::null_mut();
-                bindings::folio_ref_sub(raw, nr as _);
-                return Err(e);
+                bindings::folio_ref_sub(folio, nr as _);
+            }
+            result
+        }
+    }
+
+    /// Puts a swap entry into the place of a folio of this cache, which then is in no page cache.
+    ///
+    /// # Safety
+    ///
+    /// The folio must be locked and in the swap cache with that entry, whose count for the page
+    /// cache the caller has taken.
+    pub(super) unsafe fn replace_by_swap(&self, folio: *mut bindings::folio, entry: SwapEntry) {
+        // SAFETY: A folio of this cache is in its slot for as long as it is locked; the references
+        // of the cache are given back, and the caller has another one.
+        unsafe {
+            let nr = 1u32 << bindings::folio_order(folio);
+            let fields = addr_of_mut!((*folio).__bindgen_anon_1.__bindgen_anon_1);
+            let index = (*fields).__bindgen_anon_2.index;
+            let xa = self.xa();
+            let mut xas = bindings::xa_state(xa, index, 0);
+            bindings::xa_lock_irq(xa);
+            let found = bindings::xas_load(&mut xas);
+            debug_assert!(core::ptr::eq(found, folio.cast()));
+            bindings::xas_store(&mut xas, entry.as_value());
+            (*fields).mapping = core::ptr::null_mut();
+            (*self.as_ptr()).nrpages -= nr as c_ulong;
+            account(folio, -(nr as c_int));
+            bindings::xa_unlock_irq(xa);
+            bindings::folio_put_refs(folio, nr as c_int);
+        }
+    }
+
+    /// Whether page `index` is still in swap at `entry`, and how many pages the slot covers, as a
+    /// binary logarithm. Takes no lock: only the folio lock of the swap cache makes it last.
+    pub(crate) fn find_entry(&self, index: u64, entry: SwapEntry) -> Option<u32> {
+        let _rcu = rcu::read_lock();
+        // SAFETY: The xarray is that of a live mapping, and RCU is held.
+        unsafe {
+            let mut xas = bindings::xa_state(self.xa(), index as _, 0);
+            loop {
+                let found = bindings::xas_load(&mut xas);
+                if bindings::xas_retry(&mut xas, found) {
+                    continue;
+                }
+                return core::ptr::eq(found, entry.as_value())
+                    .then(|| bindings::xas_get_order(&mut xas) as u32);
             }
         }
-        Ok(folio.into_locked())
+    }
+
+    /// Marks page `index`, which could not be read back, as poisoned, and frees its swap entry.
+    /// May sleep. Returns false, and does nothing, where the entry is not there any more or the
+    /// folio is not its.
+    pub(crate) fn poison(&self, index: u64, entry: SwapEntry, folio: &mut LockedFolio) -> bool {
+        if !folio.is_swap_cache_of(entry) {
+            return false;
+        }
+        // SAFETY: The xarray is that of a live mapping.
+        let found = unsafe {
+            bindings::xa_cmpxchg_irq(
+                self.xa(),
+                index as _,
+                entry.as_value(),
+                bindings::swp_to_radix_entry(bindings::make_poisoned_swp_entry()),
+                0,
+            )
+        };
+        if !core::ptr::eq(found, entry.as_value()) {
+            return false;
+        }
+        folio.wait_for_writeback();
+        folio.leave_swap_cache();
+        true
+    }
+
+    /// Fills `found` with pages from `*from` on that are in swap on `device`, moves `*from` behind
+    /// the last of them, and returns how many it found. May sleep.
+    pub(crate) fn find_on_device(
+        &self,
+        device: SwapDeviceId,
+        from: &mut u64,
+        found: &mut [Option<(u64, SwapEntry)>],
+    ) -> usize {
+        let mut len = 0;
+        let mut steps = 0u32;
+        let mut rcu = rcu::read_lock();
+        // SAFETY: The xarray is that of a live mapping, and RCU is held but where the state is
+        // paused.
+        unsafe {
+            let mut xas = bindings::xa_state(self.xa(), *from as _, 0);
+            while len < found.len() {
+                let value = bindings::xas_find(&mut xas, c_ulong::MAX);
+                if value.is_null() {
+                    break;
+                }
+                if bindings::xas_retry(&mut xas, value) {
+                    continue;
+                }
+                if is_value(value) {
+                    if let Slot::Swap(entry) = decode_value(value) {
+                        if entry.device() == device {
+                            found[len] = Some((xas.xa_index as u64, entry));
+                            len += 1;
+                            *from = xas.xa_index as u64 + 1;
+                        }
+                    }
+                }
+                steps += 1;
+                if steps % 1024 == 0 {
+                    bindings::xas_pause(&mut xas);
+                    drop(rcu);
+                    task::cond_resched();
+                    rcu = rcu::read_lock();
+                }
+            }
+        }
+        drop(rcu);
+        len
+    }
+
+    /// Takes the swap entry at page `index` out of the cache and frees it, where it is still there
+    /// and all of it in the pages before `end`; a poisoned page too. Returns the number of pages
+    /// that were in swap, and whether the slot is empty now.
+    fn remove_value(&self, index: u64, end: u64, value: *mut c_void) -> (u64, bool) {
+        let mut nr = 0u64;
+        // SAFETY: The xarray is that of a live mapping.
+        unsafe {
+            let xa = self.xa();
+            let mut xas = bindings::xa_state(xa, index as _, 0);
+            bindings::xa_lock_irq(xa);
+            if core::ptr::eq(bindings::xas_load(&mut xas), value) {
+                let pages = 1u64 << bindings::xas_get_order(&mut xas);
+                let base = xas.xa_index as u64 & !(pages - 1);
+                if base >= index && base + pages <= end {
+                    bindings::xas_store(&mut xas, core::ptr::null_mut());
+                    nr = pages;
+                }
+            }
+            bindings::xa_unlock_irq(xa);
+        }
+        match decode_value(value) {
+            Slot::Swap(entry) if nr > 0 => {
+                // SAFETY: The entries were just taken out.
+                unsafe { swap::free_entries(entry, nr) };
+                (nr, true)
+            }
+            _ => (0, nr > 0),
+        }
+    }
+
+    fn xa(&self) -> *mut bindings::xarray {
+        // SAFETY: The mapping is live; no reference is made.
+        unsafe { addr_of_mut!((*self.as_ptr()).i_pages) }
     }
 
     /// Adds a folio of this cache to the LRU, where reclaim will find it.
@@ -180,24 +417,97 @@ impl Mapping {
         unsafe { bindings::unmap_mapping_range(self.as_ptr(), offset, 0, 1) }
     }
 
-    /// The inode is about to go: waits for those that still look at its last folios, so that the
-    /// cache is empty for good. May sleep.
-    pub(crate) fn finish(&self) {
-        // SAFETY: The mapping is live.
-        unsafe { bindings::truncate_inode_pages_final(self.as_ptr()) }
+    /// The inode is about to go: no more folios will be added, and those who look at the last one
+    /// are waited for.
+    pub(crate) fn set_exiting(&self) {
+        // SAFETY: The mapping is live. The cache holds nothing that this could remove but folios.
+        unsafe { bindings::mapping_set_exiting(self.as_ptr()) }
     }
 
-    /// Takes the folios of the bytes from `start` to `last` out of the cache; what of a folio is
-    /// in the range becomes zeros where the rest of it stays. May sleep.
-    pub(crate) fn truncate(&self, start: i64, last: i64) {
-        // SAFETY: The mapping is live.
-        unsafe { bindings::truncate_inode_pages_range(self.as_ptr(), start, last as _) }
+    /// Takes the pages from `start` to before `end` out of the cache and out of swap; returns how
+    /// many were in swap. With `end` at [`END`] none is left, even of those that come and go
+    /// meanwhile. A folio or an entry that is only partly in the range stays. May sleep.
+    pub(crate) fn remove(&self, start: u64, end: u64) -> u64 {
+        let Some(last) = end.checked_sub(1).filter(|&last| start <= last) else {
+            return 0;
+        };
+        let mut swapped = 0;
+        let mut batch = Batch::new();
+
+        // What can be had without waiting goes in batches.
+        let mut next = start;
+        while next < end && batch.find_locked(self, &mut next, last) {
+            batch.remove_locked(self, |index, value| {
+                swapped += self.remove_value(index, end, value).0;
+            });
+            task::cond_resched();
+        }
+
+        // Then one by one, until nothing is found.
+        next = start;
+        while next < end {
+            task::cond_resched();
+            let from = next;
+            if !batch.find(self, &mut next, last) {
+                if from == start || end != END {
+                    break;
+                }
+                next = start;
+                continue;
+            }
+            if let Some(index) = batch.remove_waiting(self, |index, value| {
+                let (nr, gone) = self.remove_value(index, end, value);
+                swapped += nr;
+                gone || self.is_partly_outside(index, start, end, value)
+            }) {
+                next = index;
+            }
+        }
+        swapped
+    }
+
+    /// Whether the slot at page `index` still holds `value`, and covers pages outside the range.
+    fn is_partly_outside(&self, index: u64, start: u64, end: u64, value: *mut c_void) -> bool {
+        let Slot::Swap(entry) = decode_value(value) else {
+            return false;
+        };
+        self.find_entry(index, entry).is_some_and(|order| {
+            let base = index & !((1 << order) - 1);
+            base < start || base + (1 << order) > end
+        })
     }
 }
 
-fn folio_order(folio: *mut bindings::folio) -> u32 {
-    // SAFETY: The callers pass a live folio.
-    unsafe { bindings::folio_order(folio) }
+/// The end of a range of pages that has none.
+pub(crate) const END: u64 = u64::MAX;
+
+/// Whether what is in the slots of `xas` is nothing, or with `expected` the swap entries of `nr`
+/// pages from that on.
+///
+/// # Safety
+///
+/// The xarray must be locked.
+unsafe fn conflicts_are(
+    xas: &mut bindings::xa_state,
+    expected: Option<SwapEntry>,
+    nr: usize,
+) -> bool {
+    let mut next = expected;
+    loop {
+        // SAFETY: By the caller's promise.
+        let found = unsafe { bindings::xas_find_conflict(xas) };
+        if found.is_null() {
+            return next == expected.map(|first| first.add(nr));
+        }
+        match next {
+            Some(entry) if core::ptr::eq(found, entry.as_value()) => {
+                // SAFETY: As above.
+                let order = unsafe { bindings::xas_get_order(xas) };
+                next = Some(entry.add(1 << order));
+            }
+            _ => return false,
+        }
+    }
 }
 
 /// Counts pages of a folio in or out of the page cache's statistics. The xarray must be locked.
@@ -214,23 +524,4 @@ unsafe fn account(folio: *mut bindings::folio, pages: c_int) {
         bindings::lruvec_stat_mod_folio(folio, bindings::node_stat_item_NR_FILE_PAGES, pages);
         bindings::lruvec_stat_mod_folio(folio, bindings::node_stat_item_NR_SHMEM, pages);
     }
-}
-
-/// Folios that live in memory and swap: dirtying them starts no writeback.
-const SWAP_BACKED_OPERATIONS: bindings::address_space_operations =
-    bindings::address_space_operations {
-        dirty_folio: Some(bindings::noop_dirty_folio),
-        #[cfg(CONFIG_MIGRATION)]
-        migrate_folio: Some(bindings::migrate_folio),
-        error_remove_folio: Some(error_remove_folio),
-        // SAFETY: All-zero bytes are valid: the other operations are absent.
-        ..unsafe { core::mem::zeroed() }
-    };
-
-/// A page with a memory error stays, so that readers see `EIO` and not zeros.
-unsafe extern "C" fn error_remove_folio(
-    _mapping: *mut bindings::address_space,
-    _folio: *mut bindings::folio,
-) -> c_int {
-    0
 }

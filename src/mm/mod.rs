@@ -4,11 +4,14 @@
 //!
 //! Knows nothing of the file system above it.
 
+pub(crate) mod backend;
+mod batch;
 pub(crate) mod commit;
 pub(crate) mod counter;
 pub(crate) mod fault;
 pub(crate) mod folio;
 pub(crate) mod mapping;
+pub(crate) mod swap;
 pub(crate) mod task;
 
 pub(crate) use folio::{Folio, LockedFolio, NewFolio};

@@ -12,6 +12,12 @@ pub(crate) fn cond_resched() {
     unsafe { bindings::cond_resched() };
 }
 
+/// Whether the current task has a signal to handle.
+pub(crate) fn signal_pending() -> bool {
+    // SAFETY: Looks at the current task only.
+    unsafe { bindings::signal_pending() }
+}
+
 /// Whether the current task is about to be killed.
 pub(crate) fn fatal_signal_pending() -> bool {
     // SAFETY: Looks at the current task only.

@@ -7,6 +7,7 @@
 use super::range;
 use super::space;
 use super::superblock::Tmpfs;
+use super::truncate;
 use crate::mm::PAGE_SIZE;
 use crate::vfs::attr::{AttrOperations, AttrRequest, IdMap, Stat};
 use crate::vfs::{Exclusive, FileType, Inode};
@@ -68,8 +69,7 @@ fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: i64) {
     };
     unmap(inode);
     if space::has_pages(inode) {
-        inode.mapping().truncate(size, -1);
-        space::recalculate(inode);
+        truncate::free(inode, size, None);
     }
     unmap(inode);
 }

@@ -138,7 +138,12 @@ fn write_some(
     if task::fatal_signal_pending() {
         return Err(EINTR);
     }
-    let mut folio = lookup::find_or_make(inode, pos as u64 / PAGE_SIZE as u64, Purpose::Write)?;
+    let mut folio = lookup::find_or_make(
+        inode,
+        pos as u64 / PAGE_SIZE as u64,
+        Purpose::Write,
+        &mut false,
+    )?;
     if folio.contains_poison() {
         return Err(EIO);
     }

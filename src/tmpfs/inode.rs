@@ -4,6 +4,8 @@
 
 use super::space::{self, Usage};
 use super::superblock::Tmpfs;
+use super::truncate;
+use crate::mm::backend::Seals;
 use crate::vfs::{DeviceId, Exclusive, FileType, IdMap, Inode, Mode, NewInode, SuperBlock};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -23,6 +25,10 @@ pub(crate) struct InodeInfo {
     pub(super) usage: SpinLock<Usage>,
     btime_seconds: Atomic<i64>,
     btime_nanoseconds: Atomic<u32>,
+    /// SHM_LOCK keeps the pages in memory.
+    locked: Atomic<bool>,
+    /// What memfd forbids.
+    seals: Seals,
 }
 
 impl InodeInfo {
@@ -32,7 +38,24 @@ impl InodeInfo {
             usage <- new_spinlock!(Usage::default(), "rtmpfs_usage"),
             btime_seconds: Atomic::new(0),
             btime_nanoseconds: Atomic::new(0),
+            locked: Atomic::new(false),
+            seals: Seals::new(),
         })
+    }
+
+    /// Whether SHM_LOCK keeps the pages in memory.
+    pub(super) fn is_locked(&self) -> bool {
+        self.locked.load(Relaxed)
+    }
+
+    /// Remembers whether SHM_LOCK keeps the pages in memory; returns what it was.
+    pub(super) fn set_locked(&self, locked: bool) -> bool {
+        self.locked.xchg(locked, Relaxed)
+    }
+
+    /// What memfd forbids.
+    pub(super) fn seals(&self) -> &Seals {
+        &self.seals
     }
 
     /// The time of creation, in seconds and nanoseconds.
@@ -70,6 +93,9 @@ pub(super) fn init(
     // From here on `evict()` returns it.
     reservation.keep();
 
+    if sb.data().is_without_swap() {
+        inode.mapping().set_unevictable();
+    }
     let (seconds, nanoseconds) = inode.mtime();
     let info = inode.data();
     info.btime_seconds.store(seconds, Relaxed);
@@ -92,11 +118,15 @@ pub(super) fn set_operations(inode: &NewInode<Tmpfs>) {
 
 /// The inode has no user left: gives back its pages and its place.
 pub(super) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
-    if space::has_pages(inode) {
-        inode.set_size(0);
-        inode.mapping().truncate(0, -1);
-        space::release_elsewhere(inode);
+    inode.mapping().set_exiting();
+    if inode.file_type() == FileType::Regular {
+        if space::has_pages(inode) || !inode.mapping().is_empty() {
+            inode.set_size(0);
+            truncate::free(inode, 0, None);
+        }
+        // Nothing is left that could go to swap, so it stays off the list.
+        inode.sb().memory().swapped.remove(inode);
     }
-    inode.mapping().finish();
+    space::release_elsewhere(inode);
     inode.sb().data().inodes.release(1);
 }

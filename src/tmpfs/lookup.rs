@@ -6,6 +6,7 @@
 
 use super::inode::TmpfsInode;
 use super::space;
+use super::swap;
 use crate::mm::folio::MemoryOwner;
 use crate::mm::{Folio, LockedFolio, NewFolio, Slot, PAGE_SIZE};
 use kernel::prelude::*;
@@ -20,6 +21,11 @@ pub(super) enum Purpose {
     Map(MemoryOwner),
 }
 
+impl Purpose {
+    /// To be used like a mapped one, and charged to the current task.
+    pub(super) const VALID: Self = Self::Map(MemoryOwner::CURRENT);
+}
+
 /// Finds the folio at page `index` for reading, without its lock. `None` is a hole, or a page
 /// that was allocated and never written: both read as zeros. May sleep.
 ///
@@ -27,15 +33,57 @@ pub(super) enum Purpose {
 /// there. The caller checks the size of the file after the call.
 #[inline]
 pub(super) fn find(inode: &TmpfsInode, index: u64) -> Result<Option<ARef<Folio>>> {
-    match inode.mapping().get(index) {
-        Slot::Empty => Ok(None),
-        Slot::Folio(folio) if folio.is_uptodate() => Ok(Some(folio)),
-        Slot::Folio(_) => Ok(None),
-        Slot::Value => Err(EIO),
+    loop {
+        return match inode.mapping().get(index) {
+            Slot::Empty => Ok(None),
+            Slot::Folio(folio) if folio.is_uptodate() => Ok(Some(folio)),
+            Slot::Folio(_) => Ok(None),
+            Slot::Swap(entry) => match swap::swap_in(inode, index, entry, &mut false) {
+                Err(EEXIST) => continue,
+                result => result.map(|folio| Some(folio.unlock())),
+            },
+            Slot::Poisoned => Err(EIO),
+        };
     }
 }
 
-/// Finds the folio at page `index`, or makes it. May sleep.
+/// Finds the folio at page `index`, and locks it. `None` is a hole; with `even_unwritten` a page that
+/// was allocated and never written is none, but is made valid. May sleep.
+pub(super) fn find_locked(
+    inode: &TmpfsInode,
+    index: u64,
+    even_unwritten: bool,
+) -> Result<Option<LockedFolio>> {
+    loop {
+        let mut folio = match inode.mapping().get(index) {
+            Slot::Empty => return Ok(None),
+            Slot::Folio(folio) => LockedFolio::lock(folio),
+            Slot::Swap(entry) => match swap::swap_in(inode, index, entry, &mut false) {
+                Err(EEXIST) => continue,
+                result => result?,
+            },
+            Slot::Poisoned => return Err(EIO),
+        };
+        if !folio.belongs_to(inode.mapping()) {
+            continue;
+        }
+        if !folio.is_uptodate() {
+            if !even_unwritten {
+                return Ok(None);
+            }
+            make_valid(&mut folio);
+        }
+        return Ok(Some(folio));
+    }
+}
+
+fn make_valid(folio: &mut LockedFolio) {
+    folio.zero();
+    folio.mark_uptodate();
+}
+
+/// Finds the folio at page `index`, or makes it. May sleep. `major` is set where it had to be read from
+/// swap.
 ///
 /// Fails with `ENOSPC` where the limits forbid another page, with `ENOMEM`, and where the folio is
 /// to be mapped with `EINVAL` beyond the end of the file.
@@ -43,6 +91,7 @@ pub(super) fn find_or_make(
     inode: &TmpfsInode,
     index: u64,
     purpose: Purpose,
+    major: &mut bool,
 ) -> Result<LockedFolio> {
     loop {
         check_size(inode, index, purpose)?;
@@ -61,13 +110,16 @@ pub(super) fn find_or_make(
                 Err(EEXIST) => continue,
                 result => result?,
             },
-            Slot::Value => return Err(EIO),
+            Slot::Swap(entry) => match swap::swap_in(inode, index, entry, major) {
+                Err(EEXIST) => continue,
+                result => result?,
+            },
+            Slot::Poisoned => return Err(EIO),
         };
 
         if let Purpose::Map(_) = purpose {
             if !folio.is_uptodate() {
-                folio.zero();
-                folio.mark_uptodate();
+                make_valid(&mut folio);
             }
             // The file may have been truncated before the folio was locked.
             if let Err(e) = check_size(inode, index, purpose) {

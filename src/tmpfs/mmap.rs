@@ -11,6 +11,11 @@ use kernel::prelude::*;
 impl FaultOperations for Tmpfs {
     fn fault(fault: &Fault<'_, Self>) -> Result<LockedFolio> {
         let purpose = Purpose::Map(fault.memory_owner());
-        lookup::find_or_make(fault.inode(), fault.index(), purpose)
+        let mut major = false;
+        let result = lookup::find_or_make(fault.inode(), fault.index(), purpose, &mut major);
+        if major {
+            fault.set_major();
+        }
+        result
     }
 }

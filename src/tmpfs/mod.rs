@@ -7,7 +7,8 @@
 //! - a mount: [`options`] (the table of mount options), [`superblock`];
 //! - names: [`dir`], [`symlink`]; inodes: [`inode`], [`numbers`];
 //! - contents: [`lookup`] finds or makes a folio for all of [`file`], [`mmap`] and [`splice`];
-//! - [`attr`]: stat, chmod, truncate;
+//! - [`swap`]: going to swap and coming back; [`truncate`]: freeing a range;
+//! - [`attr`]: stat, chmod, and the size of a file;
 //! - what is used and what may be: [`space`] over [`limits`].
 //!
 //! [`limits`], [`numbers`], [`range`] and [`size`] need nothing of the kernel.
@@ -28,6 +29,8 @@ mod size;
 mod space;
 mod splice;
 mod superblock;
+mod swap;
 mod symlink;
+mod truncate;
 
 pub(crate) use superblock::Tmpfs;

@@ -44,6 +44,8 @@ pub(crate) struct Options {
     pub(super) inodes: Option<u64>,
     /// Whether inode numbers may have 64 bits.
     pub(super) wide_inos: Option<bool>,
+    /// Whether pages stay in memory.
+    pub(super) without_swap: bool,
     /// The mode of the root directory.
     pub(super) mode: Mode,
     /// The owner of the root directory.
@@ -56,6 +58,8 @@ pub(crate) struct Options {
 enum Refusal {
     /// The value makes no sense for the option.
     BadValue,
+    /// Anything else.
+    Because(Reason),
 }
 
 /// Why a remount is refused, for the mount log.
@@ -93,7 +97,7 @@ impl MountOption {
 }
 
 /// All options, in the order in which they are checked and shown.
-static OPTIONS: [MountOption; 8] = [
+static OPTIONS: [MountOption; 9] = [
     MountOption {
         check: |options, sb| match options.blocks.map(|max| sb.blocks.check_max(max)) {
             Some(Err(LimitError::WasUnlimited)) => Err("Cannot retroactively limit size"),
@@ -227,6 +231,29 @@ static OPTIONS: [MountOption; 8] = [
         options.wide_inos = Some(true);
         Ok(())
     }),
+    MountOption {
+        check: |options, sb| {
+            // There is no option to switch it off again, so remount cannot switch it on.
+            if options.without_swap && !sb.is_without_swap() {
+                return Err("Cannot disable swap on remount");
+            }
+            Ok(())
+        },
+        show: |sb, seq| {
+            if sb.is_without_swap() {
+                seq_print!(seq, ",noswap");
+            }
+        },
+        ..MountOption::new(c"noswap", ParameterKind::Flag, |options, cx, _| {
+            if !cx.is_privileged() {
+                return Err(Refusal::Because(
+                    "Turning off swap in unprivileged rtmpfs mounts unsupported",
+                ));
+            }
+            options.without_swap = true;
+            Ok(())
+        })
+    },
 ];
 
 /// The options as the VFS's parser sees them.
@@ -254,6 +281,7 @@ impl Options {
             blocks: None,
             inodes: None,
             wide_inos: None,
+            without_swap: false,
             mode: DEFAULT_MODE,
             uid: Kuid::current_fs(),
             gid: Kgid::current_fs(),
@@ -269,6 +297,7 @@ impl Options {
     ) -> Result {
         let option = OPTIONS.get(index).ok_or(EINVAL)?;
         (option.parse)(self, cx, value).map_err(|refusal| match refusal {
+            Refusal::Because(reason) => cx.invalid(fmt!("{reason}")),
             Refusal::BadValue => cx.invalid(fmt!(
                 "Bad value for '{}'",
                 option.name.to_str().unwrap_or("?")

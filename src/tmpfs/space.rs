@@ -4,7 +4,8 @@
 //!
 //! A page counts against the overcommit policy and against the mount's blocks, is in `i_blocks`,
 //! and in the file's own [`Usage`]. Reclaim drops clean pages without telling; [`recalculate`]
-//! notices and gives them back. At every quiet moment `alloced == nrpages + elsewhere`.
+//! notices and gives them back. At every quiet moment `alloced == nrpages + swapped + elsewhere`.
+//! While a page changes between page cache and swap it may be counted in both, never in none.
 //!
 //! Lock order: the lock of [`Usage`] is innermost but for `i_lock`, which is taken after it is
 //! released.
@@ -38,7 +39,9 @@ impl Counter for SpaceCounter {
 pub(super) struct Usage {
     /// Pages that count against the limits.
     alloced: u64,
-    /// Those of them that are not in the page cache.
+    /// Those of them that are in swap.
+    swapped: u64,
+    /// Those of them that stand for memory outside the page cache.
     elsewhere: u64,
 }
 
@@ -97,7 +100,7 @@ impl SpaceReservation<'_> {
 pub(super) fn recalculate(inode: &TmpfsInode) {
     let freed = {
         let mut usage = inode.data().usage.lock();
-        let in_use = usage.elsewhere + inode.mapping().nr_pages();
+        let in_use = usage.swapped + usage.elsewhere + inode.mapping().nr_pages();
         let freed = usage.alloced.saturating_sub(in_use);
         usage.alloced -= freed;
         freed
@@ -113,6 +116,37 @@ pub(super) fn recalculate(inode: &TmpfsInode) {
 pub(super) fn release_elsewhere(inode: &TmpfsInode) {
     inode.data().usage.lock().elsewhere = 0;
     recalculate(inode);
+}
+
+/// Pages are about to go from the page cache to swap. Returns whether they are the first of the file
+/// there.
+pub(super) fn going_to_swap(inode: &TmpfsInode, pages: u64) -> bool {
+    let mut usage = inode.data().usage.lock();
+    usage.swapped += pages;
+    usage.swapped == pages
+}
+
+/// Pages have come from swap to the page cache.
+pub(super) fn back_from_swap(inode: &TmpfsInode, pages: u64) {
+    freed(inode, pages);
+}
+
+/// Pages in swap cannot be read back, and are of no use to the file any more.
+pub(super) fn lost_in_swap(inode: &TmpfsInode, pages: u64) {
+    freed(inode, pages);
+}
+
+/// Pages of the file have gone, `swapped` of them from swap.
+pub(super) fn freed(inode: &TmpfsInode, swapped: u64) {
+    if swapped > 0 {
+        inode.data().usage.lock().swapped -= swapped;
+    }
+    recalculate(inode);
+}
+
+/// How many pages of the file are in swap; a snapshot.
+pub(super) fn in_swap(inode: &TmpfsInode) -> u64 {
+    inode.data().usage.lock().swapped
 }
 
 /// Whether the file has any pages, in the page cache or elsewhere.

@@ -7,6 +7,7 @@ use super::limits::Limit;
 use super::numbers;
 use super::options::{self, Options};
 use super::space::SpaceCounter;
+use crate::mm::backend::Backend;
 use crate::mm::counter::PerCpuCounter;
 use crate::mm::{MAX_FILE_SIZE, PAGE_SIZE};
 use crate::vfs::fs_type::StatFs;
@@ -30,6 +31,8 @@ pub(crate) struct SuperInfo {
     pub(super) inodes: Limit<SpaceCounter>,
     next_ino: Atomic<u64>,
     wide_inos: Atomic<bool>,
+    /// Whether the pages of this mount stay in memory.
+    without_swap: bool,
     /// The mode of the root directory at the time of the mount.
     pub(super) mode: Mode,
     /// Its owner.
@@ -65,6 +68,11 @@ impl SuperInfo {
         self.wide_inos.load(Relaxed)
     }
 
+    /// Whether the pages of this mount stay in memory.
+    pub(super) fn is_without_swap(&self) -> bool {
+        self.without_swap
+    }
+
     /// Whether inode numbers could keep to 32 bits from now on.
     pub(super) fn could_narrow_inos(&self) -> bool {
         numbers::fits_narrow(self.next_ino.load(Relaxed))
@@ -85,6 +93,7 @@ impl FileSystem for Tmpfs {
     const MAX_BYTES: i64 = MAX_FILE_SIZE;
     const PARAMETERS: &'static ParameterTable = &options::PARAMETERS;
 
+    type Memory = Backend<Self>;
     type MountOptions = Options;
     type SuperData = SuperInfo;
     type InodeData = InodeInfo;
@@ -117,6 +126,7 @@ impl FileSystem for Tmpfs {
             ),
             next_ino: Atomic::new(1),
             wide_inos: Atomic::new(options.wide_inos.unwrap_or(options::DEFAULT_WIDE_INOS)),
+            without_swap: options.without_swap,
             mode: options.mode,
             uid: options.uid,
             gid: options.gid,

@@ -42,6 +42,16 @@ impl MountContext {
         unsafe { bindings::kgid_has_mapping((*self.0.get()).user_ns, gid.as_raw()) }
     }
 
+    /// Whether the mount is in the initial user namespace and the current task may administrate
+    /// the system.
+    pub(crate) fn is_privileged(&self) -> bool {
+        // SAFETY: A live context holds its user namespace; the rest looks at the current task only.
+        unsafe {
+            core::ptr::eq((*self.0.get()).user_ns, &raw const bindings::init_user_ns)
+                && bindings::capable(bindings::CAP_SYS_ADMIN as c_int)
+        }
+    }
+
     /// Writes an error to the mount log (fsconfig's, or dmesg) and returns `EINVAL`, as
     /// `invalfc()`.
     pub(crate) fn invalid(&self, message: kernel::fmt::Arguments<'_>) -> Error {

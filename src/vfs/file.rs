@@ -7,6 +7,7 @@
 use super::pipe::PipeWriter;
 use super::{FileSystem, Inode, InodeGuard};
 use crate::bindings;
+use crate::mm::backend::SharedMemory;
 use crate::mm::fault::{self, FaultOperations};
 use core::marker::PhantomData;
 use kernel::error::{from_result, to_result};
@@ -144,7 +145,7 @@ pub(crate) trait FileOperations: FaultOperations {
 /// The tables of a file system's regular files.
 pub(super) struct Tables<T>(PhantomData<T>);
 
-impl<T: FileOperations> Tables<T> {
+impl<T: FileOperations + SharedMemory> Tables<T> {
     pub(super) const FILE_OPERATIONS: bindings::file_operations = bindings::file_operations {
         open: Some(open),
         llseek: Some(llseek::<T>),

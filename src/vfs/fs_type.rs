@@ -32,6 +32,19 @@ pub(crate) struct StatFs {
     pub(crate) inodes_free: u64,
 }
 
+/// What a file system type keeps registered with the MM for as long as it is registered.
+pub(crate) trait Memory: Send + Sync + Sized {
+    /// Registers it. May sleep.
+    ///
+    /// # Safety
+    ///
+    /// `fs_type` must be initialised, and stay where it is for as long as the result lives.
+    unsafe fn new(
+        module: &'static ThisModule,
+        fs_type: *mut bindings::file_system_type,
+    ) -> impl PinInit<Self, Error>;
+}
+
 /// A file system type.
 ///
 /// All functions run in process context and may sleep unless they say otherwise.
@@ -49,6 +62,8 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     /// The mount parameters.
     const PARAMETERS: &'static ParameterTable;
 
+    /// What the type keeps registered with the MM.
+    type Memory: Memory;
     /// The parameters of a mount or a reconfiguration under construction.
     type MountOptions: Send;
     /// The file system's part of a superblock.
@@ -113,6 +128,8 @@ pub(crate) struct Registration<T: FileSystem> {
     #[pin]
     fs_type: Opaque<bindings::file_system_type>,
     // Dropped after `fs_type` is unregistered: by then no superblock is left.
+    #[pin]
+    memory: T::Memory,
     cache: InodeCache<T>,
     _fs: PhantomData<T>,
 }
@@ -127,26 +144,27 @@ impl<T: FileSystem> Registration<T> {
     ///
     /// Fails with `EBUSY` where the name is taken, with `ENOMEM` without memory for the slab cache.
     pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
+        try_pin_init!(&this in Self {
             cache: InodeCache::new()?,
-            fs_type <- Opaque::try_ffi_init(move |slot: *mut bindings::file_system_type| {
-                // SAFETY: `slot` is valid for writes; all-zero bytes are a valid
-                // `file_system_type`, whose name and functions are set next.
-                unsafe {
-                    slot.write(core::mem::zeroed());
-                    (*slot).name = T::NAME.as_char_ptr();
-                    (*slot).owner = module.as_ptr().cast();
-                    (*slot).fs_flags =
-                        (bindings::FS_USERNS_MOUNT | bindings::FS_ALLOW_IDMAP) as _;
-                    (*slot).init_fs_context = Some(context::init_fs_context::<T>);
-                    (*slot).parameters = T::PARAMETERS.as_ptr();
-                    (*slot).kill_sb = Some(superblock::kill_sb::<T>);
-                }
-                // SAFETY: `slot` is initialised and pinned, and stays valid until drop
-                // unregisters it.
-                to_result(unsafe { bindings::register_filesystem(slot) })
+            fs_type: Opaque::new(bindings::file_system_type {
+                name: T::NAME.as_char_ptr(),
+                owner: module.as_ptr().cast(),
+                fs_flags: (bindings::FS_USERNS_MOUNT | bindings::FS_ALLOW_IDMAP) as _,
+                init_fs_context: Some(context::init_fs_context::<T>),
+                parameters: T::PARAMETERS.as_ptr(),
+                kill_sb: Some(superblock::kill_sb::<T>),
+                // SAFETY: All-zero bytes are valid: lists without members, and no more functions.
+                ..unsafe { core::mem::zeroed() }
             }),
+            // SAFETY: `fs_type` was just initialised, and is pinned beside what is made here.
+            memory <- unsafe {
+                T::Memory::new(module, Opaque::cast_into(&raw const (*this.as_ptr()).fs_type))
+            },
             _fs: PhantomData,
+        })
+        .pin_chain(|this| {
+            // SAFETY: The type is complete and pinned, and stays valid until drop unregisters it.
+            to_result(unsafe { bindings::register_filesystem(this.fs_type.get()) })
         })
     }
 
@@ -154,14 +172,19 @@ impl<T: FileSystem> Registration<T> {
     ///
     /// # Safety
     ///
-    /// `fs_type` must be the `fs_type` of a live `Registration<T>`.
-    pub(super) unsafe fn cache_of<'a>(
-        fs_type: *mut bindings::file_system_type,
-    ) -> &'a InodeCache<T> {
-        // SAFETY: The caller promises that `fs_type` is embedded in a `Registration<T>`.
-        let this = unsafe { kernel::container_of!(Opaque::cast_from(fs_type), Self, fs_type) };
-        // SAFETY: It is live, and `cache` is not changed after initialisation.
-        unsafe { &(*this).cache }
+    /// `fs_type` must be the `fs_type` of a `Registration<T>` that lives for `'a`.
+    pub(super) unsafe fn from_fs_type<'a>(fs_type: *mut bindings::file_system_type) -> &'a Self {
+        // SAFETY: By the caller's promise.
+        unsafe { &*kernel::container_of!(Opaque::cast_from(fs_type), Self, fs_type) }
+    }
+
+    pub(super) fn cache(&self) -> &InodeCache<T> {
+        &self.cache
+    }
+
+    /// What the type keeps registered with the MM.
+    pub(crate) fn memory(&self) -> &T::Memory {
+        &self.memory
     }
 }
 

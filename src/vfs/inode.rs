@@ -5,12 +5,14 @@
 //! C header: `include/linux/fs.h`.
 
 use super::dir_index::DirIndex;
+use super::inode_list::Link;
 use super::{attr, dir, file};
 use super::{
     AttrOperations, DeviceId, DirectoryOperations, Exclusive, FileOperations, FileSystem, FileType,
     IdMap, InodeGuard, Mode, NewSuperBlock, SuperBlock,
 };
 use crate::bindings;
+use crate::mm::backend::SharedMemory;
 use crate::mm::Mapping;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -37,6 +39,7 @@ pub(super) struct LockedState<T: FileSystem> {
 struct InodeBox<T: FileSystem> {
     inode: Opaque<bindings::inode>,
     locked: UnsafeCell<LockedState<T>>,
+    link: UnsafeCell<Link<T>>,
     data: T::InodeData,
 }
 
@@ -82,6 +85,12 @@ impl<T: FileSystem> Inode<T> {
     pub(super) fn locked_state(&self) -> *mut LockedState<T> {
         // SAFETY: By the type invariants the box is there; no reference is made.
         UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).locked) })
+    }
+
+    /// The inode's place in a list; looking at it takes the lock of that.
+    pub(super) fn list_link(&self) -> *mut Link<T> {
+        // SAFETY: By the type invariants the box is there; no reference is made.
+        UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).link) })
     }
 
     /// The superblock.
@@ -299,14 +308,15 @@ impl<T: FileSystem> NewInode<T> {
     /// Makes the inode a regular file.
     pub(crate) fn init_regular(&self)
     where
-        T: FileOperations + AttrOperations,
+        T: FileOperations + AttrOperations + SharedMemory,
     {
         // SAFETY: By the type invariants nobody else uses the inode.
         unsafe {
             (*self.as_ptr()).i_op = &attr::Tables::<T>::INODE_OPERATIONS;
             (*self.as_ptr()).__bindgen_anon_3.i_fop = &file::Tables::<T>::FILE_OPERATIONS;
         }
-        self.mapping().init_for_swap_backed();
+        // SAFETY: The inode is new, and the registration outlives it.
+        unsafe { self.mapping().init_swap_backed(self.sb().memory().a_ops()) };
     }
 
     /// Makes the inode a symbolic link; [`NewInode::set_link`] gives it its target.
@@ -427,6 +437,7 @@ pub(super) unsafe extern "C" fn alloc_inode<T: FileSystem>(
         addr_of_mut!((*object).locked).write(UnsafeCell::new(LockedState {
             index: DirIndex::new(),
         }));
+        addr_of_mut!((*object).link).write(UnsafeCell::new(Link::new()));
         let Ok(()) = pin_init::raw_try_init(addr_of_mut!((*object).data), T::new_inode_data());
     }
     object.cast()

@@ -20,6 +20,7 @@ pub(crate) mod dir_index;
 pub(crate) mod file;
 pub(crate) mod fs_type;
 pub(crate) mod inode;
+pub(crate) mod inode_list;
 pub(crate) mod lock;
 pub(crate) mod mode;
 pub(crate) mod parameter;

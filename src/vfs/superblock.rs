@@ -20,8 +20,8 @@ pub(crate) const TMPFS_MAGIC: u32 = bindings::TMPFS_MAGIC;
 /// What `s_fs_info` points to.
 #[pin_data]
 pub(super) struct SuperInfo<T: FileSystem> {
-    /// The registration's cache, which outlives every superblock.
-    cache: *const InodeCache<T>,
+    /// The registration, which outlives every superblock.
+    registration: *const Registration<T>,
     #[pin]
     data: T::SuperData,
 }
@@ -60,9 +60,18 @@ impl<T: FileSystem> SuperBlock<T> {
         &self.info().data
     }
 
-    pub(super) fn cache(&self) -> &InodeCache<T> {
+    fn registration(&self) -> &Registration<T> {
         // SAFETY: The registration outlives its superblocks: each holds the module.
-        unsafe { &*self.info().cache }
+        unsafe { &*self.info().registration }
+    }
+
+    pub(super) fn cache(&self) -> &InodeCache<T> {
+        self.registration().cache()
+    }
+
+    /// What the file system type keeps registered with the MM.
+    pub(crate) fn memory(&self) -> &T::Memory {
+        self.registration().memory()
     }
 
     /// The minor number of `s_dev`, for messages.
@@ -110,10 +119,10 @@ pub(super) unsafe fn fill<T: FileSystem>(
     cx: &MountContext,
 ) -> Result {
     // SAFETY: By the caller's promise.
-    let cache: *const InodeCache<T> = unsafe { Registration::<T>::cache_of(fs_type) };
+    let registration: *const Registration<T> = unsafe { Registration::from_fs_type(fs_type) };
     let info = KBox::pin_init(
         try_pin_init!(SuperInfo::<T> {
-            cache,
+            registration,
             data <- T::new_super(options, cx),
         }? Error),
         GFP_KERNEL,

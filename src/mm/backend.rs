@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Shared memory as the rest of mm/ sees it: the hooks by which reclaim, swapoff and others call a
+//! file system whose pages go to swap.
+//!
+//! C header: `include/linux/shmem_backend.h` of the patched kernel, which says what each hook must
+//! do.
+//!
+//! Lock order: the folio lock, then the lock of the xarray. Reclaim calls with the folio locked,
+//! below any lock of the task that allocates.
+
+use super::fault::{self, FaultOperations};
+use super::folio::LockedFolio;
+use super::swap::{SwapDeviceId, SwapEntry};
+use super::Mapping;
+use crate::bindings;
+use crate::vfs::fs_type::Memory;
+use crate::vfs::inode_list::InodeList;
+use crate::vfs::Inode;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+use kernel::error::to_result;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Acquire, Atomic, Release};
+use kernel::types::Opaque;
+use kernel::ThisModule;
+
+/// For what somebody in mm/ wants a folio.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// To read: a hole is none.
+    Read,
+    /// To read or to collapse: a hole is `ENOENT`.
+    Existing,
+    /// All of it valid, within the file.
+    Valid,
+    /// To write, also beyond the end of the file; a new folio need not be valid.
+    Write,
+}
+
+/// A file system whose pages go to swap.
+pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
+    /// Moves a folio to swap for reclaim, or gives it back. Must not wait for `i_rwsem`, for
+    /// memory or for other folios.
+    fn write_out(inode: &Inode<Self>, folio: OutgoingFolio<'_>) -> WrittenOut;
+
+    /// Brings the pages of a file that are on `device` back. May sleep; the inode cannot be evicted
+    /// meanwhile. Fails with `ENOMEM`; pages and entries that go away meanwhile are no error.
+    fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result;
+
+    /// How many pages of a file are in swap; a snapshot. Must not sleep.
+    fn swapped(inode: &Inode<Self>) -> u64;
+
+    /// Finds or makes the folio at page `index`, locked; `None` only for [`Want::Read`]. May sleep.
+    fn get_folio(inode: &Inode<Self>, index: u64, want: Want) -> Result<Option<LockedFolio>>;
+
+    /// Frees the bytes from `start` to before `end` (to the last where that is `None`); what is left
+    /// of a page keeps its other bytes. May sleep.
+    fn free_range(inode: &Inode<Self>, start: i64, end: Option<i64>);
+
+    /// Accounts for `pages` pages that are to be added to the file, and calls `add` to count them
+    /// before it settles; false where the limits forbid it.
+    fn charge(inode: &Inode<Self>, pages: u64, add: impl FnOnce()) -> bool;
+
+    /// Accounts for pages that have gone from the page cache. Must not sleep.
+    fn uncharge(inode: &Inode<Self>);
+
+    /// Whether the pages of a file shall stay in memory for SHM_LOCK; remembers it, and returns what
+    /// it was. Must not sleep.
+    fn set_locked(inode: &Inode<Self>, locked: bool) -> bool;
+
+    /// Whether the pages of a file shall stay in memory.
+    fn is_locked(inode: &Inode<Self>) -> bool;
+
+    /// Where the seals of memfd are kept; valid for as long as the inode.
+    fn seals(inode: &Inode<Self>) -> &Seals;
+
+    /// Where the registered type is remembered, for the hooks that are not about one file.
+    fn cell() -> &'static BackendCell<Self>;
+}
+
+/// The seals of a file (`F_SEAL_*`), which memfd changes under `i_rwsem`.
+pub(crate) struct Seals(Opaque<c_uint>);
+
+// SAFETY: The value is read and written by C only, under `i_rwsem`.
+unsafe impl Sync for Seals {}
+// SAFETY: As above.
+unsafe impl Send for Seals {}
+
+impl Seals {
+    /// Those of a file that was not made by memfd_create(2): there will be none.
+    pub(crate) const fn new() -> Self {
+        Self(Opaque::new(bindings::F_SEAL_SEAL))
+    }
+}
+
+/// Remembers the registered backend of a file system type.
+pub(crate) struct BackendCell<T: SharedMemory>(Atomic<*mut c_void>, PhantomData<T>);
+
+// SAFETY: The pointer is to something that may be used from any task.
+unsafe impl<T: SharedMemory> Sync for BackendCell<T> {}
+
+impl<T: SharedMemory> BackendCell<T> {
+    /// A cell for a type that is not registered.
+    pub(crate) const fn new() -> Self {
+        Self(Atomic::new(core::ptr::null_mut()), PhantomData)
+    }
+}
+
+/// What became of a folio that reclaim wanted to be written out: the value for reclaim.
+pub(crate) struct WrittenOut(c_int);
+
+/// A folio that reclaim has locked and wants to be written out.
+///
+/// # Invariants
+///
+/// The folio is locked, referenced by reclaim, in the page cache of `mapping`, and not dirty.
+pub(crate) struct OutgoingFolio<'a> {
+    folio: ManuallyDrop<LockedFolio>,
+    mapping: &'a Mapping,
+    cx: *mut bindings::swap_io_ctx,
+    list: *mut bindings::list_head,
+}
+
+impl OutgoingFolio<'_> {
+    /// The folio stays where it is, dirty as before.
+    pub(crate) fn keep(mut self) -> WrittenOut {
+        // SAFETY: The folio is live and locked, and stays so for reclaim.
+        unsafe { bindings::folio_mark_dirty(self.folio.as_ptr()) };
+        self.folio.set_referenced();
+        WrittenOut(bindings::AOP_WRITEPAGE_ACTIVATE)
+    }
+
+    /// Splits a large folio into pages, the other ones of which go back to reclaim. False where
+    /// somebody else uses it.
+    pub(crate) fn split(&mut self) -> bool {
+        if self.folio.order() == 0 {
+            return true;
+        }
+        // SAFETY: The folio is live and locked. The pages must be dirty, lest they are dropped;
+        // the one that is still ours is to be clean again.
+        unsafe {
+            bindings::folio_test_set_dirty(self.folio.as_ptr());
+            if bindings::split_folio_to_list(self.folio.as_ptr(), self.list) != 0 {
+                return false;
+            }
+            bindings::folio_clear_dirty(self.folio.as_ptr());
+        }
+        true
+    }
+
+    /// Makes a folio that was allocated and never written valid: zeros.
+    pub(crate) fn make_valid(&mut self) {
+        if !self.folio.is_uptodate() {
+            self.folio.zero();
+            self.folio.mark_uptodate();
+        }
+    }
+
+    /// Moves the folio to swap. `counted` is called with the number of pages before they leave the
+    /// page cache, `returned` where they come back to it since swap did not take them.
+    ///
+    /// Nobody pins the inode afterwards.
+    pub(crate) fn move_to_swap(
+        self,
+        counted: impl FnOnce(u64),
+        returned: impl FnOnce(u64),
+    ) -> WrittenOut {
+        let raw = self.folio.as_ptr();
+        let nr = 1u64 << self.folio.order();
+        let index = self.folio.index();
+        // SAFETY: The folio is locked, valid and in the page cache, so it can be added to the swap
+        // cache; then its entry is valid, and gets the page cache's count before it is stored.
+        let entry = unsafe {
+            if bindings::folio_alloc_swap(raw) != 0 {
+                return self.keep();
+            }
+            let entry = SwapEntry::from_raw(bindings::folio_swap_entry(raw));
+            counted(nr);
+            bindings::folio_dup_swap(raw, core::ptr::null_mut());
+            self.mapping.replace_by_swap(raw, entry);
+            entry
+        };
+
+        // SAFETY: The folio is locked and in the swap cache only; the context is reclaim's.
+        let result = unsafe { bindings::swap_writeout(self.cx, raw) };
+        if result != bindings::AOP_WRITEPAGE_ACTIVATE {
+            return WrittenOut(result);
+        }
+
+        // Swap did not take it after all. The folio is locked still; where the entry was freed
+        // meanwhile, by truncation, the folio is nobody's.
+        // SAFETY: The folio is in no page cache, and the entry's count goes with it.
+        unsafe {
+            let gfp = bindings::__GFP_HIGH | bindings::__GFP_NOMEMALLOC | bindings::__GFP_NOWARN;
+            if self.mapping.store(raw, index, Some(entry), gfp).is_ok() {
+                returned(nr);
+                bindings::folio_put_swap(raw, core::ptr::null_mut());
+            }
+            bindings::swap_cache_del_folio(raw);
+        }
+        self.keep()
+    }
+}
+
+/// The tables of a file system type whose pages go to swap, and their registration with mm/.
+///
+/// # Invariants
+///
+/// The tables are immutable and pinned. `ops` is registered from the end of initialisation until
+/// drop.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Backend<T: SharedMemory> {
+    #[pin]
+    vm_ops: Opaque<bindings::vm_operations_struct>,
+    #[pin]
+    anon_vm_ops: Opaque<bindings::vm_operations_struct>,
+    #[pin]
+    a_ops: Opaque<bindings::address_space_operations>,
+    #[pin]
+    ops: Opaque<bindings::shmem_backend_ops>,
+    /// The inodes that have pages in swap.
+    #[pin]
+    pub(crate) swapped: InodeList<T>,
+    _fs: PhantomData<T>,
+}
+
+// SAFETY: All of it is immutable but the list, which locks.
+unsafe impl<T: SharedMemory> Send for Backend<T> {}
+// SAFETY: As above.
+unsafe impl<T: SharedMemory> Sync for Backend<T> {}
+
+impl<T: SharedMemory> Memory for Backend<T> {
+    unsafe fn new(
+        module: &'static ThisModule,
+        fs_type: *mut bindings::file_system_type,
+    ) -> impl PinInit<Self, Error> {
+        try_pin_init!(&this in Self {
+            vm_ops: Opaque::new(fault::vm_operations::<T>()),
+            anon_vm_ops: Opaque::new(fault::vm_operations::<T>()),
+            swapped <- InodeList::new(),
+            a_ops: Opaque::new(bindings::address_space_operations {
+                dirty_folio: Some(bindings::noop_dirty_folio),
+                #[cfg(CONFIG_MIGRATION)]
+                migrate_folio: Some(bindings::migrate_folio),
+                error_remove_folio: Some(error_remove_folio),
+                // SAFETY: Computes an address inside the object that is being initialised.
+                shmem_ops: unsafe { Opaque::cast_into(&raw const (*this.as_ptr()).ops) },
+                // SAFETY: All-zero bytes are valid: the other operations are absent.
+                ..unsafe { core::mem::zeroed() }
+            }),
+            ops: Opaque::new(bindings::shmem_backend_ops {
+                owner: module.as_ptr().cast(),
+                fs_type,
+                // SAFETY: Computes addresses inside the object that is being initialised.
+                vm_ops: unsafe { Opaque::cast_into(&raw const (*this.as_ptr()).vm_ops) },
+                // SAFETY: As above.
+                anon_vm_ops: unsafe { Opaque::cast_into(&raw const (*this.as_ptr()).anon_vm_ops) },
+                unuse: Some(unuse::<T>),
+                writeout: Some(writeout::<T>),
+                get_folio: Some(get_folio::<T>),
+                truncate_range: Some(truncate_range::<T>),
+                charge: Some(charge::<T>),
+                uncharge: Some(uncharge::<T>),
+                fallocend: Some(fallocend),
+                huge_orders: Some(huge_orders),
+                swapped: Some(pages_in_swap::<T>),
+                lock: Some(lock::<T>),
+                seals: Some(seals::<T>),
+                file_setup: None,
+            }),
+            _fs: PhantomData,
+        })
+        .pin_chain(|this| {
+            // SAFETY: The table is complete and pinned, and stays until drop unregisters it.
+            to_result(unsafe { bindings::register_shmem_backend(this.ops.get()) })?;
+            let this: *const Self = &*this;
+            T::cell().0.store(this.cast_mut().cast(), Release);
+            Ok(())
+        })
+    }
+}
+
+impl<T: SharedMemory> Backend<T> {
+    /// The operations of page caches.
+    pub(crate) fn a_ops(&self) -> *const bindings::address_space_operations {
+        self.a_ops.get()
+    }
+
+    /// The operations of mappings of a file, which counts as anonymous memory where it has no name.
+    pub(crate) fn vm_ops(&self, named: bool) -> *const bindings::vm_operations_struct {
+        if named {
+            self.vm_ops.get()
+        } else {
+            self.anon_vm_ops.get()
+        }
+    }
+}
+
+#[pinned_drop]
+impl<T: SharedMemory> PinnedDrop for Backend<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariants. The file system type is unregistered and no superblock
+        // left, so this does not fail.
+        let result = unsafe { bindings::unregister_shmem_backend(self.ops.get()) };
+        // Where the registration had failed, another may be registered.
+        if result == 0 {
+            T::cell().0.store(core::ptr::null_mut(), Release);
+        }
+    }
+}
+
+/// A page with a memory error stays, so that readers see `EIO` and not zeros.
+unsafe extern "C" fn error_remove_folio(
+    _mapping: *mut bindings::address_space,
+    _folio: *mut bindings::folio,
+) -> c_int {
+    0
+}
+
+unsafe extern "C" fn unuse<T: SharedMemory>(device: c_uint) -> c_int {
+    // SAFETY: The cell holds null or a registered backend, and unregistering waits for this call.
+    let Some(backend) = (unsafe { T::cell().0.load(Acquire).cast::<Backend<T>>().as_ref() }) else {
+        return 0;
+    };
+    let result = backend.swapped.for_each(
+        |inode| T::swapped(inode) > 0,
+        |inode| T::bring_back(inode, SwapDeviceId(device)),
+    );
+    match result {
+        Ok(()) => 0,
+        Err(e) => e.to_errno(),
+    }
+}
+
+unsafe extern "C" fn writeout<T: SharedMemory>(
+    cx: *mut bindings::swap_io_ctx,
+    folio: *mut bindings::folio,
+    list: *mut bindings::list_head,
+) -> c_int {
+    // SAFETY: Reclaim passes a locked folio with a reference, in the page cache of a file of this
+    // file system, whose inode the lock pins. The result is not dropped: lock and reference are
+    // reclaim's.
+    let (folio, inode) = unsafe {
+        let mapping = (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping;
+        (
+            OutgoingFolio {
+                folio: ManuallyDrop::new(LockedFolio::borrowed(NonNull::new_unchecked(folio))),
+                mapping: Mapping::from_raw(mapping),
+                cx,
+                list,
+            },
+            Inode::<T>::from_raw((*mapping).host),
+        )
+    };
+    T::write_out(inode, folio).0
+}
+
+unsafe extern "C" fn get_folio<T: SharedMemory>(
+    inode: *mut bindings::inode,
+    index: c_ulong,
+    _write_end: bindings::loff_t,
+    folio: *mut *mut bindings::folio,
+    purpose: bindings::sgp_type,
+    _gfp: bindings::gfp_t,
+) -> c_int {
+    let want = match purpose {
+        bindings::sgp_type_SGP_READ => Want::Read,
+        bindings::sgp_type_SGP_NOALLOC => Want::Existing,
+        bindings::sgp_type_SGP_CACHE => Want::Valid,
+        _ => Want::Write,
+    };
+    // SAFETY: The callers pass a live inode of this file system, and room for a pointer.
+    unsafe {
+        match T::get_folio(Inode::from_raw(inode), index as u64, want) {
+            Ok(found) => {
+                *folio = found.map_or(core::ptr::null_mut(), LockedFolio::into_raw);
+                0
+            }
+            Err(e) => {
+                *folio = core::ptr::null_mut();
+                e.to_errno()
+            }
+        }
+    }
+}
+
+unsafe extern "C" fn truncate_range<T: SharedMemory>(
+    inode: *mut bindings::inode,
+    start: bindings::loff_t,
+    last: bindings::uoff_t,
+) {
+    // SAFETY: The callers pass a live inode of this file system.
+    let inode = unsafe { Inode::<T>::from_raw(inode) };
+    T::free_range(
+        inode,
+        start,
+        i64::try_from(last)
+            .ok()
+            .and_then(|last| last.checked_add(1)),
+    );
+    // SAFETY: The inode is live, and the callers serialise changes.
+    unsafe {
+        let inode = inode.as_ptr();
+        bindings::inode_set_mtime_to_ts(inode, bindings::inode_set_ctime_current(inode));
+        bindings::inode_inc_iversion(inode);
+    }
+}
+
+unsafe extern "C" fn charge<T: SharedMemory>(inode: *mut bindings::inode, pages: c_long) -> bool {
+    // SAFETY: khugepaged passes a live inode of this file system.
+    let inode = unsafe { Inode::<T>::from_raw(inode) };
+    T::charge(inode, pages as u64, || {
+        let mapping = inode.mapping().as_ptr();
+        // SAFETY: The mapping is live; khugepaged adds the pages that are counted here.
+        unsafe {
+            bindings::xa_lock_irq(&raw mut (*mapping).i_pages);
+            (*mapping).nrpages += pages as c_ulong;
+            bindings::xa_unlock_irq(&raw mut (*mapping).i_pages);
+        }
+    })
+}
+
+unsafe extern "C" fn uncharge<T: SharedMemory>(inode: *mut bindings::inode, _pages: c_long) {
+    // SAFETY: The callers pass a live inode of this file system.
+    T::uncharge(unsafe { Inode::<T>::from_raw(inode) })
+}
+
+/// No page beyond the end of a file is kept by a split.
+unsafe extern "C" fn fallocend(_inode: *mut bindings::inode, eof: c_ulong) -> c_ulong {
+    eof
+}
+
+/// No mapping asks for large folios.
+unsafe extern "C" fn huge_orders(
+    _inode: *mut bindings::inode,
+    _vma: *mut bindings::vm_area_struct,
+    _index: c_ulong,
+    _write_end: bindings::loff_t,
+    _force: bool,
+) -> c_ulong {
+    0
+}
+
+unsafe extern "C" fn pages_in_swap<T: SharedMemory>(inode: *mut bindings::inode) -> c_ulong {
+    // SAFETY: The callers pass a live inode of this file system.
+    T::swapped(unsafe { Inode::<T>::from_raw(inode) }) as c_ulong
+}
+
+unsafe extern "C" fn lock<T: SharedMemory>(
+    file: *mut bindings::file,
+    lock: c_int,
+    ucounts: *mut bindings::ucounts,
+) -> c_int {
+    // SAFETY: The callers pass a live file of this file system.
+    let inode = unsafe { Inode::<T>::from_raw(bindings::file_inode(file)) };
+    let size = inode.size() as usize;
+    if lock != 0 && !T::is_locked(inode) {
+        // SAFETY: The user is live for the call.
+        if unsafe { bindings::user_shm_lock(size, ucounts) } == 0 {
+            return ENOMEM.to_errno();
+        }
+        T::set_locked(inode, true);
+        inode.mapping().set_unevictable();
+    } else if lock == 0 && !ucounts.is_null() && T::set_locked(inode, false) {
+        // SAFETY: As above.
+        unsafe { bindings::user_shm_unlock(size, ucounts) };
+        inode.mapping().clear_unevictable();
+    }
+    0
+}
+
+unsafe extern "C" fn seals<T: SharedMemory>(inode: *mut bindings::inode) -> *mut c_uint {
+    // SAFETY: The callers pass a live inode of this file system.
+    T::seals(unsafe { Inode::<T>::from_raw(inode) }).0.get()
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Batches of page cache entries, for their removal.
+//!
+//! C headers: `include/linux/folio_batch.h`, `include/linux/pagemap.h`.
+//!
+//! Lock order: folio locks are taken in the order of the index, all but the first of a batch by
+//! trying only; under them `i_mmap_rwsem` (unmapping) and the lock of the xarray.
+
+use super::folio::{Folio, LockedFolio};
+use super::mapping::Mapping;
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::prelude::*;
+
+const SIZE: usize = bindings::FOLIO_BATCH_SIZE as usize;
+
+/// Entries of a page cache: folios with a reference, and values.
+///
+/// # Invariants
+///
+/// The first `batch.nr` entries are folios with a reference that this owns, or values; `indices` are
+/// theirs.
+pub(super) struct Batch {
+    batch: bindings::folio_batch,
+    indices: [c_ulong; SIZE],
+}
+
+impl Batch {
+    /// An empty batch.
+    pub(super) fn new() -> Self {
+        Self {
+            batch: bindings::folio_batch::default(),
+            indices: [0; SIZE],
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.batch.nr as usize
+    }
+
+    /// Finds entries from `*next` to `last`, folios that can be locked at once and that lie in the
+    /// range with all their pages, and values; moves `*next` behind them. False where there is none.
+    pub(super) fn find_locked(&mut self, mapping: &Mapping, next: &mut u64, last: u64) -> bool {
+        debug_assert!(self.len() == 0);
+        let mut start = *next as c_ulong;
+        // SAFETY: The mapping is live and the batch empty; there is room for its indices.
+        let found = unsafe {
+            bindings::find_lock_entries(
+                mapping.as_ptr(),
+                &mut start,
+                last as c_ulong,
+                &mut self.batch,
+                self.indices.as_mut_ptr(),
+            )
+        };
+        *next = start as u64;
+        found > 0
+    }
+
+    /// Finds entries from `*next` to `last` and moves `*next` behind them. False where there is
+    /// none.
+    pub(super) fn find(&mut self, mapping: &Mapping, next: &mut u64, last: u64) -> bool {
+        debug_assert!(self.len() == 0);
+        let mut start = *next as c_ulong;
+        // SAFETY: The mapping is live and the batch empty; there is room for its indices.
+        let found = unsafe {
+            bindings::find_get_entries(
+                mapping.as_ptr(),
+                &mut start,
+                last as c_ulong,
+                &mut self.batch,
+                self.indices.as_mut_ptr(),
+            )
+        };
+        *next = start as u64;
+        found > 0
+    }
+
+    /// Takes the folios that [`Batch::find_locked`] has found out of the cache and passes the
+    /// values on; empties the batch.
+    pub(super) fn remove_locked(
+        &mut self,
+        mapping: &Mapping,
+        mut value: impl FnMut(u64, *mut c_void),
+    ) {
+        let len = core::mem::take(&mut self.batch.nr) as usize;
+        let mut unmapped = bindings::folio_batch::default();
+        for at in 0..len {
+            let folio = self.batch.folios[at];
+            if is_value(folio) {
+                value(self.indices[at] as u64, folio.cast());
+                continue;
+            }
+            // SAFETY: The entry is a folio of this mapping, locked, with a reference that is ours.
+            unsafe {
+                if bindings::folio_mapped(folio) {
+                    bindings::truncate_inode_folio(mapping.as_ptr(), folio);
+                    bindings::folio_unlock(folio);
+                    bindings::folio_put(folio);
+                } else {
+                    bindings::folio_cancel_dirty(folio);
+                    unmapped.folios[unmapped.nr as usize] = folio;
+                    unmapped.nr += 1;
+                }
+            }
+        }
+        if unmapped.nr == 0 {
+            return;
+        }
+        // SAFETY: The folios are locked, in this mapping, neither mapped nor dirty; nobody can map
+        // them while they are locked.
+        unsafe {
+            bindings::delete_from_page_cache_batch(mapping.as_ptr(), &mut unmapped);
+            for at in 0..unmapped.nr as usize {
+                bindings::folio_unlock(unmapped.folios[at]);
+            }
+            bindings::folio_batch_release(&mut unmapped);
+        }
+    }
+
+    /// Takes the folios that [`Batch::find`] has found out of the cache, waiting for their locks,
+    /// and passes the values on; empties the batch. Where a folio has left the cache meanwhile, or
+    /// `value` returns false, stops there and returns that index.
+    pub(super) fn remove_waiting(
+        &mut self,
+        mapping: &Mapping,
+        mut value: impl FnMut(u64, *mut c_void) -> bool,
+    ) -> Option<u64> {
+        let len = core::mem::take(&mut self.batch.nr) as usize;
+        let mut stopped = None;
+        for at in 0..len {
+            let (folio, index) = (self.batch.folios[at], self.indices[at] as u64);
+            if is_value(folio) {
+                if stopped.is_none() && !value(index, folio.cast()) {
+                    stopped = Some(index);
+                }
+                continue;
+            }
+            let Some(folio) = NonNull::new(folio) else {
+                continue;
+            };
+            // SAFETY: The entry is a folio with a reference that is ours.
+            let folio = unsafe { Folio::from_raw(folio) };
+            if stopped.is_some() {
+                continue;
+            }
+            let folio = LockedFolio::lock(folio);
+            if !folio.belongs_to(mapping) {
+                stopped = Some(index);
+                continue;
+            }
+            folio.wait_for_writeback();
+            // SAFETY: The folio is locked and in this mapping.
+            unsafe { bindings::truncate_inode_folio(mapping.as_ptr(), folio.as_ptr()) };
+        }
+        stopped
+    }
+}
+
+fn is_value(entry: *mut bindings::folio) -> bool {
+    entry.addr() & 1 != 0
+}

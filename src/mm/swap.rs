@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Swap entries, and bringing pages back from swap.
+//!
+//! C headers: `include/linux/swap.h`, `include/linux/swapops.h`, `include/linux/leafops.h`.
+
+use super::folio::{Folio, LockedFolio};
+use super::Mapping;
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::error::from_err_ptr;
+use kernel::prelude::*;
+use kernel::sync::aref::ARef;
+
+/// Where a page is in swap: a device and an offset in it (`swp_entry_t`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SwapEntry(usize);
+
+impl SwapEntry {
+    pub(super) fn from_raw(raw: bindings::swp_entry_t) -> Self {
+        Self(raw.val as usize)
+    }
+
+    pub(super) fn as_raw(self) -> bindings::swp_entry_t {
+        bindings::swp_entry_t { val: self.0 as _ }
+    }
+
+    /// The entry `pages` further on the same device.
+    pub(super) fn add(self, pages: usize) -> Self {
+        Self(self.0.wrapping_add(pages))
+    }
+
+    /// The value that stands for the entry in the page cache.
+    pub(super) fn as_value(self) -> *mut c_void {
+        // SAFETY: Computes a number.
+        unsafe { bindings::swp_to_radix_entry(self.as_raw()) }
+    }
+
+    /// The device.
+    pub(crate) fn device(self) -> SwapDeviceId {
+        // SAFETY: Computes a number.
+        SwapDeviceId(unsafe { bindings::swp_type(self.as_raw()) } as c_uint)
+    }
+}
+
+/// The number of a swap device (`swp_type()`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SwapDeviceId(pub(super) c_uint);
+
+/// Whether there is any swap at all; a hint.
+pub(crate) fn is_there_swap() -> bool {
+    // SAFETY: Reads a counter, as everybody does, without a lock.
+    unsafe { core::ptr::read_volatile(&raw const bindings::total_swap_pages) > 0 }
+}
+
+/// A swap device that cannot go away.
+///
+/// # Invariants
+///
+/// Owns a reference to the device of `entry`.
+pub(crate) struct SwapDevice {
+    device: NonNull<bindings::swap_info_struct>,
+    entry: SwapEntry,
+}
+
+impl SwapDevice {
+    /// The device of an entry, or `None` where that is not in use any more.
+    pub(crate) fn of(entry: SwapEntry) -> Option<Self> {
+        // SAFETY: Checks the entry.
+        let device = unsafe { bindings::get_swap_device(entry.as_raw()) };
+        // INVARIANT: The reference was just taken.
+        Some(Self {
+            device: NonNull::new(device)?,
+            entry,
+        })
+    }
+
+    /// Finds the folio of an entry of this device in the swap cache or reads it in; whether it was
+    /// read is in `major`. The folio is in the swap cache, unless that was changed by somebody
+    /// else, and not locked.
+    ///
+    /// May sleep. Fails with `ENOMEM`, and with the errors of `swapin_sync()`. Whether the contents
+    /// could be read at all shows only in [`Folio::is_uptodate`], under the folio lock.
+    pub(crate) fn find_or_read(
+        &self,
+        mapping: &Mapping,
+        entry: SwapEntry,
+        major: &mut bool,
+    ) -> Result<ARef<Folio>> {
+        if entry.device() != self.entry.device() {
+            return Err(EINVAL);
+        }
+        // SAFETY: By the type invariants the device is stable, which all of these ask for. They
+        // return a folio with a reference.
+        unsafe {
+            if let Some(folio) = NonNull::new(bindings::swap_cache_get_folio(entry.as_raw())) {
+                bindings::swap_update_readahead(folio.as_ptr(), core::ptr::null_mut(), 0);
+                return Ok(Folio::from_raw(folio));
+            }
+
+            *major = true;
+            let policy = bindings::current_mempolicy();
+            let flags = core::ptr::read_volatile(&(*self.device.as_ptr()).flags);
+            let folio = if flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0 {
+                from_err_ptr(bindings::swapin_sync(
+                    entry.as_raw(),
+                    mapping.gfp(),
+                    1,
+                    core::ptr::null_mut(),
+                    policy,
+                    0,
+                ))?
+            } else {
+                bindings::swap_cluster_readahead(entry.as_raw(), mapping.gfp(), policy, 0)
+            };
+            Ok(Folio::from_raw(NonNull::new(folio).ok_or(ENOMEM)?))
+        }
+    }
+}
+
+impl Drop for SwapDevice {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::put_swap_device(self.device.as_ptr()) }
+    }
+}
+
+impl LockedFolio {
+    /// Whether the folio is the swap cache's for `entry`. Stays true while it is locked.
+    pub(crate) fn is_swap_cache_of(&self, entry: SwapEntry) -> bool {
+        // SAFETY: The folio is live and locked.
+        unsafe { bindings::folio_matches_swap_entry(self.as_ptr(), entry.as_raw()) }
+    }
+
+    /// Waits until no write of the folio is in progress. May sleep.
+    pub(crate) fn wait_for_writeback(&self) {
+        // SAFETY: The folio is live and locked.
+        unsafe { bindings::folio_wait_writeback(self.as_ptr()) }
+    }
+
+    /// The page cache refers to the swap entry of this swap cache folio no more, and the folio
+    /// leaves the swap cache.
+    ///
+    /// Has no effect on a folio that is not in the swap cache.
+    pub(super) fn leave_swap_cache(&mut self) {
+        // SAFETY: The folio is live and locked, and in the swap cache, so that its entry is valid.
+        // The caller has replaced the entry in the page cache, whose count this gives back.
+        unsafe {
+            if bindings::folio_test_swapcache(self.as_ptr()) {
+                bindings::folio_put_swap(self.as_ptr(), core::ptr::null_mut());
+                bindings::swap_cache_del_folio(self.as_ptr());
+            }
+        }
+    }
+}
+
+/// Frees `pages` entries in swap from `entry` on.
+///
+/// # Safety
+///
+/// The caller must have taken them out of the page cache, and with them their counts.
+pub(super) unsafe fn free_entries(entry: SwapEntry, pages: u64) {
+    // SAFETY: By the caller's promise.
+    unsafe { bindings::swap_put_entries_direct(entry.as_raw(), pages as c_int) }
+}

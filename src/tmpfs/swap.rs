@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Going to swap and coming back.
+//!
+//! A page is either in the page cache or in swap, and its slot in the mapping says which. Reclaim
+//! moves a folio out with its lock held; whoever misses it brings it back through the swap cache,
+//! where the folio's lock decides between those who try at once: the one who finds the entry still
+//! in its slot puts the folio there.
+//!
+//! Lock order: the folio lock, then that of the page cache or of [`space::Usage`], or of the list of
+//! inodes with pages in swap.
+
+use super::inode::TmpfsInode;
+use super::lookup::{self, Purpose};
+use super::space;
+use super::superblock::Tmpfs;
+use super::truncate;
+use crate::mm::backend::{
+    Backend, BackendCell, OutgoingFolio, Seals, SharedMemory, Want, WrittenOut,
+};
+use crate::mm::swap::{is_there_swap, SwapDevice, SwapDeviceId, SwapEntry};
+use crate::mm::{task, LockedFolio};
+use crate::vfs::Inode;
+use kernel::prelude::*;
+
+/// The registered file system type, for calls that are not about one file.
+static BACKEND: BackendCell<Tmpfs> = BackendCell::new();
+
+/// How many pages of a file are looked for at a time on a device that goes away.
+const SWAPOFF_BATCH: usize = 16;
+
+/// Brings page `index` back, which was seen to be in swap at `entry`. May sleep. `major` is set where
+/// it had to be read.
+///
+/// Fails with `EEXIST` where the entry is not there any more: look again. With `EIO` the contents
+/// are lost, and the page is poisoned.
+pub(super) fn swap_in(
+    inode: &TmpfsInode,
+    index: u64,
+    entry: SwapEntry,
+    major: &mut bool,
+) -> Result<LockedFolio> {
+    let mapping = inode.mapping();
+    let device = SwapDevice::of(entry);
+    // Only now does it count: an entry that is still there keeps its device from going.
+    mapping.find_entry(index, entry).ok_or(EEXIST)?;
+    let device = device.ok_or(EINVAL)?;
+
+    let result = device
+        .find_or_read(mapping, entry, major)
+        .and_then(|folio| settle(inode, index, entry, LockedFolio::lock(folio)));
+    match result {
+        // Whatever went wrong may be due to somebody else, who was faster.
+        Err(e) if e != EIO && mapping.find_entry(index, entry).is_none() => Err(EEXIST),
+        result => result,
+    }
+}
+
+/// Puts a folio from the swap cache into the page cache, or poisons its page.
+fn settle(
+    inode: &TmpfsInode,
+    index: u64,
+    entry: SwapEntry,
+    mut folio: LockedFolio,
+) -> Result<LockedFolio> {
+    let mapping = inode.mapping();
+    if !folio.is_swap_cache_of(entry) || mapping.find_entry(index, entry).is_none() {
+        return Err(EEXIST);
+    }
+    if !folio.is_uptodate() {
+        if !mapping.poison(index, entry, &mut folio) {
+            return Err(EEXIST);
+        }
+        space::lost_in_swap(inode, 1);
+        return Err(EIO);
+    }
+    folio.wait_for_writeback();
+    mapping.insert_from_swap(&mut folio, index, entry)?;
+    space::back_from_swap(inode, 1);
+    Ok(folio)
+}
+
+impl SharedMemory for Tmpfs {
+    fn cell() -> &'static BackendCell<Self> {
+        &BACKEND
+    }
+
+    fn write_out(inode: &Inode<Self>, mut folio: OutgoingFolio<'_>) -> WrittenOut {
+        let info = inode.data();
+        if info.is_locked() || inode.sb().data().is_without_swap() || !is_there_swap() {
+            return folio.keep();
+        }
+        if !folio.split() {
+            return folio.keep();
+        }
+        folio.make_valid();
+        let backend: &Backend<Self> = inode.sb().memory();
+        folio.move_to_swap(
+            |pages| {
+                // Before the page leaves the cache, lest it is taken for one that reclaim dropped;
+                // and before the folio lock no longer keeps the inode.
+                if space::going_to_swap(inode, pages) {
+                    backend.swapped.add(inode);
+                }
+            },
+            |pages| space::back_from_swap(inode, pages),
+        )
+    }
+
+    fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result {
+        let mut next = 0;
+        let mut batch = [None; SWAPOFF_BATCH];
+        loop {
+            let found = inode
+                .mapping()
+                .find_on_device(device, &mut next, &mut batch);
+            for (index, entry) in batch[..found].iter().flatten() {
+                // Pages that have gone or cannot be read need not come back.
+                if let Err(ENOMEM) = swap_in(inode, *index, *entry, &mut false) {
+                    return Err(ENOMEM);
+                }
+                if task::signal_pending() {
+                    return Err(EINTR);
+                }
+                task::cond_resched();
+            }
+            if found < SWAPOFF_BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    fn swapped(inode: &Inode<Self>) -> u64 {
+        space::in_swap(inode)
+    }
+
+    fn get_folio(inode: &Inode<Self>, index: u64, want: Want) -> Result<Option<LockedFolio>> {
+        match want {
+            Want::Read => lookup::find_locked(inode, index, false),
+            Want::Existing => lookup::find_locked(inode, index, true)?
+                .ok_or(ENOENT)
+                .map(Some),
+            Want::Valid => lookup::find_or_make(inode, index, Purpose::VALID, &mut false).map(Some),
+            Want::Write => lookup::find_or_make(inode, index, Purpose::Write, &mut false).map(Some),
+        }
+    }
+
+    fn free_range(inode: &Inode<Self>, start: i64, end: Option<i64>) {
+        truncate::free(inode, start, end);
+    }
+
+    fn charge(inode: &Inode<Self>, pages: u64, add: impl FnOnce()) -> bool {
+        match space::reserve(inode, pages) {
+            Ok(reservation) => {
+                add();
+                reservation.keep(inode);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn uncharge(inode: &Inode<Self>) {
+        space::recalculate(inode);
+    }
+
+    fn set_locked(inode: &Inode<Self>, locked: bool) -> bool {
+        inode.data().set_locked(locked)
+    }
+
+    fn is_locked(inode: &Inode<Self>) -> bool {
+        inode.data().is_locked()
+    }
+
+    fn seals(inode: &Inode<Self>) -> &Seals {
+        inode.data().seals()
+    }
+}
