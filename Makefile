@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What one types. The work is done by scripts/ and tests/; Kbuild has the module.
+# `make help` lists the targets and their variables.
+
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+
+KERNEL ?= release
+
+variables := KDIR KERNEL KERNEL_TARBALL CMD SUITE TEST
+# Those of make bench; tests/bench/run says what they take.
+variables += OPS SEEDS REPETITIONS TYPES MAX_RATIO RESULTS
+# Kbuild's own; handed on to it.
+kbuild-variables := V W LLVM ARCH CROSS_COMPILE CC MO CLIPPY INSTALL_MOD_PATH INSTALL_MOD_DIR
+
+$(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $(v))),\
+	$(if $(filter $(variables) $(kbuild-variables),$(v)),,\
+		$(error there is no variable $(v); there are: $(variables) (see make help) and Kbuild's $(kbuild-variables)))))
+ifneq ($(filter-out release debug,$(KERNEL))$(words $(KERNEL)),1)
+$(error KERNEL=$(KERNEL) is not known; KERNEL takes one of: release debug)
+endif
+ifneq ($(KDIR),)
+ifeq ($(wildcard $(KDIR)/Makefile),)
+$(error KDIR=$(KDIR) is not a kernel tree: it has no Makefile; KDIR takes the folder of a built kernel)
+endif
+endif
+ifneq ($(KERNEL_TARBALL),)
+ifeq ($(wildcard $(KERNEL_TARBALL)),)
+$(error KERNEL_TARBALL=$(KERNEL_TARBALL) is not there; KERNEL_TARBALL takes the path of a linux-7.3.y source archive)
+endif
+override KERNEL_TARBALL := $(abspath $(KERNEL_TARBALL))
+endif
+
+export $(variables)
+
+enter := scripts/env/enter
+
+.PHONY: modules modules_install clean run test bench rustfmtcheck rustfmt clippy shellcheck doc rust-analyzer help
+
+ifneq ($(KDIR),)
+override KDIR := $(abspath $(KDIR))
+
+# The plain Kbuild way, with the host's compilers and in place.
+llvm := $(if $(LLVM),,$(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/.config),LLVM=1))
+kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR) $(llvm)
+
+modules:
+	@scripts/module/check-kernel $(KDIR)
+	$(kbuild) modules
+modules_install clean rust-analyzer:
+	$(kbuild) $@
+else
+modules:
+	@module=$$(scripts/module/build) && echo "$$module/rtmpfs.ko"
+rust-analyzer:
+	@scripts/module/rust-analyzer
+modules_install clean:
+	$(error make $@ needs KDIR=, the folder of a built kernel)
+endif
+
+run:
+	@scripts/vm/run --timeout 0 $(if $(value CMD),-- bash -c "$$CMD")
+test:
+	@tests/run/all
+bench:
+	@tests/bench/run
+
+clippy:
+	@scripts/module/build CLIPPY=1 W=e >/dev/null
+	@$(enter) env CARGO_TARGET_DIR=$$($(enter) tests/run/target-dir) \
+		cargo clippy --quiet --locked --manifest-path tests/Cargo.toml --workspace --all-targets -- -D warnings
+rustfmtcheck:
+	@scripts/module/rustfmt --check
+rustfmt:
+	@scripts/module/rustfmt
+shellcheck:
+	@$(enter) scripts/shellcheck
+doc:
+	@scripts/module/doc
+
+help:
+	@printf '%s\n' \
+	'make run [CMD="..."]   a shell in a virtual machine with rtmpfs mounted at /mnt/rtmpfs; with CMD, that command only' \
+	'make test              all tests in the machine; ends with a line of what passed, failed and was skipped' \
+	'make bench             tmpfs, rtmpfs and ramfs compared; OPS=REGEX picks operations' \
+	'make [modules]         build the module; with KDIR, for a kernel of your own and in place' \
+	'make modules_install   install it (KDIR)' \
+	'make clean             remove what a build in place left (KDIR)' \
+	'make clippy rustfmtcheck shellcheck   what the checks say about the code' \
+	'make rustfmt           format it' \
+	'make doc               the documentation of the code' \
+	'make rust-analyzer     rust-project.json for an editor' \
+	'' \
+	'KERNEL=release|debug   which of the two kernels (release)' \
+	'KDIR=DIR               a built kernel of your own instead' \
+	'KERNEL_TARBALL=FILE    build the kernels from this linux-7.3.y archive' \
+	'SUITE=NAME TEST=FILTER a part of make test'
