@@ -34,8 +34,6 @@ endif
 
 export $(variables)
 
-enter := scripts/env/enter
-
 .PHONY: modules modules_install clean run test bench rustfmtcheck rustfmt clippy shellcheck doc rust-analyzer help
 
 ifneq ($(KDIR),)
@@ -68,14 +66,13 @@ bench:
 
 clippy:
 	@scripts/module/build CLIPPY=1 W=e >/dev/null
-	@$(enter) env CARGO_TARGET_DIR=$$($(enter) tests/run/target-dir) \
-		cargo clippy --quiet --locked --manifest-path tests/Cargo.toml --workspace --all-targets -- -D warnings
+	@tests/run/clippy
 rustfmtcheck:
 	@scripts/module/rustfmt --check
 rustfmt:
 	@scripts/module/rustfmt
 shellcheck:
-	@$(enter) scripts/shellcheck
+	@scripts/shellcheck
 doc:
 	@scripts/module/doc
 
