@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The kernel's fault injection, as far as this program needs it: the Nth allocation of this task fails.
+
+use anyhow::{bail, Context, Result};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Knobs that take allocations out of the count by default, or would fill the kernel log: a failure is
+/// wanted for every kind of allocation, and without a stack dump.
+const KNOBS: &[(&str, &str)] = &[
+    ("failslab/ignore-gfp-wait", "N"),
+    ("failslab/verbose", "0"),
+    ("fail_page_alloc/ignore-gfp-wait", "N"),
+    ("fail_page_alloc/ignore-gfp-highmem", "N"),
+    ("fail_page_alloc/min-order", "0"),
+    ("fail_page_alloc/verbose", "0"),
+];
+
+const DEBUGFS: &str = "/sys/kernel/debug";
+const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
+
+/// Whether the kernel can do it at all.
+pub fn available() -> bool {
+    Path::new(FAIL_NTH).exists()
+}
+
+/// Sets the kernel up for the whole run.
+pub fn prepare() -> Result<()> {
+    for (knob, value) in KNOBS {
+        let path = Path::new(DEBUGFS).join(knob);
+        fs::write(&path, value).with_context(|| format!("{}: is debugfs mounted?", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The calling thread's countdown. Kept open, since opening it would itself be counted.
+pub struct Countdown(File);
+
+impl Countdown {
+    pub fn of_this_thread() -> Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(FAIL_NTH).context(FAIL_NTH)?;
+        Ok(Self(file))
+    }
+
+    /// From here on, allocation number `nth` of this thread fails.
+    pub fn arm(&self, nth: u32) -> Result<()> {
+        let text = nth.to_string();
+        if self.0.write_at(text.as_bytes(), 0)? != text.len() {
+            bail!("{FAIL_NTH}: short write");
+        }
+        Ok(())
+    }
+
+    /// No more failures; tells whether one was injected since `arm`.
+    pub fn disarm(&self) -> Result<bool> {
+        let mut text = [0; 16];
+        let length = self.0.read_at(&mut text, 0)?;
+        self.arm(0)?;
+        let left: u32 = std::str::from_utf8(&text[..length])?.trim().parse().context(FAIL_NTH)?;
+        Ok(left == 0)
+    }
+}

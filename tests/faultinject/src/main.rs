@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Lets the first, the second, ... memory allocation of each file system operation fail, until it needs no
+//! more of them. Each time either the operation succeeds all the same, or it fails with ENOMEM or ENOSPC, leaves
+//! everything as it was, and succeeds when it is tried again.
+//!
+//! Usage: faultinject TYPE FOLDER [OPERATION...]. Prints TAP. FOLDER holds the mount while it runs.
+
+mod inject;
+mod operations;
+mod state;
+
+use anyhow::{bail, ensure, Context, Result};
+use inject::Countdown;
+use nix::mount::MsFlags;
+use operations::{Operation, Place};
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// No operation here needs nearly as many allocations; one that goes on needing more will do so for ever.
+const MOST_ALLOCATIONS: u32 = 2000;
+
+enum Walked {
+    Through { failures: u32, survived: u32 },
+    Unsupported,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [fstype, folder, wanted @ ..] = arguments.as_slice() else {
+        eprintln!("usage: faultinject TYPE FOLDER [OPERATION...]");
+        return ExitCode::from(2);
+    };
+    if !inject::available() {
+        println!("1..0 # SKIP this kernel has no fault injection (CONFIG_FAULT_INJECTION)");
+        return ExitCode::SUCCESS;
+    }
+    match run(fstype, Path::new(folder), wanted) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("Bail out! {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(fstype: &str, folder: &Path, wanted: &[String]) -> Result<bool> {
+    inject::prepare()?;
+    end_on_sigbus()?;
+    let place =
+        Place { fstype: fstype.to_owned(), mount: folder.join("mount"), outside: folder.join("outside") };
+    std::fs::create_dir(&place.mount)?;
+    std::fs::create_dir(&place.outside)?;
+    nix::mount::mount(Some("suite"), &place.mount, Some(fstype), MsFlags::empty(), Some("size=64m,mode=755"))
+        .with_context(|| format!("mount -t {fstype}"))?;
+    let operations = operations::all();
+    for name in wanted {
+        ensure!(operations.iter().any(|o| o.name == name), "there is no operation '{name}'");
+    }
+    let chosen = operations.iter().filter(|o| wanted.is_empty() || wanted.iter().any(|name| name == o.name));
+    let (mut number, mut good) = (0, true);
+    for operation in chosen {
+        number += 1;
+        match walk(&place, operation) {
+            Ok(Walked::Through { failures, survived }) => {
+                println!("ok {number} - {}", operation.name);
+                println!("# {failures} allocations failed one by one; {survived} of them without harm");
+            }
+            Ok(Walked::Unsupported) => println!("ok {number} - {} # SKIP EOPNOTSUPP on {fstype}", operation.name),
+            Err(error) => {
+                good = false;
+                println!("not ok {number} - {}", operation.name);
+                format!("{error:#}").lines().for_each(|line| println!("# {line}"));
+            }
+        }
+    }
+    operations::wipe(&place)?;
+    nix::mount::umount(&place.mount).context("the mount is still in use at the end")?;
+    std::fs::remove_dir(&place.mount)?;
+    std::fs::remove_dir(&place.outside)?;
+    println!("1..{number}");
+    Ok(good)
+}
+
+/// A fault that finds no memory is to be retried; SIGBUS here means that it was taken for a lost page.
+fn end_on_sigbus() -> Result<()> {
+    extern "C" fn report(_: libc::c_int) {
+        const TEXT: &[u8] = b"Bail out! SIGBUS from a page fault that found no memory\n";
+        // SAFETY: both calls are allowed in a signal handler.
+        unsafe {
+            libc::write(1, TEXT.as_ptr().cast(), TEXT.len());
+            libc::_exit(3);
+        }
+    }
+    // SAFETY: the handler does only what a signal handler may.
+    unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGBUS, nix::sys::signal::SigHandler::Handler(report))? };
+    Ok(())
+}
+
+fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
+    let countdown = Countdown::of_this_thread()?;
+    operations::wipe(place)?;
+    let empty = state::of(&place.mount)?;
+    let mut survived = 0;
+    for nth in 1..=MOST_ALLOCATIONS {
+        let during = || format!("with allocation {nth} failing");
+        operations::populate(place)?;
+        let mut held = (operation.prepare)(place).context("preparing")?;
+        let before = whole_state(place)?;
+
+        countdown.arm(nth)?;
+        let result = (operation.act)(&mut held);
+        let injected = countdown.disarm()?;
+
+        match result {
+            Ok(()) if injected => survived += 1,
+            Ok(()) => {}
+            Err(error) if injected => {
+                ensure_out_of_memory(&error).with_context(during)?;
+                let changed = state::difference(&before, &whole_state(place)?);
+                if !changed.is_empty() {
+                    bail!("{}: {error}, but not all is as it was\n{}", during(), changed.join("\n"));
+                }
+                (operation.act)(&mut held)
+                    .with_context(|| format!("tried again after {error} {}", during()))?;
+            }
+            Err(error) if operation.optional && nth == 1 && error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                operations::wipe(place)?;
+                return Ok(Walked::Unsupported);
+            }
+            Err(error) => return Err(error).with_context(|| format!("nothing failed within {nth} allocations, but")),
+        }
+        (operation.verify)(place, held).with_context(during)?;
+        operations::wipe(place)?;
+        let left = state::difference(&empty, &state::of(&place.mount)?);
+        if !left.is_empty() {
+            bail!("{}: with all deleted again, something is left\n{}", during(), left.join("\n"));
+        }
+        if !injected {
+            return Ok(Walked::Through { failures: nth - 1, survived });
+        }
+    }
+    bail!("more than {MOST_ALLOCATIONS} allocations, and no end")
+}
+
+fn whole_state(place: &Place) -> Result<Vec<String>> {
+    let mut lines = state::of(&place.mount)?;
+    lines.extend(state::of(&place.outside)?.into_iter().map(|line| format!("outside: {line}")));
+    Ok(lines)
+}
+
+fn ensure_out_of_memory(error: &io::Error) -> Result<()> {
+    match error.raw_os_error() {
+        Some(libc::ENOMEM | libc::ENOSPC) => Ok(()),
+        _ => bail!("it fails with {error}, not with ENOMEM or ENOSPC"),
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What a failed operation must leave as it was: the tree with its contents, and the space in use.
+
+use anyhow::{Context, Result};
+use std::collections::hash_map::DefaultHasher;
+use std::fmt::Write as _;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+/// One line for the whole mount and one for each name; times are left out, since a failed attempt may set them.
+pub fn of(mount: &Path) -> Result<Vec<String>> {
+    let figures = nix::sys::statvfs::statvfs(mount).context("statvfs")?;
+    let mut lines = vec![format!(
+        "blocks {} free {}, inodes {} free {}",
+        figures.blocks(),
+        figures.blocks_free(),
+        figures.files(),
+        figures.files_free()
+    )];
+    walk(mount, mount, &mut lines)?;
+    lines[1..].sort();
+    Ok(lines)
+}
+
+fn walk(top: &Path, path: &Path, lines: &mut Vec<String>) -> Result<()> {
+    let meta = fs::symlink_metadata(path).with_context(|| format!("stat {}", path.display()))?;
+    let mut line = format!(
+        "{:?} ino {} mode {:o} nlink {} owner {}:{} size {} blocks {} rdev {}",
+        path.strip_prefix(top)?,
+        meta.ino(),
+        meta.mode(),
+        meta.nlink(),
+        meta.uid(),
+        meta.gid(),
+        meta.size(),
+        meta.blocks(),
+        meta.rdev()
+    );
+    let kind = meta.file_type();
+    if kind.is_file() {
+        let mut hasher = DefaultHasher::new();
+        fs::read(path)?.hash(&mut hasher);
+        write!(line, " data {:x}", hasher.finish())?;
+    } else if kind.is_symlink() {
+        write!(line, " to {:?}", fs::read_link(path)?)?;
+    } else if kind.is_fifo() {
+        line.push_str(" fifo");
+    }
+    lines.push(line);
+    if kind.is_dir() {
+        for entry in fs::read_dir(path)? {
+            walk(top, &entry?.path(), lines)?;
+        }
+    }
+    Ok(())
+}
+
+/// The lines that one has and the other has not.
+pub fn difference(before: &[String], after: &[String]) -> Vec<String> {
+    let gone = before.iter().filter(|l| !after.contains(l)).map(|l| format!("before: {l}"));
+    let new = after.iter().filter(|l| !before.contains(l)).map(|l| format!("after:  {l}"));
+    gone.chain(new).collect()
+}
