@@ -312,6 +312,10 @@ impl<T: SharedMemory> PinnedDrop for Backend<T> {
 }
 
 /// A page with a memory error stays, so that readers see `EIO` and not zeros.
+///
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
 unsafe extern "C" fn error_remove_folio(
     _mapping: *mut bindings::address_space,
     _folio: *mut bindings::folio,
@@ -319,6 +323,9 @@ unsafe extern "C" fn error_remove_folio(
     0
 }
 
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
 unsafe extern "C" fn unuse<T: SharedMemory>(device: c_uint) -> c_int {
     // SAFETY: The cell holds null or a registered backend, and unregistering waits for this call.
     let Some(backend) = (unsafe { T::cell().0.load(Acquire).cast::<Backend<T>>().as_ref() }) else {
@@ -334,6 +341,9 @@ unsafe extern "C" fn unuse<T: SharedMemory>(device: c_uint) -> c_int {
     }
 }
 
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
 unsafe extern "C" fn writeout<T: SharedMemory>(
     cx: *mut bindings::swap_io_ctx,
     folio: *mut bindings::folio,
@@ -357,6 +367,9 @@ unsafe extern "C" fn writeout<T: SharedMemory>(
     T::write_out(inode, folio).0
 }
 
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
 unsafe extern "C" fn get_folio<T: SharedMemory>(
     inode: *mut bindings::inode,
     index: c_ulong,
@@ -386,6 +399,9 @@ unsafe extern "C" fn get_folio<T: SharedMemory>(
     }
 }
 
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
 unsafe extern "C" fn truncate_range<T: SharedMemory>(
     inode: *mut bindings::inode,
     start: bindings::loff_t,
@@ -408,6 +424,9 @@ unsafe extern "C" fn truncate_range<T: SharedMemory>(
     }
 }
 
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
 unsafe extern "C" fn charge<T: SharedMemory>(inode: *mut bindings::inode, pages: c_long) -> bool {
     // SAFETY: khugepaged passes a live inode of this file system.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
@@ -422,17 +441,28 @@ unsafe extern "C" fn charge<T: SharedMemory>(inode: *mut bindings::inode, pages:
     })
 }
 
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
 unsafe extern "C" fn uncharge<T: SharedMemory>(inode: *mut bindings::inode, _pages: c_long) {
     // SAFETY: The callers pass a live inode of this file system.
     T::uncharge(unsafe { Inode::<T>::from_raw(inode) })
 }
 
 /// No page beyond the end of a file is kept by a split.
+///
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
 unsafe extern "C" fn fallocend(_inode: *mut bindings::inode, eof: c_ulong) -> c_ulong {
     eof
 }
 
 /// No mapping asks for large folios.
+///
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
 unsafe extern "C" fn huge_orders(
     _inode: *mut bindings::inode,
     _vma: *mut bindings::vm_area_struct,
@@ -443,11 +473,17 @@ unsafe extern "C" fn huge_orders(
     0
 }
 
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
 unsafe extern "C" fn pages_in_swap<T: SharedMemory>(inode: *mut bindings::inode) -> c_ulong {
     // SAFETY: The callers pass a live inode of this file system.
     T::swapped(unsafe { Inode::<T>::from_raw(inode) }) as c_ulong
 }
 
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
 unsafe extern "C" fn lock<T: SharedMemory>(
     file: *mut bindings::file,
     lock: c_int,
@@ -471,6 +507,9 @@ unsafe extern "C" fn lock<T: SharedMemory>(
     0
 }
 
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
 unsafe extern "C" fn seals<T: SharedMemory>(inode: *mut bindings::inode) -> *mut c_uint {
     // SAFETY: The callers pass a live inode of this file system.
     T::seals(unsafe { Inode::<T>::from_raw(inode) }).0.get()

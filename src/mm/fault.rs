@@ -87,6 +87,10 @@ pub(super) fn vm_operations<T: FaultOperations>() -> bindings::vm_operations_str
 }
 
 /// `file_operations::mmap_prepare`.
+///
+/// # Safety
+///
+/// For calls through the table of `file_operations` or `vm_operations_struct` that it is in, only.
 pub(crate) unsafe extern "C" fn mmap_prepare<T: SharedMemory>(
     desc: *mut bindings::vm_area_desc,
 ) -> c_int {
@@ -100,6 +104,9 @@ pub(crate) unsafe extern "C" fn mmap_prepare<T: SharedMemory>(
     0
 }
 
+/// # Safety
+///
+/// For calls through the table of `file_operations` or `vm_operations_struct` that it is in, only.
 unsafe extern "C" fn fault<T: FaultOperations>(
     vmf: *mut bindings::vm_fault,
 ) -> bindings::vm_fault_t {
@@ -120,8 +127,8 @@ unsafe extern "C" fn fault<T: FaultOperations>(
         Ok(folio) => {
             let index = fault.index();
             // SAFETY: The folio is live and locked; lock and reference go to the MM.
-            fault.vmf.page =
-                unsafe { bindings::folio_file_page(folio.into_raw(), index as c_ulong) };
+            let page = unsafe { bindings::folio_file_page(folio.into_raw(), index as c_ulong) };
+            fault.vmf.page = page;
             major | bindings::VM_FAULT_LOCKED
         }
         // SAFETY: Translates a number.

@@ -198,14 +198,14 @@ impl Mapping {
         // SAFETY: The folio is the caller's until it is stored; the cache takes `nr` references.
         // The xarray is that of a live mapping.
         unsafe {
-            bindings::folio_ref_add(folio, nr as _);
+            bindings::folio_ref_add(folio, nr as i32);
             let fields = addr_of_mut!((*folio).__bindgen_anon_1.__bindgen_anon_1);
             (*fields).mapping = self.as_ptr();
-            (*fields).__bindgen_anon_2.index = index as _;
+            (*fields).__bindgen_anon_2.index = index as usize;
             bindings::folio_throttle_swaprate(folio, gfp);
 
             let xa = self.xa();
-            let mut xas = bindings::xa_state(xa, index as _, order);
+            let mut xas = bindings::xa_state(xa, index as usize, order);
             let mut fits;
             loop {
                 bindings::xa_lock_irq(xa);
@@ -213,7 +213,7 @@ impl Mapping {
                 if fits {
                     bindings::xas_store(&mut xas, folio.cast());
                     if bindings::xas_error(&xas) == 0 {
-                        account(folio, nr as _);
+                        account(folio, nr as i32);
                         (*self.as_ptr()).nrpages += nr as c_ulong;
                     }
                 }
@@ -230,7 +230,7 @@ impl Mapping {
             };
             if result.is_err() {
                 (*fields).mapping = core::ptr::null_mut();
-                bindings::folio_ref_sub(folio, nr as _);
+                bindings::folio_ref_sub(folio, nr as i32);
             }
             result
         }
@@ -269,7 +269,7 @@ impl Mapping {
         let _rcu = rcu::read_lock();
         // SAFETY: The xarray is that of a live mapping, and RCU is held.
         unsafe {
-            let mut xas = bindings::xa_state(self.xa(), index as _, 0);
+            let mut xas = bindings::xa_state(self.xa(), index as usize, 0);
             loop {
                 let found = bindings::xas_load(&mut xas);
                 if bindings::xas_retry(&mut xas, found) {
@@ -292,7 +292,7 @@ impl Mapping {
         let found = unsafe {
             bindings::xa_cmpxchg_irq(
                 self.xa(),
-                index as _,
+                index as usize,
                 entry.as_value(),
                 bindings::swp_to_radix_entry(bindings::make_poisoned_swp_entry()),
                 0,
@@ -320,7 +320,7 @@ impl Mapping {
         // SAFETY: The xarray is that of a live mapping, and RCU is held but where the state is
         // paused.
         unsafe {
-            let mut xas = bindings::xa_state(self.xa(), *from as _, 0);
+            let mut xas = bindings::xa_state(self.xa(), *from as usize, 0);
             while len < found.len() {
                 let value = bindings::xas_find(&mut xas, c_ulong::MAX);
                 if value.is_null() {
@@ -359,7 +359,7 @@ impl Mapping {
         // SAFETY: The xarray is that of a live mapping.
         unsafe {
             let xa = self.xa();
-            let mut xas = bindings::xa_state(xa, index as _, 0);
+            let mut xas = bindings::xa_state(xa, index as usize, 0);
             bindings::xa_lock_irq(xa);
             if core::ptr::eq(bindings::xas_load(&mut xas), value) {
                 let pages = 1u64 << bindings::xas_get_order(&mut xas);

@@ -18,11 +18,11 @@ pub(crate) struct SwapEntry(usize);
 
 impl SwapEntry {
     pub(super) fn from_raw(raw: bindings::swp_entry_t) -> Self {
-        Self(raw.val as usize)
+        Self(raw.val)
     }
 
     pub(super) fn as_raw(self) -> bindings::swp_entry_t {
-        bindings::swp_entry_t { val: self.0 as _ }
+        bindings::swp_entry_t { val: self.0 }
     }
 
     /// The entry `pages` further on the same device.

@@ -15,7 +15,9 @@ use kernel::prelude::*;
 
 impl AttrOperations for Tmpfs {
     fn update_blocks(inode: &Inode<Self>) {
-        space::recalculate(inode);
+        if inode.file_type() == FileType::Regular {
+            space::recalculate(inode);
+        }
     }
 
     fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>) {
@@ -33,7 +35,8 @@ impl AttrOperations for Tmpfs {
             .size()
             .filter(|_| inode.file_type() == FileType::Regular)
         {
-            modified = size != inode.size();
+            // What frees pages counts as a modification, even where the size stays as it is.
+            modified = size != inode.size() || space::has_pages(inode);
             changed = modified;
             resize(inode, size);
         }

@@ -96,7 +96,7 @@ impl DirectoryOperations for Tmpfs {
         }
         let reserved = dirs.reserve()?;
         if whiteout {
-            dirs.old().whiteout(&dentry, |dir, dentry| {
+            dirs.source().whiteout(&dentry, |dir, dentry| {
                 Self::make(dir, idmap, dentry, Mode::WHITEOUT, DeviceId::NONE)
             })?;
         }
@@ -105,24 +105,24 @@ impl DirectoryOperations for Tmpfs {
         let is_dir = dentry.inode().file_type() == FileType::Directory;
         match target {
             RenameTarget::Free if is_dir => {
-                dirs.old().drop_nlink();
-                dirs.new().inc_nlink();
+                dirs.source().drop_nlink();
+                dirs.target().inc_nlink();
             }
             RenameTarget::Free => {}
             RenameTarget::Replace(mut victim) => {
                 if is_dir {
                     // The victim's `.`; its `..` becomes that of the directory that replaces it.
                     victim.inode.drop_nlink();
-                    dirs.old().drop_nlink();
+                    dirs.source().drop_nlink();
                 }
-                unlink(dirs.new(), victim);
+                unlink(dirs.target(), victim);
             }
         }
 
-        let old = dirs.old();
-        old.set_size(old.size() - DIR_ENTRY_SIZE);
-        let new = dirs.new();
-        new.set_size(new.size() + DIR_ENTRY_SIZE);
+        let source = dirs.source();
+        source.set_size(source.size() - DIR_ENTRY_SIZE);
+        let target = dirs.target();
+        target.set_size(target.size() + DIR_ENTRY_SIZE);
         dirs.touch(&dentry, new_dentry);
         Ok(())
     }

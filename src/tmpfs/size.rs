@@ -3,8 +3,8 @@
 //! Numbers and sizes in mount options.
 //!
 //! The grammar is that of the kernel's `memparse()`: decimal, octal (leading `0`) or hexadecimal
-//! (leading `0x`) digits, then at most one of the suffixes k, m, g, t, p and e. No digits at all
-//! are 0. Unlike there, a number that does not fit is an error.
+//! (leading `0x`) digits, then at most one of the suffixes k, m, g, t, p and e, where there were any
+//! digits; none are 0. Unlike there, a number that does not fit is an error.
 //!
 //! Nothing here needs the kernel: user space tests this very file.
 
@@ -16,6 +16,7 @@ fn parse_number(text: &[u8]) -> Option<(u64, &[u8])> {
         [b'0', ..] => (8, text),
         _ => (10, text),
     };
+    let digits = rest;
     let mut number: u64 = 0;
     while let [first, tail @ ..] = rest {
         let Some(digit) = (*first as char).to_digit(base) else {
@@ -27,6 +28,9 @@ fn parse_number(text: &[u8]) -> Option<(u64, &[u8])> {
         rest = tail;
     }
 
+    if rest.len() == digits.len() {
+        return Some((0, rest));
+    }
     let shift = match rest.first().map(u8::to_ascii_lowercase) {
         Some(b'k') => 10,
         Some(b'm') => 20,

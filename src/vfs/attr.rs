@@ -36,14 +36,20 @@ impl IdMap {
 }
 
 /// What stat(2) is about to report (`struct kstat`).
-pub(crate) struct Stat<'a>(&'a mut bindings::kstat);
+pub(crate) struct Stat<'a> {
+    stat: &'a mut bindings::kstat,
+    request_mask: u32,
+}
 
 impl Stat<'_> {
-    /// Sets the time of creation, in seconds and nanoseconds.
+    /// Sets the time of creation, in seconds and nanoseconds, where it is asked for.
     pub(crate) fn set_btime(&mut self, (seconds, nanoseconds): (i64, u32)) {
-        self.0.result_mask |= bindings::STATX_BTIME;
-        self.0.btime.tv_sec = seconds;
-        self.0.btime.tv_nsec = nanoseconds as _;
+        if self.request_mask & bindings::STATX_BTIME == 0 {
+            return;
+        }
+        self.stat.result_mask |= bindings::STATX_BTIME;
+        self.stat.btime.tv_sec = seconds;
+        self.stat.btime.tv_nsec = nanoseconds as isize;
     }
 }
 
@@ -96,6 +102,9 @@ impl<T: AttrOperations> Tables<T> {
     };
 }
 
+/// # Safety
+///
+/// For calls through the table of `inode_operations` that it is in, only.
 unsafe extern "C" fn getattr<T: AttrOperations>(
     idmap: *mut bindings::mnt_idmap,
     path: *const bindings::path,
@@ -108,10 +117,13 @@ unsafe extern "C" fn getattr<T: AttrOperations>(
     T::update_blocks(inode);
     // SAFETY: As above.
     unsafe { bindings::generic_fillattr(idmap, request_mask, inode.as_ptr(), stat) };
-    T::stat(inode, &mut Stat(stat));
+    T::stat(inode, &mut Stat { stat, request_mask });
     0
 }
 
+/// # Safety
+///
+/// For calls through the table of `inode_operations` that it is in, only.
 unsafe extern "C" fn setattr<T: AttrOperations>(
     idmap: *mut bindings::mnt_idmap,
     dentry: *mut bindings::dentry,

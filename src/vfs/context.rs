@@ -63,7 +63,7 @@ impl MountContext {
                 bindings::logfc(
                     log.log,
                     log.prefix,
-                    b'e' as _,
+                    b'e',
                     c"%s".as_char_ptr(),
                     text.as_char_ptr(),
                 );
@@ -87,6 +87,10 @@ impl<T: FileSystem> Tables<T> {
 }
 
 /// `file_system_type::init_fs_context`.
+///
+/// # Safety
+///
+/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
 pub(super) unsafe extern "C" fn init_fs_context<T: FileSystem>(
     fc: *mut bindings::fs_context,
 ) -> c_int {
@@ -113,6 +117,9 @@ unsafe fn options<'a, T: FileSystem>(fc: *mut bindings::fs_context) -> &'a mut T
     unsafe { &mut *(*fc).fs_private.cast() }
 }
 
+/// # Safety
+///
+/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
 unsafe extern "C" fn free<T: FileSystem>(fc: *mut bindings::fs_context) {
     // SAFETY: The VFS passes a live context for the last time.
     let options = unsafe { (*fc).fs_private }.cast::<T::MountOptions>();
@@ -122,6 +129,9 @@ unsafe extern "C" fn free<T: FileSystem>(fc: *mut bindings::fs_context) {
     }
 }
 
+/// # Safety
+///
+/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
 unsafe extern "C" fn parse_param<T: FileSystem>(
     fc: *mut bindings::fs_context,
     param: *mut bindings::fs_parameter,
@@ -140,11 +150,17 @@ unsafe extern "C" fn parse_param<T: FileSystem>(
     })
 }
 
+/// # Safety
+///
+/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
 unsafe extern "C" fn get_tree<T: FileSystem>(fc: *mut bindings::fs_context) -> c_int {
     // SAFETY: The VFS passes a live context; `fill_super` is for superblocks of this type.
     unsafe { bindings::get_tree_nodev(fc, Some(fill_super::<T>)) }
 }
 
+/// # Safety
+///
+/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
 unsafe extern "C" fn fill_super<T: FileSystem>(
     sb: *mut bindings::super_block,
     fc: *mut bindings::fs_context,
@@ -163,6 +179,9 @@ unsafe extern "C" fn fill_super<T: FileSystem>(
     })
 }
 
+/// # Safety
+///
+/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
 unsafe extern "C" fn reconfigure<T: FileSystem>(fc: *mut bindings::fs_context) -> c_int {
     from_result(|| {
         // SAFETY: In a reconfiguration `root` is a dentry of the live superblock, which the VFS

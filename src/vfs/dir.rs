@@ -30,14 +30,14 @@ pub(crate) enum RenameDirs<'a, 'b, T: FileSystem> {
 
 impl<'b, T: FileSystem> RenameDirs<'_, 'b, T> {
     /// The directory that the name leaves.
-    pub(crate) fn old(&mut self) -> &mut Exclusive<'b, T> {
+    pub(crate) fn source(&mut self) -> &mut Exclusive<'b, T> {
         match self {
             Self::Same(dir) | Self::Different { old: dir, .. } => dir,
         }
     }
 
     /// The directory that the name goes to.
-    pub(crate) fn new(&mut self) -> &mut Exclusive<'b, T> {
+    pub(crate) fn target(&mut self) -> &mut Exclusive<'b, T> {
         match self {
             Self::Same(dir) | Self::Different { new: dir, .. } => dir,
         }
@@ -46,7 +46,7 @@ impl<'b, T: FileSystem> RenameDirs<'_, 'b, T> {
     /// Sets the times of both directories and of the files behind both names, as
     /// `simple_rename_timestamp()`, and counts a change of the directories.
     pub(crate) fn touch(&mut self, dentry: &Positive<'_, T>, new_dentry: &Dentry<T>) {
-        let (old, new) = (self.old().as_ptr(), self.new().as_ptr());
+        let (old, new) = (self.source().as_ptr(), self.target().as_ptr());
         // SAFETY: The directories are live and locked, the dentries live; ctime of the files needs
         // no lock.
         unsafe {
@@ -215,6 +215,9 @@ unsafe fn new_name<'a, T: FileSystem>(
     }
 }
 
+/// # Safety
+///
+/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
 unsafe extern "C" fn create<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -236,6 +239,9 @@ unsafe extern "C" fn create<T: DirectoryOperations>(
     })
 }
 
+/// # Safety
+///
+/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
 unsafe extern "C" fn mkdir<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -257,6 +263,9 @@ unsafe extern "C" fn mkdir<T: DirectoryOperations>(
     }
 }
 
+/// # Safety
+///
+/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
 unsafe extern "C" fn mknod<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -279,6 +288,9 @@ unsafe extern "C" fn mknod<T: DirectoryOperations>(
     })
 }
 
+/// # Safety
+///
+/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
 unsafe extern "C" fn symlink<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -299,6 +311,9 @@ unsafe extern "C" fn symlink<T: DirectoryOperations>(
     })
 }
 
+/// # Safety
+///
+/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
 unsafe extern "C" fn tmpfile<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -318,6 +333,9 @@ unsafe extern "C" fn tmpfile<T: DirectoryOperations>(
     })
 }
 
+/// # Safety
+///
+/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
 unsafe extern "C" fn link<T: DirectoryOperations>(
     old_dentry: *mut bindings::dentry,
     dir: *mut bindings::inode,
@@ -337,6 +355,9 @@ unsafe extern "C" fn link<T: DirectoryOperations>(
     })
 }
 
+/// # Safety
+///
+/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
 unsafe extern "C" fn unlink<T: DirectoryOperations>(
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
@@ -354,6 +375,9 @@ unsafe extern "C" fn unlink<T: DirectoryOperations>(
     })
 }
 
+/// # Safety
+///
+/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
 unsafe extern "C" fn rmdir<T: DirectoryOperations>(
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
@@ -371,6 +395,9 @@ unsafe extern "C" fn rmdir<T: DirectoryOperations>(
     })
 }
 
+/// # Safety
+///
+/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
 unsafe extern "C" fn rename<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     old_dir: *mut bindings::inode,
@@ -401,9 +428,10 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
             Some(new) => RenameDirs::Different { old: &mut old, new },
         };
 
-        // SAFETY: The VFS passes a live dentry, with a file where names are exchanged.
         if flags & bindings::RENAME_EXCHANGE != 0 {
-            T::exchange(dirs, dentry, unsafe { Positive::from_raw(new_dentry) })?;
+            // SAFETY: The VFS passes a live dentry, with a file where names are exchanged.
+            let other = unsafe { Positive::from_raw(new_dentry) };
+            T::exchange(dirs, dentry, other)?;
             return Ok(0);
         }
 
@@ -424,6 +452,9 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
     })
 }
 
+/// # Safety
+///
+/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
 unsafe extern "C" fn iterate_shared<T: DirectoryOperations>(
     file: *mut bindings::file,
     ctx: *mut bindings::dir_context,
@@ -439,15 +470,19 @@ unsafe extern "C" fn iterate_shared<T: DirectoryOperations>(
 }
 
 /// `llseek` of a directory: positions are cookies, so there is no seeking from the end.
+///
+/// # Safety
+///
+/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
 unsafe extern "C" fn llseek(
     file: *mut bindings::file,
     offset: bindings::loff_t,
     whence: c_int,
 ) -> bindings::loff_t {
     from_result(|| {
-        // SAFETY: The VFS passes an open file, and serialises users of its position.
         let base = match whence as u32 {
             bindings::SEEK_SET => 0,
+            // SAFETY: The VFS passes an open file, and serialises users of its position.
             bindings::SEEK_CUR => unsafe { (*file).f_pos },
             _ => return Err(EINVAL),
         };

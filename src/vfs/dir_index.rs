@@ -151,7 +151,7 @@ impl<T: FileSystem> DirIndex<T> {
                 bindings::dir_emit(
                     ctx,
                     name.name.cast(),
-                    name.__bindgen_anon_1.__bindgen_anon_1.len as _,
+                    name.__bindgen_anon_1.__bindgen_anon_1.len as i32,
                     (*inode).i_ino,
                     super::Mode::from_raw((*inode).i_mode).dirent_type(),
                 )

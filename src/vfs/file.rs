@@ -162,6 +162,10 @@ impl<T: FileOperations + SharedMemory> Tables<T> {
 }
 
 /// All files take `O_DIRECT`: there is nothing more direct than the page cache.
+///
+/// # Safety
+///
+/// For calls through the table of `file_operations` that it is in, only.
 unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
     // SAFETY: The VFS passes an inode and a file that nobody else uses yet.
     unsafe {
@@ -170,6 +174,9 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
     }
 }
 
+/// # Safety
+///
+/// For calls through the table of `file_operations` that it is in, only.
 unsafe extern "C" fn read_iter<T: FileOperations>(
     kiocb: *mut bindings::kiocb,
     iter: *mut bindings::iov_iter,
@@ -183,6 +190,9 @@ unsafe extern "C" fn read_iter<T: FileOperations>(
     }
 }
 
+/// # Safety
+///
+/// For calls through the table of `file_operations` that it is in, only.
 unsafe extern "C" fn write_iter<T: FileOperations>(
     kiocb: *mut bindings::kiocb,
     iter: *mut bindings::iov_iter,
@@ -197,6 +207,9 @@ unsafe extern "C" fn write_iter<T: FileOperations>(
     }
 }
 
+/// # Safety
+///
+/// For calls through the table of `file_operations` that it is in, only.
 unsafe extern "C" fn llseek<T: FileOperations>(
     file: *mut bindings::file,
     offset: bindings::loff_t,
@@ -229,6 +242,9 @@ unsafe extern "C" fn llseek<T: FileOperations>(
     })
 }
 
+/// # Safety
+///
+/// For calls through the table of `file_operations` that it is in, only.
 unsafe extern "C" fn splice_read<T: FileOperations>(
     file: *mut bindings::file,
     ppos: *mut bindings::loff_t,

@@ -149,7 +149,7 @@ impl<T: FileSystem> Registration<T> {
             fs_type: Opaque::new(bindings::file_system_type {
                 name: T::NAME.as_char_ptr(),
                 owner: module.as_ptr().cast(),
-                fs_flags: (bindings::FS_USERNS_MOUNT | bindings::FS_ALLOW_IDMAP) as _,
+                fs_flags: (bindings::FS_USERNS_MOUNT | bindings::FS_ALLOW_IDMAP | bindings::FS_MGTIME) as i32,
                 init_fs_context: Some(context::init_fs_context::<T>),
                 parameters: T::PARAMETERS.as_ptr(),
                 kill_sb: Some(superblock::kill_sb::<T>),

@@ -276,9 +276,8 @@ impl<T: FileSystem> NewInode<T> {
     /// Has no effect on other types of file.
     pub(crate) fn set_link(&mut self, target: &CStr) -> Result {
         // SAFETY: By the type invariants nobody else uses the inode.
-        if self.file_type() != FileType::Symlink
-            || !unsafe { (*self.as_ptr()).__bindgen_anon_5.i_link }.is_null()
-        {
+        let is_set = unsafe { !(*self.as_ptr()).__bindgen_anon_5.i_link.is_null() };
+        if self.file_type() != FileType::Symlink || is_set {
             return Err(EINVAL);
         }
         let bytes = target.to_bytes_with_nul();
@@ -374,7 +373,7 @@ impl<T: FileSystem> InodeCache<T> {
     /// Makes the cache. May sleep; fails with `ENOMEM`.
     pub(super) fn new() -> Result<Self> {
         let mut args = bindings::kmem_cache_args {
-            align: core::mem::align_of::<InodeBox<T>>() as _,
+            align: core::mem::align_of::<InodeBox<T>>() as u32,
             ctor: Some(init_once::<T>),
             ..Default::default()
         };
@@ -382,7 +381,7 @@ impl<T: FileSystem> InodeCache<T> {
         let cache = unsafe {
             bindings::__kmem_cache_create_args(
                 T::INODE_CACHE_NAME.as_char_ptr(),
-                size_of::<InodeBox<T>>() as _,
+                size_of::<InodeBox<T>>() as u32,
                 &mut args,
                 bindings::SLAB_ACCOUNT,
             )
@@ -407,6 +406,10 @@ impl<T: FileSystem> Drop for InodeCache<T> {
 }
 
 /// The slab's constructor.
+///
+/// # Safety
+///
+/// For calls through the table of `super_operations` or `kmem_cache_args` that it is in, only.
 unsafe extern "C" fn init_once<T: FileSystem>(object: *mut c_void) {
     // SAFETY: The slab passes an object of the size and alignment of `InodeBox<T>`.
     unsafe {
@@ -417,6 +420,10 @@ unsafe extern "C" fn init_once<T: FileSystem>(object: *mut c_void) {
 }
 
 /// `super_operations::alloc_inode`.
+///
+/// # Safety
+///
+/// For calls through the table of `super_operations` or `kmem_cache_args` that it is in, only.
 pub(super) unsafe extern "C" fn alloc_inode<T: FileSystem>(
     sb: *mut bindings::super_block,
 ) -> *mut bindings::inode {
@@ -444,6 +451,10 @@ pub(super) unsafe extern "C" fn alloc_inode<T: FileSystem>(
 }
 
 /// `super_operations::free_inode`; runs after a grace period and must not sleep.
+///
+/// # Safety
+///
+/// For calls through the table of `super_operations` or `kmem_cache_args` that it is in, only.
 pub(super) unsafe extern "C" fn free_inode<T: FileSystem>(inode: *mut bindings::inode) {
     let object = inode.cast::<InodeBox<T>>();
     // SAFETY: The VFS passes an inode that `alloc_inode()` has made, for the last time; both parts
@@ -460,6 +471,10 @@ pub(super) unsafe extern "C" fn free_inode<T: FileSystem>(inode: *mut bindings::
 }
 
 /// `super_operations::evict_inode`.
+///
+/// # Safety
+///
+/// For calls through the table of `super_operations` or `kmem_cache_args` that it is in, only.
 pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings::inode) {
     // SAFETY: The VFS passes a live inode that nobody else uses any more.
     let mut exclusive = unsafe { Exclusive::new(Inode::<T>::from_raw(inode)) };

@@ -6,6 +6,7 @@
 
 use crate::bindings;
 use kernel::prelude::*;
+use kernel::str::as_char_ptr_in_const_context;
 
 /// A user id inside the kernel (`kuid_t`).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -130,7 +131,7 @@ impl ParameterTable {
     /// Meant for constants: a table that grows over its capacity does not compile there.
     pub(crate) const fn with(mut self, name: &'static CStr, kind: ParameterKind) -> Self {
         let spec = &mut self.specs[self.len];
-        spec.name = name.as_ptr().cast();
+        spec.name = as_char_ptr_in_const_context(name);
         spec.opt = self.len as u8;
         match kind {
             ParameterKind::Flag => {}

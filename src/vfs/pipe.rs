@@ -53,8 +53,8 @@ impl PipeWriter<'_> {
             let buf = bindings::pipe_head_buf(self.0);
             buf.write(bindings::pipe_buffer {
                 page: bindings::zero_page(),
-                offset: offset as _,
-                len: bytes as _,
+                offset: offset as u32,
+                len: bytes as u32,
                 ops: &ZERO_PAGE_OPERATIONS,
                 ..core::mem::zeroed()
             });
@@ -72,12 +72,18 @@ static ZERO_PAGE_OPERATIONS: bindings::pipe_buf_operations = bindings::pipe_buf_
     get: Some(get),
 };
 
+/// # Safety
+///
+/// For calls through the table of `pipe_buf_operations` that it is in, only.
 unsafe extern "C" fn release(
     _pipe: *mut bindings::pipe_inode_info,
     _buf: *mut bindings::pipe_buffer,
 ) {
 }
 
+/// # Safety
+///
+/// For calls through the table of `pipe_buf_operations` that it is in, only.
 unsafe extern "C" fn try_steal(
     _pipe: *mut bindings::pipe_inode_info,
     _buf: *mut bindings::pipe_buffer,
@@ -85,6 +91,9 @@ unsafe extern "C" fn try_steal(
     false
 }
 
+/// # Safety
+///
+/// For calls through the table of `pipe_buf_operations` that it is in, only.
 unsafe extern "C" fn get(
     _pipe: *mut bindings::pipe_inode_info,
     _buf: *mut bindings::pipe_buffer,

@@ -134,16 +134,16 @@ pub(super) unsafe fn fill<T: FileSystem>(
     unsafe {
         (*sb).s_fs_info = KBox::into_raw(Pin::into_inner_unchecked(info)).cast();
         (*sb).s_op = &Tables::<T>::OPERATIONS;
-        (*sb).s_magic = T::MAGIC as _;
-        (*sb).s_blocksize = T::BLOCK_SIZE as _;
-        (*sb).s_blocksize_bits = T::BLOCK_SIZE.trailing_zeros() as _;
+        (*sb).s_magic = T::MAGIC as usize;
+        (*sb).s_blocksize = T::BLOCK_SIZE as usize;
+        (*sb).s_blocksize_bits = T::BLOCK_SIZE.trailing_zeros() as u8;
         (*sb).s_maxbytes = T::MAX_BYTES;
         (*sb).s_time_gran = 1;
         (*sb).s_flags |= bindings::SB_NOSEC;
         // Dentries hold the files, so an unused one is of no use to the dcache's LRU.
         (*sb).s_d_flags |= bindings::DCACHE_DONTCACHE;
         bindings::uuid_gen(&mut uuid);
-        bindings::super_set_uuid(sb, uuid.b.as_ptr(), uuid.b.len() as _);
+        bindings::super_set_uuid(sb, uuid.b.as_ptr(), uuid.b.len() as u32);
     }
 
     // SAFETY: `s_fs_info` was just set.
@@ -159,6 +159,10 @@ pub(super) unsafe fn fill<T: FileSystem>(
 }
 
 /// `file_system_type::kill_sb`.
+///
+/// # Safety
+///
+/// For calls through the table of `super_operations` or `file_system_type` that it is in, only.
 pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_block) {
     // SAFETY: The VFS passes a superblock that it has no use for any more; `kill_anon_super()`
     // leaves `s_fs_info` alone, and does not free `sb`.
@@ -173,6 +177,9 @@ pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_
     }
 }
 
+/// # Safety
+///
+/// For calls through the table of `super_operations` or `file_system_type` that it is in, only.
 unsafe extern "C" fn statfs<T: FileSystem>(
     dentry: *mut bindings::dentry,
     buf: *mut bindings::kstatfs,
@@ -180,9 +187,9 @@ unsafe extern "C" fn statfs<T: FileSystem>(
     // SAFETY: The VFS passes a dentry of a live superblock, and a buffer.
     let (sb, buf) = unsafe { (SuperBlock::<T>::from_raw((*dentry).d_sb), &mut *buf) };
     let stat = T::stat_fs(sb);
-    buf.f_type = T::MAGIC as _;
-    buf.f_bsize = T::BLOCK_SIZE as _;
-    buf.f_namelen = bindings::NAME_MAX as _;
+    buf.f_type = T::MAGIC as isize;
+    buf.f_bsize = T::BLOCK_SIZE as isize;
+    buf.f_namelen = bindings::NAME_MAX as isize;
     buf.f_blocks = stat.blocks;
     buf.f_bfree = stat.blocks_free;
     buf.f_bavail = stat.blocks_free;
@@ -193,6 +200,9 @@ unsafe extern "C" fn statfs<T: FileSystem>(
     0
 }
 
+/// # Safety
+///
+/// For calls through the table of `super_operations` or `file_system_type` that it is in, only.
 unsafe extern "C" fn show_options<T: FileSystem>(
     seq: *mut bindings::seq_file,
     root: *mut bindings::dentry,
