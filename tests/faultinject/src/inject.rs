@@ -29,7 +29,8 @@ pub fn available() -> bool {
 pub fn prepare() -> Result<()> {
     for (knob, value) in KNOBS {
         let path = Path::new(DEBUGFS).join(knob);
-        fs::write(&path, value).with_context(|| format!("{}: is debugfs mounted?", path.display()))?;
+        fs::write(&path, value)
+            .with_context(|| format!("{}: is debugfs mounted?", path.display()))?;
     }
     Ok(())
 }
@@ -39,7 +40,11 @@ pub struct Countdown(File);
 
 impl Countdown {
     pub fn of_this_thread() -> Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(FAIL_NTH).context(FAIL_NTH)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(FAIL_NTH)
+            .context(FAIL_NTH)?;
         Ok(Self(file))
     }
 
@@ -57,7 +62,10 @@ impl Countdown {
         let mut text = [0; 16];
         let length = self.0.read_at(&mut text, 0)?;
         self.arm(0)?;
-        let left: u32 = std::str::from_utf8(&text[..length])?.trim().parse().context(FAIL_NTH)?;
+        let left: u32 = std::str::from_utf8(&text[..length])?
+            .trim()
+            .parse()
+            .context(FAIL_NTH)?;
         Ok(left == 0)
     }
 }

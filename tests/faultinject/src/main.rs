@@ -48,30 +48,53 @@ fn main() -> ExitCode {
 fn run(fstype: &str, folder: &Path, wanted: &[String]) -> Result<bool> {
     inject::prepare()?;
     end_on_sigbus()?;
-    let place =
-        Place { fstype: fstype.to_owned(), mount: folder.join("mount"), outside: folder.join("outside") };
+    let place = Place {
+        fstype: fstype.to_owned(),
+        mount: folder.join("mount"),
+        outside: folder.join("outside"),
+    };
     std::fs::create_dir(&place.mount)?;
     std::fs::create_dir(&place.outside)?;
-    nix::mount::mount(Some("suite"), &place.mount, Some(fstype), MsFlags::empty(), Some("size=64m,mode=755"))
-        .with_context(|| format!("mount -t {fstype}"))?;
+    nix::mount::mount(
+        Some("suite"),
+        &place.mount,
+        Some(fstype),
+        MsFlags::empty(),
+        Some("size=64m,mode=755"),
+    )
+    .with_context(|| format!("mount -t {fstype}"))?;
     let operations = operations::all();
     for name in wanted {
-        ensure!(operations.iter().any(|o| o.name == name), "there is no operation '{name}'");
+        ensure!(
+            operations.iter().any(|o| o.name == name),
+            "there is no operation '{name}'"
+        );
     }
-    let chosen = operations.iter().filter(|o| wanted.is_empty() || wanted.iter().any(|name| name == o.name));
-    let (mut number, mut good) = (0, true);
+    let chosen = operations
+        .iter()
+        .filter(|o| wanted.is_empty() || wanted.iter().any(|name| name == o.name));
+    let (mut number, mut good, mut injected) = (0, true, 0);
     for operation in chosen {
         number += 1;
         match walk(&place, operation) {
             Ok(Walked::Through { failures, survived }) => {
+                injected += failures;
                 println!("ok {number} - {}", operation.name);
-                println!("# {failures} allocations failed one by one; {survived} of them without harm");
+                println!(
+                    "# {failures} allocations failed one by one; {survived} of them without harm"
+                );
             }
-            Ok(Walked::Unsupported) => println!("ok {number} - {} # SKIP EOPNOTSUPP on {fstype}", operation.name),
+            Ok(Walked::Unsupported) => println!(
+                "ok {number} - {} # SKIP EOPNOTSUPP on {fstype}",
+                operation.name
+            ),
             Err(error) => {
                 good = false;
+                injected += 1;
                 println!("not ok {number} - {}", operation.name);
-                format!("{error:#}").lines().for_each(|line| println!("# {line}"));
+                format!("{error:#}")
+                    .lines()
+                    .for_each(|line| println!("# {line}"));
             }
         }
     }
@@ -79,6 +102,10 @@ fn run(fstype: &str, folder: &Path, wanted: &[String]) -> Result<bool> {
     nix::mount::umount(&place.mount).context("the mount is still in use at the end")?;
     std::fs::remove_dir(&place.mount)?;
     std::fs::remove_dir(&place.outside)?;
+    ensure!(
+        injected > 0 || number == 0,
+        "not one allocation failed in {number} operations: nothing was injected"
+    );
     println!("1..{number}");
     Ok(good)
 }
@@ -94,7 +121,12 @@ fn end_on_sigbus() -> Result<()> {
         }
     }
     // SAFETY: the handler does only what a signal handler may.
-    unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGBUS, nix::sys::signal::SigHandler::Handler(report))? };
+    unsafe {
+        nix::sys::signal::signal(
+            nix::sys::signal::Signal::SIGBUS,
+            nix::sys::signal::SigHandler::Handler(report),
+        )?
+    };
     Ok(())
 }
 
@@ -120,25 +152,43 @@ fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
                 ensure_out_of_memory(&error).with_context(during)?;
                 let changed = state::difference(&before, &whole_state(place)?);
                 if !changed.is_empty() {
-                    bail!("{}: {error}, but not all is as it was\n{}", during(), changed.join("\n"));
+                    bail!(
+                        "{}: {error}, but not all is as it was\n{}",
+                        during(),
+                        changed.join("\n")
+                    );
                 }
                 (operation.act)(&mut held)
                     .with_context(|| format!("tried again after {error} {}", during()))?;
             }
-            Err(error) if operation.optional && nth == 1 && error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+            Err(error)
+                if operation.optional
+                    && nth == 1
+                    && error.raw_os_error() == Some(libc::EOPNOTSUPP) =>
+            {
                 operations::wipe(place)?;
                 return Ok(Walked::Unsupported);
             }
-            Err(error) => return Err(error).with_context(|| format!("nothing failed within {nth} allocations, but")),
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("nothing failed within {nth} allocations, but"))
+            }
         }
         (operation.verify)(place, held).with_context(during)?;
         operations::wipe(place)?;
         let left = state::difference(&empty, &state::of(&place.mount)?);
         if !left.is_empty() {
-            bail!("{}: with all deleted again, something is left\n{}", during(), left.join("\n"));
+            bail!(
+                "{}: with all deleted again, something is left\n{}",
+                during(),
+                left.join("\n")
+            );
         }
         if !injected {
-            return Ok(Walked::Through { failures: nth - 1, survived });
+            return Ok(Walked::Through {
+                failures: nth - 1,
+                survived,
+            });
         }
     }
     bail!("more than {MOST_ALLOCATIONS} allocations, and no end")
@@ -146,7 +196,11 @@ fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
 
 fn whole_state(place: &Place) -> Result<Vec<String>> {
     let mut lines = state::of(&place.mount)?;
-    lines.extend(state::of(&place.outside)?.into_iter().map(|line| format!("outside: {line}")));
+    lines.extend(
+        state::of(&place.outside)?
+            .into_iter()
+            .map(|line| format!("outside: {line}")),
+    );
     Ok(lines)
 }
 

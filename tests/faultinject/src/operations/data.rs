@@ -10,24 +10,91 @@ const MARK: u8 = 0xa5;
 
 pub fn operations() -> Vec<Operation> {
     vec![
-        Operation::new("write to an empty file", |p| writable(p, 0, 16 * PAGE), |h| write(h, 0), |_, h| holds(h, 0)),
-        Operation::new("write of one byte far out", |p| writable(p, 0, 1), |h| write(h, FAR), |_, h| holds(h, FAR)),
-        Operation::new("write over data", |p| writable(p, 4 * PAGE, 2 * PAGE), |h| write(h, 100), |_, h| holds(h, 100)),
-        Operation::new("write across the end", |p| writable(p, PAGE + 5, 3 * PAGE), |h| write(h, 5000), |_, h| holds(h, 5000)),
-        Operation::new("read of data", |p| readable(p, 4 * PAGE), read, |_, h| {
-            ensure!(h.buffer[..h.moved] == pattern(4 * PAGE)[..h.moved], "other data than written");
-            Ok(())
-        }),
-        Operation::new("read of a hole", |p| readable(p, 0), read, |_, h| {
-            ensure!(h.buffer[..h.moved].iter().all(|b| *b == 0), "a hole that is not zero");
-            Ok(())
-        }),
-        Operation::new("sendfile", |p| pair(p, 4 * PAGE, None), sendfile, |_, h| copied(h)),
-        Operation::new("copy_file_range", |p| pair(p, 4 * PAGE, Some("copy")), copy_file_range, |_, h| copied(h)),
-        Operation::new("truncate to nothing", |p| writable(p, 8 * PAGE, 0), |h| truncate(h, 0), |_, h| sized(h, 0)),
-        Operation::new("truncate within a page", |p| writable(p, 8 * PAGE, 0), |h| truncate(h, 5000), |_, h| sized(h, 5000)),
-        Operation::new("truncate upwards", |p| writable(p, 100, 0), |h| truncate(h, FAR), |_, h| sized(h, FAR)),
-        Operation::new("fallocate", |p| writable(p, 0, 0), |h| fallocate(h, 0), |_, h| sized(h, 16 * PAGE as u64)).optional(),
+        Operation::new(
+            "write to an empty file",
+            |p| writable(p, 0, 16 * PAGE),
+            |h| write(h, 0),
+            |_, h| holds(h, 0),
+        ),
+        Operation::new(
+            "write of one byte far out",
+            |p| writable(p, 0, 1),
+            |h| write(h, FAR),
+            |_, h| holds(h, FAR),
+        ),
+        Operation::new(
+            "write over data",
+            |p| writable(p, 4 * PAGE, 2 * PAGE),
+            |h| write(h, 100),
+            |_, h| holds(h, 100),
+        ),
+        Operation::new(
+            "write across the end",
+            |p| writable(p, PAGE + 5, 3 * PAGE),
+            |h| write(h, 5000),
+            |_, h| holds(h, 5000),
+        ),
+        Operation::new(
+            "read of data",
+            |p| readable(p, 4 * PAGE),
+            read,
+            |_, h| {
+                ensure!(
+                    h.buffer[..h.moved] == pattern(4 * PAGE)[..h.moved],
+                    "other data than written"
+                );
+                Ok(())
+            },
+        ),
+        Operation::new(
+            "read of a hole",
+            |p| readable(p, 0),
+            read,
+            |_, h| {
+                ensure!(
+                    h.buffer[..h.moved].iter().all(|b| *b == 0),
+                    "a hole that is not zero"
+                );
+                Ok(())
+            },
+        ),
+        Operation::new(
+            "sendfile",
+            |p| pair(p, 4 * PAGE, None),
+            sendfile,
+            |_, h| copied(h),
+        ),
+        Operation::new(
+            "copy_file_range",
+            |p| pair(p, 4 * PAGE, Some("copy")),
+            copy_file_range,
+            |_, h| copied(h),
+        ),
+        Operation::new(
+            "truncate to nothing",
+            |p| writable(p, 8 * PAGE, 0),
+            |h| truncate(h, 0),
+            |_, h| sized(h, 0),
+        ),
+        Operation::new(
+            "truncate within a page",
+            |p| writable(p, 8 * PAGE, 0),
+            |h| truncate(h, 5000),
+            |_, h| sized(h, 5000),
+        ),
+        Operation::new(
+            "truncate upwards",
+            |p| writable(p, 100, 0),
+            |h| truncate(h, FAR),
+            |_, h| sized(h, FAR),
+        ),
+        Operation::new(
+            "fallocate",
+            |p| writable(p, 0, 0),
+            |h| fallocate(h, 0),
+            |_, h| sized(h, 16 * PAGE as u64),
+        )
+        .optional(),
         Operation::new(
             "fallocate FALLOC_FL_PUNCH_HOLE",
             |p| writable(p, 20 * PAGE, 0),
@@ -35,16 +102,56 @@ pub fn operations() -> Vec<Operation> {
             |_, h| sized(h, 20 * PAGE as u64),
         )
         .optional(),
-        Operation::new("lseek SEEK_DATA", |p| writable(p, PAGE, 0), seek_data, nothing_more),
+        Operation::new(
+            "lseek SEEK_DATA",
+            |p| writable(p, PAGE, 0),
+            seek_data,
+            nothing_more,
+        ),
         Operation::new("fsync", |p| writable(p, PAGE, 0), fsync, nothing_more),
         Operation::new("mmap", |p| writable(p, MAPPED, 0), map_now, nothing_more),
-        Operation::new("fault, shared write to a hole", |p| mapped(p, libc::MAP_SHARED, 0), touch, touched),
-        Operation::new("fault, shared write to data", |p| mapped(p, libc::MAP_SHARED, MAPPED), touch, |_, _| Ok(())),
-        Operation::new("fault, private write", |p| mapped(p, libc::MAP_PRIVATE, MAPPED), touch, untouched),
-        Operation::new("MADV_POPULATE_WRITE of a hole", |p| mapped(p, libc::MAP_SHARED, 0), |h| advise(h, libc::MADV_POPULATE_WRITE), nothing_more),
-        Operation::new("MADV_POPULATE_READ of a hole", |p| mapped(p, libc::MAP_SHARED, 0), |h| advise(h, libc::MADV_POPULATE_READ), nothing_more),
-        Operation::new("MADV_POPULATE_READ of data", |p| mapped(p, libc::MAP_SHARED, MAPPED), |h| advise(h, libc::MADV_POPULATE_READ), nothing_more),
-        Operation::new("read into a mapping of a hole", read_into_map_prepared, read_into_map, nothing_more),
+        Operation::new(
+            "fault, shared write to a hole",
+            |p| mapped(p, libc::MAP_SHARED, 0),
+            touch,
+            touched,
+        ),
+        Operation::new(
+            "fault, shared write to data",
+            |p| mapped(p, libc::MAP_SHARED, MAPPED),
+            touch,
+            |_, _| Ok(()),
+        ),
+        Operation::new(
+            "fault, private write",
+            |p| mapped(p, libc::MAP_PRIVATE, MAPPED),
+            touch,
+            untouched,
+        ),
+        Operation::new(
+            "MADV_POPULATE_WRITE of a hole",
+            |p| mapped(p, libc::MAP_SHARED, 0),
+            |h| advise(h, libc::MADV_POPULATE_WRITE),
+            nothing_more,
+        ),
+        Operation::new(
+            "MADV_POPULATE_READ of a hole",
+            |p| mapped(p, libc::MAP_SHARED, 0),
+            |h| advise(h, libc::MADV_POPULATE_READ),
+            nothing_more,
+        ),
+        Operation::new(
+            "MADV_POPULATE_READ of data",
+            |p| mapped(p, libc::MAP_SHARED, MAPPED),
+            |h| advise(h, libc::MADV_POPULATE_READ),
+            nothing_more,
+        ),
+        Operation::new(
+            "read into a mapping of a hole",
+            read_into_map_prepared,
+            read_into_map,
+            nothing_more,
+        ),
     ]
 }
 
@@ -68,19 +175,31 @@ fn map(fd: RawFd, flags: libc::c_int) -> io::Result<Map> {
     if address == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    Ok(Map { address, length: MAPPED })
+    Ok(Map {
+        address,
+        length: MAPPED,
+    })
 }
 
 /// A file of `length` bytes, and as many bytes to be written to it.
 fn writable(place: &Place, length: usize, bytes: usize) -> Result<Held> {
     let file = filled(&place.mount.join("data"), length)?;
-    Ok(Held { file: Some(file), buffer: pattern(bytes), ..Held::default() })
+    Ok(Held {
+        file: Some(file),
+        buffer: pattern(bytes),
+        ..Held::default()
+    })
 }
 
 fn write(held: &mut Held, offset: u64) -> io::Result<()> {
     // SAFETY: the buffer is as long as said.
     let written = unsafe {
-        libc::pwrite(held.fd(), held.buffer.as_ptr().cast(), held.buffer.len(), offset as libc::off_t)
+        libc::pwrite(
+            held.fd(),
+            held.buffer.as_ptr().cast(),
+            held.buffer.len(),
+            offset as libc::off_t,
+        )
     };
     held.moved = check(written as i64)? as usize;
     Ok(())
@@ -92,13 +211,20 @@ fn holds(held: Held, offset: u64) -> Result<()> {
     let file = held.file.expect("prepared with a file");
     let mut back = vec![0; held.moved];
     file.read_exact_at(&mut back, offset)?;
-    ensure!(back == held.buffer[..held.moved], "{} bytes written read back differently", held.moved);
+    ensure!(
+        back == held.buffer[..held.moved],
+        "{} bytes written read back differently",
+        held.moved
+    );
     Ok(())
 }
 
 fn readable(place: &Place, length: usize) -> Result<Held> {
     let held = writable(place, length, 4 * PAGE)?;
-    held.file.as_ref().expect("just made").set_len(4 * PAGE as u64)?;
+    held.file
+        .as_ref()
+        .expect("just made")
+        .set_len(4 * PAGE as u64)?;
     Ok(held)
 }
 
@@ -116,13 +242,17 @@ fn pair(place: &Place, length: usize, to: Option<&str>) -> Result<Held> {
         Some(name) => filled(&place.mount.join(name), 0)?,
         None => OpenOptions::new().write(true).open("/dev/null")?,
     };
-    Ok(Held { second: Some(second), ..writable(place, length, length)? })
+    Ok(Held {
+        second: Some(second),
+        ..writable(place, length, length)?
+    })
 }
 
 fn sendfile(held: &mut Held) -> io::Result<()> {
     let mut offset = 0;
     // SAFETY: the offset lives across the call.
-    let sent = unsafe { libc::sendfile(held.second_fd(), held.fd(), &mut offset, held.buffer.len()) };
+    let sent =
+        unsafe { libc::sendfile(held.second_fd(), held.fd(), &mut offset, held.buffer.len()) };
     held.moved = check(sent as i64)? as usize;
     Ok(())
 }
@@ -131,7 +261,14 @@ fn copy_file_range(held: &mut Held) -> io::Result<()> {
     let (mut from, mut to) = (0, 0);
     // SAFETY: both offsets live across the call.
     let copied = unsafe {
-        libc::copy_file_range(held.fd(), &mut from, held.second_fd(), &mut to, held.buffer.len(), 0)
+        libc::copy_file_range(
+            held.fd(),
+            &mut from,
+            held.second_fd(),
+            &mut to,
+            held.buffer.len(),
+            0,
+        )
     };
     held.moved = check(copied as i64)? as usize;
     Ok(())
@@ -186,7 +323,10 @@ fn map_now(held: &mut Held) -> io::Result<()> {
 /// A mapping of a file of which that many bytes are written and the rest is a hole.
 fn mapped(place: &Place, flags: libc::c_int, written: usize) -> Result<Held> {
     let mut held = writable(place, written, 0)?;
-    held.file.as_ref().expect("just made").set_len(MAPPED as u64)?;
+    held.file
+        .as_ref()
+        .expect("just made")
+        .set_len(MAPPED as u64)?;
     held.map = Some(map(held.fd(), flags)?);
     Ok(held)
 }
@@ -196,7 +336,12 @@ fn touch(held: &mut Held) -> io::Result<()> {
     let map = held.map.as_ref().expect("prepared with a mapping");
     for page in 0..map.length / PAGE {
         // SAFETY: inside the mapping, which nothing else in this process knows of.
-        unsafe { map.address.cast::<u8>().add(page * PAGE).write_volatile(MARK) };
+        unsafe {
+            map.address
+                .cast::<u8>()
+                .add(page * PAGE)
+                .write_volatile(MARK)
+        };
     }
     Ok(())
 }
@@ -205,13 +350,19 @@ fn touched(place: &Place, held: Held) -> Result<()> {
     drop(held);
     let mut want = vec![0; MAPPED];
     (0..MAPPED).step_by(PAGE).for_each(|at| want[at] = MARK);
-    ensure!(fs::read(place.mount.join("data"))? == want, "the file does not hold what was written to its mapping");
+    ensure!(
+        fs::read(place.mount.join("data"))? == want,
+        "the file does not hold what was written to its mapping"
+    );
     Ok(())
 }
 
 fn untouched(place: &Place, held: Held) -> Result<()> {
     drop(held);
-    ensure!(fs::read(place.mount.join("data"))? == pattern(MAPPED), "a private mapping changed its file");
+    ensure!(
+        fs::read(place.mount.join("data"))? == pattern(MAPPED),
+        "a private mapping changed its file"
+    );
     Ok(())
 }
 
@@ -223,7 +374,10 @@ fn advise(held: &mut Held, advice: libc::c_int) -> io::Result<()> {
 }
 
 fn read_into_map_prepared(place: &Place) -> Result<Held> {
-    Ok(Held { second: Some(File::open("/dev/zero")?), ..mapped(place, libc::MAP_SHARED, 0)? })
+    Ok(Held {
+        second: Some(File::open("/dev/zero")?),
+        ..mapped(place, libc::MAP_SHARED, 0)?
+    })
 }
 
 /// The kernel itself faults the mapping in, and may answer with an error instead of a signal.

@@ -8,10 +8,10 @@ mod names;
 use anyhow::{ensure, Result};
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Where an operation works: a mount of the type under test, and an empty folder outside it.
@@ -52,7 +52,13 @@ impl Operation {
         act: fn(&mut Held) -> io::Result<()>,
         verify: fn(&Place, Held) -> Result<()>,
     ) -> Self {
-        Self { name, prepare, act, verify, optional: false }
+        Self {
+            name,
+            prepare,
+            act,
+            verify,
+            optional: false,
+        }
     }
 
     const fn optional(mut self) -> Self {
@@ -70,11 +76,17 @@ pub fn all() -> Vec<Operation> {
 
 impl Held {
     fn fd(&self) -> RawFd {
-        self.file.as_ref().expect("prepared with a file").as_raw_fd()
+        self.file
+            .as_ref()
+            .expect("prepared with a file")
+            .as_raw_fd()
     }
 
     fn second_fd(&self) -> RawFd {
-        self.second.as_ref().expect("prepared with a second file").as_raw_fd()
+        self.second
+            .as_ref()
+            .expect("prepared with a second file")
+            .as_raw_fd()
     }
 }
 
@@ -90,7 +102,13 @@ fn check(status: i64) -> io::Result<i64> {
 }
 
 fn paths(place: &Place, names: &[&str]) -> Held {
-    Held { path: names.iter().map(|name| c(&place.mount.join(name))).collect(), ..Held::default() }
+    Held {
+        path: names
+            .iter()
+            .map(|name| c(&place.mount.join(name)))
+            .collect(),
+        ..Held::default()
+    }
 }
 
 fn nothing_more(_: &Place, _: Held) -> Result<()> {
@@ -98,7 +116,10 @@ fn nothing_more(_: &Place, _: Held) -> Result<()> {
 }
 
 fn present(place: &Place, name: &str) -> Result<()> {
-    ensure!(place.mount.join(name).symlink_metadata().is_ok(), "{name} is not there after a success");
+    ensure!(
+        place.mount.join(name).symlink_metadata().is_ok(),
+        "{name} is not there after a success"
+    );
     Ok(())
 }
 
@@ -111,7 +132,11 @@ pub fn pattern(length: usize) -> Vec<u8> {
 
 /// A new file of that many such bytes.
 fn filled(path: &Path, length: usize) -> Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path)?;
     file.write_all_at(&pattern(length), 0)?;
     Ok(file)
 }

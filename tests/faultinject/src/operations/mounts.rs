@@ -8,34 +8,74 @@ use std::os::unix::fs::MetadataExt;
 pub fn operations() -> Vec<Operation> {
     vec![
         Operation::new("mount", |p| mountable(p, c""), |h| mount(h, 0), mounted),
-        Operation::new("mount with options", |p| mountable(p, c"size=1m,nr_inodes=100,mode=0750"), |h| mount(h, 0), mounted),
-        Operation::new("mount by fsopen", |p| mountable(p, c""), fsmount, |_, held| {
-            ensure!(held.second.is_some(), "no mount to hold");
-            Ok(())
-        }),
-        Operation::new("remount", |p| busy(p, c"size=2m,nr_inodes=50"), |h| mount(h, libc::MS_REMOUNT), mounted),
-        Operation::new("umount", |p| busy(p, c""), umount, |place, _| {
-            ensure!(!is_mounted(place)?, "still mounted after a success");
-            Ok(())
-        }),
+        Operation::new(
+            "mount with options",
+            |p| mountable(p, c"size=1m,nr_inodes=100,mode=0750"),
+            |h| mount(h, 0),
+            mounted,
+        ),
+        Operation::new(
+            "mount by fsopen",
+            |p| mountable(p, c""),
+            fsmount,
+            |_, held| {
+                ensure!(held.second.is_some(), "no mount to hold");
+                Ok(())
+            },
+        ),
+        Operation::new(
+            "remount",
+            |p| busy(p, c"size=2m,nr_inodes=50"),
+            |h| mount(h, libc::MS_REMOUNT),
+            mounted,
+        ),
+        Operation::new(
+            "umount",
+            |p| busy(p, c""),
+            umount,
+            |place, _| {
+                ensure!(!is_mounted(place)?, "still mounted after a success");
+                Ok(())
+            },
+        ),
     ]
 }
 
 /// A mount over the folder outside has another device than the folder that it is in.
 pub fn is_mounted(place: &Place) -> Result<bool> {
-    let parent = place.outside.parent().expect("the folder outside is inside another one");
+    let parent = place
+        .outside
+        .parent()
+        .expect("the folder outside is inside another one");
     Ok(fs::metadata(&place.outside)?.dev() != fs::metadata(parent)?.dev())
 }
 
 fn mountable(place: &Place, options: &std::ffi::CStr) -> Result<Held> {
-    let path = vec![c(&place.outside), CString::new(place.fstype.as_str())?, options.to_owned()];
-    Ok(Held { path, ..Held::default() })
+    let path = vec![
+        c(&place.outside),
+        CString::new(place.fstype.as_str())?,
+        options.to_owned(),
+    ];
+    Ok(Held {
+        path,
+        ..Held::default()
+    })
 }
 
 /// A mount with something in it: what umount has to free.
 fn busy(place: &Place, options: &std::ffi::CStr) -> Result<Held> {
-    nix::mount::mount(Some("suite"), &place.outside, Some(place.fstype.as_str()), MsFlags::empty(), Some("size=4m"))?;
-    let inside = Place { mount: place.outside.clone(), outside: place.outside.clone(), fstype: place.fstype.clone() };
+    nix::mount::mount(
+        Some("suite"),
+        &place.outside,
+        Some(place.fstype.as_str()),
+        MsFlags::empty(),
+        Some("size=4m"),
+    )?;
+    let inside = Place {
+        mount: place.outside.clone(),
+        outside: place.outside.clone(),
+        fstype: place.fstype.clone(),
+    };
     populate(&inside)?;
     mountable(place, options)
 }
@@ -50,8 +90,16 @@ fn mount(held: &mut Held, flags: libc::c_ulong) -> io::Result<()> {
     let (target, fstype, options) = (&held.path[0], &held.path[1], &held.path[2]);
     // SAFETY: NUL-terminated strings that live across the call.
     check(
-        unsafe { libc::mount(fstype.as_ptr(), target.as_ptr(), fstype.as_ptr(), flags, options.as_ptr().cast()) }
-            .into(),
+        unsafe {
+            libc::mount(
+                fstype.as_ptr(),
+                target.as_ptr(),
+                fstype.as_ptr(),
+                flags,
+                options.as_ptr().cast(),
+            )
+        }
+        .into(),
     )?;
     Ok(())
 }
@@ -69,11 +117,24 @@ fn fsmount(held: &mut Held) -> io::Result<()> {
         unsafe { std::os::fd::FromRawFd::from_raw_fd(fd as RawFd) }
     };
     // SAFETY: a NUL-terminated name that lives across the call.
-    let context = own(check(unsafe { libc::syscall(libc::SYS_fsopen, held.path[1].as_ptr(), 0) })?);
+    let context = own(check(unsafe {
+        libc::syscall(libc::SYS_fsopen, held.path[1].as_ptr(), 0)
+    })?);
     let null = std::ptr::null::<libc::c_char>();
     // SAFETY: this command takes neither key nor value.
-    check(unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), FSCONFIG_CMD_CREATE, null, null, 0) })?;
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_fsconfig,
+            context.as_raw_fd(),
+            FSCONFIG_CMD_CREATE,
+            null,
+            null,
+            0,
+        )
+    })?;
     // SAFETY: no memory is passed.
-    held.second = Some(own(check(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), 0, 0) })?));
+    held.second = Some(own(check(unsafe {
+        libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), 0, 0)
+    })?));
     Ok(())
 }
