@@ -12,6 +12,9 @@ use kernel::prelude::*;
 
 #[path = "src/bindings/mod.rs"]
 mod bindings;
+#[cfg(CONFIG_KUNIT)]
+#[path = "src/kunit.rs"]
+mod kunit;
 #[path = "src/mm/mod.rs"]
 mod mm;
 #[path = "src/tmpfs/mod.rs"]

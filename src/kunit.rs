@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit suites for what needs nothing of the kernel, run in it when the module is loaded.
+//!
+//! `tests/logic` has property tests of the same files in user space; these show that they mean the
+//! same here, with the kernel's compiler flags.
+
+use kernel::prelude::*;
+
+#[kunit_tests(rtmpfs_size)]
+mod size {
+    use crate::tmpfs::size::{parse_count, parse_pages};
+
+    #[test]
+    fn counts_have_bases_and_suffixes() {
+        assert_eq!(parse_count(b"123", 1000), Some(123));
+        assert_eq!(parse_count(b"0x10", 1000), Some(16));
+        assert_eq!(parse_count(b"010", 1000), Some(8));
+        assert_eq!(parse_count(b"2k", 4096), Some(2048));
+        assert_eq!(parse_count(b"1M", 1 << 20), Some(1 << 20));
+    }
+
+    #[test]
+    fn counts_refuse_rests_and_excess() {
+        assert_eq!(parse_count(b"12x", 1000), None);
+        assert_eq!(parse_count(b"1001", 1000), None);
+        assert_eq!(parse_count(b"k", 1000), None);
+        assert_eq!(parse_count(b"16e", u64::MAX), None);
+        assert_eq!(parse_count(b"99999999999999999999", u64::MAX), None);
+    }
+
+    #[test]
+    fn pages_are_rounded_up() {
+        assert_eq!(parse_pages(b"1", 12, 100), Some(1));
+        assert_eq!(parse_pages(b"4096", 12, 100), Some(1));
+        assert_eq!(parse_pages(b"4097", 12, 100), Some(2));
+        assert_eq!(parse_pages(b"50%", 12, 100), Some(50));
+        assert_eq!(parse_pages(b"50%%", 12, 100), None);
+    }
+}
+
+#[kunit_tests(rtmpfs_numbers)]
+mod numbers {
+    use crate::tmpfs::numbers::{allocate, fits_narrow};
+
+    #[test]
+    fn zero_is_left_out() {
+        assert_eq!(allocate(1, true), (1, 2, false));
+        assert_eq!(
+            allocate(1 << 32, true),
+            ((1 << 32) + 1, (1 << 32) + 2, false)
+        );
+    }
+
+    #[test]
+    fn narrow_numbers_start_again() {
+        assert_eq!(allocate(0xffff_ffff, false), (0xffff_ffff, 1 << 32, false));
+        assert_eq!(allocate(1 << 32, false), (1, 2, true));
+        assert!(fits_narrow(0xffff_ffff));
+        assert!(!fits_narrow(1 << 32));
+    }
+}
+
+#[kunit_tests(rtmpfs_range)]
+mod range {
+    use crate::tmpfs::range::{chunk, clip, pages, round_up, Chunk, Pages, Partial};
+
+    #[test]
+    fn transfers_stop_at_units() {
+        assert_eq!(
+            chunk(4090, 100, 4096),
+            Chunk {
+                offset: 4090,
+                bytes: 6
+            }
+        );
+        assert_eq!(
+            chunk(8192, 100, 4096),
+            Chunk {
+                offset: 0,
+                bytes: 100
+            }
+        );
+        assert_eq!(clip(10, 100, 50), 40);
+        assert_eq!(clip(60, 100, 50), 0);
+        assert_eq!(round_up(1, 4096), 4096);
+        assert_eq!(round_up(i64::MAX, 4096), i64::MAX);
+    }
+
+    #[test]
+    fn ranges_have_partial_ends() {
+        let partial = |index, start, end| Some(Partial { index, start, end });
+        assert_eq!(
+            pages(100, None, 4096),
+            Pages {
+                head: partial(0, 100, 4096),
+                start: 1,
+                end: None,
+                tail: None
+            }
+        );
+        assert_eq!(
+            pages(100, Some(200), 4096),
+            Pages {
+                head: partial(0, 100, 200),
+                start: 1,
+                end: Some(0),
+                tail: None
+            }
+        );
+        assert_eq!(
+            pages(4096, Some(8192 + 5), 4096),
+            Pages {
+                head: None,
+                start: 1,
+                end: Some(2),
+                tail: partial(2, 0, 5)
+            }
+        );
+    }
+}
+
+#[kunit_tests(rtmpfs_limits)]
+mod limits {
+    use crate::tmpfs::limits::{Counter, Limit, LimitError};
+    use core::cell::Cell;
+
+    struct Plain(Cell<i64>);
+
+    impl Counter for Plain {
+        fn add(&self, amount: i64) {
+            self.0.set(self.0.get() + amount);
+        }
+
+        fn add_limited(&self, limit: i64, amount: i64) -> bool {
+            let fits = self.0.get() + amount <= limit;
+            if fits {
+                self.add(amount);
+            }
+            fits
+        }
+
+        fn sum(&self) -> i64 {
+            self.0.get()
+        }
+    }
+
+    #[test]
+    fn reservations_return_unless_kept() {
+        let limit = Limit::new(10, Plain(Cell::new(0)));
+        let kept = limit.reserve(6);
+        assert!(limit.reserve(5).is_none());
+        drop(limit.reserve(4));
+        assert_eq!(limit.free(), 4);
+        if let Some(kept) = kept {
+            kept.keep();
+        }
+        assert_eq!(limit.used(), 6);
+        limit.release(6);
+        assert_eq!(limit.free(), 10);
+    }
+
+    #[test]
+    fn limits_do_not_go_below_use() {
+        let limit = Limit::new(10, Plain(Cell::new(6)));
+        assert_eq!(limit.check_max(5), Err(LimitError::InUse));
+        assert_eq!(limit.check_max(6), Ok(()));
+        assert_eq!(limit.check_max(0), Ok(()));
+        limit.set_max(0);
+        assert_eq!(limit.check_max(5), Err(LimitError::WasUnlimited));
+        assert!(limit.reserve(1000).is_some());
+    }
+}
+
+#[kunit_tests(rtmpfs_cookies)]
+mod cookies {
+    use crate::vfs::cookies::{find, is_sparse, last_entry, squeeze, up_to, Slot};
+
+    #[test]
+    fn entries_are_found_and_order_stays() {
+        let slot = |cookie, entry| Slot { cookie, entry };
+        let mut slots = [
+            slot(3, Some('a')),
+            slot(4, None),
+            slot(7, Some('b')),
+            slot(9, None),
+        ];
+        assert_eq!(find(&slots, 7), Some(2));
+        assert_eq!(find(&slots, 4), None);
+        assert_eq!(up_to(&slots, 6), 2);
+        assert_eq!(last_entry(&slots, 4), Some((2, 7, 'b')));
+        assert_eq!(last_entry(&slots, 2), Some((0, 3, 'a')));
+        assert_eq!(squeeze(&mut slots), 2);
+        assert_eq!(slots[..2], [slot(3, Some('a')), slot(7, Some('b'))]);
+        assert!(is_sparse(100, 10));
+        assert!(!is_sparse(10, 0));
+    }
+}
