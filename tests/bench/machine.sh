@@ -1,0 +1,95 @@
+# shellcheck shell=bash
+# The machine that measures, for `run` and `profile`. Sourced, never run.
+#
+# It holds the kernel, the module and the benchmark and nothing else: no disk and
+# no shared folder, because what comes from the host at its own time would make
+# the count of instructions depend on the host.
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
+bench_dir=$top/tests/bench
+
+# need VARIABLE PATTERN WHAT: an empty variable is as good as none.
+need() {
+	[[ -z ${!1:-} || ${!1} =~ ^($2)$ ]] || die "$1=${!1} is not $3"
+}
+
+# build PACKAGE: prints the folder with what was built.
+build() {
+	local target
+	target=$(rustc -vV | sed -n 's/^host: //p')
+	CARGO_TARGET_DIR=$cache/bench/target cargo build --quiet --release --locked \
+		--manifest-path "$top/tests/Cargo.toml" --target "$target" --package "$1" >&2 || die "cannot build $1"
+	printf '%s\n' "$cache/bench/target/$target/release"
+}
+
+# The benchmark is linked statically: where it runs there is no other file.
+build_bench() {
+	local folder
+	folder=$(RUSTFLAGS='-C target-feature=+crt-static' build bench)
+	printf '%s\n' "$folder/bench"
+}
+
+# pack OUT BENCH MODULE ARG...: the machine's root, with the arguments that
+# `bench measure` gets; MODULE may be empty.
+pack() {
+	local out=$1 bench=$2 module=$3 root
+	shift 3
+	root=$(mktemp -d)
+	mkdir -p "$root"/{bin,dev,proc,sys}
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	ln -s busybox "$root/bin/sh"
+	strip -o "$root/bin/bench" "$bench"
+	install -m 755 "$bench_dir/init" "$root/init"
+	[[ -z $module ]] || cp "$module" "$root/rtmpfs.ko"
+	printf '%s\n' "$@" >"$root/arguments"
+	# The same input is to be the same machine, down to the byte.
+	find "$root" -exec touch -h -d @0 {} +
+	(cd "$root" && find . | LC_ALL=C sort |
+		cpio --quiet --create --format=newc --reproducible --owner=0:0) >"$out"
+	rm -rf "$root"
+}
+
+# boot ACCEL SEED BZIMAGE INITRD DIR [QEMU-OPTION...]: runs the machine to its end. DIR
+# gets kernel.log, figures.json and symbols; what the benchmark says goes to stdout.
+boot() {
+	local accel=$1 seed=$2 bzimage=$3 initrd=$4 dir=$5 status=0 line
+	local qemu=(-smp 1 -m 2G -nodefaults -no-user-config -display none -no-reboot)
+	shift 5
+	case $accel in
+	icount)
+		# Without these processor features the kernel copies by the word: a repeated
+		# string instruction counts once for each repetition.
+		qemu+=(-accel tcg -cpu 'max,-erms,-fsrm,-fsrs,-fzrm' -seed "$seed"
+			-rtc 'base=2026-01-01T00:00:00,clock=vm' -icount 'shift=0,sleep=off')
+		;;
+	kvm) qemu+=(-accel kvm -cpu host) ;;
+	esac
+	timeout -k 5 "${TIMEOUT:-900}" qemu-system-x86_64 "${qemu[@]}" "$@" -kernel "$bzimage" -initrd "$initrd" \
+		-append 'console=ttyS0 loglevel=8 norandmaps panic=-1 oops=panic' \
+		-serial "file:$dir/kernel.log" -chardev stdio,id=talk,signal=off -serial chardev:talk \
+		-serial "file:$dir/raw" -serial "file:$dir/symbols" </dev/null || status=$?
+	((!status)) || die "the machine with seed $seed ended with status $status; its log is $dir/kernel.log"
+	"$top/scripts/vm/check-log" "$dir/kernel.log" || die "the kernel log is not clean: $dir/kernel.log"
+	{
+		read -r line || true
+		cat >"$dir/figures.json"
+	} <"$dir/raw"
+	rm "$dir/raw"
+	case $line in
+	'status 0') ;;
+	'status '*) die "the benchmark failed in the machine with seed $seed (${line})" ;;
+	*) die "the machine with seed $seed died before the benchmark ended; its log is $dir/kernel.log" ;;
+	esac
+}
+
+# prepare_machine TYPE...: sets bzimage, tree, module (empty where rtmpfs is not wanted).
+prepare_machine() {
+	tree=$("$top/scripts/kernel/build")
+	bzimage=$tree/arch/x86/boot/bzImage
+	module=''
+	if [[ " $* " =~ \ rtmpfs[\ ,] ]]; then
+		module=$("$top/scripts/module/build")/rtmpfs.ko
+	fi
+	export tree bzimage module
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Times the same operations on several file systems and compares them.
+//!
+//! `measure` runs where the file systems are (normally in the virtual machine) and writes raw
+//! figures; `report` puts any number of such runs together into a table, a plot and a verdict.
+
+mod measure;
+mod ops;
+mod place;
+mod profile;
+mod report;
+mod results;
+mod timer;
+
+use anyhow::Result;
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(about = "Benchmark tmpfs, rtmpfs and ramfs side by side")]
+enum Command {
+    /// Name the operations, one on a line
+    List(ops::Selection),
+    /// Run the operations here and write the raw figures as JSON
+    Measure(measure::Arguments),
+    /// Compare the file systems from the figures of one or more runs
+    Report(report::Arguments),
+    /// Show which functions took the instructions that the profiler plugin counted
+    Profile(profile::Arguments),
+}
+
+fn main() -> Result<()> {
+    match Command::parse() {
+        Command::List(selection) => {
+            for operation in selection.operations()? {
+                println!("{}", operation.name);
+            }
+            Ok(())
+        }
+        Command::Measure(arguments) => measure::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Profile(arguments) => profile::run(&arguments),
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Runs the operations on each file system in turn.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{bail, Context, Result};
+use rustix::io::Errno;
+
+use crate::ops::{Operation, Selection};
+use crate::place::{Column, Place};
+use crate::results::{Measured, Outcome, Run};
+use crate::timer::Timer;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    selection: Selection,
+    /// A file system to measure, TYPE or TYPE,MOUNT-OPTIONS; give it once for each column
+    #[arg(long = "column", value_name = "TYPE", required = true)]
+    columns: Vec<Column>,
+    /// How often each operation is run on each file system
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    repetitions: u32,
+    /// Rest before each timed region, in milliseconds
+    #[arg(long, default_value_t = 60, value_name = "MS")]
+    settle: u64,
+    /// Write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let operations = arguments.selection.operations()?;
+    for column in &arguments.columns {
+        column.check()?;
+    }
+    let scratch = tempfile::tempdir().context("cannot make a directory for the mount point")?;
+    let timer = Timer::new(Duration::from_millis(arguments.settle));
+
+    let mut measured = Vec::new();
+    for operation in &operations {
+        let (units, outcomes) = compare(operation, arguments, scratch.path(), &timer)?;
+        eprintln!("{}: {}", operation.name, progress(&outcomes));
+        measured.push(Measured {
+            name: operation.name.clone(),
+            unit: operation.unit.to_owned(),
+            units,
+            outcomes,
+        });
+    }
+    let system = rustix::system::uname();
+    Run {
+        kernel: format!(
+            "{} {}",
+            system.release().to_string_lossy(),
+            system.version().to_string_lossy()
+        ),
+        columns: arguments
+            .columns
+            .iter()
+            .map(|column| column.label.clone())
+            .collect(),
+        operations: measured,
+    }
+    .save(&arguments.output)
+}
+
+/// Runs one operation on all file systems; they take turns, so that whatever drifts in the
+/// machine meets all of them. Also says how many units a repetition does.
+fn compare(
+    operation: &Operation,
+    arguments: &Arguments,
+    mount_point: &Path,
+    timer: &Timer,
+) -> Result<(u64, Vec<Outcome>)> {
+    let mut outcomes: Vec<_> = arguments
+        .columns
+        .iter()
+        .map(|_| Outcome::Times(Vec::new()))
+        .collect();
+    let mut units = 0;
+    for _ in 0..arguments.repetitions {
+        for (column, outcome) in arguments.columns.iter().zip(&mut outcomes) {
+            let Outcome::Times(times) = outcome else {
+                continue;
+            };
+            let place = Place::new(column, mount_point)?;
+            let result = operation.run(&place, timer);
+            place.close()?;
+            match result {
+                Ok(sample) => {
+                    units = sample.units;
+                    times.push(sample.ns as f64 / sample.units as f64);
+                }
+                Err(error) if error == Errno::OPNOTSUPP && times.is_empty() => {
+                    *outcome = Outcome::Unsupported(error.to_string());
+                }
+                Err(error) => bail!("{} on {}: {error}", operation.name, column.label),
+            }
+        }
+    }
+    Ok((units, outcomes))
+}
+
+fn progress(outcomes: &[Outcome]) -> String {
+    let best = |outcome: &Outcome| match outcome {
+        Outcome::Times(times) => {
+            format!("{:.0}", times.iter().copied().fold(f64::INFINITY, f64::min))
+        }
+        Outcome::Unsupported(_) => "-".to_owned(),
+    };
+    outcomes.iter().map(best).collect::<Vec<_>>().join(" / ")
+}

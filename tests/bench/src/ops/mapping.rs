@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Page faults on shared mappings.
+
+use std::fs::File;
+use std::hint::black_box;
+
+use memmap2::{Mmap, MmapMut};
+use rustix::io::{Errno, Result};
+
+use super::io::{sparse, written, FILE_PAGES};
+use super::{Operation, PAGE};
+use crate::place::Place;
+use crate::timer::{Sample, Timer};
+
+fn errno(error: std::io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+}
+
+/// Maps the file anew and reads a byte of each page.
+fn touch_reading(file: &File, timer: &Timer) -> Result<Sample> {
+    // SAFETY: the file lives on a mount of our own, and nothing else changes it.
+    let map = unsafe { Mmap::map(file) }.map_err(errno)?;
+    timer.time(FILE_PAGES, || {
+        for page in map.chunks_exact(PAGE) {
+            black_box(page[0]);
+        }
+        Ok(())
+    })
+}
+
+/// Maps the file anew and writes a byte of each page.
+fn touch_writing(file: &File, timer: &Timer) -> Result<Sample> {
+    // SAFETY: the file lives on a mount of our own, and nothing else changes it.
+    let mut map = unsafe { MmapMut::map_mut(file) }.map_err(errno)?;
+    timer.time(FILE_PAGES, || {
+        for page in map.chunks_exact_mut(PAGE) {
+            *black_box(&mut page[0]) = 1;
+        }
+        Ok(())
+    })
+}
+
+pub fn operations() -> Vec<Operation> {
+    let operation =
+        |name, prepare: fn(&Place) -> Result<File>, touch: fn(&File, &Timer) -> Result<Sample>| {
+            Operation::new(name, "page", move |place, timer| {
+                touch(&prepare(place)?, timer)
+            })
+        };
+    vec![
+        operation("mmap, first write of a hole", sparse, touch_writing),
+        operation("mmap, first read of a hole", sparse, touch_reading),
+        operation("mmap, read of a populated page", written, touch_reading),
+        operation("mmap, write of a populated page", written, touch_writing),
+    ]
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+//! One figure for each operation on each file system, out of all runs.
+
+use anyhow::{bail, Result};
+
+use super::statistics::{median, minimum, spread};
+use crate::results::{Outcome, Run};
+
+pub struct Summary {
+    pub kernel: String,
+    pub runs: usize,
+    pub columns: Vec<String>,
+    /// The column that the others are compared with.
+    pub baseline: usize,
+    /// The column that must hold up; `None` where it was not measured.
+    pub subject: Option<usize>,
+    pub rows: Vec<Row>,
+}
+
+pub struct Row {
+    pub name: String,
+    pub unit: String,
+    pub cells: Vec<Cell>,
+}
+
+pub enum Cell {
+    Figure {
+        /// The median over the runs of the best repetition of each.
+        value: f64,
+        spread: f64,
+    },
+    Unsupported(String),
+}
+
+impl Cell {
+    pub fn value(&self) -> Option<f64> {
+        match self {
+            Self::Figure { value, .. } => Some(*value),
+            Self::Unsupported(_) => None,
+        }
+    }
+}
+
+impl Summary {
+    pub fn new(runs: &[Run], baseline: &str, subject: &str) -> Result<Self> {
+        let Some(first) = runs.first() else {
+            bail!("no runs to compare")
+        };
+        for run in runs {
+            same(first, run)?;
+        }
+        let column = |label: &str| first.columns.iter().position(|column| column == label);
+        let Some(baseline) = column(baseline) else {
+            bail!(
+                "'{baseline}' was not measured, only {}",
+                first.columns.join(", ")
+            );
+        };
+        let rows = (0..first.operations.len())
+            .map(|index| row(runs, index))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            kernel: first.kernel.clone(),
+            runs: runs.len(),
+            columns: first.columns.clone(),
+            baseline,
+            subject: column(subject),
+            rows,
+        })
+    }
+
+    /// What `column` takes of what the baseline takes.
+    pub fn ratio(&self, row: &Row, column: usize) -> Option<f64> {
+        Some(row.cells[column].value()? / row.cells[self.baseline].value()?)
+    }
+
+    /// The operations that both subject and baseline have, with their ratio.
+    pub fn ratios(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.rows
+            .iter()
+            .filter_map(|row| Some((row.name.as_str(), self.ratio(row, self.subject?)?)))
+    }
+
+    /// The columns that show the baseline's type, with whatever mount options.
+    pub fn baseline_modes(&self) -> Vec<usize> {
+        let fstype = |label: &str| label.split(',').next().map(str::to_owned);
+        let wanted = fstype(&self.columns[self.baseline]);
+        (0..self.columns.len())
+            .filter(|&index| fstype(&self.columns[index]) == wanted)
+            .collect()
+    }
+}
+
+/// Fails unless both runs measured the same things on the same kernel.
+fn same(first: &Run, other: &Run) -> Result<()> {
+    let names = |run: &Run| -> Vec<String> {
+        run.operations
+            .iter()
+            .map(|operation| operation.name.clone())
+            .collect()
+    };
+    if first.kernel != other.kernel {
+        bail!(
+            "runs of different kernels: '{}' and '{}'",
+            first.kernel,
+            other.kernel
+        );
+    }
+    if first.columns != other.columns || names(first) != names(other) {
+        bail!("the runs measured different file systems or operations");
+    }
+    Ok(())
+}
+
+fn row(runs: &[Run], index: usize) -> Result<Row> {
+    let model = &runs[0].operations[index];
+    let cells = (0..runs[0].columns.len())
+        .map(|column| {
+            let outcomes: Vec<_> = runs
+                .iter()
+                .map(|run| &run.operations[index].outcomes[column])
+                .collect();
+            cell(&outcomes)
+                .ok_or_else(|| anyhow::anyhow!("{}: works in some runs only", model.name))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Row {
+        name: model.name.clone(),
+        unit: model.unit.clone(),
+        cells,
+    })
+}
+
+fn cell(outcomes: &[&Outcome]) -> Option<Cell> {
+    if let Outcome::Unsupported(error) = outcomes[0] {
+        let all = outcomes
+            .iter()
+            .all(|outcome| matches!(outcome, Outcome::Unsupported(_)));
+        return all.then(|| Cell::Unsupported(error.clone()));
+    }
+    let best = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Times(times) if !times.is_empty() => Some(minimum(times)),
+            _ => None,
+        })
+        .collect::<Option<Vec<_>>>()?;
+    Some(Cell::Figure {
+        value: median(&best),
+        spread: spread(&best),
+    })
+}
