@@ -65,7 +65,7 @@ boot() {
 		;;
 	kvm) qemu+=(-accel kvm -cpu host) ;;
 	esac
-	timeout -k 5 "${TIMEOUT:-900}" qemu-system-x86_64 "${qemu[@]}" "$@" -kernel "$bzimage" -initrd "$initrd" \
+	timeout --foreground -k 5 900 qemu-system-x86_64 "${qemu[@]}" "$@" -kernel "$bzimage" -initrd "$initrd" \
 		-append 'console=ttyS0 loglevel=8 norandmaps panic=-1 oops=panic' \
 		-serial "file:$dir/kernel.log" -chardev stdio,id=talk,signal=off -serial chardev:talk \
 		-serial "file:$dir/raw" -serial "file:$dir/symbols" </dev/null || status=$?
@@ -83,13 +83,15 @@ boot() {
 	esac
 }
 
-# prepare_machine TYPE...: sets bzimage, tree, module (empty where rtmpfs is not wanted).
+# prepare_machine TYPE...: sets bzimage, tree and module (MODULE=FILE, or built here, or empty
+# where rtmpfs is not wanted).
 prepare_machine() {
 	tree=$("$top/scripts/kernel/build")
 	bzimage=$tree/arch/x86/boot/bzImage
 	module=''
 	if [[ " $* " =~ \ rtmpfs[\ ,] ]]; then
-		module=$("$top/scripts/module/build")/rtmpfs.ko
+		module=${MODULE:-$("$top/scripts/module/build")/rtmpfs.ko}
+		[[ -f $module ]] || die "MODULE=$module is not a file"
 	fi
 	export tree bzimage module
 }

@@ -9,14 +9,14 @@ stats data skip 1 using 0 nooutput
 rows = STATS_records
 columns = words(system(sprintf("head -n 1 '%s' | tr ' \\t' '_ '", data)))
 
-set terminal svg size 1000, 120 + 20 * rows dynamic enhanced font "sans-serif,13" background "white"
+set terminal svg size 1000, 140 + 20 * rows dynamic enhanced font "sans-serif,13" background "white"
 set output image
 set title sprintf("%s for each operation, relative to %s (left is better)", counted, baseline) noenhanced
 set logscale x 2
 set xlabel sprintf("times %s", baseline) noenhanced
 set yrange [rows - 0.5 : -0.5]
 set grid x y lc rgb "#dddddd"
-set key outside bottom center horizontal noenhanced
+set key above center horizontal noenhanced samplen 1
 set ytics noenhanced
 set arrow from 1, graph 0 to 1, graph 1 nohead lw 2 lc rgb "#555555"
 set linetype 1 lc rgb "#c0392b" pt 7 ps 0.9

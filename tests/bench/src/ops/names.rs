@@ -51,7 +51,25 @@ fn for_each_pair(
 }
 
 pub fn operations() -> Vec<Operation> {
-    let mut list = vec![
+    let mut list = changes();
+    for (label, length) in [("short", 6), ("300 bytes", 300)] {
+        list.push(Operation::new(
+            format!("symlink, {label}"),
+            "link",
+            move |place, timer| {
+                let target = CString::new(vec![b't'; length]).expect("no NUL among the letters");
+                for_each_name(timer, "link", |name| {
+                    symlinkat(target.as_c_str(), place.root(), name)
+                })
+            },
+        ));
+    }
+    list.extend(others());
+    list
+}
+
+fn changes() -> Vec<Operation> {
+    vec![
         Operation::new("create and close", "file", |place, timer| {
             for_each_name(timer, "file", |name| place.create(name).map(drop))
         }),
@@ -123,6 +141,11 @@ pub fn operations() -> Vec<Operation> {
                 mknodat(place.root(), name, FileType::Fifo, MODE, 0)
             })
         }),
+    ]
+}
+
+fn others() -> Vec<Operation> {
+    vec![
         Operation::new("readlink", "link", |place, timer| {
             for name in numbered("link", FILES) {
                 symlinkat(c"target", place.root(), name)?;
@@ -173,20 +196,7 @@ pub fn operations() -> Vec<Operation> {
                 }
             })
         }),
-    ];
-    for (label, length) in [("short", 6), ("300 bytes", 300)] {
-        list.push(Operation::new(
-            format!("symlink, {label}"),
-            "link",
-            move |place, timer| {
-                let target = CString::new(vec![b't'; length]).expect("no NUL among the letters");
-                for_each_name(timer, "link", |name| {
-                    symlinkat(target.as_c_str(), place.root(), name)
-                })
-            },
-        ));
-    }
-    list
+    ]
 }
 
 fn read_directory(place: &Place, timer: &Timer) -> Result<Sample> {

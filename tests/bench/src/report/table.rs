@@ -101,6 +101,12 @@ fn notes(summary: &Summary, counted: &str) -> String {
         "{counted} per unit, median of {} run(s) of the best repetition of each; Linux {}\n",
         summary.runs, summary.kernel
     );
+    if counted == "instructions" {
+        text.push_str(
+            "instructions are not time: an atomic operation or a cache miss counts one, and one \
+             processor knows no contention\n",
+        );
+    }
     let result = write_verdict(&mut text, summary)
         .and_then(|()| write_spread(&mut text, summary))
         .and_then(|()| write_missing(&mut text, summary));
