@@ -1,0 +1,176 @@
+//! Where pages are counted: /proc/meminfo, memory control groups, smaps.
+
+use crate::harness::kmsg::expecting;
+use crate::harness::memcg::Group;
+use crate::harness::prelude::*;
+
+cases! {
+    "" => shmem_of_the_machine, smaps_of_a_mapping;
+    own => shmem_of_a_group, group_at_its_limit, charged_to_who_touches, nothing_left_after_unmount;
+}
+
+const MIB: usize = 1 << 20;
+/// Large against what a CPU may keep to itself (64 pages, and as many of the group's).
+const AMOUNT: usize = 8 * MIB;
+
+/// A figure of /proc/meminfo in whole MiB, after all CPUs have handed in theirs.
+fn meminfo_mib(name: &str) -> anyhow::Result<i64> {
+    std::fs::write("/proc/sys/vm/stat_refresh", "1").context("stat_refresh")?;
+    let text = std::fs::read_to_string("/proc/meminfo")?;
+    let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
+    let kib: i64 = line.and_then(|l| l.split_whitespace().next()?.parse().ok()).context("meminfo")?;
+    Ok((kib + 512) >> 10)
+}
+
+fn shmem_of_the_machine(t: &mut Trace, d: &Dir) -> Done {
+    let start = meminfo_mib("Shmem")?;
+    let now = || -> anyhow::Result<i64> { Ok(meminfo_mib("Shmem")? - start) };
+    let file = d.file("f", &vec![1; AMOUNT])?;
+    t.put("written", now()?);
+    file.truncate((AMOUNT / 2) as u64)?;
+    t.put("cut", now()?);
+    let map = Map::shared(&file, AMOUNT / 2, 0)?;
+    let mapped = meminfo_mib("Mapped")?;
+    (0..AMOUNT / 2).step_by(PAGE).for_each(|at| map.set(at, 2));
+    t.put("mapped", meminfo_mib("Mapped")? - mapped);
+    drop(map);
+    file.truncate(1 << 40)?;
+    t.put("holes", now()?);
+    file.pread(AMOUNT, (AMOUNT / 2) as u64)?;
+    t.put("holes read", now()?);
+    drop(file);
+    d.unlink("f")?;
+    t.put("gone", now()?);
+    Ok(())
+}
+
+/// The lines of smaps that tell of a mapping.
+fn smaps(map: &Map) -> anyhow::Result<Vec<String>> {
+    let start = format!("{:x}-", map.start() as usize);
+    let text = std::fs::read_to_string("/proc/self/smaps")?;
+    let lines = text.lines().skip_while(|l| !l.starts_with(&start)).skip(1);
+    let wanted = ["Size", "Rss", "Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty", "Anonymous",
+        "Swap", "ShmemPmdMapped", "FilePmdMapped", "Locked"];
+    let own = lines.take_while(|l| l.split(':').next().is_some_and(|key| !key.contains('-')));
+    Ok(own
+        .filter(|l| wanted.contains(&l.split(':').next().unwrap_or_default()))
+        .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect())
+}
+
+fn smaps_of_a_mapping(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.file("f", &pattern(1, 16 * PAGE))?;
+    file.truncate(64 * PAGE as u64)?;
+    let shared = Map::shared(&file, 64 * PAGE, 0)?;
+    let private = Map::private(&file, 64 * PAGE, 0)?;
+    let start = rss_shmem()?;
+    t.each("untouched", smaps(&shared)?);
+    (0..32).for_each(|page| shared.set(page * PAGE, 1));
+    (0..8).for_each(|page| private.set(page * PAGE, 1));
+    t.each("shared", smaps(&shared)?);
+    t.each("private", smaps(&private)?);
+    t.put("kB in RssShmem", rss_shmem()? - start);
+    Ok(())
+}
+
+fn rss_shmem() -> anyhow::Result<i64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|l| l.starts_with("RssShmem")).context("RssShmem")?;
+    Ok(line.split_whitespace().nth(1).context("RssShmem")?.parse()?)
+}
+
+fn enter(fs: &Fs) -> Result<Group, crate::harness::case::Skip> {
+    Group::enter(fs).map_err(crate::harness::case::Skip)
+}
+
+fn shmem_of_a_group(t: &mut Trace, fs: &Fs) -> Done {
+    let group = enter(fs)?;
+    let mount = fs.mount("")?;
+    let d = mount.dir()?;
+    let show = |t: &mut Trace, label: &str| {
+        let figures = ["shmem", "file", "file_mapped", "file_dirty"].map(|name| group.stat_mib(name));
+        t.put(label, figures);
+    };
+    show(t, "start");
+    let file = d.file("f", &vec![1; AMOUNT])?;
+    show(t, "written");
+    let map = Map::shared(&file, AMOUNT, 0)?;
+    (0..AMOUNT).step_by(PAGE).for_each(|at| map.set(at, 2));
+    show(t, "mapped");
+    drop(map);
+    file.truncate((AMOUNT / 4) as u64)?;
+    show(t, "cut");
+    d.symlink("x".repeat(3000), "long")?;
+    drop(file);
+    d.unlink("f")?;
+    show(t, "gone");
+    drop(d);
+    mount.unmount()?;
+    Ok(())
+}
+
+/// Without swap a group at its limit cannot take more; the write is killed or fails as on tmpfs.
+fn group_at_its_limit(t: &mut Trace, fs: &Fs) -> Done {
+    if std::fs::read_to_string("/proc/swaps")?.lines().count() > 1 {
+        skip!("there is swap, so that the limit is not the end");
+    }
+    let group = enter(fs)?;
+    let mount = fs.mount("")?;
+    let d = mount.dir()?;
+    let file = d.create("f")?;
+    group.set("memory.max", &AMOUNT.to_string());
+    group.set("memory.oom.group", "0");
+    expecting("invoked oom-killer|oom-kill:|[Oo]ut of memory", || {
+        t.forked("write of more than may be", |_| {
+            // The out-of-memory killer is to end this child and not the runner, which is of the group too.
+            std::fs::write("/proc/self/oom_score_adj", "1000").expect("oom_score_adj");
+            let chunk = vec![1; MIB];
+            for i in 0..2 * AMOUNT / MIB {
+                let _ = file.pwrite(&chunk, (i * MIB) as u64);
+            }
+        });
+    });
+    t.put("not all of it", (file.blocks()? as usize) * 512 < 2 * AMOUNT);
+    group.set("memory.max", "max");
+    t.put("blocks are the mount's", file.blocks()? * 512 / PAGE as u64 == {
+        let space = d.space()?;
+        space.blocks - space.free
+    });
+    t.put("and go on", file.pwrite(&[1; PAGE], 2 * AMOUNT as u64));
+    drop((file, d));
+    mount.unmount()?;
+    Ok(())
+}
+
+fn charged_to_who_touches(t: &mut Trace, fs: &Fs) -> Done {
+    let mount = fs.mount("")?;
+    let d = mount.dir()?;
+    let file = d.file("f", &vec![1; AMOUNT])?;
+    let group = enter(fs)?;
+    t.put("of before", group.stat_mib("shmem"));
+    file.pwrite(&vec![2; AMOUNT], 0)?;
+    t.put("overwritten", group.stat_mib("shmem"));
+    file.pwrite(&vec![3; AMOUNT], AMOUNT as u64)?;
+    t.put("new", group.stat_mib("shmem"));
+    file.truncate(0)?;
+    t.put("given back", group.stat_mib("shmem"));
+    drop((file, d));
+    mount.unmount()?;
+    Ok(())
+}
+
+fn nothing_left_after_unmount(t: &mut Trace, fs: &Fs) -> Done {
+    let group = enter(fs)?;
+    let start = meminfo_mib("Shmem")?;
+    for _ in 0..3 {
+        let mount = fs.mount("")?;
+        let d = mount.dir()?;
+        d.file("f", &vec![1; AMOUNT])?;
+        d.symlink("x".repeat(3000), "l")?;
+        drop(d);
+        mount.unmount()?;
+    }
+    t.put("Shmem", meminfo_mib("Shmem")? - start);
+    t.put("of the group", group.stat_mib("shmem"));
+    Ok(())
+}

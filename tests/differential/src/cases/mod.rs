@@ -1,0 +1,43 @@
+//! The cases, one module a subject.
+
+use crate::harness::case::Case;
+
+macro_rules! subjects {
+    ($($subject:ident),+ $(,)?) => {
+        $(mod $subject;)+
+
+        pub fn all() -> impl Iterator<Item = (&'static str, Case)> {
+            let all: &[(&'static str, &[Case])] = &[$((stringify!($subject), $subject::CASES)),+];
+            all.iter().flat_map(|&(subject, cases)| cases.iter().map(move |&c| (subject, c)))
+        }
+    };
+}
+
+subjects! {
+    mount_options,
+    remount,
+    directories,
+    rename,
+    links,
+    symlinks,
+    readdir,
+    special_nodes,
+    tmpfile,
+    file_io,
+    holes,
+    mmap,
+    truncate,
+    enospc_blocks,
+    enospc_inodes,
+    splice,
+    fsync,
+    attributes,
+    permissions,
+    statfs,
+    user_namespaces,
+    idmapped,
+    loop_device,
+    memory,
+    concurrency,
+    leaks,
+}

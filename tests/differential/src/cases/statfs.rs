@@ -1,0 +1,108 @@
+//! statfs(2) and what of it changes.
+
+use crate::harness::prelude::*;
+
+cases! {
+    "" => fields, of_what_is_inside;
+    "nr_blocks=100,nr_inodes=50" => figures_follow;
+    own => ids_differ, flags, unlimited;
+}
+
+/// All fields but the id.
+fn all(d: &Dir) -> Res<String> {
+    let s = rustix::fs::fstatfs(d)?;
+    Ok(format!(
+        "type {:#x} bsize {} frsize {} blocks {} free {} avail {} files {} ffree {} namelen {} flags {:#x}",
+        s.f_type, s.f_bsize, s.f_frsize, s.f_blocks, s.f_bfree, s.f_bavail, s.f_files, s.f_ffree, s.f_namelen,
+        s.f_flags
+    ))
+}
+
+fn fields(t: &mut Trace, d: &Dir) -> Done {
+    t.put("statfs", all(d)?);
+    let v = rustix::fs::fstatvfs(d).map_err(Errno::from)?;
+    t.put("statvfs", (v.f_bsize, v.f_frsize, v.f_blocks, v.f_files, v.f_namemax));
+    Ok(())
+}
+
+fn of_what_is_inside(t: &mut Trace, d: &Dir) -> Done {
+    d.file("f", &pattern(1, PAGE))?;
+    d.mkdir("dir")?;
+    d.fifo("p")?;
+    let root = all(d)?;
+    for name in ["f", "dir"] {
+        let file = d.read_only(name)?;
+        let s = rustix::fs::fstatfs(&file).map_err(Errno::from)?;
+        t.put(name, (s.f_blocks, s.f_bfree, s.f_files, s.f_ffree));
+    }
+    t.put("root", root == all(&d.sub("dir")?)?);
+    Ok(())
+}
+
+fn figures_follow(t: &mut Trace, d: &Dir) -> Done {
+    t.put("start", all(d)?);
+    let file = d.file("f", &pattern(1, 7 * PAGE))?;
+    t.put("7 pages", all(d)?);
+    file.pwrite(b"x", (50 * PAGE) as u64)?;
+    t.put("one far away", all(d)?);
+    file.truncate((3 * PAGE + 1) as u64)?;
+    t.put("cut", all(d)?);
+    for i in 0..10 {
+        d.mkdir(format!("d{i}"))?;
+    }
+    t.put("10 directories", all(d)?);
+    d.link("f", "g")?;
+    t.put("a link", all(d)?);
+    d.symlink("x", "s")?;
+    t.put("a short symlink", all(d)?);
+    drop(file);
+    d.unlink("f")?;
+    d.unlink("g")?;
+    t.put("unlinked", all(d)?);
+    Ok(())
+}
+
+fn fsid(d: &Dir) -> Res<(u32, u32)> {
+    let s = rustix::fs::fstatfs(d)?;
+    // SAFETY: two words without padding.
+    Ok(unsafe { std::mem::transmute::<_, (u32, u32)>(s.f_fsid) })
+}
+
+fn ids_differ(t: &mut Trace, fs: &Fs) -> Done {
+    use nix::mount::MsFlags;
+    let (a, b) = (fs.mount_at("a", "", MsFlags::empty())?, fs.mount_at("b", "", MsFlags::empty())?);
+    let (x, y) = (fsid(&a.dir()?)?, fsid(&b.dir()?)?);
+    t.put("two mounts", x != y);
+    t.put("set", x != (0, 0));
+    t.put("stays", x == fsid(&a.dir()?)?);
+    t.put("of what is inside", {
+        let d = a.dir()?;
+        d.mkdir("d")?;
+        fsid(&d.sub("d")?)? == x
+    });
+    a.unmount()?;
+    b.unmount()?;
+    Ok(())
+}
+
+fn flags(t: &mut Trace, fs: &Fs) -> Done {
+    use nix::mount::MsFlags;
+    for flags in [MsFlags::MS_RDONLY, MsFlags::MS_NOSUID | MsFlags::MS_NODEV, MsFlags::MS_NOATIME] {
+        let mount = fs.mount_at("m", "size=1m", flags)?;
+        t.put(format!("{flags:?}"), all(&mount.dir()?)?);
+        mount.unmount()?;
+    }
+    Ok(())
+}
+
+fn unlimited(t: &mut Trace, fs: &Fs) -> Done {
+    for options in ["size=0", "nr_inodes=0", "size=0,nr_inodes=0"] {
+        let mount = fs.mount(options)?;
+        let d = mount.dir()?;
+        d.file("f", &pattern(1, 3 * PAGE))?;
+        t.put(options, all(&d)?);
+        drop(d);
+        mount.unmount()?;
+    }
+    Ok(())
+}

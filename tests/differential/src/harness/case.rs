@@ -1,0 +1,64 @@
+//! A case: a name, mount options and the steps.
+
+use super::fs::Fs;
+use super::sys::Dir;
+use super::trace::Trace;
+
+pub type Done = anyhow::Result<()>;
+
+#[derive(Clone, Copy)]
+pub enum Body {
+    /// Steps in the root directory of a mount that the runner makes with these options.
+    Mounted(&'static str, fn(&mut Trace, &Dir) -> Done),
+    /// Steps that make their own mounts.
+    Own(fn(&mut Trace, &Fs) -> Done),
+}
+
+#[derive(Clone, Copy)]
+pub struct Case {
+    pub name: &'static str,
+    pub body: Body,
+}
+
+/// Ends a case without a verdict.
+#[derive(Debug)]
+pub struct Skip(pub String);
+
+impl std::fmt::Display for Skip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "skipped: {}", self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
+
+/// `skip!("reason {}", x)`
+#[macro_export]
+macro_rules! skip {
+    ($($arg:tt)*) => {
+        return Err($crate::harness::case::Skip(format!($($arg)*)).into())
+    };
+}
+
+/// `cases! { "options" => a, b; own => c; }` registers the functions `a`, `b` and `c`.
+#[macro_export]
+macro_rules! cases {
+    ($($options:tt => $($name:ident),+ $(,)?;)+) => {
+        pub const CASES: &[$crate::harness::case::Case] = &[
+            $($($crate::harness::case::Case {
+                name: stringify!($name),
+                body: $crate::case_body!($options, $name),
+            },)+)+
+        ];
+    };
+}
+
+#[macro_export]
+macro_rules! case_body {
+    (own, $name:ident) => {
+        $crate::harness::case::Body::Own($name)
+    };
+    ($options:literal, $name:ident) => {
+        $crate::harness::case::Body::Mounted($options, $name)
+    };
+}

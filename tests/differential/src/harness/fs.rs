@@ -1,0 +1,212 @@
+//! Mounting the file system under test.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags};
+use rustix::mount as api;
+
+use super::errno::Res;
+use super::sys::Dir;
+
+/// One of the two types, and where it may be mounted.
+pub struct Fs {
+    pub kind: String,
+    base: PathBuf,
+}
+
+/// A mount, undone when dropped.
+pub struct Mount {
+    pub path: PathBuf,
+    mounted: bool,
+}
+
+impl Fs {
+    pub fn new(kind: &str, base: &Path) -> Fs {
+        Fs {
+            kind: kind.to_owned(),
+            base: base.to_owned(),
+        }
+    }
+
+    /// A directory to mount on. The same name on both types: it is seen in /proc/mounts.
+    pub fn point(&self, name: &str) -> PathBuf {
+        let path = self.base.join(name);
+        if let Err(e) = std::fs::create_dir(&path) {
+            assert_eq!(
+                e.kind(),
+                std::io::ErrorKind::AlreadyExists,
+                "{}: {e}",
+                path.display()
+            );
+        }
+        path
+    }
+
+    pub fn mount(&self, options: &str) -> Res<Mount> {
+        self.mount_at("m", options, MsFlags::empty())
+    }
+
+    pub fn mount_at(&self, name: &str, options: &str, flags: MsFlags) -> Res<Mount> {
+        let path = self.point(name);
+        nix::mount::mount(
+            Some("source"),
+            &path,
+            Some(self.kind.as_str()),
+            flags,
+            Some(options),
+        )?;
+        Ok(Mount {
+            path,
+            mounted: true,
+        })
+    }
+
+    /// A new mount context of the type.
+    pub fn context(&self) -> Res<Context> {
+        let fd = api::fsopen(self.kind.as_str(), api::FsOpenFlags::FSOPEN_CLOEXEC)?;
+        Ok(Context { fd })
+    }
+
+    /// Mounts what a context made.
+    pub fn attach(&self, name: &str, mount: impl AsFd) -> Res<Mount> {
+        let path = self.point(name);
+        api::move_mount(
+            mount,
+            "",
+            rustix::fs::CWD,
+            &path,
+            api::MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+        )?;
+        Ok(Mount {
+            path,
+            mounted: true,
+        })
+    }
+}
+
+impl Mount {
+    pub fn dir(&self) -> Res<Dir> {
+        Dir::open(&self.path)
+    }
+
+    pub fn remount(&self, options: &str) -> Res<()> {
+        self.remount_flags(options, MsFlags::empty())
+    }
+
+    pub fn remount_flags(&self, options: &str, flags: MsFlags) -> Res<()> {
+        nix::mount::mount(
+            None::<&str>,
+            &self.path,
+            None::<&str>,
+            MsFlags::MS_REMOUNT | flags,
+            Some(options),
+        )?;
+        Ok(())
+    }
+
+    /// A context that reconfigures this mount.
+    pub fn pick(&self) -> Res<Context> {
+        let flags = api::FsPickFlags::FSPICK_CLOEXEC;
+        Ok(Context {
+            fd: api::fspick(rustix::fs::CWD, &self.path, flags)?,
+        })
+    }
+
+    pub fn unmount(mut self) -> Res<()> {
+        nix::mount::umount2(&self.path, MntFlags::empty())?;
+        self.mounted = false;
+        Ok(())
+    }
+
+    pub fn unmount_flags(mut self, flags: MntFlags) -> Res<()> {
+        nix::mount::umount2(&self.path, flags)?;
+        self.mounted = false;
+        Ok(())
+    }
+
+    /// The line of /proc/mounts without the path of the mount.
+    pub fn options(&self) -> String {
+        self.proc_line("/proc/mounts", " ", 1)
+    }
+
+    /// The line of /proc/self/mountinfo without ids and paths.
+    pub fn mountinfo(&self) -> String {
+        let line = self.proc_line("/proc/self/mountinfo", " ", 4);
+        line.split(' ').skip(3).collect::<Vec<_>>().join(" ")
+    }
+
+    fn proc_line(&self, file: &str, separator: &str, field: usize) -> String {
+        let path = self.path.to_str().expect("the runner chose a plain path");
+        let text = std::fs::read_to_string(file).expect("/proc is mounted");
+        let found = text
+            .lines()
+            .rev()
+            .find(|l| l.split(separator).nth(field) == Some(path));
+        found.unwrap_or("not mounted").replace(path, "MOUNT")
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if self.mounted {
+            let _ = nix::mount::umount2(&self.path, MntFlags::MNT_DETACH);
+        }
+    }
+}
+
+/// A file system context: fsopen(2) or fspick(2).
+pub struct Context {
+    fd: OwnedFd,
+}
+
+impl Context {
+    pub fn set(&self, key: &str, value: &str) -> Res<()> {
+        Ok(api::fsconfig_set_string(self.fd.as_fd(), key, value)?)
+    }
+
+    pub fn flag(&self, key: &str) -> Res<()> {
+        Ok(api::fsconfig_set_flag(self.fd.as_fd(), key)?)
+    }
+
+    /// `key=value` or `key`.
+    pub fn option(&self, option: &str) -> Res<()> {
+        match option.split_once('=') {
+            Some((key, value)) => self.set(key, value),
+            None => self.flag(option),
+        }
+    }
+
+    pub fn create(&self) -> Res<()> {
+        Ok(api::fsconfig_create(self.fd.as_fd())?)
+    }
+
+    pub fn reconfigure(&self) -> Res<()> {
+        Ok(api::fsconfig_reconfigure(self.fd.as_fd())?)
+    }
+
+    pub fn mount(&self) -> Res<OwnedFd> {
+        let flags = api::FsMountFlags::FSMOUNT_CLOEXEC;
+        Ok(api::fsmount(
+            self.fd.as_fd(),
+            flags,
+            api::MountAttrFlags::empty(),
+        )?)
+    }
+
+    /// The messages that the context holds, each with its level.
+    pub fn log(&self) -> Vec<String> {
+        let mut log = Vec::new();
+        loop {
+            let mut buffer = [0; 1024];
+            match rustix::io::read(&self.fd, &mut buffer) {
+                Ok(n) => log.push(String::from_utf8_lossy(&buffer[..n]).trim_end().to_owned()),
+                Err(rustix::io::Errno::NODATA) => return log,
+                Err(e) => {
+                    log.push(format!("{:?}", super::errno::Errno::from(e)));
+                    return log;
+                }
+            }
+        }
+    }
+}

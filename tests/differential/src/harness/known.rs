@@ -1,0 +1,79 @@
+//! The differences that are meant, each with its reason. All others are bugs.
+
+pub struct Known {
+    /// Subject and name of the case.
+    pub case: (&'static str, &'static str),
+    pub reason: &'static str,
+    /// The line of the trace on tmpfs.
+    pub oracle: &'static str,
+    /// The same line on rtmpfs.
+    pub subject: &'static str,
+}
+
+const OVERFLOW: &str =
+    "a size that does not fit 64 bits is an error, where tmpfs takes what is left of it";
+const ORDER: &str = "a rename within a directory keeps the position of the entry, which costs less and is as stable";
+const FLAGS: &str = "the attributes of chattr(1) are not there yet";
+
+pub const KNOWN: &[Known] = &[
+    Known {
+        case: ("mount_options", "sizes_that_overflow"),
+        reason: OVERFLOW,
+        oracle: "18446744073709551615: Ok(\"source MOUNT TYPE rw,relatime,size=0k,inode64 0 0\")",
+        subject: "18446744073709551615: Ok(\"source MOUNT TYPE rw,relatime,size=18014398509481984k,inode64 0 0\")",
+    },
+    Known {
+        case: ("mount_options", "sizes_that_overflow"),
+        reason: OVERFLOW,
+        oracle: "18446744073709551616: Ok(\"source MOUNT TYPE rw,relatime,size=0k,inode64 0 0\")",
+        subject: "18446744073709551616: Err(EINVAL)",
+    },
+    Known {
+        case: ("mount_options", "sizes_that_overflow"),
+        reason: OVERFLOW,
+        oracle: "99999999999999999999999: Ok(\"source MOUNT TYPE rw,relatime,size=0k,inode64 0 0\")",
+        subject: "99999999999999999999999: Err(EINVAL)",
+    },
+    Known {
+        case: ("mount_options", "sizes_that_overflow"),
+        reason: OVERFLOW,
+        oracle: "16e: Ok(\"source MOUNT TYPE rw,relatime,size=0k,inode64 0 0\")",
+        subject: "16e: Err(EINVAL)",
+    },
+    Known {
+        case: ("mount_options", "sizes_that_overflow"),
+        reason: OVERFLOW,
+        oracle: "64E: Ok(\"source MOUNT TYPE rw,relatime,size=0k,inode64 0 0\")",
+        subject: "64E: Err(EINVAL)",
+    },
+    Known {
+        case: ("readdir", "order_after_rename"),
+        reason: ORDER,
+        oracle: "renamed: [\".\", \"..\", \"r1\", \"p\", \"f0005\", \"f0004\", \"f0003\", \"f0002\", \"f0000\"]",
+        subject: "renamed: [\".\", \"..\", \"p\", \"f0005\", \"f0004\", \"f0003\", \"f0002\", \"r1\", \"f0000\"]",
+    },
+    Known {
+        case: ("readdir", "order_after_rename"),
+        reason: ORDER,
+        oracle: "renamed over: [\".\", \"..\", \"f0004\", \"r1\", \"p\", \"f0005\", \"f0003\", \"f0000\"]",
+        subject: "renamed over: [\".\", \"..\", \"p\", \"f0005\", \"f0003\", \"f0004\", \"r1\", \"f0000\"]",
+    },
+    Known {
+        case: ("readdir", "order_after_rename"),
+        reason: ORDER,
+        oracle: "exchanged: [\".\", \"..\", \"f0005\", \"f0000\", \"f0004\", \"r1\", \"p\", \"f0003\"]",
+        subject: "exchanged: [\".\", \"..\", \"p\", \"f0000\", \"f0003\", \"f0004\", \"r1\", \"f0005\"]",
+    },
+    Known {
+        case: ("readdir", "order_after_rename"),
+        reason: ORDER,
+        oracle: "moved away and back: [\".\", \"..\", \"f0003\", \"f0005\", \"f0000\", \"f0004\", \"r1\", \"p\"]",
+        subject: "moved away and back: [\".\", \"..\", \"f0003\", \"p\", \"f0000\", \"f0004\", \"r1\", \"f0005\"]",
+    },
+    Known {
+        case: ("attributes", "file_flags_in_statx"),
+        reason: FLAGS,
+        oracle: "flags that are told: 0x70",
+        subject: "flags that are told: 0x0",
+    },
+];

@@ -1,0 +1,31 @@
+//! What every case stands on: the runner, the trace and thin wrappers over system calls.
+
+pub mod bytes;
+pub mod case;
+pub mod errno;
+pub mod fs;
+pub mod kmsg;
+pub mod known;
+pub mod map;
+pub mod memcg;
+pub mod meta;
+pub mod process;
+pub mod run;
+pub mod sys;
+pub mod trace;
+
+/// What a case imports.
+pub mod prelude {
+    pub use super::bytes::{pattern, Bytes};
+    pub use super::case::Done;
+    pub use super::errno::{Errno, Res};
+    pub use super::fs::{Fs, Mount};
+    pub use super::map::Map;
+    pub use super::meta::Relation;
+    pub use super::process::User;
+    pub use super::sys::{Dir, Entry, Fd, PAGE};
+    pub use super::trace::Trace;
+    pub use crate::{cases, skip};
+    pub use anyhow::{ensure, Context};
+    pub use rustix::fs::{FileType, Mode, OFlags, RenameFlags, SeekFrom};
+}

@@ -1,0 +1,137 @@
+//! Children, other users, user namespaces.
+
+use std::fs::File;
+use std::io::{Read, Write};
+
+use nix::sched::{unshare, CloneFlags};
+use nix::sys::wait::{waitpid, WaitStatus};
+use nix::unistd::{fork, ForkResult};
+
+use super::errno::{Errno, Res};
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Exit(i32),
+    Signal(nix::sys::signal::Signal),
+}
+
+/// What a child exits with when its steps panic.
+const PANICKED: i32 = 101;
+
+/// Runs `body` in a child that has but this thread.
+pub fn forked(body: impl FnOnce()) -> End {
+    // SAFETY: cases fork before they start threads, so that no lock is held by another thread.
+    match unsafe { fork() }.expect("fork") {
+        ForkResult::Child => {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+            // SAFETY: ends the child without running what belongs to the parent.
+            unsafe { libc::_exit(if done.is_ok() { 0 } else { PANICKED }) }
+        }
+        ForkResult::Parent { child } => loop {
+            match waitpid(child, None) {
+                Ok(WaitStatus::Exited(_, code)) => return End::Exit(code),
+                Ok(WaitStatus::Signaled(_, signal, _)) => return End::Signal(signal),
+                Ok(_) | Err(nix::errno::Errno::EINTR) => continue,
+                Err(e) => panic!("waitpid: {e}"),
+            }
+        },
+    }
+}
+
+/// The two ends of a pipe, to read from and to write to.
+pub fn pipe() -> (File, File) {
+    let (read, write) = rustix::pipe::pipe().expect("pipe");
+    (read.into(), write.into())
+}
+
+/// Runs `body` as the child does it in a new user and mount namespace in which `map` (lines of
+/// /proc/PID/uid_map and gid_map) holds.
+pub fn in_user_namespace(map: &str, body: impl FnOnce()) -> End {
+    let (mut ready_read, mut ready_write) = pipe();
+    let (mut go_read, mut go_write) = pipe();
+    // SAFETY: as in `forked`.
+    match unsafe { fork() }.expect("fork") {
+        ForkResult::Child => {
+            drop((ready_read, go_write));
+            let run = move || {
+                unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).expect("unshare");
+                ready_write.write_all(b"r").expect("tell the parent");
+                go_read.read_exact(&mut [0]).expect("wait for the map");
+                nix::unistd::setgroups(&[]).expect("setgroups");
+                nix::unistd::setresgid(0.into(), 0.into(), 0.into()).expect("setresgid");
+                nix::unistd::setresuid(0.into(), 0.into(), 0.into()).expect("setresuid");
+                body();
+            };
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+            // SAFETY: ends the child without running what belongs to the parent.
+            unsafe { libc::_exit(if done.is_ok() { 0 } else { PANICKED }) }
+        }
+        ForkResult::Parent { child } => {
+            drop((ready_write, go_read));
+            if ready_read.read_exact(&mut [0]).is_ok() {
+                for file in ["uid_map", "gid_map"] {
+                    std::fs::write(format!("/proc/{child}/{file}"), map).expect("write the map");
+                }
+                let _ = go_write.write_all(b"g");
+            }
+            match waitpid(child, None).expect("waitpid") {
+                WaitStatus::Exited(_, code) => End::Exit(code),
+                WaitStatus::Signaled(_, signal, _) => End::Signal(signal),
+                other => panic!("waitpid: {other:?}"),
+            }
+        }
+    }
+}
+
+/// A user that the thread is until this is dropped.
+pub struct User(());
+
+impl User {
+    pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> User {
+        let groups: Vec<nix::unistd::Gid> = groups.iter().map(|&g| g.into()).collect();
+        nix::unistd::setgroups(&groups).expect("setgroups");
+        nix::unistd::setegid(gid.into()).expect("setegid");
+        nix::unistd::seteuid(uid.into()).expect("seteuid");
+        User(())
+    }
+
+    /// Runs `op` as that user, without further groups.
+    pub fn run<T>(uid: u32, gid: u32, op: impl FnOnce() -> T) -> T {
+        let _user = User::become_user(uid, gid, &[]);
+        op()
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        nix::unistd::seteuid(0.into()).expect("seteuid 0");
+        nix::unistd::setegid(0.into()).expect("setegid 0");
+        nix::unistd::setgroups(&[]).expect("setgroups");
+    }
+}
+
+/// Runs a program and gives its exit status and output; `None` where it is not installed.
+pub fn program(name: &str, arguments: &[&str]) -> Option<(bool, String)> {
+    let output = match std::process::Command::new(name).args(arguments).output() {
+        Ok(output) => output,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(e) => panic!("{name}: {e}"),
+    };
+    let text = [output.stdout, output.stderr].concat();
+    Some((
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    ))
+}
+
+/// Limits the size of files of this process.
+pub fn limit_file_size(bytes: Option<u64>) -> Res<()> {
+    use nix::sys::resource::{getrlimit, setrlimit, Resource};
+    let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).map_err(Errno::from)?;
+    Ok(setrlimit(
+        Resource::RLIMIT_FSIZE,
+        bytes.unwrap_or(hard),
+        hard,
+    )?)
+}

@@ -1,0 +1,232 @@
+//! Runs a case on both types, each in a child process of its own, and compares the traces.
+
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Completion, Failed};
+use nix::mount::MntFlags;
+use nix::sys::signal::{kill, Signal};
+use nix::sys::wait::{waitpid, WaitStatus};
+use nix::unistd::{fork, ForkResult, Pid};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+
+use super::case::{Body, Case, Done, Skip};
+use super::fs::Fs;
+use super::known::{Known, KNOWN};
+use super::trace::{self, Trace};
+
+/// The type that is always right.
+pub const ORACLE: &str = "tmpfs";
+
+/// The type that the table of known differences is about.
+pub const SUBJECT: &str = "rtmpfs";
+
+/// A case that takes longer than this hangs, even under emulation with a debug kernel.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
+
+struct Outcome {
+    lines: Vec<String>,
+    failures: Vec<String>,
+    skip: Option<String>,
+}
+
+pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Result<Completion, Failed> {
+    let oracle = run_on(case, ORACLE, base);
+    if std::env::var_os("DIFFERENTIAL_TRACE").is_some() {
+        eprintln!("--- {} on {ORACLE}\n{}", case.name, oracle.lines.join("\n"));
+    }
+    check(&oracle, ORACLE)?;
+    if let Some(reason) = oracle.skip {
+        return Ok(Completion::ignored_with(reason));
+    }
+    let mut other = run_on(case, kind, base);
+    let mut text = String::new();
+    if let Err(e) = check(&other, kind) {
+        text.push_str(e.message().unwrap_or_default());
+    }
+    if let Some(reason) = &other.skip {
+        text.push_str(&format!("skipped on {kind} alone: {reason}\n"));
+    }
+    if kind == SUBJECT {
+        for known in KNOWN.iter().filter(|k| k.case == (subject, case.name)) {
+            text.push_str(&allow(known, &oracle.lines, &mut other.lines));
+        }
+    }
+    if oracle.lines != other.lines {
+        text.push_str(&difference(&oracle.lines, &other.lines, kind));
+    }
+    if text.is_empty() {
+        return Ok(Completion::Completed);
+    }
+    Err(Failed::from(text))
+}
+
+/// Takes a known difference for equal; says so where it is not there any more.
+fn allow(known: &Known, oracle: &[String], other: &mut [String]) -> String {
+    let pairs = oracle.iter().zip(other.iter_mut());
+    for (line, other) in pairs {
+        if line == known.oracle && other == known.subject {
+            other.clone_from(line);
+            return String::new();
+        }
+    }
+    format!(
+        "the known difference ({}) is gone: take it out of the table: {}\n",
+        known.reason, known.subject
+    )
+}
+
+fn check(outcome: &Outcome, kind: &str) -> Result<(), Failed> {
+    if !outcome.failures.is_empty() {
+        return Err(Failed::from(format!(
+            "on {kind}: {}\n",
+            outcome.failures.join("; ")
+        )));
+    }
+    if outcome.skip.is_none() && outcome.lines.is_empty() {
+        return Err(Failed::from(format!(
+            "on {kind}: the case recorded nothing\n"
+        )));
+    }
+    Ok(())
+}
+
+fn difference(oracle: &[String], other: &[String], kind: &str) -> String {
+    let text = |lines: &[String]| lines.iter().map(|l| format!("{l}\n")).collect::<String>();
+    similar::TextDiff::from_lines(&text(oracle), &text(other))
+        .unified_diff()
+        .context_radius(2)
+        .header(ORACLE, kind)
+        .to_string()
+}
+
+fn run_on(case: Case, kind: &str, base: &Path) -> Outcome {
+    let (read, write) = rustix::pipe::pipe().expect("pipe");
+    // SAFETY: the runner has one thread.
+    match unsafe { fork() }.expect("fork") {
+        ForkResult::Child => {
+            drop(read);
+            child(case, Trace::new(write, kind), &Fs::new(kind, base));
+            // SAFETY: ends the child without running what belongs to the runner.
+            unsafe { libc::_exit(0) }
+        }
+        ForkResult::Parent { child } => {
+            drop(write);
+            let outcome = collect(child, read);
+            detach_all(base);
+            outcome
+        }
+    }
+}
+
+/// The life of the child: the steps, and a verdict on what they leave behind.
+fn child(case: Case, mut trace: Trace, fs: &Fs) {
+    // A group of its own, so that a child that hangs goes with all that it started.
+    let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0));
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    let none = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
+    none.expect("no core dumps");
+    let place = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let seen = place.clone();
+    std::panic::set_hook(Box::new(move |info| {
+        *seen.lock().expect("a hook does not panic") = info.to_string();
+    }));
+    let steps = std::panic::AssertUnwindSafe(|| steps(case, &mut trace, fs));
+    match std::panic::catch_unwind(steps) {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => match e.downcast_ref::<Skip>() {
+            Some(skip) => trace.skip(&skip.0),
+            None => trace.failure(&format!("{e:#}")),
+        },
+        Err(_) => {
+            let text = place.lock().map(|t| t.clone()).unwrap_or_default();
+            trace.failure(&text);
+        }
+    }
+    trace.end();
+}
+
+fn steps(case: Case, trace: &mut Trace, fs: &Fs) -> Done {
+    match case.body {
+        Body::Own(body) => body(trace, fs),
+        Body::Mounted(options, body) => {
+            let mount = fs
+                .mount(options)
+                .map_err(|e| anyhow::anyhow!("mount -o '{options}': {e}"))?;
+            let dir = mount.dir()?;
+            body(trace, &dir)?;
+            drop(dir);
+            mount
+                .unmount()
+                .map_err(|e| anyhow::anyhow!("unmount after the case: {e}"))
+        }
+    }
+}
+
+fn collect(child: Pid, read: OwnedFd) -> Outcome {
+    let mut outcome = Outcome {
+        lines: Vec::new(),
+        failures: Vec::new(),
+        skip: None,
+    };
+    let deadline = Instant::now() + TIME_LIMIT;
+    let mut text = Vec::new();
+    let mut stream = std::fs::File::from(read);
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let wait = Timespec::try_from(left).expect("a short time");
+        let ready = poll(&mut [PollFd::new(&stream, PollFlags::IN)], Some(&wait));
+        if left.is_zero() || ready == Ok(0) {
+            let _ = kill(Pid::from_raw(-child.as_raw()), Signal::SIGKILL);
+            let _ = kill(child, Signal::SIGKILL);
+            outcome
+                .failures
+                .push(format!("no end after {} s", TIME_LIMIT.as_secs()));
+            break;
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => text.extend_from_slice(&buffer[..n]),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => panic!("read from the child: {e}"),
+        }
+    }
+    match waitpid(child, None).expect("waitpid") {
+        WaitStatus::Exited(_, 0) => {}
+        status => outcome
+            .failures
+            .push(format!("the process of the case ended with {status:?}")),
+    }
+    let mut ended = false;
+    for line in String::from_utf8_lossy(&text).lines() {
+        let mut letters = line.chars();
+        let tag = letters.next();
+        let rest = letters.as_str().to_owned();
+        match tag {
+            Some(trace::LINE) => outcome.lines.push(rest),
+            Some(trace::FAILURE) => outcome.failures.push(rest),
+            Some(trace::SKIP) => outcome.skip = Some(rest),
+            Some(trace::END) => ended = true,
+            _ => outcome.failures.push(format!("what is this line? {line}")),
+        }
+    }
+    if !ended && outcome.failures.is_empty() {
+        outcome
+            .failures
+            .push("the case did not come to its end".to_owned());
+    }
+    outcome
+}
+
+/// A case that died leaves its mounts; the next one must not see them.
+fn detach_all(base: &Path) {
+    let Ok(entries) = std::fs::read_dir(base) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        while nix::mount::umount2(&entry.path(), MntFlags::MNT_DETACH).is_ok() {}
+    }
+}
