@@ -403,6 +403,13 @@ bool rtmpfs_helper_mapping_writably_mapped(const struct address_space *mapping)
 }
 
 __rtmpfs_helper
+struct file *rtmpfs_helper_maybe_unlock_mmap_for_io(struct vm_fault *vmf,
+						    struct file *fpin)
+{
+	return maybe_unlock_mmap_for_io(vmf, fpin);
+}
+
+__rtmpfs_helper
 int rtmpfs_helper_mem_cgroup_charge(struct folio *folio, struct mm_struct *mm,
 				    gfp_t gfp)
 {

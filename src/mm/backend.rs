@@ -150,12 +150,20 @@ impl OutgoingFolio<'_> {
         true
     }
 
+    /// The index of the first page in the file.
+    pub(crate) fn index(&self) -> u64 {
+        self.folio.index()
+    }
+
+    /// Whether the folio was ever written.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.folio.is_uptodate()
+    }
+
     /// Makes a folio that was allocated and never written valid: zeros.
     pub(crate) fn make_valid(&mut self) {
-        if !self.folio.is_uptodate() {
-            self.folio.zero();
-            self.folio.mark_uptodate();
-        }
+        self.folio.zero();
+        self.folio.mark_uptodate();
     }
 
     /// Moves the folio to swap. `counted` is called with the number of pages before they leave the

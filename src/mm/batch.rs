@@ -15,6 +15,25 @@ use kernel::prelude::*;
 
 const SIZE: usize = bindings::FOLIO_BATCH_SIZE as usize;
 
+/// What is to be removed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removal {
+    /// Everything.
+    All,
+    /// Folios that were allocated and never written.
+    Unwritten,
+}
+
+impl Removal {
+    /// # Safety
+    ///
+    /// `folio` must be live.
+    unsafe fn includes(self, folio: *mut bindings::folio) -> bool {
+        // SAFETY: By the caller's promise.
+        self == Self::All || !unsafe { bindings::folio_test_uptodate(folio) }
+    }
+}
+
 /// Entries of a page cache: folios with a reference, and values.
 ///
 /// # Invariants
@@ -82,6 +101,7 @@ impl Batch {
     pub(super) fn remove_locked(
         &mut self,
         mapping: &Mapping,
+        what: Removal,
         mut value: impl FnMut(u64, *mut c_void),
     ) {
         let len = core::mem::take(&mut self.batch.nr) as usize;
@@ -89,13 +109,17 @@ impl Batch {
         for at in 0..len {
             let folio = self.batch.folios[at];
             if is_value(folio) {
-                value(self.indices[at] as u64, folio.cast());
+                if what == Removal::All {
+                    value(self.indices[at] as u64, folio.cast());
+                }
                 continue;
             }
             // SAFETY: The entry is a folio of this mapping, locked, with a reference that is ours.
             unsafe {
-                if bindings::folio_mapped(folio) {
-                    bindings::truncate_inode_folio(mapping.as_ptr(), folio);
+                if !what.includes(folio) || bindings::folio_mapped(folio) {
+                    if what.includes(folio) {
+                        bindings::truncate_inode_folio(mapping.as_ptr(), folio);
+                    }
                     bindings::folio_unlock(folio);
                     bindings::folio_put(folio);
                 } else {
@@ -125,6 +149,7 @@ impl Batch {
     pub(super) fn remove_waiting(
         &mut self,
         mapping: &Mapping,
+        what: Removal,
         mut value: impl FnMut(u64, *mut c_void) -> bool,
     ) -> Option<u64> {
         let len = core::mem::take(&mut self.batch.nr) as usize;
@@ -132,7 +157,7 @@ impl Batch {
         for at in 0..len {
             let (folio, index) = (self.batch.folios[at], self.indices[at] as u64);
             if is_value(folio) {
-                if stopped.is_none() && !value(index, folio.cast()) {
+                if what == Removal::All && stopped.is_none() && !value(index, folio.cast()) {
                     stopped = Some(index);
                 }
                 continue;
@@ -148,6 +173,10 @@ impl Batch {
             let folio = LockedFolio::lock(folio);
             if !folio.belongs_to(mapping) {
                 stopped = Some(index);
+                continue;
+            }
+            // SAFETY: The folio is live.
+            if !unsafe { what.includes(folio.as_ptr()) } {
                 continue;
             }
             folio.wait_for_writeback();

@@ -21,6 +21,7 @@ use kernel::prelude::*;
 pub(crate) struct Fault<'a, T: FileSystem> {
     vmf: &'a mut bindings::vm_fault,
     major: Cell<bool>,
+    again: Cell<bindings::vm_fault_t>,
     _fs: PhantomData<T>,
 }
 
@@ -52,6 +53,22 @@ impl<'a, T: FileSystem> Fault<'a, T> {
         }
     }
 
+    /// Waits, as `wait` does, with the lock of the address space released where the MM allows that.
+    /// The fault must be ended with [`Faulted::Again`] then. May sleep.
+    pub(crate) fn wait(&self, wait: impl FnOnce()) {
+        let vmf: *const bindings::vm_fault = &*self.vmf;
+        // SAFETY: By the type invariants; where the lock is released there is a reference to the
+        // file, which keeps the inode that `wait` looks at until it is given back.
+        unsafe {
+            let file = bindings::maybe_unlock_mmap_for_io(vmf.cast_mut(), core::ptr::null_mut());
+            wait();
+            if !file.is_null() {
+                self.again.set(bindings::VM_FAULT_RETRY);
+                bindings::fput(file);
+            }
+        }
+    }
+
     /// Whom memory for this fault is charged to: the owner of the address space.
     pub(crate) fn memory_owner(&self) -> MemoryOwner {
         // SAFETY: By the type invariants; the address space lives while it has a fault.
@@ -67,13 +84,21 @@ unsafe fn vma_mm(vma: *mut bindings::vm_area_struct) -> *mut bindings::mm_struct
     unsafe { (*vma).vm_mm }
 }
 
+/// How a fault ended.
+pub(crate) enum Faulted {
+    /// With this folio, up to date.
+    Folio(LockedFolio),
+    /// It had to wait, see [`Fault::wait`], and is to be tried again.
+    Again,
+}
+
 /// Page faults in mappings of a file system's files.
 pub(crate) trait FaultOperations: FileSystem {
     /// Finds or makes the folio of a fault, up to date. May sleep.
     ///
     /// Errors become signals as `vmf_error()` says: `ENOMEM` is the OOM killer's, others are
     /// SIGBUS.
-    fn fault(fault: &Fault<'_, Self>) -> Result<LockedFolio>;
+    fn fault(fault: &Fault<'_, Self>) -> Result<Faulted>;
 }
 
 /// The operations of mappings.
@@ -115,6 +140,7 @@ unsafe extern "C" fn fault<T: FaultOperations>(
         // SAFETY: As above; nobody else uses it.
         vmf: unsafe { &mut *vmf },
         major: Cell::new(false),
+        again: Cell::new(bindings::VM_FAULT_NOPAGE),
         _fs: PhantomData,
     };
     let result = T::fault(&fault);
@@ -124,7 +150,8 @@ unsafe extern "C" fn fault<T: FaultOperations>(
         0
     };
     match result {
-        Ok(folio) => {
+        Ok(Faulted::Again) => major | fault.again.get(),
+        Ok(Faulted::Folio(folio)) => {
             let index = fault.index();
             // SAFETY: The folio is live and locked; lock and reference go to the MM.
             let page = unsafe { bindings::folio_file_page(folio.into_raw(), index as c_ulong) };

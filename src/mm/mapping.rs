@@ -7,7 +7,7 @@
 //!
 //! Lock order: the folio lock before the lock of the xarray (`i_pages`, interrupts off).
 
-use super::batch::Batch;
+use super::batch::{Batch, Removal};
 use super::folio::{Folio, LockedFolio, NewFolio};
 use super::swap::{self, SwapDeviceId, SwapEntry};
 use super::task;
@@ -417,6 +417,15 @@ impl Mapping {
         unsafe { bindings::unmap_mapping_range(self.as_ptr(), offset, 0, 1) }
     }
 
+    /// Takes the pages of the bytes from `start` to before `end` out of all shared user mappings.
+    /// May sleep.
+    pub(crate) fn unmap_shared(&self, start: i64, end: i64) {
+        if start < end {
+            // SAFETY: The mapping is live.
+            unsafe { bindings::unmap_mapping_range(self.as_ptr(), start, end - start, 0) }
+        }
+    }
+
     /// The inode is about to go: no more folios will be added, and those who look at the last one
     /// are waited for.
     pub(crate) fn set_exiting(&self) {
@@ -428,6 +437,16 @@ impl Mapping {
     /// many were in swap. With `end` at [`END`] none is left, even of those that come and go
     /// meanwhile. A folio or an entry that is only partly in the range stays. May sleep.
     pub(crate) fn remove(&self, start: u64, end: u64) -> u64 {
+        self.remove_some(start, end, Removal::All)
+    }
+
+    /// Takes the folios from page `start` to before `end` that were allocated and never written out
+    /// of the cache. May sleep.
+    pub(crate) fn remove_unwritten(&self, start: u64, end: u64) {
+        self.remove_some(start, end, Removal::Unwritten);
+    }
+
+    fn remove_some(&self, start: u64, end: u64, what: Removal) -> u64 {
         let Some(last) = end.checked_sub(1).filter(|&last| start <= last) else {
             return 0;
         };
@@ -437,7 +456,7 @@ impl Mapping {
         // What can be had without waiting goes in batches.
         let mut next = start;
         while next < end && batch.find_locked(self, &mut next, last) {
-            batch.remove_locked(self, |index, value| {
+            batch.remove_locked(self, what, |index, value| {
                 swapped += self.remove_value(index, end, value).0;
             });
             task::cond_resched();
@@ -455,7 +474,7 @@ impl Mapping {
                 next = start;
                 continue;
             }
-            if let Some(index) = batch.remove_waiting(self, |index, value| {
+            if let Some(index) = batch.remove_waiting(self, what, |index, value| {
                 let (nr, gone) = self.remove_value(index, end, value);
                 swapped += nr;
                 gone || self.is_partly_outside(index, start, end, value)

@@ -6,6 +6,7 @@
 //! `mmap_lock` and perhaps a folio lock of this very file, so that it is let happen only where no
 //! folio is locked.
 
+use super::fallocate;
 use super::inode::TmpfsInode;
 use super::lookup::{self, Purpose};
 use super::range;
@@ -65,6 +66,15 @@ impl FileOperations for Tmpfs {
         inode
             .mapping()
             .seek(offset, inode.size(), what == Seek::Data)
+    }
+
+    fn allocate(inode: &mut Exclusive<'_, Self>, offset: i64, end: i64, keep_size: bool) -> Result {
+        fallocate::allocate(inode, offset, end, keep_size)
+    }
+
+    fn punch(inode: &mut Exclusive<'_, Self>, start: i64, end: i64) -> Result {
+        fallocate::punch(inode, start, end);
+        Ok(())
     }
 
     fn splice_read(

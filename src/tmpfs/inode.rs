@@ -2,6 +2,7 @@
 
 //! Inodes: how they are made, and how they go.
 
+use super::fallocate::Activity;
 use super::space::{self, Usage};
 use super::superblock::Tmpfs;
 use super::truncate;
@@ -9,7 +10,7 @@ use crate::mm::backend::Seals;
 use crate::vfs::{DeviceId, Exclusive, FileType, IdMap, Inode, Mode, NewInode, SuperBlock};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
-use kernel::sync::{new_spinlock, SpinLock};
+use kernel::sync::{new_spinlock, CondVar, SpinLock};
 
 /// An inode of this file system.
 pub(super) type TmpfsInode = Inode<Tmpfs>;
@@ -25,6 +26,11 @@ pub(crate) struct InodeInfo {
     pub(super) usage: SpinLock<Usage>,
     btime_seconds: Atomic<i64>,
     btime_nanoseconds: Atomic<u32>,
+    /// What fallocate(2) is doing.
+    #[pin]
+    activity: SpinLock<Activity>,
+    /// Whether that is anything, for those who are in a hurry.
+    is_active: Atomic<bool>,
     /// SHM_LOCK keeps the pages in memory.
     locked: Atomic<bool>,
     /// What memfd forbids.
@@ -38,9 +44,64 @@ impl InodeInfo {
             usage <- new_spinlock!(Usage::default(), "rtmpfs_usage"),
             btime_seconds: Atomic::new(0),
             btime_nanoseconds: Atomic::new(0),
+            activity <- new_spinlock!(Activity::None, "rtmpfs_activity"),
+            is_active: Atomic::new(false),
             locked: Atomic::new(false),
             seals: Seals::new(),
         })
+    }
+
+    /// Tells others what fallocate(2) is doing. `i_rwsem` is held.
+    pub(super) fn set_activity(&self, activity: Activity) {
+        let mut current = self.activity.lock();
+        self.is_active
+            .store(!matches!(activity, Activity::None), Relaxed);
+        *current = activity;
+    }
+
+    /// fallocate(2) has got all pages before `end`, the last of which are `new`.
+    pub(super) fn allocated_up_to(&self, end: u64, is_new: bool) {
+        if let Activity::Allocating { done, new, .. } = &mut *self.activity.lock() {
+            if is_new {
+                *new += end - done.end;
+            }
+            done.end = end;
+        }
+    }
+
+    /// Whether reclaim wants to write out more of what fallocate(2) has allocated than that is.
+    pub(super) fn is_driven_into_swap(&self) -> bool {
+        matches!(&*self.activity.lock(), Activity::Allocating { new, refused, .. } if refused > new)
+    }
+
+    /// Whether the page at `index` was allocated by the fallocate(2) that is still at work; counts
+    /// that reclaim wanted it.
+    pub(super) fn refuse_to_write_out(&self, index: u64) -> bool {
+        if !self.is_active.load(Relaxed) {
+            return false;
+        }
+        match &mut *self.activity.lock() {
+            Activity::Allocating { done, refused, .. } if done.contains(&index) => {
+                *refused += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a hole is just being punched into the page at `index`.
+    #[inline]
+    pub(super) fn is_being_punched(&self, index: u64) -> bool {
+        self.is_active.load(Relaxed) && is_punching(&self.activity.lock(), index)
+    }
+
+    /// Waits until no hole is being punched into the page at `index`, for which `punched` is
+    /// notified. May sleep.
+    pub(super) fn wait_while_punched(&self, index: u64, punched: &CondVar) {
+        let mut activity = self.activity.lock();
+        while is_punching(&activity, index) {
+            punched.wait(&mut activity);
+        }
     }
 
     /// Whether SHM_LOCK keeps the pages in memory.
@@ -65,6 +126,10 @@ impl InodeInfo {
             self.btime_nanoseconds.load(Relaxed),
         )
     }
+}
+
+fn is_punching(activity: &Activity, index: u64) -> bool {
+    matches!(activity, Activity::Punching(pages) if pages.contains(&index))
 }
 
 /// Makes an inode for a new file in `parent`. May sleep.

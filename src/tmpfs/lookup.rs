@@ -19,6 +19,9 @@ pub(super) enum Purpose {
     Write,
     /// To be mapped, and charged to the owner of the mapping: all of it must be valid.
     Map(MemoryOwner),
+    /// To be allocated in advance: one that is new stays as it is, one that was allocated earlier
+    /// becomes valid, so that it is not taken for new.
+    Allocate,
 }
 
 impl Purpose {
@@ -95,7 +98,7 @@ pub(super) fn find_or_make(
 ) -> Result<LockedFolio> {
     loop {
         check_size(inode, index, purpose)?;
-        let mut folio = match inode.mapping().get(index) {
+        let (mut folio, is_new) = match inode.mapping().get(index) {
             Slot::Folio(folio) => {
                 let folio = LockedFolio::lock(folio);
                 if !folio.belongs_to(inode.mapping()) {
@@ -104,28 +107,34 @@ pub(super) fn find_or_make(
                 if let Purpose::Write = purpose {
                     folio.mark_accessed();
                 }
-                folio
+                (folio, false)
             }
             Slot::Empty => match make(inode, index, purpose) {
                 Err(EEXIST) => continue,
-                result => result?,
+                result => (result?, true),
             },
             Slot::Swap(entry) => match swap::swap_in(inode, index, entry, major) {
                 Err(EEXIST) => continue,
-                result => result?,
+                result => (result?, false),
             },
             Slot::Poisoned => return Err(EIO),
         };
 
-        if let Purpose::Map(_) = purpose {
-            if !folio.is_uptodate() {
-                make_valid(&mut folio);
+        let may_be_invalid = match purpose {
+            Purpose::Write => true,
+            Purpose::Map(_) => false,
+            Purpose::Allocate => is_new,
+        };
+        if !may_be_invalid && !folio.is_uptodate() {
+            make_valid(&mut folio);
+        }
+        // The file may have been truncated before the folio was locked.
+        if let Err(e) = check_size(inode, index, purpose) {
+            if is_new {
+                folio.remove_from_cache();
+                space::recalculate(inode);
             }
-            // The file may have been truncated before the folio was locked.
-            if let Err(e) = check_size(inode, index, purpose) {
-                discard(inode, folio);
-                return Err(e);
-            }
+            return Err(e);
         }
         return Ok(folio);
     }
@@ -135,7 +144,7 @@ pub(super) fn find_or_make(
 fn make(inode: &TmpfsInode, index: u64, purpose: Purpose) -> Result<LockedFolio> {
     let owner = match purpose {
         Purpose::Map(owner) => owner,
-        Purpose::Write => MemoryOwner::CURRENT,
+        Purpose::Write | Purpose::Allocate => MemoryOwner::CURRENT,
     };
     let mapping = inode.mapping();
     let reservation = match space::reserve(inode, 1) {
@@ -145,19 +154,11 @@ fn make(inode: &TmpfsInode, index: u64, purpose: Purpose) -> Result<LockedFolio>
     };
     let mut folio = mapping.insert(NewFolio::new(mapping, 0, owner)?, index)?;
     reservation.keep(inode);
-    if let Purpose::Write = purpose {
+    if !matches!(purpose, Purpose::Map(_)) {
         folio.set_referenced();
     }
     mapping.add_to_lru(&folio);
     Ok(folio)
-}
-
-/// Drops a folio that is beyond the end of the file, where truncation may have missed it.
-fn discard(inode: &TmpfsInode, folio: LockedFolio) {
-    if folio.index() as i64 * PAGE_SIZE as i64 >= inode.size() {
-        folio.remove_from_cache();
-    }
-    space::recalculate(inode);
 }
 
 /// A mapping sees the file up to the end of its last page; a write may go beyond.

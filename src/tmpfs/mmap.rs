@@ -2,20 +2,23 @@
 
 //! Page faults in mappings of a file.
 
+use super::fallocate;
 use super::lookup::{self, Purpose};
 use super::superblock::Tmpfs;
-use crate::mm::fault::{Fault, FaultOperations};
-use crate::mm::LockedFolio;
+use crate::mm::fault::{Fault, FaultOperations, Faulted};
 use kernel::prelude::*;
 
 impl FaultOperations for Tmpfs {
-    fn fault(fault: &Fault<'_, Self>) -> Result<LockedFolio> {
+    fn fault(fault: &Fault<'_, Self>) -> Result<Faulted> {
+        if fallocate::wait_for_punch(fault) {
+            return Ok(Faulted::Again);
+        }
         let purpose = Purpose::Map(fault.memory_owner());
         let mut major = false;
         let result = lookup::find_or_make(fault.inode(), fault.index(), purpose, &mut major);
         if major {
             fault.set_major();
         }
-        result
+        result.map(Faulted::Folio)
     }
 }

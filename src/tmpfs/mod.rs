@@ -8,6 +8,7 @@
 //! - names: [`dir`], [`symlink`]; inodes: [`inode`], [`numbers`];
 //! - contents: [`lookup`] finds or makes a folio for all of [`file`], [`mmap`] and [`splice`];
 //! - [`swap`]: going to swap and coming back; [`truncate`]: freeing a range;
+//! - [`fallocate`]: allocating in advance, and punching holes;
 //! - [`attr`]: stat, chmod, and the size of a file;
 //! - what is used and what may be: [`space`] over [`limits`].
 //!
@@ -17,6 +18,7 @@
 
 mod attr;
 mod dir;
+mod fallocate;
 mod file;
 mod inode;
 pub(crate) mod limits;

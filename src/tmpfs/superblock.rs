@@ -19,16 +19,21 @@ use crate::vfs::{
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::{new_condvar, CondVar};
 
 /// The file system type `rtmpfs`.
 pub(crate) struct Tmpfs;
 
 /// The file system's part of a superblock.
+#[pin_data]
 pub(crate) struct SuperInfo {
     /// Blocks, which are pages.
     pub(super) blocks: Limit<SpaceCounter>,
     /// Inodes; each name of a file beyond its first counts as one too, since it takes memory.
     pub(super) inodes: Limit<SpaceCounter>,
+    /// Notified when a hole has been punched into any file.
+    #[pin]
+    pub(super) punched: CondVar,
     next_ino: Atomic<u64>,
     wide_inos: Atomic<bool>,
     /// Whether the pages of this mount stay in memory.
@@ -115,7 +120,8 @@ impl FileSystem for Tmpfs {
         options: &'a mut Options,
         _cx: &'a MountContext,
     ) -> impl PinInit<SuperInfo, Error> + 'a {
-        try_init!(SuperInfo {
+        try_pin_init!(SuperInfo {
+            punched <- new_condvar!("rtmpfs_punched"),
             blocks: Limit::new(
                 options.blocks.unwrap_or_else(options::default_blocks),
                 KBox::pin_init(PerCpuCounter::new(), GFP_KERNEL)?

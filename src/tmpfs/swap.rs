@@ -93,7 +93,12 @@ impl SharedMemory for Tmpfs {
         if !folio.split() {
             return folio.keep();
         }
-        folio.make_valid();
+        if !folio.is_valid() {
+            if info.refuse_to_write_out(folio.index()) {
+                return folio.keep();
+            }
+            folio.make_valid();
+        }
         let backend: &Backend<Self> = inode.sb().memory();
         folio.move_to_swap(
             |pages| {

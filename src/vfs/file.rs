@@ -5,7 +5,7 @@
 //! C headers: `include/linux/fs.h`, `include/linux/uio.h`.
 
 use super::pipe::PipeWriter;
-use super::{FileSystem, Inode, InodeGuard};
+use super::{Exclusive, FileSystem, Inode, InodeGuard};
 use crate::bindings;
 use crate::mm::backend::SharedMemory;
 use crate::mm::fault::{self, FaultOperations};
@@ -132,6 +132,13 @@ pub(crate) trait FileOperations: FaultOperations {
     /// ends before. May sleep.
     fn seek(inode: &mut InodeGuard<'_, Self>, offset: i64, what: Seek) -> Result<i64>;
 
+    /// Allocates the bytes from `offset` to before `end` in advance, for fallocate(2); with
+    /// `keep_size` the file does not grow. May sleep.
+    fn allocate(inode: &mut Exclusive<'_, Self>, offset: i64, end: i64, keep_size: bool) -> Result;
+
+    /// Makes the bytes from `start` to before `end` a hole, for fallocate(2). May sleep.
+    fn punch(inode: &mut Exclusive<'_, Self>, start: i64, end: i64) -> Result;
+
     /// Gives pages of the file from `pos` on to a pipe, at most `len` bytes; returns the number of
     /// bytes. May sleep.
     fn splice_read(
@@ -156,6 +163,7 @@ impl<T: FileOperations + SharedMemory> Tables<T> {
         splice_read: Some(splice_read::<T>),
         splice_write: Some(bindings::iter_file_splice_write),
         setlease: Some(bindings::generic_setlease),
+        fallocate: Some(fallocate::<T>),
         // SAFETY: All-zero bytes are valid: the other operations are absent.
         ..unsafe { core::mem::zeroed() }
     };
@@ -265,4 +273,37 @@ unsafe extern "C" fn splice_read<T: FileOperations>(
         }
         Err(e) => e.to_errno() as isize,
     }
+}
+
+/// # Safety
+///
+/// For calls through the table of `file_operations` that it is in, only.
+unsafe extern "C" fn fallocate<T: FileOperations>(
+    file: *mut bindings::file,
+    mode: c_int,
+    offset: bindings::loff_t,
+    len: bindings::loff_t,
+) -> c_long {
+    from_result(|| {
+        const KEEP_SIZE: u32 = bindings::FALLOC_FL_KEEP_SIZE;
+        const PUNCH_HOLE: u32 = bindings::FALLOC_FL_PUNCH_HOLE;
+        let mode = mode as u32;
+        if mode & !(KEEP_SIZE | PUNCH_HOLE) != 0 {
+            return Err(EOPNOTSUPP);
+        }
+        let end = offset.checked_add(len).ok_or(EFBIG)?;
+        // SAFETY: The VFS passes an open file of this file system.
+        let inode = unsafe { File::<T>::from_raw(file) }.inode();
+        let mut guard = inode.lock();
+        if mode & PUNCH_HOLE != 0 {
+            T::punch(guard.exclusive(), offset, end)?;
+        } else {
+            // SAFETY: The inode is live and locked. Checks the limit of the process too.
+            to_result(unsafe { bindings::inode_newsize_ok(inode.as_ptr(), end) })?;
+            T::allocate(guard.exclusive(), offset, end, mode & KEEP_SIZE != 0)?;
+        }
+        // SAFETY: The file is live, and its inode locked. Its failure does not undo the success.
+        unsafe { bindings::file_modified(file) };
+        Ok(0)
+    })
 }

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Allocating pages in advance, and punching holes.
+//!
+//! A page that is allocated in advance is not up to date: it reads as zeros, and is taken back where
+//! the allocation fails later. While fallocate(2) is at work, [`Activity`] tells others about it:
+//! reclaim, which should not write out what was allocated a moment ago and may have to be taken back; and
+//! faults, which could keep a hole from ever being punched if they filled it behind the puncher.
+//!
+//! Lock order: `i_rwsem`, folio locks, then the lock of [`Activity`].
+
+use super::inode::TmpfsInode;
+use super::lookup::{self, Purpose};
+use super::range;
+use super::space;
+use super::superblock::Tmpfs;
+use super::truncate;
+use crate::mm::fault::Fault;
+use crate::mm::{task, PAGE_SIZE};
+use crate::vfs::Exclusive;
+use core::ops::Range;
+use kernel::prelude::*;
+
+/// What fallocate(2) is doing with a file just now; `i_rwsem` lets it do one thing at a time.
+#[derive(Default)]
+pub(super) enum Activity {
+    /// Nothing.
+    #[default]
+    None,
+    /// Punching a hole into these pages.
+    Punching(Range<u64>),
+    /// Allocating.
+    Allocating {
+        /// The pages that were allocated so far.
+        done: Range<u64>,
+        /// How many of them are new.
+        new: u64,
+        /// How often reclaim was refused to write one of them out.
+        refused: u64,
+    },
+}
+
+/// Allocates the pages of the bytes from `offset` to before `end`. May sleep.
+///
+/// Fails with `ENOSPC`, `ENOMEM` and, when the task is killed, `EINTR`; then no new page is left.
+pub(super) fn allocate(
+    inode: &mut Exclusive<'_, Tmpfs>,
+    offset: i64,
+    end: i64,
+    keep_size: bool,
+) -> Result {
+    let page = PAGE_SIZE as i64;
+    let aligned = range::round_up(end, page);
+    if aligned < end || aligned % page != 0 {
+        return Err(EFBIG);
+    }
+    let pages = offset as u64 / PAGE_SIZE as u64..aligned as u64 / PAGE_SIZE as u64;
+    // No need to drive everybody into swap for what cannot be had.
+    let max = inode.sb().data().blocks.max();
+    if max > 0 && pages.end - pages.start > max {
+        return Err(ENOSPC);
+    }
+
+    inode.data().set_activity(Activity::Allocating {
+        done: pages.start..pages.start,
+        new: 0,
+        refused: 0,
+    });
+    let result = allocate_pages(inode, pages);
+    inode.data().set_activity(Activity::None);
+    result?;
+    if !keep_size && end > inode.size() {
+        inode.set_size(end);
+    }
+    Ok(())
+}
+
+fn allocate_pages(inode: &TmpfsInode, pages: Range<u64>) -> Result {
+    let mut next = pages.start;
+    while next < pages.end {
+        if let Err(e) = allocate_one(inode, &mut next) {
+            inode.mapping().remove_unwritten(pages.start, next);
+            space::recalculate(inode);
+            return Err(e);
+        }
+        task::cond_resched();
+    }
+    Ok(())
+}
+
+/// Allocates the folio at page `*next` and moves that behind it.
+fn allocate_one(inode: &TmpfsInode, next: &mut u64) -> Result {
+    if task::fatal_signal_pending() {
+        return Err(EINTR);
+    }
+    if inode.data().is_driven_into_swap() {
+        return Err(ENOMEM);
+    }
+    let mut folio = lookup::find_or_make(inode, *next, Purpose::Allocate, &mut false)?;
+    let end = folio.index() + (folio.size() / PAGE_SIZE) as u64;
+    inode.data().allocated_up_to(end, !folio.is_uptodate());
+    *next = end;
+    // Memory pressure shall swap it out rather than drop it.
+    folio.mark_dirty();
+    Ok(())
+}
+
+/// Punches a hole into the bytes from `start` to before `end`. May sleep.
+pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: i64, end: i64) {
+    let pages = range::pages(start, Some(end), PAGE_SIZE as u64);
+    let whole = pages.start..pages.end.unwrap_or(pages.start).max(pages.start);
+    inode.data().set_activity(Activity::Punching(whole.clone()));
+    if !whole.is_empty() {
+        // Private copies stay.
+        let bytes = |pages: u64| pages as i64 * PAGE_SIZE as i64;
+        inode
+            .mapping()
+            .unmap_shared(bytes(whole.start), bytes(whole.end));
+    }
+    truncate::free(inode, start, Some(end));
+    inode.touch();
+    inode.data().set_activity(Activity::None);
+    inode.sb().data().punched.notify_all();
+}
+
+/// Whether a fault is in a hole that is just being punched; then it has waited for that, and is to
+/// be tried again.
+pub(super) fn wait_for_punch(fault: &Fault<'_, Tmpfs>) -> bool {
+    let inode = fault.inode();
+    let index = fault.index();
+    if !inode.data().is_being_punched(index) {
+        return false;
+    }
+    let punched = &inode.sb().data().punched;
+    fault.wait(|| inode.data().wait_while_punched(index, punched));
+    true
+}
