@@ -12,6 +12,8 @@ mod report;
 mod results;
 mod timer;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::Parser;
 
@@ -28,16 +30,26 @@ enum Command {
     Profile(profile::Arguments),
 }
 
-fn main() -> Result<()> {
-    match Command::parse() {
+fn main() -> ExitCode {
+    match run(&Command::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<()> {
+    match command {
         Command::List(selection) => {
             for operation in selection.operations()? {
                 println!("{}", operation.name);
             }
             Ok(())
         }
-        Command::Measure(arguments) => measure::run(&arguments),
-        Command::Report(arguments) => report::run(&arguments),
-        Command::Profile(arguments) => profile::run(&arguments),
+        Command::Measure(arguments) => measure::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
+        Command::Profile(arguments) => profile::run(arguments),
     }
 }
