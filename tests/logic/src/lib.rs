@@ -1,1 +1,21 @@
+//! Properties of the files of the module that need nothing of the kernel. The very same files are compiled
+//! here, so that what is tested is what runs.
 
+#![cfg(test)]
+
+#[path = "../../../src/vfs/cookies.rs"]
+mod cookies;
+#[path = "../../../src/tmpfs/limits.rs"]
+mod limits;
+#[path = "../../../src/tmpfs/numbers.rs"]
+mod numbers;
+#[path = "../../../src/tmpfs/range.rs"]
+mod range;
+#[path = "../../../src/tmpfs/size.rs"]
+mod size;
+
+mod of_cookies;
+mod of_limits;
+mod of_numbers;
+mod of_range;
+mod of_size;

@@ -1,0 +1,114 @@
+//! Models of what several CPUs do to a limit at once. Each function tries all interleavings and panics in the
+//! first that breaks an invariant.
+
+use loom::sync::atomic::{AtomicI64, Ordering};
+use loom::sync::Arc;
+use loom::thread;
+
+#[path = "../../../../src/tmpfs/limits.rs"]
+#[allow(dead_code)]
+mod limits;
+
+use limits::{Counter, Limit, LimitError};
+
+/// A counter as exact as the kernel's is near its limit.
+struct Shared(AtomicI64);
+
+impl Counter for Shared {
+    fn add(&self, amount: i64) {
+        self.0.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    fn add_limited(&self, limit: i64, amount: i64) -> bool {
+        let grow = |used: i64| used.checked_add(amount).filter(|sum| *sum <= limit);
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, grow)
+            .is_ok()
+    }
+
+    fn sum(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn limit(max: u64) -> Arc<Limit<Shared>> {
+    Arc::new(Limit::new(max, Shared(AtomicI64::new(0))))
+}
+
+/// How often three threads may be taken from each other: all that goes wrong among three needs no more, and
+/// without a bound there are too many orders to try.
+const PREEMPTIONS: usize = 2;
+
+/// Reservations never exceed the limit, those that are kept stay, the others come back.
+pub fn reservations() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(PREEMPTIONS);
+    model.check(|| {
+        let limit = limit(3);
+        let takers: Vec<_> = [(2, true), (2, false), (1, true)]
+            .into_iter()
+            .map(|(amount, keep)| {
+                let limit = limit.clone();
+                thread::spawn(move || match limit.reserve(amount) {
+                    None => 0,
+                    Some(reservation) => {
+                        assert!(limit.used() <= 3, "more is in use than may be");
+                        if keep {
+                            reservation.keep();
+                            amount
+                        } else {
+                            0
+                        }
+                    }
+                })
+            })
+            .collect();
+        let kept: u64 = takers
+            .into_iter()
+            .map(|taker| taker.join().expect("a taker panicked"))
+            .sum();
+        assert_eq!(limit.used(), kept);
+        assert_eq!(limit.free(), 3 - kept);
+        limit.release(kept);
+        assert_eq!(limit.used(), 0);
+    });
+}
+
+/// The last one of something is given to exactly one of two; who comes after a release gets it.
+pub fn last_one() {
+    loom::model(|| {
+        let limit = limit(1);
+        let other = limit.clone();
+        let taker = thread::spawn(move || other.reserve(1).map(|r| r.keep()).is_some());
+        let mine = limit.reserve(1).map(|r| r.keep()).is_some();
+        let theirs = taker.join().expect("the taker panicked");
+        assert!(mine != theirs, "both or neither got the only one");
+        limit.release(1);
+        assert!(limit.reserve(1).is_some());
+    });
+}
+
+/// A limit that changes meanwhile: whatever is granted fits one of the two limits, and what is counted is what
+/// was kept.
+pub fn changed_limit() {
+    loom::model(|| {
+        let limit = limit(4);
+        let other = limit.clone();
+        let taker = thread::spawn(move || {
+            (0..3)
+                .filter(|_| other.reserve(1).map(|r| r.keep()).is_some())
+                .count() as u64
+        });
+        let allowed = limit.check_max(2);
+        if allowed.is_ok() {
+            limit.set_max(2);
+        } else {
+            assert_eq!(allowed, Err(LimitError::InUse));
+        }
+        let kept = taker.join().expect("the taker panicked");
+        assert_eq!(limit.used(), kept);
+        // What was reserved between the check and the change may exceed the new limit, never the old one.
+        assert!(kept <= 3);
+        assert_eq!(limit.free(), limit.max().saturating_sub(kept));
+    });
+}
