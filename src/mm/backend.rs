@@ -15,7 +15,7 @@ use super::swap::{SwapDeviceId, SwapEntry};
 use super::Mapping;
 use crate::bindings;
 use crate::vfs::fs_type::Memory;
-use crate::vfs::inode_list::InodeList;
+use crate::vfs::inode_list::{InodeList, PinnedInode};
 use crate::vfs::Inode;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -167,28 +167,27 @@ impl OutgoingFolio<'_> {
     }
 
     /// Moves the folio to swap. `counted` is called with the number of pages before they leave the
-    /// page cache, `returned` where they come back to it since swap did not take them.
-    ///
-    /// Nobody pins the inode afterwards.
-    pub(crate) fn move_to_swap(
+    /// page cache, and returns what keeps the inode from then on, when the folio lock does no more;
+    /// `returned` is called where they come back since swap did not take them.
+    pub(crate) fn move_to_swap<'p, T: SharedMemory>(
         self,
-        counted: impl FnOnce(u64),
-        returned: impl FnOnce(u64),
+        counted: impl FnOnce(u64) -> PinnedInode<'p, T>,
+        returned: impl FnOnce(&Inode<T>, u64),
     ) -> WrittenOut {
         let raw = self.folio.as_ptr();
         let nr = 1u64 << self.folio.order();
         let index = self.folio.index();
         // SAFETY: The folio is locked, valid and in the page cache, so it can be added to the swap
         // cache; then its entry is valid, and gets the page cache's count before it is stored.
-        let entry = unsafe {
+        let (entry, inode) = unsafe {
             if bindings::folio_alloc_swap(raw) != 0 {
                 return self.keep();
             }
             let entry = SwapEntry::from_raw(bindings::folio_swap_entry(raw));
-            counted(nr);
+            let inode = counted(nr);
             bindings::folio_dup_swap(raw, core::ptr::null_mut());
             self.mapping.replace_by_swap(raw, entry);
-            entry
+            (entry, inode)
         };
 
         // SAFETY: The folio is locked and in the swap cache only; the context is reclaim's.
@@ -203,7 +202,7 @@ impl OutgoingFolio<'_> {
         unsafe {
             let gfp = bindings::__GFP_HIGH | bindings::__GFP_NOMEMALLOC | bindings::__GFP_NOWARN;
             if self.mapping.store(raw, index, Some(entry), gfp).is_ok() {
-                returned(nr);
+                returned(&inode, nr);
                 bindings::folio_put_swap(raw, core::ptr::null_mut());
             }
             bindings::swap_cache_del_folio(raw);

@@ -118,12 +118,9 @@ pub(super) fn release_elsewhere(inode: &TmpfsInode) {
     recalculate(inode);
 }
 
-/// Pages are about to go from the page cache to swap. Returns whether they are the first of the file
-/// there.
-pub(super) fn going_to_swap(inode: &TmpfsInode, pages: u64) -> bool {
-    let mut usage = inode.data().usage.lock();
-    usage.swapped += pages;
-    usage.swapped == pages
+/// Pages are about to go from the page cache to swap.
+pub(super) fn going_to_swap(inode: &TmpfsInode, pages: u64) {
+    inode.data().usage.lock().swapped += pages;
 }
 
 /// Pages have come from swap to the page cache.

@@ -102,13 +102,11 @@ impl SharedMemory for Tmpfs {
         let backend: &Backend<Self> = inode.sb().memory();
         folio.move_to_swap(
             |pages| {
-                // Before the page leaves the cache, lest it is taken for one that reclaim dropped;
-                // and before the folio lock no longer keeps the inode.
-                if space::going_to_swap(inode, pages) {
-                    backend.swapped.add(inode);
-                }
+                // Before the page leaves the cache, lest it is taken for one that reclaim dropped.
+                space::going_to_swap(inode, pages);
+                backend.swapped.pin(inode)
             },
-            |pages| space::back_from_swap(inode, pages),
+            space::back_from_swap,
         )
     }
 

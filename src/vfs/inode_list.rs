@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A list of inodes that does not hold them: an inode leaves it when it is evicted, and that waits
-//! for whoever is just looking at it.
+//! for whoever is just looking at it or writing a page of it out.
 //!
 //! Lock order: the lock of the list is innermost.
 
 use super::{FileSystem, Inode};
+use core::ops::Deref;
 use core::ptr::NonNull;
 use kernel::prelude::*;
 use kernel::sync::{new_condvar, new_spinlock, CondVar, SpinLock};
@@ -98,6 +99,34 @@ impl<T: FileSystem> Head<T> {
     }
 }
 
+/// An inode that cannot be evicted.
+///
+/// # Invariants
+///
+/// Owns one of the pins of the inode, which is in the list.
+pub(crate) struct PinnedInode<'a, T: FileSystem> {
+    list: &'a InodeList<T>,
+    inode: NonNull<Inode<T>>,
+}
+
+impl<T: FileSystem> Deref for PinnedInode<'_, T> {
+    type Target = Inode<T>;
+
+    fn deref(&self) -> &Inode<T> {
+        // SAFETY: By the type invariants the inode is live.
+        unsafe { self.inode.as_ref() }
+    }
+}
+
+impl<T: FileSystem> Drop for PinnedInode<'_, T> {
+    fn drop(&mut self) {
+        let mut head = self.list.head.lock();
+        // SAFETY: By the type invariants the inode is live, until the lock is released.
+        unsafe { head.link(self.inode).pins -= 1 };
+        self.list.unpinned.notify_all();
+    }
+}
+
 impl<T: FileSystem> InodeList<T> {
     /// An empty list.
     pub(crate) fn new() -> impl PinInit<Self> {
@@ -107,9 +136,10 @@ impl<T: FileSystem> InodeList<T> {
         })
     }
 
-    /// Adds an inode, if it is not in the list. Must not be called on an inode that is being
-    /// evicted. Does not sleep.
-    pub(crate) fn add(&self, inode: &Inode<T>) {
+    /// Adds an inode, if it is not in the list, and pins it: it cannot go as long as the result
+    /// lives. Must not be called on an inode that [`InodeList::remove`] was called on. Does not
+    /// sleep.
+    pub(crate) fn pin(&self, inode: &Inode<T>) -> PinnedInode<'_, T> {
         let mut head = self.head.lock();
         let inode = NonNull::from(inode);
         // SAFETY: The inode is live, and `remove()` takes it out before it goes.
@@ -117,7 +147,10 @@ impl<T: FileSystem> InodeList<T> {
             if !head.link(inode).listed {
                 head.insert(inode);
             }
+            head.link(inode).pins += 1;
         }
+        // INVARIANT: Just pinned.
+        PinnedInode { list: self, inode }
     }
 
     /// Takes an inode that is being evicted out of the list, and waits until nobody looks at it.
