@@ -132,6 +132,9 @@ fn end_on_sigbus() -> Result<()> {
 
 fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
     let countdown = Countdown::of_this_thread()?;
+    if operation.optional && unsupported(place, operation)? {
+        return Ok(Walked::Unsupported);
+    }
     operations::wipe(place)?;
     let empty = state::of(&place.mount)?;
     let mut survived = 0;
@@ -161,14 +164,6 @@ fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
                 (operation.act)(&mut held)
                     .with_context(|| format!("tried again after {error} {}", during()))?;
             }
-            Err(error)
-                if operation.optional
-                    && nth == 1
-                    && error.raw_os_error() == Some(libc::EOPNOTSUPP) =>
-            {
-                operations::wipe(place)?;
-                return Ok(Walked::Unsupported);
-            }
             Err(error) => {
                 return Err(error)
                     .with_context(|| format!("nothing failed within {nth} allocations, but"))
@@ -194,13 +189,28 @@ fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
     bail!("more than {MOST_ALLOCATIONS} allocations, and no end")
 }
 
+/// Whether the type does not know the operation at all.
+fn unsupported(place: &Place, operation: &Operation) -> Result<bool> {
+    operations::wipe(place)?;
+    operations::populate(place)?;
+    let mut held = (operation.prepare)(place).context("preparing")?;
+    let result = (operation.act)(&mut held);
+    drop(held);
+    operations::wipe(place)?;
+    Ok(matches!(result, Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP)))
+}
+
 fn whole_state(place: &Place) -> Result<Vec<String>> {
     let mut lines = state::of(&place.mount)?;
-    lines.extend(
-        state::of(&place.outside)?
-            .into_iter()
-            .map(|line| format!("outside: {line}")),
-    );
+    if operations::is_mounted(place)? {
+        lines.extend(
+            state::of(&place.outside)?
+                .into_iter()
+                .map(|line| format!("outside: {line}")),
+        );
+    } else {
+        lines.push("outside: nothing is mounted".to_owned());
+    }
     Ok(lines)
 }
 

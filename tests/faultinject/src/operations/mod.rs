@@ -5,6 +5,8 @@ mod data;
 mod mounts;
 mod names;
 
+pub use mounts::is_mounted;
+
 use anyhow::{ensure, Result};
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
@@ -41,7 +43,7 @@ pub struct Operation {
     pub act: fn(&mut Held) -> io::Result<()>,
     /// After a success: checks what was done. The tree is made anew for the next attempt.
     pub verify: fn(&Place, Held) -> Result<()>,
-    /// The type need not know this one: EOPNOTSUPP with no failure injected skips it.
+    /// The type need not know this one: EOPNOTSUPP skips it.
     pub optional: bool,
 }
 
@@ -155,7 +157,7 @@ pub fn populate(place: &Place) -> Result<()> {
 
 /// Takes away all that an attempt may have left, in the mount and over the folder outside.
 pub fn wipe(place: &Place) -> Result<()> {
-    if mounts::is_mounted(place)? {
+    if is_mounted(place)? {
         nix::mount::umount(&place.outside)?;
     }
     for entry in fs::read_dir(&place.mount)? {

@@ -340,6 +340,9 @@ fn readdir_prepared(place: &Place) -> Result<Held> {
 
 fn readdir(held: &mut Held) -> io::Result<()> {
     held.moved = 0;
+    // From the start, also when this is tried again.
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::lseek(held.fd(), 0, libc::SEEK_SET) })?;
     loop {
         // SAFETY: the buffer is as long as said.
         let length = unsafe {
