@@ -5,7 +5,7 @@ use crate::harness::memcg::Group;
 use crate::harness::prelude::*;
 
 cases! {
-    "" => shmem_of_the_machine, smaps_of_a_mapping;
+    "" => shmem_of_the_machine, smaps_of_a_mapping, resident_set;
     own => shmem_of_a_group, group_at_its_limit, charged_to_who_touches, nothing_left_after_unmount;
 }
 
@@ -63,20 +63,33 @@ fn smaps_of_a_mapping(t: &mut Trace, d: &Dir) -> Done {
     file.truncate(64 * PAGE as u64)?;
     let shared = Map::shared(&file, 64 * PAGE, 0)?;
     let private = Map::private(&file, 64 * PAGE, 0)?;
-    let start = rss_shmem()?;
     t.each("untouched", smaps(&shared)?);
     (0..32).for_each(|page| shared.set(page * PAGE, 1));
     (0..8).for_each(|page| private.set(page * PAGE, 1));
     t.each("shared", smaps(&shared)?);
     t.each("private", smaps(&private)?);
-    t.put("kB in RssShmem", rss_shmem()? - start);
     Ok(())
 }
 
-fn rss_shmem() -> anyhow::Result<i64> {
+/// Whole MiB, since the pages of the program itself may be of such a file system too.
+fn rss_shmem_mib() -> anyhow::Result<i64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find(|l| l.starts_with("RssShmem")).context("RssShmem")?;
-    Ok(line.split_whitespace().nth(1).context("RssShmem")?.parse()?)
+    let kib: i64 = line.split_whitespace().nth(1).context("RssShmem")?.parse()?;
+    Ok((kib + 512) >> 10)
+}
+
+fn resident_set(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.file("f", &vec![1; AMOUNT])?;
+    let map = Map::shared(&file, AMOUNT, 0)?;
+    let start = rss_shmem_mib()?;
+    (0..AMOUNT).step_by(PAGE).for_each(|at| map.set(at, 2));
+    t.put("touched", rss_shmem_mib()? - start);
+    file.truncate((AMOUNT / 2) as u64)?;
+    t.put("cut", rss_shmem_mib()? - start);
+    drop(map);
+    t.put("unmapped", rss_shmem_mib()? - start);
+    Ok(())
 }
 
 fn enter(fs: &Fs) -> Result<Group, crate::harness::case::Skip> {
