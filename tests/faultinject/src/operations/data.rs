@@ -380,11 +380,18 @@ fn read_into_map_prepared(place: &Place) -> Result<Held> {
     })
 }
 
-/// The kernel itself faults the mapping in, and may answer with an error instead of a signal.
+/// The kernel itself faults the mapping in; it answers with EFAULT, as read(2) does when its buffer has no memory.
 fn read_into_map(held: &mut Held) -> io::Result<()> {
     let map = held.map.as_ref().expect("prepared with a mapping");
     // SAFETY: the whole of a mapping that is ours.
     let got = unsafe { libc::read(held.second_fd(), map.address, map.length) };
-    held.moved = check(got as i64)? as usize;
-    Ok(())
+    match check(got as i64) {
+        Err(error) if error.raw_os_error() == Some(libc::EFAULT) => {
+            Err(io::Error::from_raw_os_error(libc::ENOMEM))
+        }
+        other => {
+            held.moved = other? as usize;
+            Ok(())
+        }
+    }
 }
