@@ -352,9 +352,15 @@ impl Mapping {
     }
 
     /// Takes the swap entry at page `index` out of the cache and frees it, where it is still there
-    /// and all of it in the pages before `end`; a poisoned page too. Returns the number of pages
-    /// that were in swap, and whether the slot is empty now.
-    fn remove_value(&self, index: u64, end: u64, value: *mut c_void) -> (u64, bool) {
+    /// and all of it in the pages before `end`; a poisoned page too. Counts it in `removed`, and
+    /// returns whether the slot is empty now.
+    fn remove_value(
+        &self,
+        index: u64,
+        end: u64,
+        value: *mut c_void,
+        removed: &mut Removed,
+    ) -> bool {
         let mut nr = 0u64;
         // SAFETY: The xarray is that of a live mapping.
         unsafe {
@@ -375,10 +381,11 @@ impl Mapping {
             Slot::Swap(entry) if nr > 0 => {
                 // SAFETY: The entries were just taken out.
                 unsafe { swap::free_entries(entry, nr) };
-                (nr, true)
+                removed.swapped += nr;
             }
-            _ => (0, nr > 0),
+            _ => removed.poisoned += nr,
         }
+        nr > 0
     }
 
     fn xa(&self) -> *mut bindings::xarray {
@@ -433,10 +440,10 @@ impl Mapping {
         unsafe { bindings::mapping_set_exiting(self.as_ptr()) }
     }
 
-    /// Takes the pages from `start` to before `end` out of the cache and out of swap; returns how
-    /// many were in swap. With `end` at [`END`] none is left, even of those that come and go
-    /// meanwhile. A folio or an entry that is only partly in the range stays. May sleep.
-    pub(crate) fn remove(&self, start: u64, end: u64) -> u64 {
+    /// Takes the pages from `start` to before `end` out of the cache and out of swap. With `end` at
+    /// [`END`] none is left, even of those that come and go meanwhile. A folio or an entry that is
+    /// only partly in the range stays. May sleep.
+    pub(crate) fn remove(&self, start: u64, end: u64) -> Removed {
         self.remove_some(start, end, Removal::All)
     }
 
@@ -446,18 +453,18 @@ impl Mapping {
         self.remove_some(start, end, Removal::Unwritten);
     }
 
-    fn remove_some(&self, start: u64, end: u64, what: Removal) -> u64 {
+    fn remove_some(&self, start: u64, end: u64, what: Removal) -> Removed {
+        let mut removed = Removed::default();
         let Some(last) = end.checked_sub(1).filter(|&last| start <= last) else {
-            return 0;
+            return removed;
         };
-        let mut swapped = 0;
         let mut batch = Batch::new();
 
         // What can be had without waiting goes in batches.
         let mut next = start;
         while next < end && batch.find_locked(self, &mut next, last) {
             batch.remove_locked(self, what, |index, value| {
-                swapped += self.remove_value(index, end, value).0;
+                self.remove_value(index, end, value, &mut removed);
             });
             task::cond_resched();
         }
@@ -475,14 +482,13 @@ impl Mapping {
                 continue;
             }
             if let Some(index) = batch.remove_waiting(self, what, |index, value| {
-                let (nr, gone) = self.remove_value(index, end, value);
-                swapped += nr;
-                gone || self.is_partly_outside(index, start, end, value)
+                self.remove_value(index, end, value, &mut removed)
+                    || self.is_partly_outside(index, start, end, value)
             }) {
                 next = index;
             }
         }
-        swapped
+        removed
     }
 
     /// Whether the slot at page `index` still holds `value`, and covers pages outside the range.
@@ -495,6 +501,15 @@ impl Mapping {
             base < start || base + (1 << order) > end
         })
     }
+}
+
+/// Pages that were taken out of a page cache, but for those that were in it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Removed {
+    /// Those that were in swap.
+    pub(crate) swapped: u64,
+    /// Those that could not be read back.
+    pub(crate) poisoned: u64,
 }
 
 /// The end of a range of pages that has none.

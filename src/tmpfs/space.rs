@@ -14,6 +14,7 @@ use super::inode::TmpfsInode;
 use super::limits::{Counter, Reservation};
 use crate::mm::commit::{uncommit, Commitment};
 use crate::mm::counter::PerCpuCounter;
+use crate::mm::mapping::Removed;
 use crate::mm::PAGE_SIZE;
 use kernel::prelude::*;
 
@@ -41,7 +42,8 @@ pub(super) struct Usage {
     alloced: u64,
     /// Those of them that are in swap.
     swapped: u64,
-    /// Those of them that stand for memory outside the page cache.
+    /// Those of them that are neither in the page cache nor in swap: the target of a symbolic link,
+    /// and pages that could not be read back.
     elsewhere: u64,
 }
 
@@ -125,18 +127,31 @@ pub(super) fn going_to_swap(inode: &TmpfsInode, pages: u64) {
 
 /// Pages have come from swap to the page cache.
 pub(super) fn back_from_swap(inode: &TmpfsInode, pages: u64) {
-    freed(inode, pages);
+    inode.data().usage.lock().swapped -= pages;
+    recalculate(inode);
 }
 
-/// Pages in swap cannot be read back, and are of no use to the file any more.
-pub(super) fn lost_in_swap(inode: &TmpfsInode, pages: u64) {
-    freed(inode, pages);
+/// Pages in swap cannot be read back; `poison` marks them so, unless they are there no more. They
+/// count until they are truncated. Returns what `poison` does.
+pub(super) fn lose_in_swap(inode: &TmpfsInode, pages: u64, poison: impl FnOnce() -> bool) -> bool {
+    // Counted first, lest truncation finds the mark before.
+    inode.data().usage.lock().elsewhere += pages;
+    let lost = poison();
+    let mut usage = inode.data().usage.lock();
+    if lost {
+        usage.swapped -= pages;
+    } else {
+        usage.elsewhere -= pages;
+    }
+    lost
 }
 
-/// Pages of the file have gone, `swapped` of them from swap.
-pub(super) fn freed(inode: &TmpfsInode, swapped: u64) {
-    if swapped > 0 {
-        inode.data().usage.lock().swapped -= swapped;
+/// Pages of the file have gone.
+pub(super) fn freed(inode: &TmpfsInode, removed: Removed) {
+    if removed.swapped + removed.poisoned > 0 {
+        let mut usage = inode.data().usage.lock();
+        usage.swapped -= removed.swapped;
+        usage.elsewhere -= removed.poisoned;
     }
     recalculate(inode);
 }

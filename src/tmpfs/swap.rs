@@ -68,11 +68,8 @@ fn settle(
         return Err(EEXIST);
     }
     if !folio.is_uptodate() {
-        if !mapping.poison(index, entry, &mut folio) {
-            return Err(EEXIST);
-        }
-        space::lost_in_swap(inode, 1);
-        return Err(EIO);
+        let lost = space::lose_in_swap(inode, 1, || mapping.poison(index, entry, &mut folio));
+        return Err(if lost { EIO } else { EEXIST });
     }
     folio.wait_for_writeback();
     mapping.insert_from_swap(&mut folio, index, entry)?;

@@ -27,8 +27,8 @@ pub(super) fn free(inode: &TmpfsInode, start: i64, end: Option<i64>) {
             folio.mark_dirty();
         }
     }
-    let swapped = inode
+    let removed = inode
         .mapping()
         .remove(pages.start, pages.end.unwrap_or(END));
-    space::freed(inode, swapped);
+    space::freed(inode, removed);
 }
