@@ -9,6 +9,8 @@ SHELL := /bin/bash
 KERNEL ?= release
 
 variables := KDIR KERNEL KERNEL_TARBALL CMD SUITE TEST
+# Those of make torture.
+variables += DURATION SEED
 # Those of make bench; tests/bench/run says what they take.
 variables += OPS SEEDS REPETITIONS TYPES MAX_RATIO RESULTS
 # Kbuild's own; handed on to it.
@@ -34,7 +36,7 @@ endif
 
 export $(variables)
 
-.PHONY: modules modules_install clean run test bench rustfmtcheck rustfmt clippy shellcheck doc rust-analyzer help
+.PHONY: modules modules_install clean run test torture bench rustfmtcheck rustfmt clippy shellcheck doc rust-analyzer help
 
 ifneq ($(KDIR),)
 override KDIR := $(abspath $(KDIR))
@@ -61,6 +63,8 @@ run:
 	@scripts/vm/run --timeout 0 $(if $(value CMD),-- bash -c "$$CMD")
 test:
 	@tests/run/all
+torture:
+	@tests/suites/swap/torture
 bench:
 	@tests/bench/run
 
@@ -80,6 +84,7 @@ help:
 	@printf '%s\n' \
 	'make run [CMD="..."]   a shell in a virtual machine with rtmpfs mounted at /mnt/rtmpfs; with CMD, that command only' \
 	'make test              all tests in the machine; ends with a line of what passed, failed and was skipped' \
+	'make torture           swap and everything else at once; DURATION=SECONDS (600), SEED=NUMBER' \
 	'make bench             tmpfs, rtmpfs and ramfs compared; OPS=REGEX picks operations' \
 	'make [modules]         build the module; with KDIR, for a kernel of your own and in place' \
 	'make modules_install   install it (KDIR)' \

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A device that cannot be read or written any more.
+
+use super::{Case, Scene, Skip};
+use crate::device::Swap;
+use crate::group::Group;
+use crate::machine::{self, Expected};
+use crate::mapping::Mapping;
+use crate::mounted::Mounted;
+use crate::pages::{self, PAGE};
+use anyhow::{bail, ensure, Context, Result};
+use nix::sys::wait::{waitpid, WaitStatus};
+use nix::unistd::{fork, ForkResult};
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+const PAGES: u64 = 512;
+const MESSAGES: &str = "I/O error, dev nullb|Read-error on swap|Write-error on swap";
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case {
+            name: "pages that cannot be read back: EIO and SIGBUS, never zeros",
+            run: unreadable,
+        },
+        Case {
+            name: "a file that cannot be read back is truncated and deleted",
+            run: given_up,
+        },
+        Case {
+            name: "swapoff of a device that cannot be read",
+            run: swapoff,
+        },
+        Case {
+            name: "pages that cannot be written stay",
+            run: unwritable,
+        },
+    ]
+}
+
+/// A disk in memory whose sectors can be declared bad.
+struct Disk {
+    folder: PathBuf,
+    device: PathBuf,
+}
+
+const SECTORS: u64 = (16 << 20) / 512;
+
+impl Disk {
+    fn new() -> Result<Self> {
+        let config = Path::new("/sys/kernel/config");
+        if !config.exists() {
+            return Err(Skip("this kernel has no configfs (CONFIG_CONFIGFS_FS)".into()).into());
+        }
+        if !config.join("nullb").exists() {
+            let flags = nix::mount::MsFlags::empty();
+            let mounted = nix::mount::mount(
+                Some("configfs"),
+                config,
+                Some("configfs"),
+                flags,
+                None::<&str>,
+            );
+            if let Err(error) = mounted {
+                ensure!(
+                    error == nix::errno::Errno::EBUSY,
+                    "mounting configfs: {error}"
+                );
+            }
+        }
+        if !config.join("nullb").exists() {
+            return Err(
+                Skip("this kernel has no null_blk (CONFIG_BLK_DEV_NULL_BLK)".into()).into(),
+            );
+        }
+        let folder = config.join("nullb/nullb7");
+        std::fs::create_dir(&folder).context("a null_blk disk")?;
+        let mut disk = Self {
+            folder,
+            device: PathBuf::new(),
+        };
+        for (name, value) in [
+            ("size", "16"),
+            ("blocksize", "4096"),
+            ("memory_backed", "1"),
+            ("power", "1"),
+        ] {
+            machine::write(disk.folder.join(name), value)?;
+        }
+        let index = machine::read(disk.folder.join("index"))?;
+        let names = ["nullb7".to_owned(), format!("nullb{}", index.trim())];
+        let device = names
+            .iter()
+            .map(|name| Path::new("/dev").join(name))
+            .find(|path| path.exists());
+        disk.device = device.context("the null_blk disk has no device")?;
+        Ok(disk)
+    }
+
+    /// Declares all but the first page of the disk bad or good.
+    fn bad(&self, bad: bool) -> Result<()> {
+        let sign = if bad { '+' } else { '-' };
+        machine::write(
+            self.folder.join("badblocks"),
+            &format!("{sign}8-{}", SECTORS - 1),
+        )
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let off = machine::write(self.folder.join("power"), "0");
+        if let Err(error) = off.and_then(|()| Ok(std::fs::remove_dir(&self.folder)?)) {
+            println!("# {error:#}");
+        }
+    }
+}
+
+/// Which pages read(2) refuses with EIO; all others must hold what was written.
+fn lost(file: &File, version: u64) -> Result<Vec<bool>> {
+    let mut page = vec![0; PAGE];
+    (0..PAGES)
+        .map(
+            |index| match file.read_exact_at(&mut page, index * PAGE as u64) {
+                Ok(()) => pages::check(&page, 1, index, version).map(|()| false),
+                Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(true),
+                Err(error) => Err(error).with_context(|| format!("page {index}")),
+            },
+        )
+        .collect()
+}
+
+/// The file has this many pages, wherever one looks.
+///
+/// tmpfs is no oracle here: it counts lost pages until they are cut off, and those of a file that has no others for
+/// ever (seen on 7.3).
+fn accounted(scene: &Scene, mount: &Mounted, file: &File, empty: u64, pages: u64) -> Result<()> {
+    let blocks = file.metadata()?.blocks() / (PAGE as u64 / 512);
+    let used = mount.used()? - empty;
+    if scene.kind == "tmpfs" {
+        scene.note(&format!(
+            "st_blocks is {blocks} pages and statfs has {used} in use, where {pages} are left"
+        ));
+        return Ok(());
+    }
+    ensure!(
+        blocks == pages,
+        "st_blocks is {blocks} pages, where {pages} are left"
+    );
+    ensure!(
+        used == pages,
+        "statfs has {used} pages in use, where {pages} are left"
+    );
+    Ok(())
+}
+
+/// Whether touching the page kills a child with SIGBUS.
+fn is_fatal(mapping: &Mapping, at: usize) -> Result<bool> {
+    // SAFETY: the child reads a byte and ends.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            std::hint::black_box(mapping.page(at)[0]);
+            // SAFETY: ends the child here.
+            unsafe { libc::_exit(0) }
+        }
+        ForkResult::Parent { child } => match waitpid(child, None)? {
+            WaitStatus::Exited(_, 0) => Ok(false),
+            WaitStatus::Signaled(_, nix::sys::signal::Signal::SIGBUS, _) => Ok(true),
+            other => bail!("the child ends with {other:?}"),
+        },
+    }
+}
+
+fn unreadable(scene: &mut Scene) -> Result<()> {
+    let disk = Disk::new()?;
+    let swap = Swap::new(&disk.device, None, None)?;
+    let mount = scene.mount("size=64m")?;
+    let empty = mount.used()?;
+    let group = Group::enter(&[])?;
+    let path = mount.file("file");
+    let file = pages::create(&path)?;
+    pages::write(&file, 1, 0, PAGES, 1)?;
+    let mapping = Mapping::shared(&file, PAGES as usize)?;
+    group.push_out()?;
+    let _expected = Expected::new(MESSAGES)?;
+    disk.bad(true)?;
+    // Half by faults and the other half by reads.
+    let mut fatal = 0;
+    for at in (0..PAGES as usize / 2).step_by(16) {
+        fatal += u64::from(is_fatal(&mapping, at)?);
+    }
+    ensure!(
+        fatal >= 8,
+        "{fatal} of 16 faults on pages that cannot be read end with SIGBUS"
+    );
+    let lost_now = lost(&file, 1)?;
+    let count = lost_now.iter().filter(|lost| **lost).count() as u64;
+    ensure!(count >= PAGES / 2, "only {count} pages cannot be read");
+    accounted(scene, &mount, &file, empty, PAGES - count)?;
+    scene.fact("Swap: of smaps", mapping.smaps("Swap")?);
+
+    // What is lost stays lost, on a good disk too.
+    disk.bad(false)?;
+    ensure!(
+        lost(&file, 1)? == lost_now,
+        "pages that were lost once can be read again, or others are lost"
+    );
+    for at in (0..PAGES as usize).step_by(50) {
+        ensure!(
+            is_fatal(&mapping, at)? == lost_now[at],
+            "a fault on page {at} differs from a read"
+        );
+    }
+    let write = |index: u64| {
+        file.write_all_at(&vec![1; PAGE], index * PAGE as u64)
+            .map_err(|e| e.raw_os_error())
+    };
+    let victim = lost_now
+        .iter()
+        .position(|lost| *lost)
+        .context("no lost page")? as u64;
+    scene.fact("write to a lost page", write(victim));
+    scene.fact(
+        "seek to data",
+        rustix::fs::seek(&file, rustix::fs::SeekFrom::Data(victim * PAGE as u64)).is_ok(),
+    );
+    let left = group.value("memory.swap.current")? / 1024;
+    let others = crate::device::of_others()?;
+    ensure!(
+        left <= (PAGES - count) * 4 + others,
+        "memory.swap.current is {left} KiB, {others} KiB of processes"
+    );
+    drop((mapping, file));
+    std::fs::remove_file(&path)?;
+    let used = mount.used()? - empty;
+    ensure!(
+        used == 0 || scene.kind == "tmpfs",
+        "{used} pages are in use with the file deleted"
+    );
+    mount.unmount()?;
+    crate::device::nothing_in_use()?;
+    drop(swap);
+    group.remove()
+}
+
+fn given_up(scene: &mut Scene) -> Result<()> {
+    let disk = Disk::new()?;
+    let _swap = Swap::new(&disk.device, None, None)?;
+    let mount = scene.mount("size=64m")?;
+    let empty = mount.used()?;
+    let group = Group::enter(&[])?;
+    let file = pages::create(&mount.file("file"))?;
+    let _expected = Expected::new(MESSAGES)?;
+    for round in 0..3 {
+        pages::write(&file, 1, 0, PAGES, 1).with_context(|| format!("round {round}"))?;
+        group.push_out()?;
+        disk.bad(true)?;
+        if round > 0 {
+            let count = lost(&file, 1)?.iter().filter(|lost| **lost).count() as u64;
+            ensure!(count >= PAGES / 2, "only {count} pages cannot be read");
+        }
+        // The page that the new end is in cannot be read either.
+        let cut = file
+            .set_len(100 * PAGE as u64 + 1000)
+            .map_err(|error| error.raw_os_error());
+        scene.fact(&format!("round {round}: truncate within a lost page"), cut);
+        let cut = file
+            .set_len(50 * PAGE as u64)
+            .map_err(|error| error.raw_os_error());
+        scene.fact(&format!("round {round}: truncate"), cut);
+        disk.bad(false)?;
+        file.set_len(0)?;
+        accounted(scene, &mount, &file, empty, 0)?;
+    }
+    pages::write(&file, 1, 0, PAGES, 2)?;
+    pages::verify(&file, 1, 0, PAGES, |_| 2)?;
+    drop(file);
+    mount.unmount()?;
+    crate::device::nothing_in_use()?;
+    group.remove()
+}
+
+fn swapoff(scene: &mut Scene) -> Result<()> {
+    let disk = Disk::new()?;
+    let mut swap = Swap::new(&disk.device, None, None)?;
+    let mount = scene.mount("size=64m")?;
+    let empty = mount.used()?;
+    let group = Group::enter(&[])?;
+    let file = pages::create(&mount.file("file"))?;
+    pages::write(&file, 1, 0, PAGES, 1)?;
+    group.push_out()?;
+    let _expected = Expected::new(MESSAGES)?;
+    disk.bad(true)?;
+    scene.fact("swapoff", swap.off().map_err(|error| error.kind()));
+    let count = lost(&file, 1)?.iter().filter(|lost| **lost).count() as u64;
+    ensure!(count >= PAGES / 2, "only {count} pages cannot be read");
+    accounted(scene, &mount, &file, empty, PAGES - count)?;
+    disk.bad(false)?;
+    file.set_len(0)?;
+    accounted(scene, &mount, &file, empty, 0)?;
+    drop(file);
+    mount.unmount()?;
+    group.remove()
+}
+
+fn unwritable(scene: &mut Scene) -> Result<()> {
+    let disk = Disk::new()?;
+    let _swap = Swap::new(&disk.device, None, None)?;
+    let mount = scene.mount("size=64m")?;
+    let group = Group::enter(&[])?;
+    let file = pages::create(&mount.file("file"))?;
+    pages::write(&file, 1, 0, PAGES, 1)?;
+    let _expected = Expected::new(MESSAGES)?;
+    disk.bad(true)?;
+    group.reclaim()?;
+    pages::verify(&file, 1, 0, PAGES, |_| 1)?;
+    pages::write(&file, 1, 0, PAGES, 2)?;
+    scene.space("unwritable", &mount, &file)?;
+    disk.bad(false)?;
+    group.push_out()?;
+    pages::verify(&file, 1, 0, PAGES, |_| 2)?;
+    drop(file);
+    mount.unmount()?;
+    crate::device::nothing_in_use()?;
+    group.remove()
+}

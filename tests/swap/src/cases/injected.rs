@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Every memory allocation on the ways to swap and back fails once.
+
+use super::{Case, Scene, Skip};
+use crate::device::{self, Swap};
+use crate::group::Group;
+use crate::inject::{self, Countdown};
+use crate::mapping::Mapping;
+use crate::pages::{self, PAGE};
+use anyhow::{bail, ensure, Context, Result};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+const PAGES: u64 = 64;
+/// One that goes on needing more allocations will do so for ever.
+const MOST: u32 = 400;
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case {
+            name: "each allocation of a read from swap fails",
+            run: read,
+        },
+        Case {
+            name: "each allocation of a write over pages in swap fails",
+            run: write,
+        },
+        Case {
+            name: "each allocation of a truncation within a page in swap fails",
+            run: truncate,
+        },
+        Case {
+            name: "each allocation of MADV_PAGEOUT fails",
+            run: pageout,
+        },
+        Case {
+            name: "each allocation of swapoff fails",
+            run: swapoff,
+        },
+    ]
+}
+
+struct Held {
+    swap: Swap,
+    file: File,
+    mapping: Mapping,
+    page: Vec<u8>,
+}
+
+/// Lets allocation 1, 2, ... of `act` fail, with the file in swap before each. Whatever it returns, the
+/// file must be as before, or as `changed` makes it where it succeeds.
+fn walk(
+    scene: &mut Scene,
+    errors: &[i32],
+    act: fn(&mut Held) -> io::Result<()>,
+    verify: fn(&Held, bool) -> Result<()>,
+) -> Result<()> {
+    if !inject::available() {
+        return Err(
+            Skip("this kernel has no fault injection (CONFIG_FAULT_INJECTION)".into()).into(),
+        );
+    }
+    inject::prepare()?;
+    let mount = scene.mount("size=64m")?;
+    let group = Group::enter(&[])?;
+    let file = pages::create(&mount.file("file"))?;
+    let mapping = Mapping::shared(&file, PAGES as usize)?;
+    let mut held = Held {
+        swap: Swap::disk(1)?,
+        file,
+        mapping,
+        page: vec![0; PAGE],
+    };
+    let countdown = Countdown::of_this_thread()?;
+    let (mut failed, mut survived, mut quiet) = (0, 0, 0);
+    for nth in 1..=MOST {
+        held.file.set_len(PAGES * PAGE as u64)?;
+        pages::write(&held.file, 1, 0, PAGES, 1)?;
+        group.reclaim()?;
+        let used = mount.used()?;
+        countdown.arm(nth)?;
+        let result = act(&mut held);
+        let injected = countdown.disarm()?;
+        let done = match &result {
+            Ok(()) => true,
+            Err(error) if injected && errors.contains(&error.raw_os_error().unwrap_or(0)) => false,
+            Err(error) => bail!("with allocation {nth} failing (injected: {injected}): {error}"),
+        };
+        failed += u32::from(injected && !done);
+        survived += u32::from(injected && done);
+        if !done {
+            ensure!(
+                mount.used()? == used,
+                "with allocation {nth} failing, {used} blocks become {}",
+                mount.used()?
+            );
+        }
+        verify(&held, done)
+            .with_context(|| format!("with allocation {nth} failing (done: {done})"))?;
+        if device::in_use()?.is_empty() {
+            held.swap = Swap::disk(1)?;
+        }
+        // Once may be luck: how many a way to swap needs depends on what is cached.
+        quiet = if injected { 0 } else { quiet + 1 };
+        if quiet == 2 {
+            scene.note(&format!(
+                "{failed} allocations failed with an error, {survived} without harm"
+            ));
+            ensure!(failed + survived > 0, "nothing was injected");
+            drop(held);
+            mount.unmount()?;
+            device::nothing_in_use()?;
+            return group.remove();
+        }
+    }
+    bail!("more than {MOST} allocations, and no end")
+}
+
+fn intact(held: &Held, _done: bool) -> Result<()> {
+    pages::verify(&held.file, 1, 0, PAGES, |_| 1)
+}
+
+fn read(scene: &mut Scene) -> Result<()> {
+    walk(
+        scene,
+        &[libc::ENOMEM],
+        |held| held.file.read_exact_at(&mut held.page, 20 * PAGE as u64),
+        intact,
+    )
+}
+
+fn write(scene: &mut Scene) -> Result<()> {
+    walk(
+        scene,
+        &[libc::ENOMEM, libc::ENOSPC],
+        |held| {
+            pages::fill(&mut held.page, 1, 20, 2);
+            held.file.write_all_at(&held.page[..2000], 20 * PAGE as u64)
+        },
+        |held, done| {
+            let mut wanted = vec![0; PAGE];
+            let mut page = vec![0; PAGE];
+            pages::fill(&mut wanted, 1, 20, 1);
+            if done {
+                wanted[..2000].copy_from_slice(&held.page[..2000]);
+            }
+            held.file.read_exact_at(&mut page, 20 * PAGE as u64)?;
+            ensure!(
+                page == wanted,
+                "the page is neither as before nor as written"
+            );
+            pages::verify(&held.file, 1, 0, 20, |_| 1)?;
+            pages::verify(&held.file, 1, 21, PAGES, |_| 1)
+        },
+    )
+}
+
+fn truncate(scene: &mut Scene) -> Result<()> {
+    walk(
+        scene,
+        &[libc::ENOMEM],
+        |held| held.file.set_len(20 * PAGE as u64 + 1000),
+        |held, done| {
+            if !done {
+                return intact(held, done);
+            }
+            pages::verify(&held.file, 1, 0, 20, |_| 1)?;
+            held.file.set_len(21 * PAGE as u64)?;
+            let mut page = vec![0; PAGE];
+            held.file.read_exact_at(&mut page, 20 * PAGE as u64)?;
+            let mut wanted = vec![0; PAGE];
+            pages::fill(&mut wanted, 1, 20, 1);
+            wanted[1000..].fill(0);
+            ensure!(
+                page == wanted,
+                "the page of the new end is not what it was up to there, and zeros behind"
+            );
+            Ok(())
+        },
+    )
+}
+
+fn pageout(scene: &mut Scene) -> Result<()> {
+    walk(
+        scene,
+        &[libc::ENOMEM],
+        |held| {
+            // Mapped by this process alone, which is asked for.
+            for at in 0..PAGES as usize {
+                std::hint::black_box(held.mapping.page(at)[0]);
+            }
+            held.mapping.advise(libc::MADV_PAGEOUT)
+        },
+        intact,
+    )
+}
+
+fn swapoff(scene: &mut Scene) -> Result<()> {
+    walk(scene, &[libc::ENOMEM], |held| held.swap.off(), intact)
+}

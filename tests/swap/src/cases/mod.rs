@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The tests. Each does its steps on one type and checks what it can by itself; what it puts down as a fact is
+//! compared between the types.
+
+mod accounting;
+mod damage;
+mod devices;
+mod injected;
+mod limits;
+mod mappings;
+mod pressure;
+mod swapoff;
+
+use crate::mounted::Mounted;
+use anyhow::{Context, Result};
+use std::fmt::{Debug, Display};
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+
+pub struct Case {
+    pub name: &'static str,
+    pub run: fn(&mut Scene) -> Result<()>,
+}
+
+pub fn all() -> Vec<Case> {
+    [
+        pressure::cases(),
+        accounting::cases(),
+        devices::cases(),
+        limits::cases(),
+        mappings::cases(),
+        swapoff::cases(),
+        damage::cases(),
+        injected::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Why a test has no place on this machine.
+#[derive(Debug)]
+pub struct Skip(pub String);
+
+impl Display for Skip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
+
+/// What a test has to work with.
+pub struct Scene {
+    pub kind: String,
+    pub facts: Vec<(String, String)>,
+}
+
+impl Scene {
+    pub fn mount(&self, options: &str) -> Result<Mounted> {
+        Mounted::new(&self.kind, options)
+    }
+
+    /// Something that must be the same on both types.
+    pub fn fact(&mut self, name: &str, value: impl Debug) {
+        let value = format!("{value:?}").replace(&self.kind, "TYPE");
+        self.facts.push((name.to_owned(), value));
+    }
+
+    pub fn note(&self, text: &str) {
+        println!("# {}: {text}", self.kind);
+    }
+
+    /// What can be seen of the space that a file takes.
+    pub fn space(&mut self, when: &str, mount: &Mounted, file: &File) -> Result<()> {
+        let meta = file.metadata().context("fstat")?;
+        self.fact(&format!("{when}: size"), meta.size());
+        self.fact(&format!("{when}: st_blocks"), meta.blocks());
+        self.fact(&format!("{when}: blocks in use"), mount.used()?);
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Swap devices and files.
+
+use crate::machine::{self, read};
+use anyhow::{bail, ensure, Context, Result};
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Disk `number` of those that the machine has for tests.
+pub fn disk(number: u32) -> Result<PathBuf> {
+    for block in std::fs::read_dir("/sys/block")? {
+        let block = block?;
+        let serial = std::fs::read_to_string(block.path().join("serial")).unwrap_or_default();
+        if serial.trim() == format!("disk{number}") {
+            return Ok(Path::new("/dev").join(block.file_name()));
+        }
+    }
+    bail!("the machine has no disk{number} (scripts/vm/run --disk SIZE)")
+}
+
+/// A device that pages are swapped to, until it is dropped.
+pub struct Swap {
+    path: PathBuf,
+    on: bool,
+}
+
+impl Swap {
+    pub fn disk(number: u32) -> Result<Self> {
+        Self::new(&disk(number)?, None, None)
+    }
+
+    /// The first `mib` only.
+    pub fn part_of_disk(number: u32, mib: u64) -> Result<Self> {
+        Self::new(&disk(number)?, Some(mib), None)
+    }
+
+    pub fn new(path: &Path, mib: Option<u64>, priority: Option<i32>) -> Result<Self> {
+        let mut mkswap = Command::new("mkswap");
+        mkswap
+            .arg(path)
+            .args(mib.map(|mib| (mib * 1024).to_string()));
+        let done = mkswap.output().context("mkswap")?;
+        ensure!(
+            done.status.success(),
+            "{mkswap:?}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        on(path, priority).with_context(|| format!("swapon {}", path.display()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            on: true,
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// KiB in use.
+    pub fn used(&self) -> Result<u64> {
+        let name = std::fs::canonicalize(&self.path)?;
+        Ok(in_use()?
+            .iter()
+            .find(|(path, _)| Path::new(path) == name)
+            .map_or(0, |(_, used)| *used))
+    }
+
+    pub fn off(&mut self) -> io::Result<()> {
+        off(&self.path)?;
+        self.on = false;
+        Ok(())
+    }
+
+    /// Somebody else has switched it off.
+    pub fn is_off(&mut self) {
+        self.on = false;
+    }
+}
+
+impl Drop for Swap {
+    fn drop(&mut self) {
+        if self.on {
+            if let Err(error) = off(&self.path) {
+                println!("# swapoff {}: {error}", self.path.display());
+            }
+        }
+    }
+}
+
+fn c_path(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).expect("no zero in a path")
+}
+
+pub fn on(path: &Path, priority: Option<i32>) -> io::Result<()> {
+    const PREFER: i32 = 0x8000;
+    // SAFETY: a path that ends with a zero.
+    match unsafe { libc::swapon(c_path(path).as_ptr(), priority.map_or(0, |p| PREFER | p)) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+pub fn off(path: &Path) -> io::Result<()> {
+    // SAFETY: a path that ends with a zero.
+    match unsafe { libc::swapoff(c_path(path).as_ptr()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The devices and the KiB in use on each.
+pub fn in_use() -> Result<Vec<(String, u64)>> {
+    let table = read("/proc/swaps")?;
+    let line = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        Some(((*words.first()?).to_owned(), words.get(3)?.parse().ok()?))
+    };
+    table
+        .lines()
+        .skip(1)
+        .map(|text| line(text).with_context(|| format!("/proc/swaps: {text}")))
+        .collect()
+}
+
+/// KiB of swap that are no shared memory's: pages of processes, and those whose slot is kept while they are in memory.
+pub fn of_others() -> Result<u64> {
+    let mut kib = machine::meminfo("SwapCached")?;
+    for process in std::fs::read_dir("/proc")? {
+        // A process may be gone by now, and threads of the kernel have no such line.
+        let status = std::fs::read_to_string(process?.path().join("status")).unwrap_or_default();
+        kib += machine::figure(&status, "VmSwap").unwrap_or(0);
+    }
+    Ok(kib)
+}
+
+/// No shared memory is in swap; slots that are freed late have their time.
+pub fn nothing_in_use() -> Result<()> {
+    let total = || -> Result<u64> { Ok(in_use()?.iter().map(|(_, used)| used).sum()) };
+    let done = machine::wait(5, || Ok(total()? <= of_others()?))?;
+    ensure!(
+        done,
+        "{} KiB of swap stay in use, and only {} KiB of processes",
+        total()?,
+        of_others()?
+    );
+    Ok(())
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A memory cgroup.
+
+use crate::machine::{self, figure};
+use crate::pages::PAGE;
+use anyhow::{ensure, Context, Result};
+use std::path::{Path, PathBuf};
+
+pub struct Group {
+    root: PathBuf,
+    path: PathBuf,
+    gone: bool,
+}
+
+impl Group {
+    /// A new group with these settings, and this process in it.
+    pub fn enter(settings: &[(&str, &str)]) -> Result<Self> {
+        let group = Self::new(settings)?;
+        group.add_self()?;
+        Ok(group)
+    }
+
+    pub fn new(settings: &[(&str, &str)]) -> Result<Self> {
+        let root = root()?;
+        machine::write(root.join("cgroup.subtree_control"), "+memory")?;
+        let path = root.join(format!("swap-test-{}", std::process::id()));
+        std::fs::create_dir(&path).with_context(|| path.display().to_string())?;
+        let group = Self {
+            root,
+            path,
+            gone: false,
+        };
+        for (name, value) in settings {
+            group.set(name, value)?;
+        }
+        Ok(group)
+    }
+
+    pub fn add_self(&self) -> Result<()> {
+        self.set("cgroup.procs", "0")
+    }
+
+    pub fn leave(&self) -> Result<()> {
+        machine::write(self.root.join("cgroup.procs"), "0")
+    }
+
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        machine::write(self.path.join(name), value)
+    }
+
+    /// A figure in bytes.
+    pub fn value(&self, name: &str) -> Result<u64> {
+        machine::read(self.path.join(name))?
+            .trim()
+            .parse()
+            .with_context(|| name.to_owned())
+    }
+
+    pub fn stat(&self, name: &str) -> Result<u64> {
+        let stat = machine::read(self.path.join("memory.stat"))?;
+        figure(&stat, name).with_context(|| format!("memory.stat has no {name}"))
+    }
+
+    pub fn event(&self, name: &str) -> Result<u64> {
+        let events = machine::read(self.path.join("memory.events"))?;
+        figure(&events, name).with_context(|| format!("memory.events has no {name}"))
+    }
+
+    /// Asks for all shared memory of the group to go out, as often as it helps.
+    pub fn reclaim(&self) -> Result<()> {
+        let mut before = u64::MAX;
+        let mut helpless = 0;
+        for _ in 0..40 {
+            let shmem = self.stat("shmem")?;
+            if shmem == 0 {
+                break;
+            }
+            helpless = if shmem < before { 0 } else { helpless + 1 };
+            if helpless == 4 {
+                break;
+            }
+            before = shmem;
+            // EAGAIN: less than that could be reclaimed, which is for the caller to find out.
+            let _ = self.set(
+                "memory.reclaim",
+                &format!("{} swappiness=200", shmem + (1 << 20)),
+            );
+        }
+        // Once more, for what is still in the swap cache after its writing.
+        let _ = self.set("memory.reclaim", "4M swappiness=200");
+        Ok(())
+    }
+
+    /// All but a few pages of the group's shared memory have to be in swap after this.
+    pub fn push_out(&self) -> Result<()> {
+        const LEFT: u64 = 64;
+        self.reclaim()?;
+        let shmem = self.stat("shmem")? / PAGE as u64;
+        ensure!(
+            shmem <= LEFT,
+            "{shmem} pages do not go out when they are reclaimed"
+        );
+        Ok(())
+    }
+
+    /// The group is deleted, whatever is still charged to it.
+    pub fn remove(mut self) -> Result<()> {
+        self.try_remove()
+    }
+
+    fn try_remove(&mut self) -> Result<()> {
+        self.gone = true;
+        self.leave()?;
+        // Processes that have just ended may still count.
+        machine::wait(5, || Ok(std::fs::remove_dir(&self.path).is_ok()))?;
+        ensure!(
+            !self.path.exists(),
+            "{} cannot be removed",
+            self.path.display()
+        );
+        Ok(())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if !self.gone {
+            if let Err(error) = self.try_remove() {
+                println!("# {error:#}");
+            }
+        }
+    }
+}
+
+/// Where the cgroups are; mounted where nobody has done it.
+fn root() -> Result<PathBuf> {
+    let mounts = machine::read("/proc/self/mounts")?;
+    let found = mounts.lines().find_map(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        (*words.get(2)? == "cgroup2").then(|| PathBuf::from(words[1]))
+    });
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let path = Path::new("/sys/fs/cgroup");
+    nix::mount::mount(
+        Some("cgroup2"),
+        path,
+        Some("cgroup2"),
+        nix::mount::MsFlags::empty(),
+        None::<&str>,
+    )
+    .context("mounting cgroup2")?;
+    Ok(path.to_owned())
+}
