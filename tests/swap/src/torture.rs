@@ -37,7 +37,7 @@ const WORKERS: u64 = 5;
 const STRIPE: usize = 32;
 const STRIPES: usize = 16;
 const PAGES: usize = STRIPE * STRIPES;
-/// What the cgroup may have, in MiB, of the 16 MiB of all files.
+/// What the cgroup may have, in MiB, of the 16 MiB of all files; more makes it slow, but gets nobody killed.
 const MEMORY: [u64; 4] = [6, 10, 16, 32];
 
 /// A file, under a lock that those have for writing who change it as a whole.
@@ -376,7 +376,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     let second = Swap::new(&disk(2)?, None, Some(20))?;
     let mount = Mounted::new(&kind, "size=64m")?;
     let empty = mount.used()?;
-    let group = Group::enter(&[("memory.max", "32M")])?;
+    let group = Group::enter(&[("memory.high", "32M")])?;
     let (out, back) = (vmstat("pswpout")?, vmstat("pswpin")?);
 
     let probe = pages::create(&mount.file("probe"))?;
@@ -429,7 +429,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
                 let rng = std::cell::RefCell::new(Rng::with_seed(arguments.seed));
                 torture.meanwhile(Duration::from_millis(250), || {
                     let mib = MEMORY[rng.borrow_mut().usize(0..MEMORY.len())];
-                    group.set("memory.max", &format!("{mib}M"))
+                    group.set("memory.high", &format!("{mib}M"))
                 })
             })
         }));

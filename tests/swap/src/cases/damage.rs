@@ -131,27 +131,20 @@ fn lost(file: &File, version: u64) -> Result<Vec<bool>> {
         .collect()
 }
 
-/// The file has this many pages, wherever one looks.
+/// The file has this many pages, wherever one looks: lost ones count until they are cut off.
 ///
-/// tmpfs is no oracle here: it counts lost pages until they are cut off, and those of a file that has no others for
-/// ever (seen on 7.3).
+/// tmpfs is no oracle here: it keeps counting those of a file that has no others (seen on 7.3).
 fn accounted(scene: &Scene, mount: &Mounted, file: &File, empty: u64, pages: u64) -> Result<()> {
     let blocks = file.metadata()?.blocks() / (PAGE as u64 / 512);
     let used = mount.used()? - empty;
     if scene.kind == "tmpfs" {
         scene.note(&format!(
-            "st_blocks is {blocks} pages and statfs has {used} in use, where {pages} are left"
+            "st_blocks is {blocks} pages and statfs has {used} in use, of {pages}"
         ));
         return Ok(());
     }
-    ensure!(
-        blocks == pages,
-        "st_blocks is {blocks} pages, where {pages} are left"
-    );
-    ensure!(
-        used == pages,
-        "statfs has {used} pages in use, where {pages} are left"
-    );
+    ensure!(blocks == pages, "st_blocks is {blocks} pages, of {pages}");
+    ensure!(used == pages, "statfs has {used} pages in use, of {pages}");
     Ok(())
 }
 
@@ -197,7 +190,8 @@ fn unreadable(scene: &mut Scene) -> Result<()> {
     let lost_now = lost(&file, 1)?;
     let count = lost_now.iter().filter(|lost| **lost).count() as u64;
     ensure!(count >= PAGES / 2, "only {count} pages cannot be read");
-    accounted(scene, &mount, &file, empty, PAGES - count)?;
+    scene.fact("lost", count);
+    accounted(scene, &mount, &file, empty, PAGES)?;
     scene.fact("Swap: of smaps", mapping.smaps("Swap")?);
 
     // What is lost stays lost, on a good disk too.
@@ -295,7 +289,8 @@ fn swapoff(scene: &mut Scene) -> Result<()> {
     scene.fact("swapoff", swap.off().map_err(|error| error.kind()));
     let count = lost(&file, 1)?.iter().filter(|lost| **lost).count() as u64;
     ensure!(count >= PAGES / 2, "only {count} pages cannot be read");
-    accounted(scene, &mount, &file, empty, PAGES - count)?;
+    scene.fact("lost", count);
+    accounted(scene, &mount, &file, empty, PAGES)?;
     disk.bad(false)?;
     file.set_len(0)?;
     accounted(scene, &mount, &file, empty, 0)?;
