@@ -34,7 +34,10 @@ fn together<T: Send>(threads: u32, body: impl Fn(u32) -> T + Sync) -> Vec<T> {
             body(i)
         };
         let handles: Vec<_> = (0..threads).map(|i| scope.spawn(move || run(i))).collect();
-        handles.into_iter().map(|h| h.join().expect("a thread panicked")).collect()
+        handles
+            .into_iter()
+            .map(|h| h.join().expect("a thread panicked"))
+            .collect()
     })
 }
 
@@ -74,7 +77,10 @@ fn creates_in_one_directory(t: &mut Trace, d: &Dir) -> Done {
     let numbers: std::collections::BTreeSet<u64> = list.iter().map(|e| e.ino).collect();
     let offsets: std::collections::BTreeSet<u64> = list.iter().map(|e| e.next).collect();
     // The root is its own parent.
-    t.put("inode numbers", (list.len() - numbers.len(), list.len() - offsets.len()));
+    t.put(
+        "inode numbers",
+        (list.len() - numbers.len(), list.len() - offsets.len()),
+    );
     Ok(())
 }
 
@@ -137,7 +143,9 @@ fn renames_back_and_forth(t: &mut Trace, d: &Dir) -> Done {
     t.put("missing", done);
     t.put("names", (d.sub("a")?.names()?, d.sub("b")?.names()?));
     t.put("sizes", (d.meta("a")?, d.meta("b")?));
-    let links: Result<u32, _> = (0..THREADS).map(|i| d.meta(&format!("a/f{i}")).map(|m| m.nlink)).sum();
+    let links: Result<u32, _> = (0..THREADS)
+        .map(|i| d.meta(&format!("a/f{i}")).map(|m| m.nlink))
+        .sum();
     t.put("all links", links?);
     t.put("space", d.space()?);
     Ok(())
@@ -158,7 +166,9 @@ fn exchanges(t: &mut Trace, d: &Dir) -> Done {
         Ok::<(), Errno>(())
     });
     t.put("threads", done);
-    let mut contents = (0..NAMES).map(|i| d.contents(&format!("n{i}")).map(|c| c.0)).collect::<Res<Vec<_>>>()?;
+    let mut contents = (0..NAMES)
+        .map(|i| d.contents(&format!("n{i}")).map(|c| c.0))
+        .collect::<Res<Vec<_>>>()?;
     contents.sort();
     t.put("contents", Bytes(contents.concat()));
     t.put("root", d.meta(".")?);
@@ -187,7 +197,9 @@ fn directory_moves(t: &mut Trace, d: &Dir) -> Done {
     while let Some(path) = paths.pop() {
         let names = d.sub(&*path)?.names()?;
         let meta = d.meta(&path)?;
-        wrong += u32::from(meta.nlink as usize != names.len() + 2 || meta.size as usize != 40 + 20 * names.len());
+        wrong += u32::from(
+            meta.nlink as usize != names.len() + 2 || meta.size as usize != 40 + 20 * names.len(),
+        );
         for name in names {
             *found.entry(name.clone()).or_insert(0) += 1;
             paths.push(format!("{path}/{name}"));
@@ -223,7 +235,11 @@ fn listing_under_change(t: &mut Trace, d: &Dir) -> Done {
                 own.seek(SeekFrom::Start(0)).expect("rewind");
                 let list = own.list_on(200 + 300 * i as usize).expect("list");
                 let stay = list.iter().filter(|e| e.name.starts_with("stay")).count();
-                let mut names: Vec<_> = list.iter().map(|e| &e.name).filter(|n| n.starts_with("stay")).collect();
+                let mut names: Vec<_> = list
+                    .iter()
+                    .map(|e| &e.name)
+                    .filter(|n| n.starts_with("stay"))
+                    .collect();
                 names.sort();
                 names.dedup();
                 wrong += usize::from(stay != STAY || names.len() != STAY);
@@ -246,7 +262,8 @@ fn appends(t: &mut Trace, d: &Dir) -> Done {
             let written = if n % 2 == 0 {
                 file.pwritev2(&record, 0, ReadWriteFlags::APPEND)?
             } else {
-                d.openat("log", OFlags::WRONLY | OFlags::APPEND, 0)?.write(&record)?
+                d.openat("log", OFlags::WRONLY | OFlags::APPEND, 0)?
+                    .write(&record)?
             };
             assert_eq!(written, RECORD);
         }
@@ -255,10 +272,14 @@ fn appends(t: &mut Trace, d: &Dir) -> Done {
     t.put("threads", done);
     t.put("size", file.meta()?);
     let data = file.all()?.0;
-    let torn = data.chunks(RECORD).filter(|r| r.iter().any(|b| b != &r[0])).count();
+    let torn = data
+        .chunks(RECORD)
+        .filter(|r| r.iter().any(|b| b != &r[0]))
+        .count();
     t.put("torn records", torn);
     let mut counts = BTreeMap::new();
-    data.chunks(RECORD).for_each(|r| *counts.entry(r[0] as char).or_insert(0) += 1);
+    data.chunks(RECORD)
+        .for_each(|r| *counts.entry(r[0] as char).or_insert(0) += 1);
     t.put("records", counts);
     Ok(())
 }
@@ -290,7 +311,8 @@ fn readers_see_whole_pages(t: &mut Trace, d: &Dir) -> Done {
         let counts = together(2, |i| {
             if i == 0 {
                 for page in 0..PAGES {
-                    file.pwrite(&[b'w'; PAGE], u64::from(page) * PAGE as u64).expect("write");
+                    file.pwrite(&[b'w'; PAGE], u64::from(page) * PAGE as u64)
+                        .expect("write");
                     written.store(page + 1, Ordering::Release);
                 }
                 return 0;
@@ -317,18 +339,29 @@ fn truncate_and_write(t: &mut Trace, d: &Dir) -> Done {
     together(THREADS, |i| {
         for n in 0..ROUNDS {
             if i % 2 == 0 {
-                file.pwrite(&[b'x'; 2 * PAGE], u64::from(n % 8) * PAGE as u64).expect("write");
+                file.pwrite(&[b'x'; 2 * PAGE], u64::from(n % 8) * PAGE as u64)
+                    .expect("write");
             } else {
                 file.truncate(u64::from(n % 7) * 3000).expect("truncate");
             }
         }
     });
     let data = file.all()?.0;
-    t.put("only data and zeros", data.iter().all(|b| matches!(*b, 0 | b'x')));
-    let pages: u64 = file.extents()?.iter().map(|(a, b)| b.div_ceil(PAGE as u64) - a / PAGE as u64).sum();
+    t.put(
+        "only data and zeros",
+        data.iter().all(|b| matches!(*b, 0 | b'x')),
+    );
+    let pages: u64 = file
+        .extents()?
+        .iter()
+        .map(|(a, b)| b.div_ceil(PAGE as u64) - a / PAGE as u64)
+        .sum();
     t.put("blocks are what is there", file.blocks()? == pages * 8);
     let space = d.space()?;
-    t.put("and what the mount counts", space.blocks - space.free == pages);
+    t.put(
+        "and what the mount counts",
+        space.blocks - space.free == pages,
+    );
     file.truncate(0)?;
     t.put("cut", (file.meta()?, d.space()?));
     Ok(())
@@ -363,7 +396,10 @@ fn truncate_and_map(t: &mut Trace, d: &Dir) -> Done {
     }
     stop.set(0, 1);
     let end = nix::sys::wait::waitpid(child, None)?;
-    t.put("child", matches!(end, nix::sys::wait::WaitStatus::Exited(_, 0)));
+    t.put(
+        "child",
+        matches!(end, nix::sys::wait::WaitStatus::Exited(_, 0)),
+    );
     drop(map);
     // Under it as well, until the child is hit.
     file.truncate((PAGES * PAGE) as u64)?;
@@ -424,7 +460,9 @@ fn unlink_while_used(t: &mut Trace, d: &Dir) -> Done {
                 let _ = d.unlink(&name);
                 continue;
             }
-            let Ok(file) = d.openat(&*name, OFlags::CREATE | OFlags::RDWR, 0o600) else { continue };
+            let Ok(file) = d.openat(&*name, OFlags::CREATE | OFlags::RDWR, 0o600) else {
+                continue;
+            };
             let at = u64::from(i) * 10_000;
             let data = pattern(n + 1000 * i, 5000);
             bad += usize::from(file.pwrite(&data, at) != Ok(5000));
@@ -480,7 +518,9 @@ fn faults_of_one_page(t: &mut Trace, d: &Dir) -> Done {
         }
     });
     t.put("meta", file.meta()?);
-    let wrong = (0..PAGES).filter(|&p| map.bytes(p * PAGE, 4).0 != b"012\0").count();
+    let wrong = (0..PAGES)
+        .filter(|&p| map.bytes(p * PAGE, 4).0 != b"012\0")
+        .count();
     t.put("lost stores", wrong);
     let space = d.space()?;
     t.put("blocks", space.blocks - space.free);
@@ -520,7 +560,8 @@ fn blocks_at_the_limit(t: &mut Trace, d: &Dir) -> Done {
     together(THREADS, |i| {
         let file = d.read_write(format!("f{i}")).expect("open");
         for n in 0..ROUNDS {
-            file.truncate(u64::from(n % 3) * PAGE as u64).expect("truncate");
+            file.truncate(u64::from(n % 3) * PAGE as u64)
+                .expect("truncate");
             let _ = file.pwrite(&[b'y'; 8 * PAGE], u64::from(n % 40) * PAGE as u64);
         }
     });
@@ -530,7 +571,10 @@ fn blocks_at_the_limit(t: &mut Trace, d: &Dir) -> Done {
         blocks += file.blocks()? / 8;
     }
     let space = d.space()?;
-    t.put("counted twice or not at all", space.blocks - space.free - blocks);
+    t.put(
+        "counted twice or not at all",
+        space.blocks - space.free - blocks,
+    );
     (0..THREADS).try_for_each(|i| d.truncate(&format!("f{i}"), 0))?;
     t.put("given back", d.space()?);
     Ok(())
@@ -568,7 +612,9 @@ fn faults_at_the_limit(t: &mut Trace, d: &Dir) -> Done {
 
 fn inodes_at_the_limit(t: &mut Trace, d: &Dir) -> Done {
     let made: Vec<u32> = together(THREADS, |i| {
-        (0..ROUNDS).filter(|n| d.create(format!("f{i}-{n}")).is_ok()).count() as u32
+        (0..ROUNDS)
+            .filter(|n| d.create(format!("f{i}-{n}")).is_ok())
+            .count() as u32
     });
     t.put("made", made.iter().sum::<u32>());
     t.put("space", d.space()?);
@@ -609,7 +655,11 @@ fn remounts_under_load(t: &mut Trace, fs: &Fs) -> Done {
     let n = AtomicU32::new(0);
     let side = || {
         let n = n.fetch_add(1, Ordering::Relaxed);
-        let _ = mount.remount(&format!("nr_blocks={},nr_inodes={}", 20 + n % 200, 10 + n % 100));
+        let _ = mount.remount(&format!(
+            "nr_blocks={},nr_inodes={}",
+            20 + n % 200,
+            10 + n % 100
+        ));
     };
     meanwhile(side, || {
         together(2, |i| {

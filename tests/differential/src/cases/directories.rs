@@ -22,26 +22,46 @@ fn root_mode(t: &mut Trace, d: &Dir) -> Done {
 }
 
 fn mkdir_rmdir(t: &mut Trace, d: &Dir) -> Done {
-    t.effects("mkdir", d, &[".", "a"], || d.mkdir("a")).context("mkdir")?;
-    t.effects("mkdir in it", d, &[".", "a", "a/b"], || d.mkdir_mode("a/b", 0o1777))?;
-    t.effects("mkdir again", d, &[".", "a"], || d.mkdir("a")).unwrap_err();
-    t.effects("rmdir of one that is not empty", d, &[".", "a", "a/b"], || d.rmdir("a")).unwrap_err();
-    t.effects("rmdir of the inner", d, &[".", "a", "a/b"], || d.rmdir("a/b"))?;
+    t.effects("mkdir", d, &[".", "a"], || d.mkdir("a"))
+        .context("mkdir")?;
+    t.effects("mkdir in it", d, &[".", "a", "a/b"], || {
+        d.mkdir_mode("a/b", 0o1777)
+    })?;
+    t.effects("mkdir again", d, &[".", "a"], || d.mkdir("a"))
+        .unwrap_err();
+    t.effects(
+        "rmdir of one that is not empty",
+        d,
+        &[".", "a", "a/b"],
+        || d.rmdir("a"),
+    )
+    .unwrap_err();
+    t.effects("rmdir of the inner", d, &[".", "a", "a/b"], || {
+        d.rmdir("a/b")
+    })?;
     t.effects("rmdir", d, &[".", "a"], || d.rmdir("a"))?;
     Ok(())
 }
 
 fn create_unlink(t: &mut Trace, d: &Dir) -> Done {
     t.effects("create", d, &[".", "f"], || d.create("f").map(drop))?;
-    t.effects("create again", d, &[".", "f"], || d.create("f").map(drop)).unwrap_err();
+    t.effects("create again", d, &[".", "f"], || d.create("f").map(drop))
+        .unwrap_err();
     let open = OFlags::CREATE | OFlags::WRONLY;
-    t.effects("open what is there", d, &[".", "f"], || d.openat("f", open, 0).map(drop))?;
-    t.effects("create, mode 0", d, &[".", "g"], || d.openat("g", open, 0).map(drop))?;
-    t.effects("create, all bits", d, &[".", "h"], || d.openat("h", open, 0o7777).map(drop))?;
+    t.effects("open what is there", d, &[".", "f"], || {
+        d.openat("f", open, 0).map(drop)
+    })?;
+    t.effects("create, mode 0", d, &[".", "g"], || {
+        d.openat("g", open, 0).map(drop)
+    })?;
+    t.effects("create, all bits", d, &[".", "h"], || {
+        d.openat("h", open, 0o7777).map(drop)
+    })?;
     for name in ["f", "g", "h"] {
         t.effects("unlink", d, &[".", name], || d.unlink(name))?;
     }
-    t.effects("unlink again", d, &[".", "f"], || d.unlink("f")).unwrap_err();
+    t.effects("unlink again", d, &[".", "f"], || d.unlink("f"))
+        .unwrap_err();
     Ok(())
 }
 
@@ -87,7 +107,10 @@ fn open_flags(t: &mut Trace, d: &Dir) -> Done {
     ];
     for name in ["file", "dir", "link", "dangling", "none", "file/x", "file/"] {
         for (what, flags) in flags {
-            t.put(format!("open {name} {what}"), d.openat(name, flags, 0o600).map(drop));
+            t.put(
+                format!("open {name} {what}"),
+                d.openat(name, flags, 0o600).map(drop),
+            );
             t.put("names", d.names()?);
             let _ = d.unlink("none");
             let _ = d.unlink("missing");
@@ -111,13 +134,23 @@ fn name_limits(t: &mut Trace, d: &Dir) -> Done {
         t.put(format!("symlink {len}"), d.symlink("x", name));
         t.put(format!("unlink {len}"), d.unlink(name));
     }
-    for name in ["\n", " ", "\u{fe}\u{ff}", "é", "e\u{301}", "...", "-", "a\\b"] {
+    for name in [
+        "\n",
+        " ",
+        "\u{fe}\u{ff}",
+        "é",
+        "e\u{301}",
+        "...",
+        "-",
+        "a\\b",
+    ] {
         d.create(name).with_context(|| format!("create {name:?}"))?;
     }
     for byte in 1..=255u8 {
         if byte != b'/' && byte != b'.' {
             let name: &[u8] = &[b'x', byte];
-            d.create(name).with_context(|| format!("create x{byte:#x}"))?;
+            d.create(name)
+                .with_context(|| format!("create x{byte:#x}"))?;
         }
     }
     t.each("odd names", d.names()?);
@@ -139,7 +172,8 @@ fn deep_tree(t: &mut Trace, d: &Dir) -> Done {
     let up = [path.clone(), vec![".."; DEPTH].join("/")].join("/");
     t.put("and back up", d.ino(&up)? == d.ino(".")?);
     for depth in (1..=DEPTH).rev() {
-        d.rmdir(vec!["d"; depth].join("/")).with_context(|| format!("rmdir at {depth}"))?;
+        d.rmdir(vec!["d"; depth].join("/"))
+            .with_context(|| format!("rmdir at {depth}"))?;
     }
     t.put("root", d.meta(".")?);
     Ok(())
@@ -159,7 +193,9 @@ fn removed_directory(t: &mut Trace, d: &Dir) -> Done {
         t.put(format!("{name}: tmpfile"), dir.tmpfile().map(drop));
         t.put(format!("{name}: lookup"), dir.meta("f"));
         t.put(format!("{name}: .."), dir.meta("..").map(|m| m.nlink));
-        let names = dir.list().map(|l| l.into_iter().map(|e| e.name).collect::<Vec<_>>());
+        let names = dir
+            .list()
+            .map(|l| l.into_iter().map(|e| e.name).collect::<Vec<_>>());
         t.put(format!("{name}: list"), names);
     }
     d.create("file")?;

@@ -29,13 +29,24 @@ fn write_up_to_the_limit(t: &mut Trace, d: &Dir) -> Done {
 
 /// A write that runs out returns what it has written, and fails only when that is nothing.
 fn one_large_write(t: &mut Trace, d: &Dir) -> Done {
-    for (at, len) in [(0, 20 * PAGE), (100, 20 * PAGE), (PAGE, 9 * PAGE + 1), (0, 10 * PAGE), (0, 10 * PAGE + 1),
-        (0, 1 << 20)]
-    {
+    for (at, len) in [
+        (0, 20 * PAGE),
+        (100, 20 * PAGE),
+        (PAGE, 9 * PAGE + 1),
+        (0, 10 * PAGE),
+        (0, 10 * PAGE + 1),
+        (0, 1 << 20),
+    ] {
         let file = d.create("f")?;
-        t.put(format!("{len} at {at}"), file.pwrite(&pattern(1, len), at as u64));
+        t.put(
+            format!("{len} at {at}"),
+            file.pwrite(&pattern(1, len), at as u64),
+        );
         t.put("meta", file.meta()?);
-        t.put("again", file.pwrite(&pattern(1, len), (at + 100 * PAGE) as u64));
+        t.put(
+            "again",
+            file.pwrite(&pattern(1, len), (at + 100 * PAGE) as u64),
+        );
         t.put("meta", file.meta()?);
         t.put("contents", file.all()?);
         d.unlink("f")?;
@@ -67,7 +78,10 @@ fn fill(d: &Dir) -> Res<Fd> {
 fn overwrite_when_full(t: &mut Trace, d: &Dir) -> Done {
     let file = fill(d)?;
     t.put("in place", file.pwrite(&pattern(8, 3 * PAGE), 100));
-    t.put("across the end", file.pwrite(&pattern(9, 2 * PAGE), (9 * PAGE) as u64));
+    t.put(
+        "across the end",
+        file.pwrite(&pattern(9, 2 * PAGE), (9 * PAGE) as u64),
+    );
     t.put("meta", file.meta()?);
     t.put("contents", file.all()?);
     Ok(())
@@ -81,7 +95,10 @@ fn holes_when_full(t: &mut Trace, d: &Dir) -> Done {
     t.put("the rest", filler.write(&pattern(1, 20 * PAGE)));
     t.put("before", file.pwrite(b"y", (4 * PAGE) as u64));
     t.put("in it", file.pwrite(b"y", (5 * PAGE + 10) as u64));
-    t.put("across", file.pwrite(&pattern(1, 3 * PAGE), (5 * PAGE) as u64));
+    t.put(
+        "across",
+        file.pwrite(&pattern(1, 3 * PAGE), (5 * PAGE) as u64),
+    );
     t.put("meta", file.meta()?);
     t.put("extents", file.extents()?);
     t.put("contents", file.all()?);
@@ -92,8 +109,14 @@ fn append_when_full(t: &mut Trace, d: &Dir) -> Done {
     let file = fill(d)?;
     t.put("append", file.pwritev2(b"x", 0, ReadWriteFlags::APPEND));
     file.truncate((9 * PAGE + 100) as u64)?;
-    t.put("in the last page", file.pwritev2(&pattern(1, 1000), 0, ReadWriteFlags::APPEND));
-    t.put("past it", file.pwritev2(&pattern(1, 10_000), 0, ReadWriteFlags::APPEND));
+    t.put(
+        "in the last page",
+        file.pwritev2(&pattern(1, 1000), 0, ReadWriteFlags::APPEND),
+    );
+    t.put(
+        "past it",
+        file.pwritev2(&pattern(1, 10_000), 0, ReadWriteFlags::APPEND),
+    );
     t.put("meta", file.meta()?);
     Ok(())
 }
@@ -122,7 +145,10 @@ fn given_back(t: &mut Trace, d: &Dir) -> Done {
 fn two_files(t: &mut Trace, d: &Dir) -> Done {
     let (a, b) = (d.create("a")?, d.create("b")?);
     for i in 0..8 {
-        t.put(format!("round {i}"), (a.write(&pattern(i, PAGE)), b.write(&pattern(i, PAGE))));
+        t.put(
+            format!("round {i}"),
+            (a.write(&pattern(i, PAGE)), b.write(&pattern(i, PAGE))),
+        );
     }
     t.put("blocks", (a.blocks()?, b.blocks()?));
     t.put("contents", (a.all()?, b.all()?));
@@ -139,7 +165,10 @@ fn truncate_when_full(t: &mut Trace, d: &Dir) -> Done {
     sparse.truncate((10 * PAGE) as u64)?;
     let filler = d.create("more")?;
     t.put("fill", filler.write(&pattern(1, 20 * PAGE)));
-    t.put("cut in a hole when full", sparse.truncate((3 * PAGE + 5) as u64));
+    t.put(
+        "cut in a hole when full",
+        sparse.truncate((3 * PAGE + 5) as u64),
+    );
     t.put("meta", sparse.meta()?);
     Ok(())
 }
@@ -157,7 +186,10 @@ fn vectors_when_full(t: &mut Trace, d: &Dir) -> Done {
     let file = d.create("f")?;
     let part = pattern(1, 3 * PAGE + 100);
     let slices = [std::io::IoSlice::new(&part); 5];
-    t.put("writev", rustix::io::writev(&file, &slices).map_err(Errno::from));
+    t.put(
+        "writev",
+        rustix::io::writev(&file, &slices).map_err(Errno::from),
+    );
     t.put("meta", file.meta()?);
     t.put("position", file.seek(SeekFrom::Current(0)));
     Ok(())
@@ -166,9 +198,14 @@ fn vectors_when_full(t: &mut Trace, d: &Dir) -> Done {
 fn times_when_refused(t: &mut Trace, d: &Dir) -> Done {
     fill(d)?;
     let file = d.create("f")?;
-    t.effects("refused write", d, &["f"], || file.write(b"x")).ok();
-    t.effects("refused far away", d, &["f"], || file.pwrite(b"x", 1 << 30)).ok();
-    t.effects("refused long symlink", d, &["."], || d.symlink("z".repeat(1000), "l")).ok();
+    t.effects("refused write", d, &["f"], || file.write(b"x"))
+        .ok();
+    t.effects("refused far away", d, &["f"], || file.pwrite(b"x", 1 << 30))
+        .ok();
+    t.effects("refused long symlink", d, &["."], || {
+        d.symlink("z".repeat(1000), "l")
+    })
+    .ok();
     Ok(())
 }
 

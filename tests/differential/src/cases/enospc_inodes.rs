@@ -26,15 +26,28 @@ fn fill(d: &Dir) -> Res<()> {
 
 fn every_operation(t: &mut Trace, d: &Dir) -> Done {
     fill(d)?;
-    t.effects("create", d, &[".", "x"], || d.create("x").map(drop)).ok();
+    t.effects("create", d, &[".", "x"], || d.create("x").map(drop))
+        .ok();
     t.effects("mkdir", d, &[".", "x"], || d.mkdir("x")).ok();
     t.effects("fifo", d, &[".", "x"], || d.fifo("x")).ok();
-    t.effects("device", d, &[".", "x"], || d.mknod("x", FileType::CharacterDevice, 0o600, (1, 3))).ok();
-    t.effects("symlink", d, &[".", "x"], || d.symlink("t", "x")).ok();
-    t.effects("long symlink", d, &[".", "x"], || d.symlink("t".repeat(500), "x")).ok();
-    t.effects("link", d, &[".", "x", "f0"], || d.link("f0", "x")).ok();
-    t.effects("tmpfile", d, &["."], || d.tmpfile().map(drop)).ok();
-    t.put("write still works", d.read_write("f0")?.write(&pattern(1, PAGE)));
+    t.effects("device", d, &[".", "x"], || {
+        d.mknod("x", FileType::CharacterDevice, 0o600, (1, 3))
+    })
+    .ok();
+    t.effects("symlink", d, &[".", "x"], || d.symlink("t", "x"))
+        .ok();
+    t.effects("long symlink", d, &[".", "x"], || {
+        d.symlink("t".repeat(500), "x")
+    })
+    .ok();
+    t.effects("link", d, &[".", "x", "f0"], || d.link("f0", "x"))
+        .ok();
+    t.effects("tmpfile", d, &["."], || d.tmpfile().map(drop))
+        .ok();
+    t.put(
+        "write still works",
+        d.read_write("f0")?.write(&pattern(1, PAGE)),
+    );
     t.put("names", d.names()?);
     t.put("space", d.space()?);
     Ok(())
@@ -79,12 +92,15 @@ fn rename_when_full(t: &mut Trace, d: &Dir) -> Done {
 fn whiteout_when_full(t: &mut Trace, d: &Dir) -> Done {
     fill(d)?;
     let op = |old, new| d.rename_flags(old, new, RenameFlags::WHITEOUT);
-    t.effects("to a new name", d, &[".", "f0", "x"], || op("f0", "x")).ok();
-    t.effects("over a file", d, &[".", "f0", "f1"], || op("f0", "f1")).ok();
+    t.effects("to a new name", d, &[".", "f0", "x"], || op("f0", "x"))
+        .ok();
+    t.effects("over a file", d, &[".", "f0", "f1"], || op("f0", "f1"))
+        .ok();
     let order: Vec<String> = d.list()?.into_iter().map(|e| e.name).collect();
     t.put("order", order);
     d.unlink("f3")?;
-    t.effects("with one left", d, &[".", "f0", "x"], || op("f0", "x")).ok();
+    t.effects("with one left", d, &[".", "f0", "x"], || op("f0", "x"))
+        .ok();
     t.put("names", d.names()?);
     t.put("space", d.space()?);
     Ok(())
@@ -110,7 +126,10 @@ fn failed_ones_take_nothing(t: &mut Trace, d: &Dir) -> Done {
 
 fn open_of_what_is_there(t: &mut Trace, d: &Dir) -> Done {
     fill(d)?;
-    let open = |name| d.openat(name, OFlags::CREATE | OFlags::RDWR, 0o600).map(drop);
+    let open = |name| {
+        d.openat(name, OFlags::CREATE | OFlags::RDWR, 0o600)
+            .map(drop)
+    };
     t.put("there", open("f0"));
     t.put("not there", open("x"));
     t.put("not there, once more", open("x"));

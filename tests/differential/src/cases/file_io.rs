@@ -14,7 +14,9 @@ cases! {
 }
 
 /// Ends and middles of pages.
-const OFFSETS: &[usize] = &[0, 1, 7, 511, 2048, 4095, 4096, 4097, 8191, 8192, 12_287, 16_384];
+const OFFSETS: &[usize] = &[
+    0, 1, 7, 511, 2048, 4095, 4096, 4097, 8191, 8192, 12_287, 16_384,
+];
 const LENGTHS: &[usize] = &[1, 2, 100, 4095, 4096, 4097, 8192, 12_289];
 
 /// Every write is checked against a copy in memory, and what the file takes is recorded.
@@ -26,14 +28,23 @@ fn alignments(t: &mut Trace, d: &Dir) -> Done {
             let data = pattern((at * 31 + len) as u32, len);
             let mut model = vec![0; at];
             model.extend(&data);
-            ensure!(file.pwrite(&data, at as u64)? == len, "short write of {len} at {at}");
-            ensure!(file.all()? == Bytes(model.clone()), "wrong data: {len} at {at}");
+            ensure!(
+                file.pwrite(&data, at as u64)? == len,
+                "short write of {len} at {at}"
+            );
+            ensure!(
+                file.all()? == Bytes(model.clone()),
+                "wrong data: {len} at {at}"
+            );
             for &from in OFFSETS {
                 for &count in LENGTHS {
                     let end = model.len().min(from + count);
                     let want = model.get(from..end).unwrap_or_default();
                     let got = file.pread(count, from as u64)?;
-                    ensure!(got.0 == want, "wrong read of {count} at {from}, file of {len} at {at}");
+                    ensure!(
+                        got.0 == want,
+                        "wrong read of {count} at {from}, file of {len} at {at}"
+                    );
                 }
             }
             blocks.push(file.blocks()?);
@@ -56,7 +67,10 @@ fn reads_around_the_end(t: &mut Trace, d: &Dir) -> Done {
         file.seek(SeekFrom::Start(0))?;
         let first = file.read(7000).map(|b| b.0.len());
         let second = file.read(7000).map(|b| b.0.len());
-        t.put(format!("{size}: in a row"), (first, second, file.read(1), file.seek(SeekFrom::Current(0))));
+        t.put(
+            format!("{size}: in a row"),
+            (first, second, file.read(1), file.seek(SeekFrom::Current(0))),
+        );
     }
     Ok(())
 }
@@ -96,13 +110,22 @@ fn append(t: &mut Trace, d: &Dir) -> Done {
 
 fn append_flag(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", b"start")?;
-    t.put("RWF_APPEND", file.pwritev2(b"end", 0, ReadWriteFlags::APPEND));
-    t.put("at the position", file.pwritev2(b"!", u64::MAX, ReadWriteFlags::APPEND));
+    t.put(
+        "RWF_APPEND",
+        file.pwritev2(b"end", 0, ReadWriteFlags::APPEND),
+    );
+    t.put(
+        "at the position",
+        file.pwritev2(b"!", u64::MAX, ReadWriteFlags::APPEND),
+    );
     t.put("position", file.seek(SeekFrom::Current(0)));
     let appending = d.openat("f", OFlags::WRONLY | OFlags::APPEND, 0)?;
     let no_append = ReadWriteFlags::from_bits_retain(0x20);
     t.put("RWF_NOAPPEND", appending.pwritev2(b"S", 0, no_append));
-    t.put("both", appending.pwritev2(b"S", 0, no_append | ReadWriteFlags::APPEND));
+    t.put(
+        "both",
+        appending.pwritev2(b"S", 0, no_append | ReadWriteFlags::APPEND),
+    );
     t.put("contents", file.all()?);
     Ok(())
 }
@@ -111,12 +134,28 @@ fn positions(t: &mut Trace, d: &Dir) -> Done {
     let file = d.create("f")?;
     t.put("write", file.write(b"0123456789"));
     for (offset, whence) in [
-        (0, libc::SEEK_CUR), (3, libc::SEEK_SET), (2, libc::SEEK_CUR), (-1, libc::SEEK_CUR),
-        (-100, libc::SEEK_CUR), (-1, libc::SEEK_SET), (0, libc::SEEK_END), (-3, libc::SEEK_END),
-        (100, libc::SEEK_END), (i64::MAX, libc::SEEK_SET), (1, libc::SEEK_CUR), (0, libc::SEEK_CUR),
-        (i64::MAX - 1, libc::SEEK_SET), (i64::MAX, libc::SEEK_END), (0, 5), (0, -1), (0, 99),
+        (0, libc::SEEK_CUR),
+        (3, libc::SEEK_SET),
+        (2, libc::SEEK_CUR),
+        (-1, libc::SEEK_CUR),
+        (-100, libc::SEEK_CUR),
+        (-1, libc::SEEK_SET),
+        (0, libc::SEEK_END),
+        (-3, libc::SEEK_END),
+        (100, libc::SEEK_END),
+        (i64::MAX, libc::SEEK_SET),
+        (1, libc::SEEK_CUR),
+        (0, libc::SEEK_CUR),
+        (i64::MAX - 1, libc::SEEK_SET),
+        (i64::MAX, libc::SEEK_END),
+        (0, 5),
+        (0, -1),
+        (0, 99),
     ] {
-        t.put(format!("lseek {offset} {whence}"), file.lseek(offset, whence));
+        t.put(
+            format!("lseek {offset} {whence}"),
+            file.lseek(offset, whence),
+        );
     }
     file.seek(SeekFrom::Start(20))?;
     t.put("read past the end", file.read(5));
@@ -128,18 +167,35 @@ fn positions(t: &mut Trace, d: &Dir) -> Done {
 
 fn vectors(t: &mut Trace, d: &Dir) -> Done {
     let file = d.create("f")?;
-    let parts: Vec<Vec<u8>> =
-        [1, 0, 5000, 4096, 3, 0, 9000].iter().map(|&n| pattern(n as u32, n)).collect();
+    let parts: Vec<Vec<u8>> = [1, 0, 5000, 4096, 3, 0, 9000]
+        .iter()
+        .map(|&n| pattern(n as u32, n))
+        .collect();
     let slices: Vec<_> = parts.iter().map(|p| std::io::IoSlice::new(p)).collect();
-    t.put("writev", rustix::io::writev(&file, &slices).map_err(Errno::from));
+    t.put(
+        "writev",
+        rustix::io::writev(&file, &slices).map_err(Errno::from),
+    );
     ensure!(file.all()?.0 == parts.concat(), "wrong data");
-    t.put("pwritev", rustix::io::pwritev(&file, &slices, 1234).map_err(Errno::from));
+    t.put(
+        "pwritev",
+        rustix::io::pwritev(&file, &slices, 1234).map_err(Errno::from),
+    );
     t.put("contents", file.all()?);
     let mut buffers = [vec![0; 10], vec![], vec![0; 7000], vec![0; 30_000]];
-    let mut slices: Vec<_> = buffers.iter_mut().map(|b| std::io::IoSliceMut::new(b)).collect();
-    t.put("preadv", rustix::io::preadv(&file, &mut slices, 100).map_err(Errno::from));
+    let mut slices: Vec<_> = buffers
+        .iter_mut()
+        .map(|b| std::io::IoSliceMut::new(b))
+        .collect();
+    t.put(
+        "preadv",
+        rustix::io::preadv(&file, &mut slices, 100).map_err(Errno::from),
+    );
     t.put("into buffers", Bytes(buffers.concat()));
-    t.put("no vectors", rustix::io::writev(&file, &[]).map_err(Errno::from));
+    t.put(
+        "no vectors",
+        rustix::io::writev(&file, &[]).map_err(Errno::from),
+    );
     t.put("meta", file.meta()?);
     Ok(())
 }
@@ -148,11 +204,20 @@ fn flags_of_rw(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", &pattern(1, 2 * PAGE))?;
     for bit in 0..12 {
         let flags = ReadWriteFlags::from_bits_retain(1 << bit);
-        t.put(format!("write, flag {bit}"), file.pwritev2(b"data", 100, flags));
-        t.put(format!("extending write, flag {bit}"), file.pwritev2(b"data", 3 * PAGE as u64, flags));
+        t.put(
+            format!("write, flag {bit}"),
+            file.pwritev2(b"data", 100, flags),
+        );
+        t.put(
+            format!("extending write, flag {bit}"),
+            file.pwritev2(b"data", 3 * PAGE as u64, flags),
+        );
         t.put(format!("size, flag {bit}"), file.size()?);
         file.truncate(2 * PAGE as u64)?;
-        t.put(format!("read, flag {bit}"), file.preadv2(100, 50, flags).map(|b| b.0.len()));
+        t.put(
+            format!("read, flag {bit}"),
+            file.preadv2(100, 50, flags).map(|b| b.0.len()),
+        );
         t.put(format!("read of a hole, flag {bit}"), {
             file.truncate(4 * PAGE as u64)?;
             let got = file.preadv2(100, 3 * PAGE as u64, flags);
@@ -161,7 +226,10 @@ fn flags_of_rw(t: &mut Trace, d: &Dir) -> Done {
         });
     }
     for offset in [u64::MAX - 1, 1 << 63] {
-        t.put(format!("at {offset:#x}"), file.preadv2(1, offset, ReadWriteFlags::empty()));
+        t.put(
+            format!("at {offset:#x}"),
+            file.preadv2(1, offset, ReadWriteFlags::empty()),
+        );
     }
     t.put("end", file.meta()?);
     Ok(())
@@ -175,10 +243,19 @@ fn direct(t: &mut Trace, d: &Dir) -> Done {
     t.put("write", file.pwrite(&pattern(1, 3 * PAGE), 0));
     t.put("unaligned write", file.pwrite(b"abc", 4095));
     t.put("unaligned read", file.pread(10, 4091));
-    t.put("over the end", file.pread(2 * PAGE, 2 * PAGE as u64 + 1).map(|b| b.0.len()));
+    t.put(
+        "over the end",
+        file.pread(2 * PAGE, 2 * PAGE as u64 + 1).map(|b| b.0.len()),
+    );
     t.put("contents", file.all()?);
-    t.put("switch off", rustix::fs::fcntl_setfl(&file, OFlags::empty()).map_err(Errno::from));
-    t.put("switch on", rustix::fs::fcntl_setfl(&file, OFlags::DIRECT).map_err(Errno::from));
+    t.put(
+        "switch off",
+        rustix::fs::fcntl_setfl(&file, OFlags::empty()).map_err(Errno::from),
+    );
+    t.put(
+        "switch on",
+        rustix::fs::fcntl_setfl(&file, OFlags::DIRECT).map_err(Errno::from),
+    );
     t.put("meta", file.meta()?);
     Ok(())
 }
@@ -186,13 +263,24 @@ fn direct(t: &mut Trace, d: &Dir) -> Done {
 fn huge_offsets(t: &mut Trace, d: &Dir) -> Done {
     const MAX: u64 = i64::MAX as u64;
     let file = d.create("f")?;
-    for at in [1 << 32, 1 << 40, MAX - 2 * PAGE as u64, MAX - 1, MAX, MAX + 1, u64::MAX] {
+    for at in [
+        1 << 32,
+        1 << 40,
+        MAX - 2 * PAGE as u64,
+        MAX - 1,
+        MAX,
+        MAX + 1,
+        u64::MAX,
+    ] {
         t.put(format!("write at {at:#x}"), file.pwrite(b"0123456789", at));
         t.put(format!("size after {at:#x}"), file.meta()?);
         t.put(format!("read at {at:#x}"), file.pread(20, at));
         t.put(format!("truncate to {at:#x}"), file.truncate(at));
         t.put(format!("size after {at:#x}"), file.meta()?);
-        t.put(format!("read of the end {at:#x}"), file.pread(5, at.wrapping_sub(5)));
+        t.put(
+            format!("read of the end {at:#x}"),
+            file.pread(5, at.wrapping_sub(5)),
+        );
         file.truncate(0)?;
     }
     t.put("space", d.space()?);
@@ -253,7 +341,11 @@ fn half_bad() -> Res<Half> {
     // SAFETY: a new mapping, of which the second page is made inaccessible.
     unsafe {
         let start = mmap_anonymous(std::ptr::null_mut(), len, prot, MapFlags::PRIVATE)?;
-        mprotect(start.cast::<u8>().add(PAGE).cast(), PAGE, MprotectFlags::empty())?;
+        mprotect(
+            start.cast::<u8>().add(PAGE).cast(),
+            PAGE,
+            MprotectFlags::empty(),
+        )?;
         Ok(Half(start.cast()))
     }
 }
@@ -303,7 +395,13 @@ fn bad_buffers_read(t: &mut Trace, d: &Dir) -> Done {
     hole.truncate(4 * PAGE as u64)?;
     let half = half_bad()?;
     for good in [0, 1, 100, PAGE - 1, PAGE] {
-        for (at, len) in [(0, 2 * PAGE), (0, PAGE), (4000, 200), (4 * PAGE - 10, 100), (4 * PAGE, 100)] {
+        for (at, len) in [
+            (0, 2 * PAGE),
+            (0, PAGE),
+            (4000, 200),
+            (4 * PAGE - 10, 100),
+            (4 * PAGE, 100),
+        ] {
             for (name, file) in [("data", &file), ("hole", &hole)] {
                 half.fill(0xee);
                 let read = raw_pread(file, half.buffer(good), len, at as i64);
@@ -313,7 +411,10 @@ fn bad_buffers_read(t: &mut Trace, d: &Dir) -> Done {
         }
     }
     t.put("null", raw_pread(&file, std::ptr::null_mut(), 10, 0));
-    t.put("kernel address", raw_pread(&file, usize::MAX as *mut _, 10, 0));
+    t.put(
+        "kernel address",
+        raw_pread(&file, usize::MAX as *mut _, 10, 0),
+    );
     Ok(())
 }
 
@@ -321,7 +422,13 @@ fn bad_buffers_write(t: &mut Trace, d: &Dir) -> Done {
     let half = half_bad()?;
     half.fill(b'w');
     for good in [0, 1, 100, PAGE - 1, PAGE] {
-        for (at, len) in [(0, 2 * PAGE), (0, PAGE), (4000, 5000), (100, 50), (2 * PAGE, PAGE)] {
+        for (at, len) in [
+            (0, 2 * PAGE),
+            (0, PAGE),
+            (4000, 5000),
+            (100, 50),
+            (2 * PAGE, PAGE),
+        ] {
             let label = format!("{len} at {at}, {good} good");
             let file = d.file("old", &pattern(1, PAGE + 50))?;
             t.put(&label, raw_pwrite(&file, half.buffer(good), len, at as i64));
@@ -345,7 +452,10 @@ fn bad_buffer_vectors(t: &mut Trace, d: &Dir) -> Done {
     let half = half_bad()?;
     half.fill(b'v');
     let good = vec![b'g'; 3000];
-    let part = |base: *const libc::c_void, len| libc::iovec { iov_base: base.cast_mut(), iov_len: len };
+    let part = |base: *const libc::c_void, len| libc::iovec {
+        iov_base: base.cast_mut(),
+        iov_len: len,
+    };
     let file = d.create("f")?;
     let vectors = [
         part(good.as_ptr().cast(), 3000),
@@ -365,11 +475,23 @@ fn own_mapping_as_buffer(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", &pattern(1, 4 * PAGE))?;
     for private in [false, true] {
         let len = 4 * PAGE;
-        let map = if private { Map::private(&file, len, 0) } else { Map::shared(&file, len, 0) }?;
-        for (from, to, len) in [(0, 0, PAGE), (0, PAGE, PAGE), (100, 200, 5000), (PAGE, 5 * PAGE, PAGE)] {
+        let map = if private {
+            Map::private(&file, len, 0)
+        } else {
+            Map::shared(&file, len, 0)
+        }?;
+        for (from, to, len) in [
+            (0, 0, PAGE),
+            (0, PAGE, PAGE),
+            (100, 200, 5000),
+            (PAGE, 5 * PAGE, PAGE),
+        ] {
             // SAFETY: handed to the kernel alone.
             let buffer = unsafe { map.raw(from, len) };
-            t.put(format!("write {len} from {from} to {to}"), file.pwrite(buffer, to as u64));
+            t.put(
+                format!("write {len} from {from} to {to}"),
+                file.pwrite(buffer, to as u64),
+            );
             t.put("contents", file.all()?);
             // SAFETY: as above.
             let buffer = unsafe { map.raw(from, len) };
@@ -395,7 +517,15 @@ fn directory_and_modes(t: &mut Trace, d: &Dir) -> Done {
     t.put("read of write-only", write.read(1));
     t.put("truncate of read-only", read.truncate(0));
     let path = d.openat("f", OFlags::PATH, 0)?;
-    t.put("O_PATH", (path.read(1), path.write(b"x"), path.truncate(0), path.seek(SeekFrom::Start(0))));
+    t.put(
+        "O_PATH",
+        (
+            path.read(1),
+            path.write(b"x"),
+            path.truncate(0),
+            path.seek(SeekFrom::Start(0)),
+        ),
+    );
     Ok(())
 }
 
@@ -403,15 +533,21 @@ fn set_id_bits_go(t: &mut Trace, d: &Dir) -> Done {
     for mode in [0o6777, 0o6755, 0o2644, 0o2755, 0o4755, 0o1777] {
         let file = d.file("f", b"x")?;
         d.chmod("f", mode)?;
-        t.effects(format!("{mode:o} written by root"), d, &["f"], || file.write(b"y"))?;
+        t.effects(format!("{mode:o} written by root"), d, &["f"], || {
+            file.write(b"y")
+        })?;
         d.chown("f", Some(1000), Some(1000))?;
         d.chmod("f", mode)?;
         let user = User::become_user(2000, 2000, &[]);
-        t.effects(format!("{mode:o} written by another"), d, &["f"], || file.write(b"z"))?;
+        t.effects(format!("{mode:o} written by another"), d, &["f"], || {
+            file.write(b"z")
+        })?;
         drop(user);
         d.chmod("f", mode)?;
         let user = User::become_user(2000, 2000, &[]);
-        t.effects(format!("{mode:o} truncated by another"), d, &["f"], || file.truncate(0))?;
+        t.effects(format!("{mode:o} truncated by another"), d, &["f"], || {
+            file.truncate(0)
+        })?;
         drop(user);
         d.unlink("f")?;
     }
@@ -422,13 +558,25 @@ fn effects_on_metadata(t: &mut Trace, d: &Dir) -> Done {
     let file = d.create("f")?;
     t.effects("write", d, &["f"], || file.pwrite(&[1; 100], 0))?;
     t.effects("overwrite", d, &["f"], || file.pwrite(&[1; 100], 0))?;
-    t.effects("extend in the page", d, &["f"], || file.pwrite(&[1; 100], 200))?;
-    t.effects("extend by a page", d, &["f"], || file.pwrite(&[1; 100], 5000))?;
+    t.effects("extend in the page", d, &["f"], || {
+        file.pwrite(&[1; 100], 200)
+    })?;
+    t.effects("extend by a page", d, &["f"], || {
+        file.pwrite(&[1; 100], 5000)
+    })?;
     t.effects("leave a hole", d, &["f"], || file.pwrite(&[1; 100], 50_000))?;
     t.effects("read", d, &["f"], || file.pread(100, 0).map(drop))?;
-    t.effects("read of the hole", d, &["f"], || file.pread(100, 20_000).map(drop))?;
-    t.effects("write that fails", d, &["f"], || raw_pwrite(&file, std::ptr::null(), 10, 0)).ok();
-    t.effects("write at no place", d, &["f"], || file.pwrite(b"x", i64::MAX as u64)).ok();
+    t.effects("read of the hole", d, &["f"], || {
+        file.pread(100, 20_000).map(drop)
+    })?;
+    t.effects("write that fails", d, &["f"], || {
+        raw_pwrite(&file, std::ptr::null(), 10, 0)
+    })
+    .ok();
+    t.effects("write at no place", d, &["f"], || {
+        file.pwrite(b"x", i64::MAX as u64)
+    })
+    .ok();
     Ok(())
 }
 
@@ -454,11 +602,17 @@ fn advice(t: &mut Trace, d: &Dir) -> Done {
     for advice in 0..8 {
         // SAFETY: no memory is involved.
         let done = unsafe { libc::posix_fadvise(file.0.as_raw_fd(), 0, 0, advice) };
-        t.put(format!("fadvise {advice}"), nix::errno::Errno::from_raw(done));
+        t.put(
+            format!("fadvise {advice}"),
+            nix::errno::Errno::from_raw(done),
+        );
         t.put("blocks", file.blocks()?);
     }
     // SAFETY: as above.
-    t.put("readahead", Errno::check(unsafe { libc::readahead(file.0.as_raw_fd(), 0, 100) } as _));
+    t.put(
+        "readahead",
+        Errno::check(unsafe { libc::readahead(file.0.as_raw_fd(), 0, 100) } as _),
+    );
     t.put("contents", file.all()?);
     Ok(())
 }
@@ -466,12 +620,19 @@ fn advice(t: &mut Trace, d: &Dir) -> Done {
 fn truncating_open(t: &mut Trace, d: &Dir) -> Done {
     d.file("f", &pattern(1, 3 * PAGE))?;
     let open = |flags| d.openat("f", flags, 0).map(drop);
-    t.effects("O_TRUNC", d, &["f"], || open(OFlags::WRONLY | OFlags::TRUNC))?;
-    t.effects("O_TRUNC of an empty one", d, &["f"], || open(OFlags::WRONLY | OFlags::TRUNC))?;
+    t.effects("O_TRUNC", d, &["f"], || {
+        open(OFlags::WRONLY | OFlags::TRUNC)
+    })?;
+    t.effects("O_TRUNC of an empty one", d, &["f"], || {
+        open(OFlags::WRONLY | OFlags::TRUNC)
+    })?;
     d.read_write("f")?.write(b"x")?;
-    t.effects("O_TRUNC read-only", d, &["f"], || open(OFlags::RDONLY | OFlags::TRUNC))?;
+    t.effects("O_TRUNC read-only", d, &["f"], || {
+        open(OFlags::RDONLY | OFlags::TRUNC)
+    })?;
     t.effects("creat", d, &["f"], || {
-        d.openat("f", OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC, 0o600).map(drop)
+        d.openat("f", OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC, 0o600)
+            .map(drop)
     })?;
     Ok(())
 }
@@ -483,13 +644,28 @@ fn odd_arguments(t: &mut Trace, d: &Dir) -> Done {
     let buffer = [0u8; 16];
     // SAFETY: lengths beyond the buffer are refused or end at the end of the file.
     unsafe {
-        t.put("write of SSIZE_MAX + 1", Errno::check(libc::write(fd, buffer.as_ptr().cast(), 1 << 63) as _));
+        t.put(
+            "write of SSIZE_MAX + 1",
+            Errno::check(libc::write(fd, buffer.as_ptr().cast(), 1 << 63) as _),
+        );
         t.put("ioctl", Errno::check(libc::ioctl(fd, 0x1234_5678) as _));
         let mut left: libc::c_int = 0;
-        t.put("FIONREAD", (Errno::check(libc::ioctl(fd, libc::FIONREAD, &mut left) as _), left));
+        t.put(
+            "FIONREAD",
+            (
+                Errno::check(libc::ioctl(fd, libc::FIONREAD, &mut left) as _),
+                left,
+            ),
+        );
         t.put("FIBMAP", Errno::check(libc::ioctl(fd, 1, &mut left) as _));
-        t.put("FIGETBSZ", (Errno::check(libc::ioctl(fd, 2, &mut left) as _), left));
+        t.put(
+            "FIGETBSZ",
+            (Errno::check(libc::ioctl(fd, 2, &mut left) as _), left),
+        );
     }
-    t.put("negative pread", raw_pread(&file, std::ptr::null_mut(), 1, -1));
+    t.put(
+        "negative pread",
+        raw_pread(&file, std::ptr::null_mut(), 1, -1),
+    );
     Ok(())
 }

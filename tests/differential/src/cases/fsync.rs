@@ -10,9 +10,18 @@ fn all_of_them(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", &pattern(1, 5 * PAGE))?;
     let read_only = d.read_only("f")?;
     t.put("fsync", rustix::fs::fsync(&file).map_err(Errno::from));
-    t.put("fdatasync", rustix::fs::fdatasync(&file).map_err(Errno::from));
-    t.put("fsync, read-only", rustix::fs::fsync(&read_only).map_err(Errno::from));
-    t.put("fsync, directory", rustix::fs::fsync(d).map_err(Errno::from));
+    t.put(
+        "fdatasync",
+        rustix::fs::fdatasync(&file).map_err(Errno::from),
+    );
+    t.put(
+        "fsync, read-only",
+        rustix::fs::fsync(&read_only).map_err(Errno::from),
+    );
+    t.put(
+        "fsync, directory",
+        rustix::fs::fsync(d).map_err(Errno::from),
+    );
     t.put("syncfs", rustix::fs::syncfs(d).map_err(Errno::from));
     for (name, flags) in [("O_SYNC", OFlags::SYNC), ("O_DSYNC", OFlags::DSYNC)] {
         let file = d.openat("f", OFlags::RDWR | flags, 0)?;
@@ -30,7 +39,10 @@ fn ranges(t: &mut Trace, d: &Dir) -> Done {
     for flags in 0..8 {
         // SAFETY: no memory is involved.
         let done = unsafe { libc::sync_file_range(file.0.as_raw_fd(), 0, 2 * PAGE as i64, flags) };
-        t.put(format!("sync_file_range {flags}"), Errno::check(done.into()));
+        t.put(
+            format!("sync_file_range {flags}"),
+            Errno::check(done.into()),
+        );
     }
     // SAFETY: as above.
     let done = unsafe { libc::sync_file_range(file.0.as_raw_fd(), -1, 10, 2) };
@@ -40,6 +52,8 @@ fn ranges(t: &mut Trace, d: &Dir) -> Done {
 
 fn metadata(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", b"data")?;
-    t.effects("fsync", d, &["f", "."], || rustix::fs::fsync(&file).map_err(Errno::from))?;
+    t.effects("fsync", d, &["f", "."], || {
+        rustix::fs::fsync(&file).map_err(Errno::from)
+    })?;
     Ok(())
 }

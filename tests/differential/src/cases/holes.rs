@@ -14,16 +14,35 @@ fn page(n: u64) -> u64 {
 fn seek_data_and_hole(t: &mut Trace, d: &Dir) -> Done {
     let file = d.create("f")?;
     t.put("empty", file.extents()?);
-    for (at, len) in [(page(2) + 5, 10), (page(5), 2 * PAGE), (page(9) - 1, 2), (page(20), 1)] {
+    for (at, len) in [
+        (page(2) + 5, 10),
+        (page(5), 2 * PAGE),
+        (page(9) - 1, 2),
+        (page(20), 1),
+    ] {
         file.pwrite(&pattern(1, len), at)?;
         t.put(format!("after {len} at {at}"), file.extents()?);
     }
     file.truncate(page(30) + 17)?;
     t.put("with a hole at the end", file.extents()?);
     t.put("meta", file.meta()?);
-    for at in [0, 1, page(2), page(2) + 7, page(3) - 1, page(3), page(7), page(8), page(20), page(21),
-        page(30), page(30) + 16, page(30) + 17, page(30) + 18, page(99)]
-    {
+    for at in [
+        0,
+        1,
+        page(2),
+        page(2) + 7,
+        page(3) - 1,
+        page(3),
+        page(7),
+        page(8),
+        page(20),
+        page(21),
+        page(30),
+        page(30) + 16,
+        page(30) + 17,
+        page(30) + 18,
+        page(99),
+    ] {
         let found = (file.seek(SeekFrom::Data(at)), file.seek(SeekFrom::Hole(at)));
         t.put(format!("from {at}"), found);
     }
@@ -55,7 +74,10 @@ fn far_apart(t: &mut Trace, d: &Dir) -> Done {
     }
     t.put("extents", file.extents()?);
     for shift in [20, 30, 35, 40, 50, 62] {
-        t.put(format!("data at 1 << {shift}"), file.pread(6, (1 << shift) - 1)?);
+        t.put(
+            format!("data at 1 << {shift}"),
+            file.pread(6, (1 << shift) - 1)?,
+        );
     }
     file.truncate(1 << 40)?;
     t.put("cut", (file.extents()?, file.blocks()?));
@@ -95,7 +117,13 @@ fn seek_arguments(t: &mut Trace, d: &Dir) -> Done {
         t.put(format!("hole {at}"), file.lseek(at, libc::SEEK_HOLE));
     }
     let empty = d.create("empty")?;
-    t.put("empty", (empty.lseek(0, libc::SEEK_DATA), empty.lseek(0, libc::SEEK_HOLE)));
+    t.put(
+        "empty",
+        (
+            empty.lseek(0, libc::SEEK_DATA),
+            empty.lseek(0, libc::SEEK_HOLE),
+        ),
+    );
     Ok(())
 }
 

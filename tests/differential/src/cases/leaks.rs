@@ -35,35 +35,47 @@ fn comes_back(fs: &Fs, steps: impl Fn(&Mount) -> Done) -> anyhow::Result<bool> {
 
 fn device_number_comes_back(t: &mut Trace, fs: &Fs) -> Done {
     t.put("empty", comes_back(fs, |_| Ok(()))?);
-    t.put("with files", comes_back(fs, |mount| {
-        let d = mount.dir()?;
-        d.file("f", &pattern(1, 5 * PAGE))?;
-        d.mkdir("d")?;
-        d.symlink("x".repeat(500), "d/l")?;
-        Ok(())
-    })?);
-    t.put("with tmpfiles", comes_back(fs, |mount| Ok(drop(mount.dir()?.tmpfile()?)))?);
-    t.put("after failures", comes_back(fs, |mount| {
-        let d = mount.dir()?;
-        d.create("f")?;
-        let _ = d.mkdir("f");
-        let _ = d.rename("none", "g");
-        let _ = d.rmdir("f");
-        let _ = mount.remount("size=x");
-        Ok(())
-    })?);
-    t.put("after a look by all the ways", comes_back(fs, |mount| {
-        let d = mount.dir()?;
-        let file = d.file("f", &pattern(1, 5 * PAGE))?;
-        d.list()?;
-        d.mkdir("dir")?;
-        d.sub("dir")?.list_once(24)?;
-        Map::shared(&file, 5 * PAGE, 0)?.set(0, 1);
-        let (read, write) = rustix::pipe::pipe()?;
-        rustix::fs::sendfile(&write, &file, Some(&mut 0), PAGE)?;
-        drop(read);
-        Ok(())
-    })?);
+    t.put(
+        "with files",
+        comes_back(fs, |mount| {
+            let d = mount.dir()?;
+            d.file("f", &pattern(1, 5 * PAGE))?;
+            d.mkdir("d")?;
+            d.symlink("x".repeat(500), "d/l")?;
+            Ok(())
+        })?,
+    );
+    t.put(
+        "with tmpfiles",
+        comes_back(fs, |mount| Ok(drop(mount.dir()?.tmpfile()?)))?,
+    );
+    t.put(
+        "after failures",
+        comes_back(fs, |mount| {
+            let d = mount.dir()?;
+            d.create("f")?;
+            let _ = d.mkdir("f");
+            let _ = d.rename("none", "g");
+            let _ = d.rmdir("f");
+            let _ = mount.remount("size=x");
+            Ok(())
+        })?,
+    );
+    t.put(
+        "after a look by all the ways",
+        comes_back(fs, |mount| {
+            let d = mount.dir()?;
+            let file = d.file("f", &pattern(1, 5 * PAGE))?;
+            d.list()?;
+            d.mkdir("dir")?;
+            d.sub("dir")?.list_once(24)?;
+            Map::shared(&file, 5 * PAGE, 0)?.set(0, 1);
+            let (read, write) = rustix::pipe::pipe()?;
+            rustix::fs::sendfile(&write, &file, Some(&mut 0), PAGE)?;
+            drop(read);
+            Ok(())
+        })?,
+    );
     Ok(())
 }
 
@@ -106,22 +118,25 @@ fn busy(t: &mut Trace, fs: &Fs) -> Done {
 }
 
 fn files_of_all_kinds(t: &mut Trace, fs: &Fs) -> Done {
-    t.put("given back", comes_back(fs, |mount| {
-        let d = mount.dir()?;
-        d.fifo("p")?;
-        d.mknod("c", FileType::CharacterDevice, 0o600, (1, 3))?;
-        d.mknod("s", FileType::Socket, 0o600, (0, 0))?;
-        d.symlink("short", "l")?;
-        d.create("f")?;
-        d.link("f", "g")?;
-        d.rename_flags("g", "h", RenameFlags::WHITEOUT)?;
-        let gone = d.make("gone")?;
-        d.rmdir("gone")?;
-        drop(gone);
-        let fifo = d.openat("p", OFlags::RDWR | OFlags::NONBLOCK, 0)?;
-        fifo.write(b"left in it")?;
-        Ok(())
-    })?);
+    t.put(
+        "given back",
+        comes_back(fs, |mount| {
+            let d = mount.dir()?;
+            d.fifo("p")?;
+            d.mknod("c", FileType::CharacterDevice, 0o600, (1, 3))?;
+            d.mknod("s", FileType::Socket, 0o600, (0, 0))?;
+            d.symlink("short", "l")?;
+            d.create("f")?;
+            d.link("f", "g")?;
+            d.rename_flags("g", "h", RenameFlags::WHITEOUT)?;
+            let gone = d.make("gone")?;
+            d.rmdir("gone")?;
+            drop(gone);
+            let fifo = d.openat("p", OFlags::RDWR | OFlags::NONBLOCK, 0)?;
+            fifo.write(b"left in it")?;
+            Ok(())
+        })?,
+    );
     Ok(())
 }
 
@@ -146,26 +161,38 @@ fn bind_mounts(t: &mut Trace, fs: &Fs) -> Done {
     d.file("dir/f", b"x")?;
     drop(d);
     let point = fs.point("bind");
-    nix::mount::mount(Some(&mount.path.join("dir")), &point, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    nix::mount::mount(
+        Some(&mount.path.join("dir")),
+        &point,
+        None::<&str>,
+        MsFlags::MS_BIND,
+        None::<&str>,
+    )?;
     t.put("through the bind mount", Dir::open(&point)?.contents("f")?);
     mount.unmount()?;
-    t.put("after unmount of the first", Dir::open(&point)?.contents("f")?);
+    t.put(
+        "after unmount of the first",
+        Dir::open(&point)?.contents("f")?,
+    );
     t.put("create", Dir::open(&point)?.create("g").map(drop));
     nix::mount::umount(&point)?;
     Ok(())
 }
 
 fn unmount_with_pages(t: &mut Trace, fs: &Fs) -> Done {
-    t.put("given back", comes_back(fs, |mount| {
-        let file = mount.dir()?.create("f")?;
-        file.truncate(1 << 40)?;
-        for shift in 12..40 {
-            file.pwrite(b"x", 1 << shift)?;
-        }
-        let map = Map::shared(&file, 64 * PAGE, 0)?;
-        (0..64).for_each(|page| map.set(page * PAGE, 1));
-        Ok(())
-    })?);
+    t.put(
+        "given back",
+        comes_back(fs, |mount| {
+            let file = mount.dir()?.create("f")?;
+            file.truncate(1 << 40)?;
+            for shift in 12..40 {
+                file.pwrite(b"x", 1 << shift)?;
+            }
+            let map = Map::shared(&file, 64 * PAGE, 0)?;
+            (0..64).for_each(|page| map.set(page * PAGE, 1));
+            Ok(())
+        })?,
+    );
     Ok(())
 }
 
@@ -212,7 +239,10 @@ fn namespaces_that_go(t: &mut Trace, fs: &Fs) -> Done {
     t.forked("process", |t| {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).expect("unshare");
         let mount = fs.mount("").expect("mount");
-        mount.dir().and_then(|d| d.file("f", &pattern(1, PAGE))).expect("file");
+        mount
+            .dir()
+            .and_then(|d| d.file("f", &pattern(1, PAGE)))
+            .expect("file");
         t.text("shown", mount.options());
         std::mem::forget(mount);
     });

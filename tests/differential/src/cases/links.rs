@@ -12,7 +12,9 @@ fn counts(t: &mut Trace, d: &Dir) -> Done {
     t.effects("link", d, &[".", "a", "b"], || d.link("a", "b"))?;
     t.put("same inode", d.ino("a")? == d.ino("b")?);
     d.mkdir("p")?;
-    t.effects("link elsewhere", d, &[".", "p", "a", "p/c"], || d.link("a", "p/c"))?;
+    t.effects("link elsewhere", d, &[".", "p", "a", "p/c"], || {
+        d.link("a", "p/c")
+    })?;
     t.effects("unlink the first", d, &[".", "a", "b"], || d.unlink("a"))?;
     t.effects("unlink the second", d, &[".", "b", "p/c"], || d.unlink("b"))?;
     t.put("contents", d.contents("p/c")?);
@@ -30,7 +32,10 @@ fn kinds(t: &mut Trace, d: &Dir) -> Done {
     d.mkdir("dir")?;
     for name in ["fifo", "socket", "char", "short", "long", "dir"] {
         let new = format!("{name}-2");
-        t.effects(format!("link {name}"), d, &[".", name, &new], || d.link(name, &new)).ok();
+        t.effects(format!("link {name}"), d, &[".", name, &new], || {
+            d.link(name, &new)
+        })
+        .ok();
     }
     t.put("long", d.readlink("long-2").map(|l| l.len()));
     t.put("space", d.space()?);
@@ -42,10 +47,22 @@ fn errors(t: &mut Trace, d: &Dir) -> Done {
     d.create("b")?;
     d.mkdir("dir")?;
     for (old, new) in [
-        ("none", "x"), ("a", "b"), ("a", "a"), ("a", "dir"), ("dir", "x"), ("a", "none/x"), ("a", "b/x"),
-        ("a", ""), ("", "x"), ("a", "x/"), ("a/", "x"), ("a", "."), (".", "x"),
+        ("none", "x"),
+        ("a", "b"),
+        ("a", "a"),
+        ("a", "dir"),
+        ("dir", "x"),
+        ("a", "none/x"),
+        ("a", "b/x"),
+        ("a", ""),
+        ("", "x"),
+        ("a", "x/"),
+        ("a/", "x"),
+        ("a", "."),
+        (".", "x"),
     ] {
-        t.effects(format!("{old} -> {new}"), d, &["a"], || d.link(old, new)).ok();
+        t.effects(format!("{old} -> {new}"), d, &["a"], || d.link(old, new))
+            .ok();
     }
     t.put("names", d.names()?);
     Ok(())
@@ -71,7 +88,8 @@ const LINKS: usize = 300;
 fn many(t: &mut Trace, d: &Dir) -> Done {
     d.create("a")?;
     for i in 0..LINKS {
-        d.link("a", format!("l{i}")).with_context(|| format!("link {i}"))?;
+        d.link("a", format!("l{i}"))
+            .with_context(|| format!("link {i}"))?;
     }
     t.put("meta", d.meta("a")?);
     t.put("space", d.space()?);

@@ -17,8 +17,12 @@ const AMOUNT: usize = 8 * MIB;
 fn meminfo_mib(name: &str) -> anyhow::Result<i64> {
     std::fs::write("/proc/sys/vm/stat_refresh", "1").context("stat_refresh")?;
     let text = std::fs::read_to_string("/proc/meminfo")?;
-    let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
-    let kib: i64 = line.and_then(|l| l.split_whitespace().next()?.parse().ok()).context("meminfo")?;
+    let line = text
+        .lines()
+        .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
+    let kib: i64 = line
+        .and_then(|l| l.split_whitespace().next()?.parse().ok())
+        .context("meminfo")?;
     Ok((kib + 512) >> 10)
 }
 
@@ -49,8 +53,19 @@ fn smaps(map: &Map) -> anyhow::Result<Vec<String>> {
     let start = format!("{:x}-", map.start() as usize);
     let text = std::fs::read_to_string("/proc/self/smaps")?;
     let lines = text.lines().skip_while(|l| !l.starts_with(&start)).skip(1);
-    let wanted = ["Size", "Rss", "Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty", "Anonymous",
-        "Swap", "ShmemPmdMapped", "FilePmdMapped", "Locked"];
+    let wanted = [
+        "Size",
+        "Rss",
+        "Shared_Clean",
+        "Shared_Dirty",
+        "Private_Clean",
+        "Private_Dirty",
+        "Anonymous",
+        "Swap",
+        "ShmemPmdMapped",
+        "FilePmdMapped",
+        "Locked",
+    ];
     let own = lines.take_while(|l| l.split(':').next().is_some_and(|key| !key.contains('-')));
     Ok(own
         .filter(|l| wanted.contains(&l.split(':').next().unwrap_or_default()))
@@ -74,8 +89,15 @@ fn smaps_of_a_mapping(t: &mut Trace, d: &Dir) -> Done {
 /// Whole MiB, since the pages of the program itself may be of such a file system too.
 fn rss_shmem_mib() -> anyhow::Result<i64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|l| l.starts_with("RssShmem")).context("RssShmem")?;
-    let kib: i64 = line.split_whitespace().nth(1).context("RssShmem")?.parse()?;
+    let line = status
+        .lines()
+        .find(|l| l.starts_with("RssShmem"))
+        .context("RssShmem")?;
+    let kib: i64 = line
+        .split_whitespace()
+        .nth(1)
+        .context("RssShmem")?
+        .parse()?;
     Ok((kib + 512) >> 10)
 }
 
@@ -101,7 +123,8 @@ fn shmem_of_a_group(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("")?;
     let d = mount.dir()?;
     let show = |t: &mut Trace, label: &str| {
-        let figures = ["shmem", "file", "file_mapped", "file_dirty"].map(|name| group.stat_mib(name));
+        let figures =
+            ["shmem", "file", "file_mapped", "file_dirty"].map(|name| group.stat_mib(name));
         t.put(label, figures);
     };
     show(t, "start");
@@ -143,12 +166,18 @@ fn group_at_its_limit(t: &mut Trace, fs: &Fs) -> Done {
             }
         });
     });
-    t.put("not all of it", (file.blocks()? as usize) * 512 < 2 * AMOUNT);
+    t.put(
+        "not all of it",
+        (file.blocks()? as usize) * 512 < 2 * AMOUNT,
+    );
     group.set("memory.max", "max");
-    t.put("blocks are the mount's", file.blocks()? * 512 / PAGE as u64 == {
-        let space = d.space()?;
-        space.blocks - space.free
-    });
+    t.put(
+        "blocks are the mount's",
+        file.blocks()? * 512 / PAGE as u64 == {
+            let space = d.space()?;
+            space.blocks - space.free
+        },
+    );
     t.put("and go on", file.pwrite(&[1; PAGE], 2 * AMOUNT as u64));
     drop((file, d));
     mount.unmount()?;

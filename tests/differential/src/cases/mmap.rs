@@ -71,12 +71,17 @@ fn sigbus_beyond_the_end(t: &mut Trace, d: &Dir) -> Done {
     for at in [0, PAGE + 1, 2 * PAGE - 1, 2 * PAGE, 3 * PAGE + 5] {
         t.forked(format!("load at {at}"), |t| t.put("value", map.get(at)));
         t.forked(format!("store at {at}"), |_| map.set(at, 1));
-        t.forked(format!("private load at {at}"), |t| t.put("value", private.get(at)));
+        t.forked(format!("private load at {at}"), |t| {
+            t.put("value", private.get(at))
+        });
         t.forked(format!("private store at {at}"), |_| private.set(at, 1));
     }
     // SAFETY: handed to the kernel alone.
     let buffer = unsafe { map.raw(2 * PAGE, 10) };
-    t.put("as a buffer", rustix::io::pread(&file, &mut *buffer, 0).map_err(Errno::from));
+    t.put(
+        "as a buffer",
+        rustix::io::pread(&file, &mut *buffer, 0).map_err(Errno::from),
+    );
     t.put("as a source", file.pwrite(buffer, 0));
     t.put("meta", file.meta()?);
     Ok(())
@@ -151,7 +156,10 @@ fn blocks_of_faults(t: &mut Trace, d: &Dir) -> Done {
     let start = d.space()?.free;
     for page in [0, 1, 17, 63, 17] {
         map.set(page * PAGE, 1);
-        t.put(format!("after page {page}"), (file.blocks()?, start - d.space()?.free));
+        t.put(
+            format!("after page {page}"),
+            (file.blocks()?, start - d.space()?.free),
+        );
     }
     drop(map);
     file.truncate(0)?;
@@ -193,7 +201,9 @@ fn msync_calls(t: &mut Trace, d: &Dir) -> Done {
 fn times(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", &pattern(1, 2 * PAGE))?;
     let mut map = None;
-    t.effects("map", d, &["f"], || map = Map::shared(&file, 2 * PAGE, 0).ok());
+    t.effects("map", d, &["f"], || {
+        map = Map::shared(&file, 2 * PAGE, 0).ok()
+    });
     let map = map.context("mmap")?;
     t.effects("load", d, &["f"], || map.get(0));
     t.effects("store", d, &["f"], || map.set(0, 1));
@@ -205,10 +215,18 @@ fn times(t: &mut Trace, d: &Dir) -> Done {
 fn protection(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", &pattern(1, PAGE))?;
     let map = Map::read_only(&file, PAGE, 0)?;
-    expecting("segfault at", || t.forked("store to a read-only one", |_| map.set(0, 1)));
+    expecting("segfault at", || {
+        t.forked("store to a read-only one", |_| map.set(0, 1))
+    });
     use rustix::mm::{mprotect, MprotectFlags};
     // SAFETY: the range is the mapping.
-    let done = unsafe { mprotect(map.start(), PAGE, MprotectFlags::READ | MprotectFlags::WRITE) };
+    let done = unsafe {
+        mprotect(
+            map.start(),
+            PAGE,
+            MprotectFlags::READ | MprotectFlags::WRITE,
+        )
+    };
     t.put("made writable", done.map_err(Errno::from));
     map.set(0, b'!');
     t.put("contents", file.pread(5, 0)?);
@@ -217,9 +235,15 @@ fn protection(t: &mut Trace, d: &Dir) -> Done {
 
 fn offsets(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", &pattern(1, 3 * PAGE))?;
-    for (len, offset) in [(PAGE, 0), (PAGE, PAGE), (PAGE, 100), (0, 0), (1, 2 * PAGE), (PAGE, 3 * PAGE),
-        (PAGE, 1 << 40)]
-    {
+    for (len, offset) in [
+        (PAGE, 0),
+        (PAGE, PAGE),
+        (PAGE, 100),
+        (0, 0),
+        (1, 2 * PAGE),
+        (PAGE, 3 * PAGE),
+        (PAGE, 1 << 40),
+    ] {
         let map = Map::shared(&file, len, offset as u64);
         t.put(format!("{len} at {offset}"), map.as_ref().map(drop));
         if let (Ok(map), true) = (map, offset < 3 * PAGE) {
@@ -227,7 +251,10 @@ fn offsets(t: &mut Trace, d: &Dir) -> Done {
         }
     }
     for offset in [i64::MAX as u64 & !0xfff, 1 << 63, 0xffff_ffff_ffff_f000] {
-        t.put(format!("at {offset:#x}"), Map::shared(&file, PAGE, offset).map(drop));
+        t.put(
+            format!("at {offset:#x}"),
+            Map::shared(&file, PAGE, offset).map(drop),
+        );
     }
     Ok(())
 }
@@ -247,7 +274,10 @@ fn resident(t: &mut Trace, d: &Dir) -> Done {
 
 fn forked_mappings(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", &pattern(1, 2 * PAGE))?;
-    let (shared, private) = (Map::shared(&file, 2 * PAGE, 0)?, Map::private(&file, 2 * PAGE, 0)?);
+    let (shared, private) = (
+        Map::shared(&file, 2 * PAGE, 0)?,
+        Map::private(&file, 2 * PAGE, 0)?,
+    );
     private.set(0, b'p');
     t.forked("child", |t| {
         t.put("sees", (shared.get(0), private.get(0)));
@@ -269,11 +299,16 @@ fn many_pages(t: &mut Trace, d: &Dir) -> Done {
         map.set(page * PAGE + page, page as u8);
     }
     t.put("meta", file.meta()?);
-    let wrong = (0..MANY_PAGES).filter(|&p| map.get(p * PAGE + p) != p as u8).count();
+    let wrong = (0..MANY_PAGES)
+        .filter(|&p| map.get(p * PAGE + p) != p as u8)
+        .count();
     t.put("wrong", wrong);
     t.put("contents", file.all()?);
     file.truncate(0)?;
-    t.put("cut", (file.meta()?, map.resident()?.iter().filter(|&&r| r).count()));
+    t.put(
+        "cut",
+        (file.meta()?, map.resident()?.iter().filter(|&&r| r).count()),
+    );
     Ok(())
 }
 
@@ -283,10 +318,16 @@ fn madvise_calls(t: &mut Trace, d: &Dir) -> Done {
     let private = Map::private(&file, 4 * PAGE, 0)?;
     private.set(0, b'p');
     for (name, advice) in [
-        ("NORMAL", libc::MADV_NORMAL), ("RANDOM", libc::MADV_RANDOM), ("SEQUENTIAL", libc::MADV_SEQUENTIAL),
-        ("WILLNEED", libc::MADV_WILLNEED), ("DONTNEED", libc::MADV_DONTNEED), ("COLD", libc::MADV_COLD),
-        ("POPULATE_READ", libc::MADV_POPULATE_READ), ("POPULATE_WRITE", libc::MADV_POPULATE_WRITE),
-        ("DONTFORK", libc::MADV_DONTFORK), ("FREE", libc::MADV_FREE),
+        ("NORMAL", libc::MADV_NORMAL),
+        ("RANDOM", libc::MADV_RANDOM),
+        ("SEQUENTIAL", libc::MADV_SEQUENTIAL),
+        ("WILLNEED", libc::MADV_WILLNEED),
+        ("DONTNEED", libc::MADV_DONTNEED),
+        ("COLD", libc::MADV_COLD),
+        ("POPULATE_READ", libc::MADV_POPULATE_READ),
+        ("POPULATE_WRITE", libc::MADV_POPULATE_WRITE),
+        ("DONTFORK", libc::MADV_DONTFORK),
+        ("FREE", libc::MADV_FREE),
     ] {
         for (kind, map) in [("shared", &map), ("private", &private)] {
             // SAFETY: the range is the mapping; what is lost is the private copy.
@@ -315,7 +356,14 @@ fn remapped(t: &mut Trace, d: &Dir) -> Done {
         .map_err(Errno::from)?;
         let moved = mremap(start, PAGE, 3 * PAGE, MremapFlags::MAYMOVE).map_err(Errno::from)?;
         let byte: *mut u8 = moved.cast();
-        t.put("seen", [byte.read(), byte.add(PAGE).read(), byte.add(2 * PAGE).read()]);
+        t.put(
+            "seen",
+            [
+                byte.read(),
+                byte.add(PAGE).read(),
+                byte.add(2 * PAGE).read(),
+            ],
+        );
         byte.add(2 * PAGE).write(b'!');
         munmap(moved, 3 * PAGE).map_err(Errno::from)?;
     }
@@ -328,7 +376,8 @@ fn unmapped_parts(t: &mut Trace, d: &Dir) -> Done {
     let steps = |t: &mut Trace| {
         let map = Map::shared(&file, 4 * PAGE, 0).expect("mmap");
         // SAFETY: a page of the mapping, of which nothing is referred to.
-        unsafe { rustix::mm::munmap(map.start().cast::<u8>().add(PAGE).cast(), PAGE) }.expect("munmap");
+        unsafe { rustix::mm::munmap(map.start().cast::<u8>().add(PAGE).cast(), PAGE) }
+            .expect("munmap");
         t.put("around", (map.get(0), map.get(2 * PAGE)));
         map.set(PAGE, 1);
     };
@@ -340,26 +389,55 @@ fn unmapped_parts(t: &mut Trace, d: &Dir) -> Done {
 fn open_modes(t: &mut Trace, d: &Dir) -> Done {
     d.file("f", &pattern(1, PAGE))?;
     let both = ProtFlags::READ | ProtFlags::WRITE;
-    for (name, flags) in
-        [("RDONLY", OFlags::RDONLY), ("WRONLY", OFlags::WRONLY), ("RDWR", OFlags::RDWR),
-            ("APPEND", OFlags::RDWR | OFlags::APPEND)]
-    {
+    for (name, flags) in [
+        ("RDONLY", OFlags::RDONLY),
+        ("WRONLY", OFlags::WRONLY),
+        ("RDWR", OFlags::RDWR),
+        ("APPEND", OFlags::RDWR | OFlags::APPEND),
+    ] {
         let file = d.openat("f", flags, 0)?;
         for (prot_name, prot) in [("read", ProtFlags::READ), ("both", both)] {
-            for (kind, flags) in [("shared", MapFlags::SHARED), ("private", MapFlags::PRIVATE),
-                ("shared, validated", MapFlags::SHARED_VALIDATE)]
-            {
+            for (kind, flags) in [
+                ("shared", MapFlags::SHARED),
+                ("private", MapFlags::PRIVATE),
+                ("shared, validated", MapFlags::SHARED_VALIDATE),
+            ] {
                 let map = Map::new(&file, PAGE, 0, prot, flags);
                 t.put(format!("{name} {prot_name} {kind}"), map.map(drop));
             }
         }
     }
     let file = d.read_write("f")?;
-    t.put("MAP_SYNC", Map::new(&file, PAGE, 0, both, MapFlags::SHARED_VALIDATE | MapFlags::SYNC).map(drop));
-    t.put("populate", Map::new(&file, PAGE, 0, both, MapFlags::SHARED | MapFlags::POPULATE).map(|m| m.get(5)));
-    t.put("locked", Map::new(&file, PAGE, 0, both, MapFlags::SHARED | MapFlags::LOCKED).map(|m| m.get(5)));
-    t.put("of a directory", Map::new(&d.openat(".", OFlags::RDONLY, 0)?, PAGE, 0, ProtFlags::READ,
-        MapFlags::SHARED).map(drop));
+    t.put(
+        "MAP_SYNC",
+        Map::new(
+            &file,
+            PAGE,
+            0,
+            both,
+            MapFlags::SHARED_VALIDATE | MapFlags::SYNC,
+        )
+        .map(drop),
+    );
+    t.put(
+        "populate",
+        Map::new(&file, PAGE, 0, both, MapFlags::SHARED | MapFlags::POPULATE).map(|m| m.get(5)),
+    );
+    t.put(
+        "locked",
+        Map::new(&file, PAGE, 0, both, MapFlags::SHARED | MapFlags::LOCKED).map(|m| m.get(5)),
+    );
+    t.put(
+        "of a directory",
+        Map::new(
+            &d.openat(".", OFlags::RDONLY, 0)?,
+            PAGE,
+            0,
+            ProtFlags::READ,
+            MapFlags::SHARED,
+        )
+        .map(drop),
+    );
     Ok(())
 }
 
@@ -367,7 +445,13 @@ fn open_modes(t: &mut Trace, d: &Dir) -> Done {
 fn execute(t: &mut Trace, d: &Dir) -> Done {
     // mov eax, 42; ret
     let file = d.file("code", &[0xb8, 42, 0, 0, 0, 0xc3])?;
-    let map = Map::new(&file, PAGE, 0, ProtFlags::READ | ProtFlags::EXEC, MapFlags::PRIVATE)?;
+    let map = Map::new(
+        &file,
+        PAGE,
+        0,
+        ProtFlags::READ | ProtFlags::EXEC,
+        MapFlags::PRIVATE,
+    )?;
     // SAFETY: the bytes above are such a function.
     let code: extern "C" fn() -> i32 = unsafe { std::mem::transmute(map.start()) };
     t.put("returns", code());
@@ -399,15 +483,21 @@ fn no_block_is_sigbus(t: &mut Trace, d: &Dir) -> Done {
         t.forked(format!("store in page {page}"), |_| map.set(page * PAGE, 1));
         t.put("space", d.space()?);
     }
-    t.forked("load of a hole when full", |t| t.put("value", map.get(7 * PAGE)));
+    t.forked("load of a hole when full", |t| {
+        t.put("value", map.get(7 * PAGE))
+    });
     let private = Map::private(&file, PAGES * PAGE, 0)?;
-    t.forked("private load of a hole when full", |t| t.put("value", private.get(6 * PAGE)));
+    t.forked("private load of a hole when full", |t| {
+        t.put("value", private.get(6 * PAGE))
+    });
     t.forked("private store to what is there", |t| {
         private.set(0, 7);
         t.put("value", private.get(0));
     });
     let read_only = Map::read_only(&file, PAGES * PAGE, 0)?;
-    t.forked("read-only load of a hole when full", |t| t.put("value", read_only.get(5 * PAGE)));
+    t.forked("read-only load of a hole when full", |t| {
+        t.put("value", read_only.get(5 * PAGE))
+    });
     t.put("meta", file.meta()?);
     file.truncate(PAGE as u64)?;
     file.truncate((PAGES * PAGE) as u64)?;
@@ -424,12 +514,24 @@ fn no_block_for_the_kernel(t: &mut Trace, d: &Dir) -> Done {
     let map = Map::shared(&file, PAGES * PAGE, 0)?;
     // SAFETY: handed to the kernel alone.
     let buffer = unsafe { map.raw(0, 3 * PAGE) };
-    t.put("read into it", rustix::io::pread(&source, &mut *buffer, 0).map_err(Errno::from));
+    t.put(
+        "read into it",
+        rustix::io::pread(&source, &mut *buffer, 0).map_err(Errno::from),
+    );
     t.put("meta", file.meta()?);
     t.put("write from it", source.pwrite(buffer, 0));
     t.put("contents", source.all()?);
-    t.put("populate", Map::new(&file, PAGES * PAGE, 0, ProtFlags::READ | ProtFlags::WRITE,
-        MapFlags::SHARED | MapFlags::POPULATE).map(drop));
+    t.put(
+        "populate",
+        Map::new(
+            &file,
+            PAGES * PAGE,
+            0,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED | MapFlags::POPULATE,
+        )
+        .map(drop),
+    );
     // SAFETY: the range is the mapping.
     let done = unsafe { libc::madvise(map.start(), PAGES * PAGE, libc::MADV_POPULATE_WRITE) };
     t.put("populate by advice", Errno::check(done.into()));

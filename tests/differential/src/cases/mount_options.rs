@@ -47,7 +47,10 @@ fn attempts(t: &mut Trace, fs: &Fs, options: &[&str]) -> Done {
 fn defaults(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("")?;
     describe(t, "defaults", &mount)?;
-    let (pages, total) = (mount.dir()?.space()?.blocks, rustix::system::sysinfo().totalram);
+    let (pages, total) = (
+        mount.dir()?.space()?.blocks,
+        rustix::system::sysinfo().totalram,
+    );
     t.put("half of RAM", pages == total / PAGE as u64 / 2);
     mount.unmount()?;
     Ok(())
@@ -58,26 +61,69 @@ fn sizes(t: &mut Trace, fs: &Fs) -> Done {
         t,
         fs,
         &[
-            "size=0", "size=1", "size=4095", "size=4096", "size=4097", "size=1000000", "size=1k",
-            "size=5K", "size=1m", "size=3M", "size=1g", "size=1G", "size=2t", "size=1p", "size=1e",
-            "size=7E", "size=0x2000", "size=010000", "size=0%", "size=1%", "size=10%", "size=33%",
-            "size=50%", "size=100%", "size=150%", "size=1k%",
+            "size=0",
+            "size=1",
+            "size=4095",
+            "size=4096",
+            "size=4097",
+            "size=1000000",
+            "size=1k",
+            "size=5K",
+            "size=1m",
+            "size=3M",
+            "size=1g",
+            "size=1G",
+            "size=2t",
+            "size=1p",
+            "size=1e",
+            "size=7E",
+            "size=0x2000",
+            "size=010000",
+            "size=0%",
+            "size=1%",
+            "size=10%",
+            "size=33%",
+            "size=50%",
+            "size=100%",
+            "size=150%",
+            "size=1k%",
         ],
     )?;
     attempts(
         t,
         fs,
         &[
-            "size", "size=", "size=k", "size=%", "size=x", "size=-1", "size=-4096", "size=1kk",
-            "size=1kb", "size=1 k", "size= 1", "size=10%%", "size=10%k", "size=1.5m", "size=0x",
+            "size",
+            "size=",
+            "size=k",
+            "size=%",
+            "size=x",
+            "size=-1",
+            "size=-4096",
+            "size=1kk",
+            "size=1kb",
+            "size=1 k",
+            "size= 1",
+            "size=10%%",
+            "size=10%k",
+            "size=1.5m",
+            "size=0x",
             "size=9223372036854775807",
         ],
     )
 }
 
 fn sizes_that_overflow(t: &mut Trace, fs: &Fs) -> Done {
-    for size in ["18446744073709551615", "18446744073709551616", "99999999999999999999999", "16e", "64E"] {
-        let shown = fs.mount(&format!("size={size}")).map(|mount| mount.options());
+    for size in [
+        "18446744073709551615",
+        "18446744073709551616",
+        "99999999999999999999999",
+        "16e",
+        "64E",
+    ] {
+        let shown = fs
+            .mount(&format!("size={size}"))
+            .map(|mount| mount.options());
         t.text(size, format!("{shown:?}"));
     }
     Ok(())
@@ -88,10 +134,24 @@ fn block_counts(t: &mut Trace, fs: &Fs) -> Done {
         t,
         fs,
         &[
-            "nr_blocks=0", "nr_blocks=1", "nr_blocks=100", "nr_blocks=4k", "nr_blocks=1M",
-            "nr_blocks=0x10", "nr_blocks=9223372036854775807", "nr_blocks=9223372036854775808",
-            "nr_blocks=18446744073709551615", "nr_blocks=-1", "nr_blocks=10%", "nr_blocks=x",
-            "nr_blocks=", "nr_blocks", "nr_blocks=k", "nr_blocks=1z", "nr_blocks=8e", "nr_blocks=7e",
+            "nr_blocks=0",
+            "nr_blocks=1",
+            "nr_blocks=100",
+            "nr_blocks=4k",
+            "nr_blocks=1M",
+            "nr_blocks=0x10",
+            "nr_blocks=9223372036854775807",
+            "nr_blocks=9223372036854775808",
+            "nr_blocks=18446744073709551615",
+            "nr_blocks=-1",
+            "nr_blocks=10%",
+            "nr_blocks=x",
+            "nr_blocks=",
+            "nr_blocks",
+            "nr_blocks=k",
+            "nr_blocks=1z",
+            "nr_blocks=8e",
+            "nr_blocks=7e",
         ],
     )
 }
@@ -101,12 +161,26 @@ fn inode_counts(t: &mut Trace, fs: &Fs) -> Done {
         t,
         fs,
         &[
-            "nr_inodes=0", "nr_inodes=1", "nr_inodes=2", "nr_inodes=100", "nr_inodes=2k",
-            "nr_inodes=1M", "nr_inodes=0x10", "nr_inodes=9007199254740991",
-            "nr_inodes=18014398509481983", "nr_inodes=18014398509481984",
-            "nr_inodes=36028797018963967", "nr_inodes=36028797018963968",
-            "nr_inodes=18446744073709551615", "nr_inodes=-1", "nr_inodes=10%", "nr_inodes=x",
-            "nr_inodes=", "nr_inodes", "nr_inodes=k", "nr_inodes=1z",
+            "nr_inodes=0",
+            "nr_inodes=1",
+            "nr_inodes=2",
+            "nr_inodes=100",
+            "nr_inodes=2k",
+            "nr_inodes=1M",
+            "nr_inodes=0x10",
+            "nr_inodes=9007199254740991",
+            "nr_inodes=18014398509481983",
+            "nr_inodes=18014398509481984",
+            "nr_inodes=36028797018963967",
+            "nr_inodes=36028797018963968",
+            "nr_inodes=18446744073709551615",
+            "nr_inodes=-1",
+            "nr_inodes=10%",
+            "nr_inodes=x",
+            "nr_inodes=",
+            "nr_inodes",
+            "nr_inodes=k",
+            "nr_inodes=1z",
         ],
     )
 }
@@ -116,19 +190,46 @@ fn modes(t: &mut Trace, fs: &Fs) -> Done {
         t,
         fs,
         &[
-            "mode=0", "mode=1", "mode=755", "mode=0755", "mode=1777", "mode=01777", "mode=7777",
-            "mode=17777", "mode=100755", "mode=37777777777", "mode=40000000000", "mode=8",
-            "mode=0x1ff", "mode=rwx", "mode=", "mode", "mode=-1", "mode=755 ",
+            "mode=0",
+            "mode=1",
+            "mode=755",
+            "mode=0755",
+            "mode=1777",
+            "mode=01777",
+            "mode=7777",
+            "mode=17777",
+            "mode=100755",
+            "mode=37777777777",
+            "mode=40000000000",
+            "mode=8",
+            "mode=0x1ff",
+            "mode=rwx",
+            "mode=",
+            "mode",
+            "mode=-1",
+            "mode=755 ",
         ],
     )
 }
 
 fn owners(t: &mut Trace, fs: &Fs) -> Done {
     for key in ["uid", "gid"] {
-        for value in
-            ["=0", "=1", "=1000", "=65534", "=4294967294", "=4294967295", "=4294967296", "=-1", "=root",
-                "=0x10", "=010", "=", "", "=1k"]
-        {
+        for value in [
+            "=0",
+            "=1",
+            "=1000",
+            "=65534",
+            "=4294967294",
+            "=4294967295",
+            "=4294967296",
+            "=-1",
+            "=root",
+            "=0x10",
+            "=010",
+            "=",
+            "",
+            "=1k",
+        ] {
             attempt(t, fs, &format!("{key}{value}"))?;
         }
     }
@@ -139,8 +240,16 @@ fn inode_number_widths(t: &mut Trace, fs: &Fs) -> Done {
     attempts(
         t,
         fs,
-        &["inode32", "inode64", "inode32=1", "inode64=", "inode16", "noinode64", "inode32,inode64",
-            "inode64,inode32"],
+        &[
+            "inode32",
+            "inode64",
+            "inode32=1",
+            "inode64=",
+            "inode16",
+            "noinode64",
+            "inode32,inode64",
+            "inode64,inode32",
+        ],
     )
 }
 
@@ -148,7 +257,10 @@ fn unknown(t: &mut Trace, fs: &Fs) -> Done {
     attempts(
         t,
         fs,
-        &["foo", "foo=bar", "SIZE=1m", "sizes=1m", "siz=1m", "=1", "=", "size1m", "nosize", "xyz=%s%n"],
+        &[
+            "foo", "foo=bar", "SIZE=1m", "sizes=1m", "siz=1m", "=1", "=", "size1m", "nosize",
+            "xyz=%s%n",
+        ],
     )
 }
 
@@ -183,10 +295,16 @@ fn combined(t: &mut Trace, fs: &Fs) -> Done {
 fn generic_flags(t: &mut Trace, fs: &Fs) -> Done {
     for (name, flags) in [
         ("rdonly", MsFlags::MS_RDONLY),
-        ("nosuid,nodev,noexec", MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC),
+        (
+            "nosuid,nodev,noexec",
+            MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
+        ),
         ("noatime", MsFlags::MS_NOATIME),
         ("relatime", MsFlags::MS_RELATIME),
-        ("sync,dirsync", MsFlags::MS_SYNCHRONOUS | MsFlags::MS_DIRSYNC),
+        (
+            "sync,dirsync",
+            MsFlags::MS_SYNCHRONOUS | MsFlags::MS_DIRSYNC,
+        ),
         ("lazytime", MsFlags::MS_LAZYTIME),
         ("i_version", MsFlags::MS_I_VERSION),
         ("posixacl", MsFlags::MS_POSIXACL),
@@ -196,8 +314,14 @@ fn generic_flags(t: &mut Trace, fs: &Fs) -> Done {
         let dir = mount.dir()?;
         t.put(format!("{name}: create"), dir.create("f").map(drop));
         t.put(format!("{name}: mkdir"), dir.mkdir("d"));
-        t.put(format!("{name}: node"), dir.mknod("n", FileType::CharacterDevice, 0o600, (1, 3)));
-        t.put(format!("{name}: open of the node"), dir.read_only("n").map(drop));
+        t.put(
+            format!("{name}: node"),
+            dir.mknod("n", FileType::CharacterDevice, 0o600, (1, 3)),
+        );
+        t.put(
+            format!("{name}: open of the node"),
+            dir.read_only("n").map(drop),
+        );
         drop(dir);
         mount.unmount()?;
     }
@@ -206,10 +330,21 @@ fn generic_flags(t: &mut Trace, fs: &Fs) -> Done {
 
 /// mount(2) has no context to read, so the words go to the kernel log.
 fn messages_of_mount(t: &mut Trace, fs: &Fs) -> Done {
-    let Ok(mut log) = Kmsg::start() else { skip!("/dev/kmsg cannot be read") };
-    for options in ["size=x", "nr_blocks=x", "nr_inodes=x", "mode=9", "uid=x", "gid=-1", "foo", "foo=1",
-        "inode32=1", "size"]
-    {
+    let Ok(mut log) = Kmsg::start() else {
+        skip!("/dev/kmsg cannot be read")
+    };
+    for options in [
+        "size=x",
+        "nr_blocks=x",
+        "nr_inodes=x",
+        "mode=9",
+        "uid=x",
+        "gid=-1",
+        "foo",
+        "foo=1",
+        "inode32=1",
+        "size",
+    ] {
         t.put(options, fs.mount(options).map(drop));
         t.put(format!("{options}: log"), log.of(&fs.kind));
     }
@@ -275,7 +410,12 @@ fn defaults_of_another_user(t: &mut Trace, fs: &Fs) -> Done {
 }
 
 fn shown_in_mountinfo(t: &mut Trace, fs: &Fs) -> Done {
-    for options in ["", "size=1m,nr_inodes=10,mode=711,uid=5,gid=6,inode64", "inode32", "nr_blocks=77"] {
+    for options in [
+        "",
+        "size=1m,nr_inodes=10,mode=711,uid=5,gid=6,inode64",
+        "inode32",
+        "nr_blocks=77",
+    ] {
         let mount = fs.mount(options)?;
         t.text(format!("mounts {options}"), mount.options());
         t.text(format!("mountinfo {options}"), mount.mountinfo());
@@ -290,7 +430,11 @@ const MOUNTS: usize = 20;
 fn many_mounts(t: &mut Trace, fs: &Fs) -> Done {
     let mut mounts = Vec::new();
     for i in 0..MOUNTS {
-        let mount = fs.mount_at(&format!("m{i}"), &format!("nr_blocks={}", i + 1), MsFlags::empty())?;
+        let mount = fs.mount_at(
+            &format!("m{i}"),
+            &format!("nr_blocks={}", i + 1),
+            MsFlags::empty(),
+        )?;
         mount.dir()?.file("own", &[i as u8])?;
         mounts.push(mount);
     }
@@ -309,7 +453,13 @@ fn many_mounts(t: &mut Trace, fs: &Fs) -> Done {
 
 fn sources(t: &mut Trace, fs: &Fs) -> Done {
     let path = fs.point("m");
-    for source in [None, Some(""), Some("none"), Some("a name"), Some("/no/such/device")] {
+    for source in [
+        None,
+        Some(""),
+        Some("none"),
+        Some("a name"),
+        Some("/no/such/device"),
+    ] {
         let done = nix::mount::mount(
             source,
             &path,
@@ -319,7 +469,10 @@ fn sources(t: &mut Trace, fs: &Fs) -> Done {
         );
         t.put(format!("source {source:?}"), done);
         let text = std::fs::read_to_string("/proc/mounts")?;
-        let shown = text.lines().rev().find(|l| l.split(' ').nth(1) == path.to_str());
+        let shown = text
+            .lines()
+            .rev()
+            .find(|l| l.split(' ').nth(1) == path.to_str());
         let first = shown.and_then(|l| l.split(' ').next()).map(str::to_owned);
         t.put(format!("source {source:?}: shown"), first);
         if done.is_ok() {

@@ -52,7 +52,8 @@ fn directories(t: &mut Trace, d: &Dir) -> Done {
                     d.unlink("dir/other"),
                     d.link("g", "dir/linked"),
                     d.unlink("dir/linked"),
-                    d.openat("dir", OFlags::TMPFILE | OFlags::RDWR, 0o600).map(drop),
+                    d.openat("dir", OFlags::TMPFILE | OFlags::RDWR, 0o600)
+                        .map(drop),
                     d.chmod("dir", mode),
                 ]
             });
@@ -126,9 +127,14 @@ fn creation_masks(t: &mut Trace, d: &Dir) -> Done {
         d.mknod("p", FileType::Fifo, 0o7777, (0, 0))?;
         d.symlink("x", "l")?;
         let tmp = d.openat(".", OFlags::TMPFILE | OFlags::RDWR, 0o7777)?;
-        let modes: Result<Vec<_>, _> =
-            ["f", "d", "p", "l"].iter().map(|n| d.meta(n).map(|m| format!("{:o}", m.mode))).collect();
-        t.put(format!("umask {mask:o}"), (modes?, format!("{:o}", tmp.meta()?.mode)));
+        let modes: Result<Vec<_>, _> = ["f", "d", "p", "l"]
+            .iter()
+            .map(|n| d.meta(n).map(|m| format!("{:o}", m.mode)))
+            .collect();
+        t.put(
+            format!("umask {mask:o}"),
+            (modes?, format!("{:o}", tmp.meta()?.mode)),
+        );
         d.unlink("f")?;
         d.rmdir("d")?;
         d.unlink("p")?;
@@ -143,11 +149,20 @@ fn search_only(t: &mut Trace, d: &Dir) -> Done {
     d.file("a/b/f", b"x")?;
     d.chmod("a", 0o711)?;
     d.chmod("a/b", 0o755)?;
-    let look = || (d.sub("a").map(drop), d.sub("a/b").map(drop), d.contents("a/b/f"));
+    let look = || {
+        (
+            d.sub("a").map(drop),
+            d.sub("a/b").map(drop),
+            d.contents("a/b/f"),
+        )
+    };
     t.put("searchable", User::run(10, 10, look));
     d.chmod("a", 0o744)?;
     t.put("readable only", User::run(10, 10, look));
-    t.put("names are seen", User::run(10, 10, || d.sub("a").and_then(|a| a.names())));
+    t.put(
+        "names are seen",
+        User::run(10, 10, || d.sub("a").and_then(|a| a.names())),
+    );
     // An open directory needs no way to it.
     let inner = d.sub("a/b")?;
     d.chmod("a", 0)?;
@@ -157,8 +172,14 @@ fn search_only(t: &mut Trace, d: &Dir) -> Done {
 
 fn owner_override(t: &mut Trace, d: &Dir) -> Done {
     let file = User::run(10, 10, || d.openat("f", OFlags::CREATE | OFlags::RDWR, 0))?;
-    t.put("who made it may write", User::run(10, 10, || file.write(b"x")));
-    t.put("but not open it again", User::run(10, 10, || d.read_write("f").map(drop)));
+    t.put(
+        "who made it may write",
+        User::run(10, 10, || file.write(b"x")),
+    );
+    t.put(
+        "but not open it again",
+        User::run(10, 10, || d.read_write("f").map(drop)),
+    );
     t.put("root may", d.read_write("f").map(drop));
     t.put("meta", d.meta("f")?);
     Ok(())
@@ -166,7 +187,12 @@ fn owner_override(t: &mut Trace, d: &Dir) -> Done {
 
 /// fs.protected_* rules are the VFS's and look at owner and mode of directory and file.
 fn protected_in_sticky(t: &mut Trace, d: &Dir) -> Done {
-    for name in ["protected_regular", "protected_fifos", "protected_symlinks", "protected_hardlinks"] {
+    for name in [
+        "protected_regular",
+        "protected_fifos",
+        "protected_symlinks",
+        "protected_hardlinks",
+    ] {
         let value = std::fs::read_to_string(format!("/proc/sys/fs/{name}")).unwrap_or_default();
         t.put(name, value.trim());
     }
@@ -176,16 +202,31 @@ fn protected_in_sticky(t: &mut Trace, d: &Dir) -> Done {
     d.symlink("f", "l")?;
     d.chown("l", Some(10), None)?;
     let create = OFlags::CREATE | OFlags::RDWR;
-    t.put("create what is another's", User::run(20, 20, || d.openat("f", create, 0o600).map(drop)));
-    t.put("follow another's link", User::run(20, 20, || d.contents("l")));
-    t.put("link another's file", User::run(20, 20, || d.link("f", "mine")));
+    t.put(
+        "create what is another's",
+        User::run(20, 20, || d.openat("f", create, 0o600).map(drop)),
+    );
+    t.put(
+        "follow another's link",
+        User::run(20, 20, || d.contents("l")),
+    );
+    t.put(
+        "link another's file",
+        User::run(20, 20, || d.link("f", "mine")),
+    );
     Ok(())
 }
 
 fn user_root_only(t: &mut Trace, d: &Dir) -> Done {
-    t.put("root is open to all", User::run(10, 10, || d.create("f").map(drop)));
+    t.put(
+        "root is open to all",
+        User::run(10, 10, || d.create("f").map(drop)),
+    );
     t.put("meta", d.meta("f")?);
-    t.put("chmod of the root", User::run(10, 10, || d.chmod(".", 0o777)));
+    t.put(
+        "chmod of the root",
+        User::run(10, 10, || d.chmod(".", 0o777)),
+    );
     Ok(())
 }
 
@@ -206,7 +247,10 @@ fn nosuid_noexec(t: &mut Trace, fs: &Fs) -> Done {
         dir.file("script", b"#!/bin/sh\nexit 3\n")?;
         let script = mount.path.join("script");
         let run = || {
-            std::process::Command::new(&script).status().map(|s| s.code()).map_err(|e| e.kind())
+            std::process::Command::new(&script)
+                .status()
+                .map(|s| s.code())
+                .map_err(|e| e.kind())
         };
         t.put(format!("{name}: not executable"), run());
         dir.chmod("script", 0o755)?;

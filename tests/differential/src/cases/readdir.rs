@@ -38,7 +38,10 @@ fn kinds(t: &mut Trace, d: &Dir) -> Done {
     }
     d.mkdir("dir/inner")?;
     let dots = d.sub("dir/inner")?.list()?;
-    t.put("dots", dots.iter().map(|e| (&e.name, e.kind)).collect::<Vec<_>>());
+    t.put(
+        "dots",
+        dots.iter().map(|e| (&e.name, e.kind)).collect::<Vec<_>>(),
+    );
     t.put(". is itself", dots[0].ino == d.ino("dir/inner")?);
     t.put(".. is above", dots[1].ino == d.ino("dir")?);
     Ok(())
@@ -84,11 +87,20 @@ fn order_after_rename(t: &mut Trace, d: &Dir) -> Done {
 fn offsets(t: &mut Trace, d: &Dir) -> Done {
     fill(d, 10)?;
     let list = d.list()?;
-    t.put("distinct", list.iter().map(|e| e.next).collect::<BTreeSet<_>>().len() == list.len());
+    t.put(
+        "distinct",
+        list.iter().map(|e| e.next).collect::<BTreeSet<_>>().len() == list.len(),
+    );
     t.put("as signed numbers", list.iter().all(|e| e.next as i64 >= 0));
-    t.put("the dots", list[..2].iter().map(|e| e.next).collect::<Vec<_>>());
+    t.put(
+        "the dots",
+        list[..2].iter().map(|e| e.next).collect::<Vec<_>>(),
+    );
     t.put("same when listed again", d.list()? == list);
-    t.put("position at the end", d.seek(SeekFrom::Current(0))? == list[list.len() - 1].next);
+    t.put(
+        "position at the end",
+        d.seek(SeekFrom::Current(0))? == list[list.len() - 1].next,
+    );
     Ok(())
 }
 
@@ -97,7 +109,10 @@ fn small_buffers(t: &mut Trace, d: &Dir) -> Done {
     let whole = d.list()?;
     for buffer in [24, 32, 40, 64, 100, BUFFER, 1000] {
         d.seek(SeekFrom::Start(0))?;
-        t.put(format!("{buffer} bytes"), d.list_on(buffer).map(|l| l == whole));
+        t.put(
+            format!("{buffer} bytes"),
+            d.list_on(buffer).map(|l| l == whole),
+        );
     }
     d.seek(SeekFrom::Start(0))?;
     t.put("entries of a call", d.list_once(BUFFER)?.len());
@@ -130,15 +145,31 @@ fn seek_and_rewind(t: &mut Trace, d: &Dir) -> Done {
     d.create("later")?;
     t.put("rewinddir sees what is new", d.list()?.len());
     d.unlink("f0000")?;
-    t.put("and not what is gone", d.list()?.iter().any(|e| e.name == "f0000"));
+    t.put(
+        "and not what is gone",
+        d.list()?.iter().any(|e| e.name == "f0000"),
+    );
     Ok(())
 }
 
 /// Offsets that were never given out lead somewhere, but the listing ends and repeats nothing.
 fn odd_seeks(t: &mut Trace, d: &Dir) -> Done {
     fill(d, 5)?;
-    for at in [0, 1, 2, 3, 1 << 20, i32::MAX as u64, 1 << 40, i64::MAX as u64 - 1, i64::MAX as u64] {
-        t.put(format!("seek {at}"), d.seek(SeekFrom::Start(at)).map(|now| now == at));
+    for at in [
+        0,
+        1,
+        2,
+        3,
+        1 << 20,
+        i32::MAX as u64,
+        1 << 40,
+        i64::MAX as u64 - 1,
+        i64::MAX as u64,
+    ] {
+        t.put(
+            format!("seek {at}"),
+            d.seek(SeekFrom::Start(at)).map(|now| now == at),
+        );
         let list = d.list_on(4096)?;
         let distinct = list.iter().map(|e| &e.name).collect::<BTreeSet<_>>().len();
         t.put(format!("repeated, from {at}"), list.len() - distinct);
@@ -172,7 +203,12 @@ fn delete_while_listing(t: &mut Trace, d: &Dir) -> Done {
         // What was just returned, what comes next, and something far ahead.
         let last = &some[some.len() - 1].name;
         let number: usize = last.trim_start_matches(['f', '.']).parse().unwrap_or(0);
-        for gone in [number, number + 1, number.wrapping_sub(1), ENTRIES - 1 - step] {
+        for gone in [
+            number,
+            number + 1,
+            number.wrapping_sub(1),
+            ENTRIES - 1 - step,
+        ] {
             let _ = d.unlink(format!("f{gone:04}"));
         }
         step += 1;
@@ -183,7 +219,11 @@ fn delete_while_listing(t: &mut Trace, d: &Dir) -> Done {
 fn check_survivors(t: &mut Trace, d: &Dir, seen: &BTreeMap<String, i32>) -> Done {
     let left: Vec<String> = d.names()?;
     let lost: Vec<&String> = left.iter().filter(|n| !seen.contains_key(*n)).collect();
-    let twice: Vec<&String> = seen.iter().filter(|(_, &n)| n > 1).map(|(name, _)| name).collect();
+    let twice: Vec<&String> = seen
+        .iter()
+        .filter(|(_, &n)| n > 1)
+        .map(|(name, _)| name)
+        .collect();
     t.put("left", left.len());
     t.put("never returned", lost);
     t.put("returned twice", twice);
@@ -232,7 +272,12 @@ fn create_while_listing(t: &mut Trace, d: &Dir) -> Done {
         }
     }
     t.put("made", made);
-    t.put("old ones seen", (0..ENTRIES).filter(|i| seen.contains_key(&format!("f{i:04}"))).count());
+    t.put(
+        "old ones seen",
+        (0..ENTRIES)
+            .filter(|i| seen.contains_key(&format!("f{i:04}")))
+            .count(),
+    );
     t.put("returned twice", seen.values().filter(|&&n| n > 1).count());
     Ok(())
 }
@@ -261,11 +306,20 @@ fn rename_while_listing(t: &mut Trace, d: &Dir) -> Done {
     }
     t.put("ended", call <= 4 * ENTRIES);
     let untouched = (0..ENTRIES - 10).map(|i| format!("f{i:04}"));
-    t.put("untouched ones", untouched.filter(|n| seen.get(n) == Some(&1)).count());
-    t.put("moved away, yet seen", (0..5).filter(|i| {
-        seen.contains_key(&format!("f{:04}", ENTRIES - 1 - 2 * i)) && *i > 0
-    }).count());
-    t.put("renamed ones", seen.keys().filter(|n| n.starts_with('r')).count());
+    t.put(
+        "untouched ones",
+        untouched.filter(|n| seen.get(n) == Some(&1)).count(),
+    );
+    t.put(
+        "moved away, yet seen",
+        (0..5)
+            .filter(|i| seen.contains_key(&format!("f{:04}", ENTRIES - 1 - 2 * i)) && *i > 0)
+            .count(),
+    );
+    t.put(
+        "renamed ones",
+        seen.keys().filter(|n| n.starts_with('r')).count(),
+    );
     Ok(())
 }
 
@@ -275,7 +329,11 @@ fn stable_after_changes(t: &mut Trace, d: &Dir) -> Done {
     d.create("first")?;
     fill(d, ENTRIES)?;
     let before = d.list()?;
-    let even = |name: &str| name.trim_start_matches('f').parse::<usize>().is_ok_and(|n| n % 2 == 0);
+    let even = |name: &str| {
+        name.trim_start_matches('f')
+            .parse::<usize>()
+            .is_ok_and(|n| n % 2 == 0)
+    };
     for entry in before.iter().filter(|e| even(&e.name)) {
         d.unlink(&entry.name)?;
     }
@@ -287,8 +345,14 @@ fn stable_after_changes(t: &mut Trace, d: &Dir) -> Done {
     for (i, entry) in before.iter().enumerate().skip(2) {
         d.seek(SeekFrom::Start(entry.next))?;
         let rest = d.list_on(BUFFER)?;
-        let rest: Vec<&str> = names(&rest).into_iter().filter(|n| !n.starts_with('g')).collect();
-        let want: Vec<&str> = names(&before[i + 1..]).into_iter().filter(|n| !even(n)).collect();
+        let rest: Vec<&str> = names(&rest)
+            .into_iter()
+            .filter(|n| !n.starts_with('g'))
+            .collect();
+        let want: Vec<&str> = names(&before[i + 1..])
+            .into_iter()
+            .filter(|n| !even(n))
+            .collect();
         if rest != want {
             wrong.push(entry.name.clone());
         }
@@ -318,9 +382,18 @@ fn large(t: &mut Trace, d: &Dir) -> Done {
     fill(d, LARGE)?;
     let list = d.list()?;
     t.put("entries", list.len());
-    t.put("in order", names(&list[2..]).windows(2).filter(|w| w[0] < w[1]).count());
-    t.put("in reverse", names(&list[2..]).windows(2).filter(|w| w[0] > w[1]).count());
-    t.put("all", list.iter().map(|e| &e.name).collect::<BTreeSet<_>>().len());
+    t.put(
+        "in order",
+        names(&list[2..]).windows(2).filter(|w| w[0] < w[1]).count(),
+    );
+    t.put(
+        "in reverse",
+        names(&list[2..]).windows(2).filter(|w| w[0] > w[1]).count(),
+    );
+    t.put(
+        "all",
+        list.iter().map(|e| &e.name).collect::<BTreeSet<_>>().len(),
+    );
     t.put("size", d.meta(".")?.size);
     for i in (0..LARGE).filter(|i| i % 3 != 0) {
         d.unlink(format!("f{i:04}"))?;
@@ -330,7 +403,13 @@ fn large(t: &mut Trace, d: &Dir) -> Done {
         d.create(format!("f{i:04}"))?;
     }
     let list = d.list()?;
-    t.put("two thirds", (list.len(), list.iter().map(|e| e.next).collect::<BTreeSet<_>>().len()));
+    t.put(
+        "two thirds",
+        (
+            list.len(),
+            list.iter().map(|e| e.next).collect::<BTreeSet<_>>().len(),
+        ),
+    );
     t.put("last", names(&list).last());
     Ok(())
 }
@@ -379,14 +458,22 @@ fn errors(t: &mut Trace, d: &Dir) -> Done {
     d.create("file")?;
     let file = d.read_only("file")?;
     let mut space = [std::mem::MaybeUninit::uninit(); 256];
-    let listed = rustix::fs::RawDir::new(&file, &mut space).next().map(|e| e.map(drop).map_err(Errno::from));
+    let listed = rustix::fs::RawDir::new(&file, &mut space)
+        .next()
+        .map(|e| e.map(drop).map_err(Errno::from));
     t.put("of a file", listed);
     t.put("buffer too small", d.list_once(16).map(|l| l.len()));
     t.put("read of a directory", {
         let mut byte = [0];
         rustix::io::read(d, &mut byte).map_err(Errno::from)
     });
-    t.put("fsync of a directory", rustix::fs::fsync(d).map_err(Errno::from));
-    t.put("open for writing", d.openat(".", OFlags::WRONLY, 0).map(drop));
+    t.put(
+        "fsync of a directory",
+        rustix::fs::fsync(d).map_err(Errno::from),
+    );
+    t.put(
+        "open for writing",
+        d.openat(".", OFlags::WRONLY, 0).map(drop),
+    );
     Ok(())
 }

@@ -23,9 +23,16 @@ fn remount(t: &mut Trace, mount: &Mount, options: &str) -> Done {
 fn grow_and_shrink(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("size=1m,nr_inodes=100")?;
     show(t, "start", &mount)?;
-    for options in ["size=2m", "size=64k", "nr_inodes=1k", "nr_inodes=5", "nr_blocks=9",
-        "size=3m,nr_inodes=30", "size=50%", ""]
-    {
+    for options in [
+        "size=2m",
+        "size=64k",
+        "nr_inodes=1k",
+        "nr_inodes=5",
+        "nr_blocks=9",
+        "size=3m,nr_inodes=30",
+        "size=50%",
+        "",
+    ] {
         remount(t, &mount, options)?;
     }
     mount.unmount()?;
@@ -72,7 +79,14 @@ fn inodes_below_usage(t: &mut Trace, fs: &Fs) -> Done {
 fn retroactive_limits(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("size=0,nr_inodes=0")?;
     show(t, "unlimited", &mount)?;
-    for options in ["size=1m", "nr_blocks=5", "nr_inodes=10", "size=0", "nr_inodes=0", "nr_blocks=0"] {
+    for options in [
+        "size=1m",
+        "nr_blocks=5",
+        "nr_inodes=10",
+        "size=0",
+        "nr_inodes=0",
+        "nr_blocks=0",
+    ] {
         remount(t, &mount, options)?;
     }
     mount.unmount()?;
@@ -86,7 +100,11 @@ fn unlimited_from_limited(t: &mut Trace, fs: &Fs) -> Done {
     dir.create("g")?;
     t.put("full", dir.create("h").map(drop));
     remount(t, &mount, "size=0")?;
-    t.put("write", dir.read_write("f")?.pwrite(&pattern(2, PAGE), 2 * PAGE as u64));
+    t.put(
+        "write",
+        dir.read_write("f")?
+            .pwrite(&pattern(2, PAGE), 2 * PAGE as u64),
+    );
     remount(t, &mount, "nr_inodes=0")?;
     t.put("create", dir.create("h").map(drop));
     show(t, "after", &mount)?;
@@ -117,7 +135,10 @@ fn read_only(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("size=1m")?;
     let dir = mount.dir()?;
     let file = dir.file("f", b"x")?;
-    t.put("ro with a writer", mount.remount_flags("", MsFlags::MS_RDONLY));
+    t.put(
+        "ro with a writer",
+        mount.remount_flags("", MsFlags::MS_RDONLY),
+    );
     drop(file);
     t.put("ro", mount.remount_flags("", MsFlags::MS_RDONLY));
     t.text("shown", mount.options());
@@ -128,7 +149,10 @@ fn read_only(t: &mut Trace, fs: &Fs) -> Done {
     t.put("chmod", dir.chmod("f", 0o600));
     t.put("read", dir.contents("f"));
     t.put("times", dir.times("f").map(|_| ()));
-    t.put("resize while read-only", mount.remount_flags("size=2m", MsFlags::MS_RDONLY));
+    t.put(
+        "resize while read-only",
+        mount.remount_flags("size=2m", MsFlags::MS_RDONLY),
+    );
     t.put("rw", mount.remount(""));
     t.put("create", dir.create("g").map(drop));
     show(t, "end", &mount)?;
@@ -140,9 +164,17 @@ fn read_only(t: &mut Trace, fs: &Fs) -> Done {
 fn contexts(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("size=1m,nr_inodes=10")?;
     mount.dir()?.file("f", &pattern(1, 4 * PAGE))?;
-    for option in ["size=8k", "size=32k", "nr_inodes=1", "nr_inodes=2", "mode=700", "size=x", "foo",
-        "inode32", "inode64"]
-    {
+    for option in [
+        "size=8k",
+        "size=32k",
+        "nr_inodes=1",
+        "nr_inodes=2",
+        "mode=700",
+        "size=x",
+        "foo",
+        "inode32",
+        "inode64",
+    ] {
         let context = mount.pick()?;
         t.put(format!("set {option}"), context.option(option));
         t.put(format!("reconfigure {option}"), context.reconfigure());
@@ -186,7 +218,10 @@ fn limits_hold_after(t: &mut Trace, fs: &Fs) -> Done {
     t.put("fill more", file.pwrite(&pattern(1, 8 * PAGE), 0));
     t.put("file", file.meta()?);
     remount(t, &mount, "nr_inodes=3")?;
-    t.put("create", [dir.create("a").map(drop), dir.create("b").map(drop)]);
+    t.put(
+        "create",
+        [dir.create("a").map(drop), dir.create("b").map(drop)],
+    );
     show(t, "end", &mount)?;
     drop((file, dir));
     mount.unmount()?;
@@ -195,9 +230,15 @@ fn limits_hold_after(t: &mut Trace, fs: &Fs) -> Done {
 
 fn bad_options_change_nothing(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("size=1m,nr_inodes=10")?;
-    for options in ["size=2m,foo", "foo,size=2m", "size=2m,nr_inodes=x", "size=x", "nr_inodes=",
-        "mode=9,size=2m", "size=2m,inode32=1"]
-    {
+    for options in [
+        "size=2m,foo",
+        "foo,size=2m",
+        "size=2m,nr_inodes=x",
+        "size=x",
+        "nr_inodes=",
+        "mode=9,size=2m",
+        "size=2m,inode32=1",
+    ] {
         remount(t, &mount, options)?;
     }
     mount.unmount()?;

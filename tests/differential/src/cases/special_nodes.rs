@@ -23,7 +23,8 @@ fn kinds(t: &mut Trace, d: &Dir) -> Done {
         ("directory", FileType::Directory, (0, 0)),
         ("symlink", FileType::Symlink, (0, 0)),
     ] {
-        t.effects(name, d, &[".", name], || d.mknod(name, kind, 0o6640, rdev)).ok();
+        t.effects(name, d, &[".", name], || d.mknod(name, kind, 0o6640, rdev))
+            .ok();
     }
     t.put("names", d.names()?);
     t.put("space", d.space()?);
@@ -39,8 +40,14 @@ fn whiteout_device(t: &mut Trace, d: &Dir) -> Done {
     t.effects("as root", d, &[".", "w"], || make("w"))?;
     let user = User::become_user(1000, 1000, &[]);
     t.put("as a user", make("w2"));
-    t.put("another device as a user", d.mknod("x", FileType::CharacterDevice, 0o600, (0, 1)));
-    t.put("a block device 0:0", d.mknod("y", FileType::BlockDevice, 0o600, (0, 0)));
+    t.put(
+        "another device as a user",
+        d.mknod("x", FileType::CharacterDevice, 0o600, (0, 1)),
+    );
+    t.put(
+        "a block device 0:0",
+        d.mknod("y", FileType::BlockDevice, 0o600, (0, 0)),
+    );
     drop(user);
     t.put("open", d.read_only("w").map(drop));
     t.put("names", d.names()?);
@@ -49,7 +56,11 @@ fn whiteout_device(t: &mut Trace, d: &Dir) -> Done {
 
 fn fifo_works(t: &mut Trace, d: &Dir) -> Done {
     d.fifo("p")?;
-    t.put("write end alone", d.openat("p", OFlags::WRONLY | OFlags::NONBLOCK, 0).map(drop));
+    t.put(
+        "write end alone",
+        d.openat("p", OFlags::WRONLY | OFlags::NONBLOCK, 0)
+            .map(drop),
+    );
     let read = d.openat("p", OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
     t.put("nobody writes", read.read(10));
     let write = d.openat("p", OFlags::WRONLY | OFlags::NONBLOCK, 0)?;
@@ -81,9 +92,18 @@ fn without_privilege(t: &mut Trace, d: &Dir) -> Done {
     let user = User::become_user(1000, 2000, &[]);
     t.put("fifo", d.fifo("fifo"));
     t.put("socket", d.mknod("socket", FileType::Socket, 0o600, (0, 0)));
-    t.put("file", d.mknod("file", FileType::RegularFile, 0o600, (0, 0)));
-    t.put("char", d.mknod("char", FileType::CharacterDevice, 0o600, (1, 3)));
-    t.put("block", d.mknod("block", FileType::BlockDevice, 0o600, (1, 3)));
+    t.put(
+        "file",
+        d.mknod("file", FileType::RegularFile, 0o600, (0, 0)),
+    );
+    t.put(
+        "char",
+        d.mknod("char", FileType::CharacterDevice, 0o600, (1, 3)),
+    );
+    t.put(
+        "block",
+        d.mknod("block", FileType::BlockDevice, 0o600, (1, 3)),
+    );
     drop(user);
     for name in d.names()? {
         t.put(&name, d.meta(&name)?);
@@ -111,8 +131,12 @@ fn set_size_and_open(t: &mut Trace, d: &Dir) -> Done {
         let file = d.openat(name, OFlags::RDWR | OFlags::NONBLOCK, 0)?;
         t.put(format!("{name}: truncate"), file.truncate(10));
         t.put(format!("{name}: meta"), file.meta()?);
-        t.effects(format!("{name}: chmod"), d, &[name], || d.chmod(name, 0o600))?;
-        t.effects(format!("{name}: chown"), d, &[name], || d.chown(name, Some(1), Some(2)))?;
+        t.effects(format!("{name}: chmod"), d, &[name], || {
+            d.chmod(name, 0o600)
+        })?;
+        t.effects(format!("{name}: chown"), d, &[name], || {
+            d.chown(name, Some(1), Some(2))
+        })?;
     }
     Ok(())
 }
@@ -123,7 +147,10 @@ fn socket_works(t: &mut Trace, fs: &Fs) -> Done {
     let path = mount.path.join("socket");
     let listener = UnixListener::bind(&path)?;
     t.put("meta", mount.dir()?.meta("socket")?);
-    t.put("bind again", UnixListener::bind(&path).map(drop).map_err(|e| e.kind()));
+    t.put(
+        "bind again",
+        UnixListener::bind(&path).map(drop).map_err(|e| e.kind()),
+    );
     let mut client = UnixStream::connect(&path)?;
     let (mut server, _) = listener.accept()?;
     client.write_all(b"hello")?;
@@ -131,7 +158,10 @@ fn socket_works(t: &mut Trace, fs: &Fs) -> Done {
     server.read_exact(&mut data)?;
     t.put("data", Bytes(data.to_vec()));
     mount.dir()?.unlink("socket")?;
-    t.put("connect after unlink", UnixStream::connect(&path).map(drop).map_err(|e| e.kind()));
+    t.put(
+        "connect after unlink",
+        UnixStream::connect(&path).map(drop).map_err(|e| e.kind()),
+    );
     drop((listener, client, server));
     mount.unmount()?;
     Ok(())

@@ -28,12 +28,26 @@ impl Pipe {
 
     fn fill(&self, file: &Fd, at: u64, len: usize) -> Res<usize> {
         let mut at = at;
-        Ok(splice(file, Some(&mut at), &self.write, None, len, SpliceFlags::empty())?)
+        Ok(splice(
+            file,
+            Some(&mut at),
+            &self.write,
+            None,
+            len,
+            SpliceFlags::empty(),
+        )?)
     }
 
     fn drain_to(&self, file: &Fd, at: u64, len: usize) -> Res<usize> {
         let mut at = at;
-        Ok(splice(&self.read, None, file, Some(&mut at), len, SpliceFlags::empty())?)
+        Ok(splice(
+            &self.read,
+            None,
+            file,
+            Some(&mut at),
+            len,
+            SpliceFlags::empty(),
+        )?)
     }
 
     /// All that is in the pipe.
@@ -50,12 +64,20 @@ impl Pipe {
 fn to_a_pipe(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", &pattern(1, 10 * PAGE + 77))?;
     let pipe = Pipe::new()?;
-    for (at, len) in [(0, PAGE), (0, 1), (100, 5000), (0, 20 * PAGE), (PAGE as u64 - 1, 2), (41_000, 100)] {
+    for (at, len) in [
+        (0, PAGE),
+        (0, 1),
+        (100, 5000),
+        (0, 20 * PAGE),
+        (PAGE as u64 - 1, 2),
+        (41_000, 100),
+    ] {
         t.put(format!("splice {len} at {at}"), pipe.fill(&file, at, len));
         t.put("contents", pipe.contents());
     }
     file.seek(SeekFrom::Start(50))?;
-    let moved = splice(&file, None, &pipe.write, None, 60, SpliceFlags::empty()).map_err(Errno::from);
+    let moved =
+        splice(&file, None, &pipe.write, None, 60, SpliceFlags::empty()).map_err(Errno::from);
     t.put("at the position", (moved, file.seek(SeekFrom::Current(0))));
     t.put("contents", pipe.contents());
     Ok(())
@@ -67,9 +89,15 @@ fn from_a_pipe(t: &mut Trace, d: &Dir) -> Done {
     let source = d.file("source", &pattern(2, 8 * PAGE))?;
     for (at, len) in [(0, PAGE), (100, 5000), (5 * PAGE as u64, 2 * PAGE), (1, 1)] {
         rustix::io::write(&pipe.write, &pattern(at as u32, len)).map_err(Errno::from)?;
-        t.put(format!("written {len} to {at}"), pipe.drain_to(&file, at, len));
+        t.put(
+            format!("written {len} to {at}"),
+            pipe.drain_to(&file, at, len),
+        );
         pipe.fill(&source, 0, len)?;
-        t.put(format!("spliced {len} to {at}"), pipe.drain_to(&file, at + 50, len));
+        t.put(
+            format!("spliced {len} to {at}"),
+            pipe.drain_to(&file, at + 50, len),
+        );
         t.put("file", (file.all()?, file.blocks()?));
     }
     rustix::io::write(&pipe.write, b"abc").map_err(Errno::from)?;
@@ -77,7 +105,8 @@ fn from_a_pipe(t: &mut Trace, d: &Dir) -> Done {
     t.put("empty pipe", pipe.drain_to(&file, 0, 100));
     let append = d.openat("f", OFlags::WRONLY | OFlags::APPEND, 0)?;
     rustix::io::write(&pipe.write, b"abc").map_err(Errno::from)?;
-    let moved = splice(&pipe.read, None, &append, None, 3, SpliceFlags::empty()).map_err(Errno::from);
+    let moved =
+        splice(&pipe.read, None, &append, None, 3, SpliceFlags::empty()).map_err(Errno::from);
     t.put("to one that appends", (moved, file.size()?));
     Ok(())
 }
@@ -90,7 +119,10 @@ fn of_holes(t: &mut Trace, d: &Dir) -> Done {
     let pipe = Pipe::new()?;
     t.put("splice", pipe.fill(&file, 0, 5 * PAGE));
     t.put("contents", pipe.contents());
-    t.put("of a hole", pipe.fill(&file, 10 * PAGE as u64 + 5, 3 * PAGE));
+    t.put(
+        "of a hole",
+        pipe.fill(&file, 10 * PAGE as u64 + 5, 3 * PAGE),
+    );
     t.put("contents", pipe.contents());
     t.put("takes nothing", d.space()? == before);
     pipe.fill(&file, 10 * PAGE as u64, 3 * PAGE)?;
@@ -126,7 +158,10 @@ fn around_the_end(t: &mut Trace, d: &Dir) -> Done {
     for size in [0usize, 1, 4096, 5000] {
         let file = d.file("f", &pattern(size as u32, size))?;
         for at in [0, size.saturating_sub(1), size, size + 10_000] {
-            t.put(format!("{size}: at {at}"), pipe.fill(&file, at as u64, 3 * PAGE));
+            t.put(
+                format!("{size}: at {at}"),
+                pipe.fill(&file, at as u64, 3 * PAGE),
+            );
             t.put("contents", pipe.contents());
         }
         d.unlink("f")?;
@@ -138,13 +173,25 @@ fn sendfile_between_files(t: &mut Trace, d: &Dir) -> Done {
     let source = d.file("source", &pattern(1, 30 * PAGE + 123))?;
     let target = d.create("target")?;
     source.seek(SeekFrom::Start(0))?;
-    t.put("all", sendfile(&target, &source, None, 1 << 20).map_err(Errno::from));
+    t.put(
+        "all",
+        sendfile(&target, &source, None, 1 << 20).map_err(Errno::from),
+    );
     ensure!(target.all()? == source.all()?, "the copy differs");
-    t.put("positions", (source.seek(SeekFrom::Current(0)), target.seek(SeekFrom::Current(0))));
+    t.put(
+        "positions",
+        (
+            source.seek(SeekFrom::Current(0)),
+            target.seek(SeekFrom::Current(0)),
+        ),
+    );
     t.put("target", target.meta()?);
     let pipe = Pipe::new()?;
     let mut at = 1000;
-    t.put("to a pipe", sendfile(&pipe.write, &source, Some(&mut at), 10_000).map_err(Errno::from));
+    t.put(
+        "to a pipe",
+        sendfile(&pipe.write, &source, Some(&mut at), 10_000).map_err(Errno::from),
+    );
     t.put("offset", at);
     t.put("contents", pipe.contents());
     Ok(())
@@ -153,7 +200,14 @@ fn sendfile_between_files(t: &mut Trace, d: &Dir) -> Done {
 fn sendfile_offsets(t: &mut Trace, d: &Dir) -> Done {
     let source = d.file("source", &pattern(1, 3 * PAGE))?;
     let target = d.create("target")?;
-    for (at, len) in [(0, 0), (0, 1), (4095, 2), (10_000, 10_000), (20_000, 5), (u64::MAX, 1)] {
+    for (at, len) in [
+        (0, 0),
+        (0, 1),
+        (4095, 2),
+        (10_000, 10_000),
+        (20_000, 5),
+        (u64::MAX, 1),
+    ] {
         let mut offset = at;
         let sent = sendfile(&target, &source, Some(&mut offset), len).map_err(Errno::from);
         t.put(format!("{len} at {at}"), (sent, offset));
@@ -167,32 +221,61 @@ fn copy_ranges(t: &mut Trace, d: &Dir) -> Done {
     let source = d.file("source", &pattern(1, 5 * PAGE))?;
     source.truncate(8 * PAGE as u64)?;
     let target = d.create("target")?;
-    for (from, to, len) in [(0, 0, PAGE), (100, 5000, 7000), (4 * PAGE, 0, 3 * PAGE), (7 * PAGE, 100, 5 * PAGE),
-        (9 * PAGE, 0, 10), (0, 1 << 30, 10), (0, 0, 0)]
-    {
+    for (from, to, len) in [
+        (0, 0, PAGE),
+        (100, 5000, 7000),
+        (4 * PAGE, 0, 3 * PAGE),
+        (7 * PAGE, 100, 5 * PAGE),
+        (9 * PAGE, 0, 10),
+        (0, 1 << 30, 10),
+        (0, 0, 0),
+    ] {
         let (mut a, mut b) = (from as u64, to as u64);
-        let copied = copy_file_range(&source, Some(&mut a), &target, Some(&mut b), len).map_err(Errno::from);
+        let copied =
+            copy_file_range(&source, Some(&mut a), &target, Some(&mut b), len).map_err(Errno::from);
         t.put(format!("{len} from {from} to {to}"), (copied, a, b));
-        t.put("target", (target.size()?, target.blocks()?, target.pread(10 * PAGE, 0)?));
+        t.put(
+            "target",
+            (
+                target.size()?,
+                target.blocks()?,
+                target.pread(10 * PAGE, 0)?,
+            ),
+        );
     }
     Ok(())
 }
 
 fn copy_overlaps(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", &pattern(1, 4 * PAGE))?;
-    for (from, to, len) in [(0, 2 * PAGE, PAGE), (0, 100, 1000), (1000, 0, 1000), (1000, 500, 1000), (0, 0, 10),
-        (0, 4 * PAGE, 4 * PAGE)]
-    {
+    for (from, to, len) in [
+        (0, 2 * PAGE, PAGE),
+        (0, 100, 1000),
+        (1000, 0, 1000),
+        (1000, 500, 1000),
+        (0, 0, 10),
+        (0, 4 * PAGE, 4 * PAGE),
+    ] {
         let (mut a, mut b) = (from as u64, to as u64);
-        let copied = copy_file_range(&file, Some(&mut a), &file, Some(&mut b), len).map_err(Errno::from);
+        let copied =
+            copy_file_range(&file, Some(&mut a), &file, Some(&mut b), len).map_err(Errno::from);
         t.put(format!("{len} from {from} to {to}"), copied);
     }
     t.put("contents", file.all()?);
     let read_only = d.read_only("f")?;
-    t.put("to a read-only", copy_file_range(&file, None, &read_only, None, 10).map_err(Errno::from));
+    t.put(
+        "to a read-only",
+        copy_file_range(&file, None, &read_only, None, 10).map_err(Errno::from),
+    );
     let append = d.openat("f", OFlags::WRONLY | OFlags::APPEND, 0)?;
-    t.put("to one that appends", copy_file_range(&file, None, &append, None, 10).map_err(Errno::from));
-    t.put("to a directory", copy_file_range(&file, None, d, None, 10).map_err(Errno::from));
+    t.put(
+        "to one that appends",
+        copy_file_range(&file, None, &append, None, 10).map_err(Errno::from),
+    );
+    t.put(
+        "to a directory",
+        copy_file_range(&file, None, d, None, 10).map_err(Errno::from),
+    );
     Ok(())
 }
 
@@ -212,7 +295,10 @@ fn errors(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", &pattern(1, PAGE))?;
     let pipe = Pipe::new()?;
     let none = SpliceFlags::empty();
-    t.put("file to file", splice(&file, None, &file, None, 10, none).map_err(Errno::from));
+    t.put(
+        "file to file",
+        splice(&file, None, &file, None, 10, none).map_err(Errno::from),
+    );
     t.put("at a negative offset", pipe.fill(&file, u64::MAX, 10));
     t.put("nothing", pipe.fill(&file, 0, 0));
     let read_only = d.read_only("f")?;
@@ -220,8 +306,14 @@ fn errors(t: &mut Trace, d: &Dir) -> Done {
     t.put("to a read-only", pipe.drain_to(&read_only, 0, 3));
     let write_only = d.openat("f", OFlags::WRONLY, 0)?;
     t.put("of a write-only", pipe.fill(&write_only, 0, 3));
-    t.put("of a directory", splice(d, None, &pipe.write, None, 10, none).map_err(Errno::from));
-    t.put("past the largest offset", pipe.drain_to(&file, i64::MAX as u64, 3));
+    t.put(
+        "of a directory",
+        splice(d, None, &pipe.write, None, 10, none).map_err(Errno::from),
+    );
+    t.put(
+        "past the largest offset",
+        pipe.drain_to(&file, i64::MAX as u64, 3),
+    );
     Ok(())
 }
 
@@ -241,11 +333,17 @@ fn vmsplice_into_file(t: &mut Trace, d: &Dir) -> Done {
     use std::os::fd::AsRawFd;
     let (file, pipe, other) = (d.create("f")?, Pipe::new()?, Pipe::new()?);
     let data = pattern(3, 2 * PAGE);
-    let part = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
+    let part = libc::iovec {
+        iov_base: data.as_ptr().cast_mut().cast(),
+        iov_len: data.len(),
+    };
     // SAFETY: the data outlives what is done with the pipe.
     let gift = unsafe { libc::vmsplice(pipe.write.as_raw_fd(), &part, 1, 0) };
     t.put("vmsplice", Errno::check(gift as _));
-    t.put("tee", tee(&pipe.read, &other.write, 2 * PAGE, SpliceFlags::empty()).map_err(Errno::from));
+    t.put(
+        "tee",
+        tee(&pipe.read, &other.write, 2 * PAGE, SpliceFlags::empty()).map_err(Errno::from),
+    );
     t.put("to the file", pipe.drain_to(&file, 10, 2 * PAGE));
     t.put("the copy", other.drain_to(&file, 3 * PAGE as u64, 2 * PAGE));
     t.put("contents", file.all()?);
@@ -257,7 +355,10 @@ fn through_sockets(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", &pattern(1, 5 * PAGE))?;
     let (a, mut b) = std::os::unix::net::UnixStream::pair()?;
     let mut at = 100;
-    t.put("sendfile", sendfile(&a, &file, Some(&mut at), 3 * PAGE).map_err(Errno::from));
+    t.put(
+        "sendfile",
+        sendfile(&a, &file, Some(&mut at), 3 * PAGE).map_err(Errno::from),
+    );
     drop(a);
     let mut received = Vec::new();
     b.read_to_end(&mut received)?;
@@ -269,15 +370,24 @@ fn when_full(t: &mut Trace, d: &Dir) -> Done {
     let source = d.file("source", &pattern(1, 6 * PAGE))?;
     let target = d.create("target")?;
     let mut at = 0;
-    t.put("sendfile", sendfile(&target, &source, Some(&mut at), 6 * PAGE).map_err(Errno::from));
+    t.put(
+        "sendfile",
+        sendfile(&target, &source, Some(&mut at), 6 * PAGE).map_err(Errno::from),
+    );
     t.put("offset", at);
-    t.put("again", sendfile(&target, &source, Some(&mut at), 6 * PAGE).map_err(Errno::from));
+    t.put(
+        "again",
+        sendfile(&target, &source, Some(&mut at), 6 * PAGE).map_err(Errno::from),
+    );
     t.put("target", target.meta()?);
     target.truncate(0)?;
     let pipe = Pipe::new()?;
     pipe.fill(&source, 0, 6 * PAGE)?;
     t.put("splice", pipe.drain_to(&target, 0, 6 * PAGE));
-    t.put("splice the rest", pipe.drain_to(&target, 4 * PAGE as u64, 6 * PAGE));
+    t.put(
+        "splice the rest",
+        pipe.drain_to(&target, 4 * PAGE as u64, 6 * PAGE),
+    );
     t.put("left in the pipe", pipe.contents().0.len());
     target.truncate(0)?;
     let (mut a, mut b) = (0, 0);

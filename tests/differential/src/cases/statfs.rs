@@ -21,7 +21,10 @@ fn all(d: &Dir) -> Res<String> {
 fn fields(t: &mut Trace, d: &Dir) -> Done {
     t.put("statfs", all(d)?);
     let v = rustix::fs::fstatvfs(d).map_err(Errno::from)?;
-    t.put("statvfs", (v.f_bsize, v.f_frsize, v.f_blocks, v.f_files, v.f_namemax));
+    t.put(
+        "statvfs",
+        (v.f_bsize, v.f_frsize, v.f_blocks, v.f_files, v.f_namemax),
+    );
     Ok(())
 }
 
@@ -70,7 +73,10 @@ fn fsid(d: &Dir) -> Res<(u32, u32)> {
 
 fn ids_differ(t: &mut Trace, fs: &Fs) -> Done {
     use nix::mount::MsFlags;
-    let (a, b) = (fs.mount_at("a", "", MsFlags::empty())?, fs.mount_at("b", "", MsFlags::empty())?);
+    let (a, b) = (
+        fs.mount_at("a", "", MsFlags::empty())?,
+        fs.mount_at("b", "", MsFlags::empty())?,
+    );
     let (x, y) = (fsid(&a.dir()?)?, fsid(&b.dir()?)?);
     t.put("two mounts", x != y);
     t.put("set", x != (0, 0));
@@ -87,7 +93,11 @@ fn ids_differ(t: &mut Trace, fs: &Fs) -> Done {
 
 fn flags(t: &mut Trace, fs: &Fs) -> Done {
     use nix::mount::MsFlags;
-    for flags in [MsFlags::MS_RDONLY, MsFlags::MS_NOSUID | MsFlags::MS_NODEV, MsFlags::MS_NOATIME] {
+    for flags in [
+        MsFlags::MS_RDONLY,
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+        MsFlags::MS_NOATIME,
+    ] {
         let mount = fs.mount_at("m", "size=1m", flags)?;
         t.put(format!("{flags:?}"), all(&mount.dir()?)?);
         mount.unmount()?;

@@ -8,11 +8,15 @@ cases! {
 }
 
 /// Around the ends of what fits in the inode (128) and what a path may have (4096 with its end).
-const LENGTHS: &[usize] = &[1, 2, 59, 60, 63, 64, 126, 127, 128, 129, 255, 256, 1023, 4000, 4094, 4095, 4096, 5000];
+const LENGTHS: &[usize] = &[
+    1, 2, 59, 60, 63, 64, 126, 127, 128, 129, 255, 256, 1023, 4000, 4094, 4095, 4096, 5000,
+];
 
 fn lengths(t: &mut Trace, d: &Dir) -> Done {
     for &len in LENGTHS {
-        let target: String = (0..len).map(|i| char::from(b'a' + (i % 26) as u8)).collect();
+        let target: String = (0..len)
+            .map(|i| char::from(b'a' + (i % 26) as u8))
+            .collect();
         t.put(format!("symlink {len}"), d.symlink(&*target, "l"));
         if d.meta("l").is_ok() {
             t.put("target is right", d.readlink("l")? == target);
@@ -31,7 +35,9 @@ fn metadata(t: &mut Trace, d: &Dir) -> Done {
     t.effects("short", d, &[".", "s"], || d.symlink("target", "s"))?;
     t.effects("long", d, &[".", "l"], || d.symlink("t".repeat(2000), "l"))?;
     t.effects("readlink", d, &[".", "s"], || d.readlink("s"))?;
-    t.effects("readlink, long", d, &[".", "l"], || d.readlink("l").map(|l| l.len()))?;
+    t.effects("readlink, long", d, &[".", "l"], || {
+        d.readlink("l").map(|l| l.len())
+    })?;
     t.effects("chown", d, &["s", "l"], || d.chown("s", Some(1), Some(2)))?;
     t.effects("chown", d, &["s", "l"], || d.chown("l", Some(1), Some(2)))?;
     t.effects("chmod", d, &["s"], || {
@@ -42,8 +48,14 @@ fn metadata(t: &mut Trace, d: &Dir) -> Done {
     .ok();
     t.effects("utimens", d, &["s"], || {
         let times = rustix::fs::Timestamps {
-            last_access: rustix::fs::Timespec { tv_sec: 5, tv_nsec: 6 },
-            last_modification: rustix::fs::Timespec { tv_sec: 7, tv_nsec: 8 },
+            last_access: rustix::fs::Timespec {
+                tv_sec: 5,
+                tv_nsec: 6,
+            },
+            last_modification: rustix::fs::Timespec {
+                tv_sec: 7,
+                tv_nsec: 8,
+            },
         };
         rustix::fs::utimensat(d, "s", &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
             .map_err(Errno::from)
@@ -62,11 +74,17 @@ fn followed(t: &mut Trace, d: &Dir) -> Done {
     d.symlink(&*long, "long")?;
     d.symlink("dir/new", "creates")?;
     for name in ["short", "long"] {
-        t.effects(format!("through {name}"), d, &[name], || d.contents(&format!("{name}/file")))?;
+        t.effects(format!("through {name}"), d, &[name], || {
+            d.contents(&format!("{name}/file"))
+        })?;
         t.put("list", d.sub(name)?.names()?);
         t.put("create", d.create(format!("{name}/{name}")).map(drop));
     }
-    t.put("create through", d.openat("creates", OFlags::CREATE | OFlags::WRONLY, 0o600).map(drop));
+    t.put(
+        "create through",
+        d.openat("creates", OFlags::CREATE | OFlags::WRONLY, 0o600)
+            .map(drop),
+    );
     t.put("list", d.sub("dir")?.names()?);
     Ok(())
 }
@@ -112,8 +130,15 @@ fn errors(t: &mut Trace, d: &Dir) -> Done {
     t.put("readlink of a file", d.readlink("file"));
     t.put("readlink of a dir", d.readlink("dir"));
     t.put("readlink of none", d.readlink("none"));
-    t.put("open NOFOLLOW", d.openat("link", OFlags::NOFOLLOW, 0).map(drop));
-    t.put("create NOFOLLOW", d.openat("link", OFlags::NOFOLLOW | OFlags::CREATE, 0o600).map(drop));
+    t.put(
+        "open NOFOLLOW",
+        d.openat("link", OFlags::NOFOLLOW, 0).map(drop),
+    );
+    t.put(
+        "create NOFOLLOW",
+        d.openat("link", OFlags::NOFOLLOW | OFlags::CREATE, 0o600)
+            .map(drop),
+    );
     t.put("truncate through a dangling one", d.truncate("link", 0));
     t.put("names", d.names()?);
     Ok(())
@@ -125,7 +150,10 @@ fn unlinked(t: &mut Trace, d: &Dir) -> Done {
         let path = d.openat(name, OFlags::PATH | OFlags::NOFOLLOW, 0)?;
         d.unlink(name)?;
         let target = rustix::fs::readlinkat(&path, "", Vec::new()).map_err(Errno::from);
-        t.put(format!("{name}: target"), target.map(|l| l.as_bytes().len()));
+        t.put(
+            format!("{name}: target"),
+            target.map(|l| l.as_bytes().len()),
+        );
         t.put(format!("{name}: meta"), path.meta()?);
     }
     Ok(())
@@ -146,7 +174,10 @@ fn relative(t: &mut Trace, d: &Dir) -> Done {
 
 fn long_ones_without_space(t: &mut Trace, d: &Dir) -> Done {
     for i in 0..4 {
-        t.put(format!("long {i}"), d.symlink("z".repeat(500), format!("l{i}")));
+        t.put(
+            format!("long {i}"),
+            d.symlink("z".repeat(500), format!("l{i}")),
+        );
         t.put("space", d.space()?);
     }
     t.put("short", d.symlink("z", "s"));

@@ -18,7 +18,13 @@ fn nameless(t: &mut Trace, d: &Dir) -> Done {
     t.put("write", file.write(&pattern(1, 3 * PAGE)));
     t.put("contents", file.all()?);
     t.put("meta", file.meta()?);
-    t.put("used", (before.free - d.space()?.free, before.free_files - d.space()?.free_files));
+    t.put(
+        "used",
+        (
+            before.free - d.space()?.free,
+            before.free_files - d.space()?.free_files,
+        ),
+    );
     drop(file);
     t.put("given back", d.space()? == before);
     Ok(())
@@ -43,7 +49,9 @@ fn named_twice(t: &mut Trace, d: &Dir) -> Done {
     let file = d.tmpfile()?;
     let start = d.space()?.free_files;
     for name in ["a", "b", "c"] {
-        t.effects(format!("link {name}"), d, &[".", name], || d.link_fd(&file, name))?;
+        t.effects(format!("link {name}"), d, &[".", name], || {
+            d.link_fd(&file, name)
+        })?;
         t.put("inodes", start - d.space()?.free_files);
     }
     t.put("taken", d.link_fd(&file, "a"));
@@ -96,9 +104,15 @@ fn errors(t: &mut Trace, d: &Dir) -> Done {
     t.put("on a file", open("file", OFlags::TMPFILE | OFlags::RDWR));
     t.put("on none", open("none", OFlags::TMPFILE | OFlags::RDWR));
     t.put("read-only", open(".", OFlags::TMPFILE));
-    t.put("with create", open(".", OFlags::TMPFILE | OFlags::RDWR | OFlags::CREATE));
+    t.put(
+        "with create",
+        open(".", OFlags::TMPFILE | OFlags::RDWR | OFlags::CREATE),
+    );
     t.put("write-only", open(".", OFlags::TMPFILE | OFlags::WRONLY));
-    t.put("direct", open(".", OFlags::TMPFILE | OFlags::RDWR | OFlags::DIRECT));
+    t.put(
+        "direct",
+        open(".", OFlags::TMPFILE | OFlags::RDWR | OFlags::DIRECT),
+    );
     let gone = d.make("gone")?;
     d.rmdir("gone")?;
     t.put("in a removed directory", gone.tmpfile().map(drop));

@@ -38,7 +38,10 @@ fn metadata(t: &mut Trace, d: &Dir) -> Done {
     t.effects("same size", d, &["f"], || file.truncate(5000))?;
     t.effects("up", d, &["f"], || file.truncate(50_000))?;
     t.effects("by name", d, &["f"], || d.truncate("f", 100))?;
-    let path = format!("/proc/self/fd/{}/f", std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(d)));
+    let path = format!(
+        "/proc/self/fd/{}/f",
+        std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(d))
+    );
     let by_path = |len| nix::unistd::truncate(path.as_str(), len).map_err(Errno::from);
     t.effects("truncate(2) same size", d, &["f"], || by_path(100))?;
     t.effects("truncate(2) down", d, &["f"], || by_path(10))?;
@@ -52,14 +55,23 @@ fn errors(t: &mut Trace, d: &Dir) -> Done {
     d.mkdir("dir")?;
     d.fifo("fifo")?;
     d.symlink("none", "dangling")?;
-    let base = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(d)));
+    let base = format!(
+        "/proc/self/fd/{}",
+        std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(d))
+    );
     for name in ["dir", "fifo", "dangling", "none", "dir/x", ""] {
         let path = format!("{base}/{name}");
-        t.put(name, nix::unistd::truncate(path.as_str(), 5).map_err(Errno::from));
+        t.put(
+            name,
+            nix::unistd::truncate(path.as_str(), 5).map_err(Errno::from),
+        );
     }
     let read_only = d.file("f", b"x").and_then(|_| d.read_only("f"))?;
     t.put("read-only descriptor", read_only.truncate(0));
-    t.put("directory descriptor", d.openat(".", OFlags::RDONLY, 0)?.truncate(0));
+    t.put(
+        "directory descriptor",
+        d.openat(".", OFlags::RDONLY, 0)?.truncate(0),
+    );
     Ok(())
 }
 
@@ -106,9 +118,15 @@ fn random_walk(t: &mut Trace, d: &Dir) -> Done {
                 }
             }
         }
-        ensure!(file.all()?.0 == model, "the file is not what it should be after step {step}");
+        ensure!(
+            file.all()?.0 == model,
+            "the file is not what it should be after step {step}"
+        );
         if step % 20 == 0 {
-            t.put(format!("step {step}"), (file.size()?, file.blocks()?, file.extents()?));
+            t.put(
+                format!("step {step}"),
+                (file.size()?, file.blocks()?, file.extents()?),
+            );
         }
     }
     t.put("end", file.meta()?);
@@ -131,7 +149,10 @@ fn partial_page_is_zeroed(t: &mut Trace, d: &Dir) -> Done {
     let map = Map::shared(&file, 2 * PAGE, 0)?;
     for size in [PAGE + 1, PAGE, 100, 1] {
         file.truncate(size as u64)?;
-        t.put(format!("mapped, {size}"), map.bytes(0, size.div_ceil(PAGE) * PAGE));
+        t.put(
+            format!("mapped, {size}"),
+            map.bytes(0, size.div_ceil(PAGE) * PAGE),
+        );
         file.truncate(2 * PAGE as u64)?;
         t.put(format!("read, {size}"), file.all()?);
     }

@@ -26,7 +26,10 @@ fn root_of_a_namespace(t: &mut Trace, fs: &Fs) -> Done {
         d.file("f", b"data")?;
         d.mkdir("d")?;
         t.put("file", d.meta("f")?);
-        t.put("chown to one in the map", d.chown("f", Some(1000), Some(1000)));
+        t.put(
+            "chown to one in the map",
+            d.chown("f", Some(1000), Some(1000)),
+        );
         t.put("chown to one that is not", d.chown("f", Some(70_000), None));
         t.put("meta", d.meta("f")?);
         t.put("rename", d.rename("f", "g"));
@@ -41,7 +44,15 @@ fn root_of_a_namespace(t: &mut Trace, fs: &Fs) -> Done {
 
 fn ids_outside_the_map(t: &mut Trace, fs: &Fs) -> Done {
     inside(t, |t| {
-        for option in ["uid=0", "uid=65535", "uid=65536", "uid=100000", "gid=5", "gid=70000", "uid=5,gid=6"] {
+        for option in [
+            "uid=0",
+            "uid=65535",
+            "uid=65536",
+            "uid=100000",
+            "gid=5",
+            "gid=70000",
+            "uid=5,gid=6",
+        ] {
             match fs.mount(option) {
                 Ok(mount) => {
                     t.text(option, mount.options());
@@ -65,9 +76,15 @@ fn device_nodes(t: &mut Trace, fs: &Fs) -> Done {
     inside(t, |t| {
         let mount = fs.mount("")?;
         let d = mount.dir()?;
-        t.put("char", d.mknod("c", FileType::CharacterDevice, 0o600, (1, 3)));
+        t.put(
+            "char",
+            d.mknod("c", FileType::CharacterDevice, 0o600, (1, 3)),
+        );
         t.put("block", d.mknod("b", FileType::BlockDevice, 0o600, (7, 0)));
-        t.put("whiteout", d.mknod("w", FileType::CharacterDevice, 0o600, (0, 0)));
+        t.put(
+            "whiteout",
+            d.mknod("w", FileType::CharacterDevice, 0o600, (0, 0)),
+        );
         t.put("whiteout by rename", {
             d.create("f")?;
             d.rename_flags("f", "g", RenameFlags::WHITEOUT)
@@ -75,7 +92,10 @@ fn device_nodes(t: &mut Trace, fs: &Fs) -> Done {
         t.put("fifo", d.fifo("p"));
         t.put("socket", d.mknod("s", FileType::Socket, 0o600, (0, 0)));
         t.put("names", d.names()?);
-        t.text("shown", mount.mountinfo().split(" - ").next().unwrap_or_default());
+        t.text(
+            "shown",
+            mount.mountinfo().split(" - ").next().unwrap_or_default(),
+        );
         drop(d);
         mount.unmount()?;
         Ok(())
