@@ -27,7 +27,14 @@ step() {
 	say "$what (log: $log)"
 	step_pulse "$log" "$$" &
 	pulse=$!
-	"$@" >"$log" 2>&1 </dev/null || status=$?
+	# Not "|| status=$?": a function would then go on after a command that failed.
+	set +e
+	(
+		set -e
+		"$@"
+	) >"$log" 2>&1 </dev/null
+	status=$?
+	set -e
 	kill "$pulse" 2>/dev/null || true
 	wait "$pulse" 2>/dev/null || true
 	if ((status)); then
