@@ -47,7 +47,10 @@ fn device_number_comes_back(t: &mut Trace, fs: &Fs) -> Done {
     );
     t.put(
         "with tmpfiles",
-        comes_back(fs, |mount| Ok(drop(mount.dir()?.tmpfile()?)))?,
+        comes_back(fs, |mount| {
+            drop(mount.dir()?.tmpfile()?);
+            Ok(())
+        })?,
     );
     t.put(
         "after failures",

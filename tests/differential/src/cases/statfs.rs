@@ -68,7 +68,7 @@ fn figures_follow(t: &mut Trace, d: &Dir) -> Done {
 fn fsid(d: &Dir) -> Res<(u32, u32)> {
     let s = rustix::fs::fstatfs(d)?;
     // SAFETY: two words without padding.
-    Ok(unsafe { std::mem::transmute::<_, (u32, u32)>(s.f_fsid) })
+    Ok(unsafe { std::mem::transmute::<rustix::fs::Fsid, (u32, u32)>(s.f_fsid) })
 }
 
 fn ids_differ(t: &mut Trace, fs: &Fs) -> Done {

@@ -83,6 +83,8 @@ impl Map {
     /// # Safety
     ///
     /// Only to be handed to the kernel.
+    // The memory is shared with whoever else maps the file anyway.
+    #[allow(clippy::mut_from_ref)]
     pub unsafe fn raw(&self, offset: usize, len: usize) -> &mut [u8] {
         assert!(offset + len <= self.len);
         // SAFETY: inside the mapping; the caller touches it through the kernel alone.
@@ -91,7 +93,8 @@ impl Map {
 
     pub fn sync(&self) -> Res<()> {
         // SAFETY: the range is this mapping.
-        Ok(unsafe { mm::msync(self.start(), self.len, mm::MsyncFlags::SYNC)? })
+        unsafe { mm::msync(self.start(), self.len, mm::MsyncFlags::SYNC)? };
+        Ok(())
     }
 
     /// Which pages are in memory, as mincore(2) has it.

@@ -94,7 +94,12 @@ fn check(outcome: &Outcome, kind: &str) -> Result<(), Failed> {
 }
 
 fn difference(oracle: &[String], other: &[String], kind: &str) -> String {
-    let text = |lines: &[String]| lines.iter().map(|l| format!("{l}\n")).collect::<String>();
+    let text = |lines: &[String]| {
+        lines
+            .iter()
+            .flat_map(|line| [line.as_str(), "\n"])
+            .collect::<String>()
+    };
     similar::TextDiff::from_lines(&text(oracle), &text(other))
         .unified_diff()
         .context_radius(2)
