@@ -123,12 +123,14 @@ fn machine(scene: &mut Scene) -> Result<()> {
     let (out, back) = (vmstat("pswpout")?, vmstat("pswpin")?);
     let kswapd = vmstat("pgsteal_kswapd")?;
     pages::write(&file, 2, 0, pages, 1)?;
+    // The page cache would go first, and there may be more of it than the pressure takes.
+    std::fs::write("/proc/sys/vm/drop_caches", "1")?;
     {
         let _swappy = Setting::new("/proc/sys/vm/swappiness", "200")?;
         // The low watermark, below which kswapd is woken, is one and a quarter of this.
         let free = (meminfo("MemFree")? + mib * 1024 * 3 / 4) * 4 / 5;
         let _pressure = Setting::new("/proc/sys/vm/min_free_kbytes", &free.to_string())?;
-        // Allocations wake kswapd; the page cache is clean by now and goes first.
+        // Allocations wake kswapd.
         let wanted = pages / 4;
         let mut rounds = 0;
         while vmstat("pswpout")? - out < wanted && rounds < 200 {
