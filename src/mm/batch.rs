@@ -61,30 +61,39 @@ impl Batch {
     /// Finds entries from `*next` to `last`, folios that can be locked at once and that lie in the
     /// range with all their pages, and values; moves `*next` behind them. False where there is none.
     pub(super) fn find_locked(&mut self, mapping: &Mapping, next: &mut u64, last: u64) -> bool {
-        debug_assert!(self.len() == 0);
-        let mut start = *next as c_ulong;
-        // SAFETY: The mapping is live and the batch empty; there is room for its indices.
-        let found = unsafe {
-            bindings::find_lock_entries(
-                mapping.as_ptr(),
-                &mut start,
-                last as c_ulong,
-                &mut self.batch,
-                self.indices.as_mut_ptr(),
-            )
-        };
-        *next = start as u64;
-        found > 0
+        // SAFETY: It is one of the functions that fill a batch.
+        unsafe { self.fill(bindings::find_lock_entries, mapping, next, last) }
     }
 
     /// Finds entries from `*next` to `last` and moves `*next` behind them. False where there is
     /// none.
     pub(super) fn find(&mut self, mapping: &Mapping, next: &mut u64, last: u64) -> bool {
+        // SAFETY: It is one of the functions that fill a batch.
+        unsafe { self.fill(bindings::find_get_entries, mapping, next, last) }
+    }
+
+    /// # Safety
+    ///
+    /// `find` must be `find_lock_entries()` or `find_get_entries()`.
+    #[inline(always)]
+    unsafe fn fill(
+        &mut self,
+        find: unsafe extern "C" fn(
+            *mut bindings::address_space,
+            *mut c_ulong,
+            c_ulong,
+            *mut bindings::folio_batch,
+            *mut c_ulong,
+        ) -> c_uint,
+        mapping: &Mapping,
+        next: &mut u64,
+        last: u64,
+    ) -> bool {
         debug_assert!(self.len() == 0);
         let mut start = *next as c_ulong;
         // SAFETY: The mapping is live and the batch empty; there is room for its indices.
         let found = unsafe {
-            bindings::find_get_entries(
+            find(
                 mapping.as_ptr(),
                 &mut start,
                 last as c_ulong,

@@ -345,7 +345,8 @@ impl<T: FileSystem> NewInode<T> {
         self.into_ref().into_raw()
     }
 
-    /// The superblock being filled, or a live one.
+    /// Makes the inode of the root directory of a superblock that is being filled, as
+    /// [`NewInode::new`] does.
     pub(crate) fn for_root(sb: &NewSuperBlock<'_, T>, ino: u64, mode: Mode) -> Option<Self> {
         Self::new(sb, IdMap::nop(), None, ino, mode, DeviceId::NONE)
     }
