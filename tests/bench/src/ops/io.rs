@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
 
-use super::{Operation, PAGE};
+use super::{errno, Operation, PAGE};
 use crate::place::Place;
 
 /// Size of the files: large enough for a stable figure in 4 KiB folios and in huge ones.
@@ -18,7 +18,7 @@ pub const FILE_PAGES: u64 = (FILE_SIZE / PAGE) as u64;
 const BLOCKS: [(usize, &str); 3] = [(4 << 10, "4 KiB"), (64 << 10, "64 KiB"), (1 << 20, "1 MiB")];
 
 /// A short transfer would make the figure a lie, so it is an error.
-fn whole(done: usize, wanted: usize) -> Result<()> {
+pub fn whole(done: usize, wanted: usize) -> Result<()> {
     if done == wanted {
         Ok(())
     } else {
@@ -38,10 +38,6 @@ fn write_all(file: &mut File) -> Result<()> {
         file.write_all(&data).map_err(errno)?;
     }
     file.rewind().map_err(errno)
-}
-
-fn errno(error: std::io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
 }
 
 /// A file of [`FILE_SIZE`] that was written once.

@@ -5,16 +5,12 @@ use std::fs::File;
 use std::hint::black_box;
 
 use memmap2::{Mmap, MmapMut};
-use rustix::io::{Errno, Result};
+use rustix::io::Result;
 
 use super::io::{sparse, written, FILE_PAGES};
-use super::{Operation, PAGE};
+use super::{errno, Operation, PAGE};
 use crate::place::Place;
 use crate::timer::{Sample, Timer};
-
-fn errno(error: std::io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
-}
 
 /// Maps the file anew and reads a byte of each page.
 fn touch_reading(file: &File, timer: &Timer) -> Result<Sample> {

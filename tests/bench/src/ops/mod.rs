@@ -7,9 +7,11 @@ mod mapping;
 mod mounting;
 mod names;
 mod space;
+mod swap;
 
 use anyhow::{bail, Context, Result};
 use regex::Regex;
+use rustix::io::Errno;
 
 use crate::place::Place;
 use crate::timer::{Sample, Timer};
@@ -49,7 +51,13 @@ fn all() -> Vec<Operation> {
     operations.extend(space::operations());
     operations.extend(names::operations());
     operations.extend(mounting::operations());
+    operations.extend(swap::operations());
     operations
+}
+
+/// The error number of an error of the standard library.
+fn errno(error: std::io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
 }
 
 /// Which of the operations are wanted.
