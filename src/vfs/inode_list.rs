@@ -37,7 +37,11 @@ impl<T: FileSystem> Link<T> {
     }
 }
 
-struct Head<T: FileSystem>(Option<NonNull<Inode<T>>>);
+struct Head<T: FileSystem> {
+    first: Option<NonNull<Inode<T>>>,
+    /// How many wait for an inode to be pinned no more.
+    waiting: u32,
+}
 
 // SAFETY: The inodes of a list may be reached from any task.
 unsafe impl<T: FileSystem> Send for Head<T> {}
@@ -61,11 +65,25 @@ impl<T: FileSystem> Head<T> {
         unsafe { &mut *inode.as_ref().list_link() }
     }
 
+    /// Takes a pin of an inode back.
+    ///
+    /// # Safety
+    ///
+    /// `inode` must be pinned by the caller.
+    unsafe fn unpin(&mut self, inode: NonNull<Inode<T>>, unpinned: &CondVar) {
+        // SAFETY: A pinned inode is in the list, so it is live, until its lock is released.
+        unsafe { self.link(inode).pins -= 1 };
+        // Each page that is swapped out comes here, and hardly ever does anybody wait.
+        if self.waiting > 0 {
+            unpinned.notify_all();
+        }
+    }
+
     /// # Safety
     ///
     /// `inode` must be live and not in the list.
     unsafe fn insert(&mut self, inode: NonNull<Inode<T>>) {
-        let first = self.0.replace(inode);
+        let first = self.first.replace(inode);
         // SAFETY: All inodes in the list are live, and `inode` is.
         unsafe {
             *self.link(inode) = Link {
@@ -90,7 +108,7 @@ impl<T: FileSystem> Head<T> {
             link.listed = false;
             match prev {
                 Some(prev) => self.link(prev).next = next,
-                None => self.0 = next,
+                None => self.first = next,
             }
             if let Some(next) = next {
                 self.link(next).prev = prev;
@@ -121,9 +139,8 @@ impl<T: FileSystem> Deref for PinnedInode<'_, T> {
 impl<T: FileSystem> Drop for PinnedInode<'_, T> {
     fn drop(&mut self) {
         let mut head = self.list.head.lock();
-        // SAFETY: By the type invariants the inode is live, until the lock is released.
-        unsafe { head.link(self.inode).pins -= 1 };
-        self.list.unpinned.notify_all();
+        // SAFETY: By the type invariants, the pin is this one's.
+        unsafe { head.unpin(self.inode, &self.list.unpinned) };
     }
 }
 
@@ -131,7 +148,7 @@ impl<T: FileSystem> InodeList<T> {
     /// An empty list.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            head <- new_spinlock!(Head(None), "inode_list"),
+            head <- new_spinlock!(Head { first: None, waiting: 0 }, "inode_list"),
             unpinned <- new_condvar!("inode_list"),
         })
     }
@@ -161,7 +178,9 @@ impl<T: FileSystem> InodeList<T> {
         // SAFETY: The inode is live, and in the list where its link says so.
         unsafe {
             while head.link(inode).pins > 0 {
+                head.waiting += 1;
                 self.unpinned.wait(&mut head);
+                head.waiting -= 1;
             }
             if head.link(inode).listed {
                 head.remove(inode);
@@ -177,7 +196,7 @@ impl<T: FileSystem> InodeList<T> {
         mut f: impl FnMut(&Inode<T>) -> Result,
     ) -> Result {
         let mut head = self.head.lock();
-        let mut next = head.0;
+        let mut next = head.first;
         let mut result = Ok(());
         while let Some(inode) = next.filter(|_| result.is_ok()) {
             // SAFETY: The inode is in the list, so it is live, and stays so while it is pinned.
@@ -187,8 +206,7 @@ impl<T: FileSystem> InodeList<T> {
                     drop(head);
                     result = f(inode.as_ref());
                     head = self.head.lock();
-                    head.link(inode).pins -= 1;
-                    self.unpinned.notify_all();
+                    head.unpin(inode, &self.unpinned);
                 }
                 next = head.link(inode).next;
                 if !keep(inode.as_ref()) && head.link(inode).pins == 0 {

@@ -74,9 +74,9 @@ pub fn operations() -> Vec<Operation> {
             let (file, _map) = swapped(place)?;
             let mut data = vec![0; 1 << 20];
             timer.time(FILE_PAGES, || {
-                (0..FILE_SIZE).step_by(data.len()).try_for_each(|at| {
-                    whole(pread(&file, &mut data, at as u64)?, 1 << 20)
-                })
+                (0..FILE_SIZE)
+                    .step_by(data.len())
+                    .try_for_each(|at| whole(pread(&file, &mut data, at as u64)?, 1 << 20))
             })
         }),
         Operation::new("swap in by fault", "page", |place, timer| {
