@@ -97,11 +97,14 @@ impl SharedMemory for Tmpfs {
             folio.make_valid();
         }
         let backend: &Backend<Self> = inode.sb().memory();
+        let Some(pinned) = backend.swapped.pin(inode) else {
+            return folio.keep();
+        };
         folio.move_to_swap(
             |pages| {
                 // Before the page leaves the cache, lest it is taken for one that reclaim dropped.
                 space::going_to_swap(inode, pages);
-                backend.swapped.pin(inode)
+                pinned
             },
             space::back_from_swap,
         )

@@ -39,7 +39,7 @@ pub(super) struct LockedState<T: FileSystem> {
 struct InodeBox<T: FileSystem> {
     inode: Opaque<bindings::inode>,
     locked: UnsafeCell<LockedState<T>>,
-    link: UnsafeCell<Link<T>>,
+    link: Link<T>,
     data: T::InodeData,
 }
 
@@ -87,10 +87,11 @@ impl<T: FileSystem> Inode<T> {
         UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).locked) })
     }
 
-    /// The inode's place in a list; looking at it takes the lock of that.
-    pub(super) fn list_link(&self) -> *mut Link<T> {
-        // SAFETY: By the type invariants the box is there; no reference is made.
-        UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).link) })
+    /// The inode's place in a list.
+    pub(super) fn list_link(&self) -> &Link<T> {
+        // SAFETY: By the type invariants the box is initialised; the link is never changed but
+        // through interior mutability.
+        unsafe { &(*self.as_box()).link }
     }
 
     /// The superblock.
@@ -445,7 +446,7 @@ pub(super) unsafe extern "C" fn alloc_inode<T: FileSystem>(
         addr_of_mut!((*object).locked).write(UnsafeCell::new(LockedState {
             index: DirIndex::new(),
         }));
-        addr_of_mut!((*object).link).write(UnsafeCell::new(Link::new()));
+        addr_of_mut!((*object).link).write(Link::new());
         let Ok(()) = pin_init::raw_try_init(addr_of_mut!((*object).data), T::new_inode_data());
     }
     object.cast()

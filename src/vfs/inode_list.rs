@@ -3,45 +3,64 @@
 //! A list of inodes that does not hold them: an inode leaves it when it is evicted, and that waits
 //! for whoever is just looking at it or writing a page of it out.
 //!
+//! Each page that goes to swap pins its inode, so that a pin is an atomic counter of the inode's own; the
+//! lock of the list is for those who change or walk it.
+//!
 //! Lock order: the lock of the list is innermost.
 
 use super::{FileSystem, Inode};
+use core::cell::UnsafeCell;
 use core::ops::Deref;
 use core::ptr::NonNull;
 use kernel::prelude::*;
+use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed};
+use kernel::sync::barrier::smp_mb;
 use kernel::sync::{new_condvar, new_spinlock, CondVar, SpinLock};
 
 /// An inode's place in a list.
 ///
 /// # Invariants
 ///
-/// Read and written under the lock of the list only. `prev` and `next` are inodes in the list, which
-/// are live for as long as they are in it.
+/// `neighbours` is read and written under the lock of the list only; they are inodes in the list,
+/// which are live for as long as they are in it. `state` changes under that lock; it is
+/// [`LISTED`] or [`LEAVING`] where the inode is in the list, and [`GONE`] to the end once it was that.
 pub(super) struct Link<T: FileSystem> {
+    neighbours: UnsafeCell<Neighbours<T>>,
+    state: Atomic<u32>,
+    /// How many are looking at the inode without the lock.
+    pins: Atomic<u32>,
+}
+
+/// Not in the list.
+const OUTSIDE: u32 = 0;
+/// In the list.
+const LISTED: u32 = 1;
+/// In the list, and about to be taken out unless somebody pins it.
+const LEAVING: u32 = 2;
+/// Out of the list for good.
+const GONE: u32 = 3;
+
+/// Those before and behind an inode in a list.
+struct Neighbours<T: FileSystem> {
     prev: Option<NonNull<Inode<T>>>,
     next: Option<NonNull<Inode<T>>>,
-    listed: bool,
-    /// How many are looking at the inode without the lock.
-    pins: u32,
 }
 
 impl<T: FileSystem> Link<T> {
     /// The place of an inode that is in no list.
     pub(super) const fn new() -> Self {
         Self {
-            prev: None,
-            next: None,
-            listed: false,
-            pins: 0,
+            neighbours: UnsafeCell::new(Neighbours {
+                prev: None,
+                next: None,
+            }),
+            state: Atomic::new(OUTSIDE),
+            pins: Atomic::new(0),
         }
     }
 }
 
-struct Head<T: FileSystem> {
-    first: Option<NonNull<Inode<T>>>,
-    /// How many wait for an inode to be pinned no more.
-    waiting: u32,
-}
+struct Head<T: FileSystem>(Option<NonNull<Inode<T>>>);
 
 // SAFETY: The inodes of a list may be reached from any task.
 unsafe impl<T: FileSystem> Send for Head<T> {}
@@ -51,6 +70,8 @@ unsafe impl<T: FileSystem> Send for Head<T> {}
 pub(crate) struct InodeList<T: FileSystem> {
     #[pin]
     head: SpinLock<Head<T>>,
+    /// How many wait for an inode to be pinned no more.
+    waiting: Atomic<u32>,
     #[pin]
     unpinned: CondVar,
 }
@@ -59,59 +80,61 @@ impl<T: FileSystem> Head<T> {
     /// # Safety
     ///
     /// `inode` must be live; the result must be dropped before another is made.
-    unsafe fn link(&mut self, inode: NonNull<Inode<T>>) -> &mut Link<T> {
+    unsafe fn neighbours(&mut self, inode: NonNull<Inode<T>>) -> &mut Neighbours<T> {
         // SAFETY: By the caller's promise; the lock of the list, which `self` is behind, protects
-        // the link.
-        unsafe { &mut *inode.as_ref().list_link() }
+        // the neighbours.
+        unsafe { &mut *inode.as_ref().list_link().neighbours.get() }
     }
 
-    /// Takes a pin of an inode back.
+    /// Adds an inode, if it is not in the list; false where it has gone for good.
     ///
     /// # Safety
     ///
-    /// `inode` must be pinned by the caller.
-    unsafe fn unpin(&mut self, inode: NonNull<Inode<T>>, unpinned: &CondVar) {
-        // SAFETY: A pinned inode is in the list, so it is live, until its lock is released.
-        unsafe { self.link(inode).pins -= 1 };
-        // Each page that is swapped out comes here, and hardly ever does anybody wait.
-        if self.waiting > 0 {
-            unpinned.notify_all();
-        }
-    }
-
-    /// # Safety
-    ///
-    /// `inode` must be live and not in the list.
-    unsafe fn insert(&mut self, inode: NonNull<Inode<T>>) {
-        let first = self.first.replace(inode);
+    /// `inode` must be live, and [`InodeList::remove`] be called before it is not.
+    unsafe fn insert(&mut self, inode: NonNull<Inode<T>>) -> bool {
         // SAFETY: All inodes in the list are live, and `inode` is.
         unsafe {
-            *self.link(inode) = Link {
+            match inode
+                .as_ref()
+                .list_link()
+                .state
+                .cmpxchg(OUTSIDE, LISTED, Relaxed)
+            {
+                Ok(_) => {}
+                Err(state) => return state != GONE,
+            }
+            let first = self.0.replace(inode);
+            *self.neighbours(inode) = Neighbours {
+                prev: None,
                 next: first,
-                listed: true,
-                ..Link::new()
             };
             if let Some(first) = first {
-                self.link(first).prev = Some(inode);
+                self.neighbours(first).prev = Some(inode);
             }
         }
+        true
     }
 
+    /// Takes an inode out, if it is in the list, and leaves it in `state`.
+    ///
     /// # Safety
     ///
-    /// `inode` must be in the list.
-    unsafe fn remove(&mut self, inode: NonNull<Inode<T>>) {
+    /// `inode` must be live.
+    unsafe fn remove(&mut self, inode: NonNull<Inode<T>>, state: u32) {
         // SAFETY: All inodes in the list are live.
         unsafe {
-            let link = self.link(inode);
-            let (prev, next) = (link.prev.take(), link.next.take());
-            link.listed = false;
+            match inode.as_ref().list_link().state.xchg(state, Relaxed) {
+                LISTED | LEAVING => {}
+                _ => return,
+            }
+            let neighbours = self.neighbours(inode);
+            let (prev, next) = (neighbours.prev.take(), neighbours.next.take());
             match prev {
-                Some(prev) => self.link(prev).next = next,
-                None => self.first = next,
+                Some(prev) => self.neighbours(prev).next = next,
+                None => self.0 = next,
             }
             if let Some(next) = next {
-                self.link(next).prev = prev;
+                self.neighbours(next).prev = prev;
             }
         }
     }
@@ -138,9 +161,13 @@ impl<T: FileSystem> Deref for PinnedInode<'_, T> {
 
 impl<T: FileSystem> Drop for PinnedInode<'_, T> {
     fn drop(&mut self) {
-        let mut head = self.list.head.lock();
-        // SAFETY: By the type invariants, the pin is this one's.
-        unsafe { head.unpin(self.inode, &self.list.unpinned) };
+        // The inode may go as soon as the pin has gone; from then on only the list is looked at.
+        self.list_link().pins.fetch_sub(1, Full);
+        if self.list.waiting.load(Relaxed) > 0 {
+            // Whoever has seen the pin holds the lock until it sleeps.
+            let _head = self.list.head.lock();
+            self.list.unpinned.notify_all();
+        }
     }
 }
 
@@ -148,44 +175,54 @@ impl<T: FileSystem> InodeList<T> {
     /// An empty list.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            head <- new_spinlock!(Head { first: None, waiting: 0 }, "inode_list"),
+            head <- new_spinlock!(Head(None), "inode_list"),
+            waiting: Atomic::new(0),
             unpinned <- new_condvar!("inode_list"),
         })
     }
 
     /// Adds an inode, if it is not in the list, and pins it: it cannot go as long as the result
-    /// lives. Must not be called on an inode that [`InodeList::remove`] was called on. Does not
-    /// sleep.
-    pub(crate) fn pin(&self, inode: &Inode<T>) -> PinnedInode<'_, T> {
-        let mut head = self.head.lock();
-        let inode = NonNull::from(inode);
-        // SAFETY: The inode is live, and `remove()` takes it out before it goes.
-        unsafe {
-            if !head.link(inode).listed {
-                head.insert(inode);
+    /// lives. `None` for one that [`InodeList::remove`] was called on. Does not sleep.
+    ///
+    /// The inode must be one whose eviction calls that.
+    pub(crate) fn pin(&self, inode: &Inode<T>) -> Option<PinnedInode<'_, T>> {
+        let link = inode.list_link();
+        // The pin is there before the look at the list: see `for_each()`.
+        link.pins.fetch_add(1, Full);
+        // INVARIANT: Just pinned; in the list, or soon dropped.
+        let pinned = PinnedInode {
+            list: self,
+            inode: NonNull::from(inode),
+        };
+        if link.state.load(Relaxed) != LISTED {
+            // SAFETY: The inode is live, and `remove()` takes it out before it goes.
+            let listed = unsafe { self.head.lock().insert(pinned.inode) };
+            if !listed {
+                return None;
             }
-            head.link(inode).pins += 1;
         }
-        // INVARIANT: Just pinned.
-        PinnedInode { list: self, inode }
+        Some(pinned)
     }
 
-    /// Takes an inode that is being evicted out of the list, and waits until nobody looks at it.
-    /// May sleep.
+    /// Takes an inode that is being evicted out of the list for good, and waits until nobody looks
+    /// at it. May sleep.
     pub(crate) fn remove(&self, inode: &Inode<T>) {
-        let mut head = self.head.lock();
-        let inode = NonNull::from(inode);
-        // SAFETY: The inode is live, and in the list where its link says so.
-        unsafe {
-            while head.link(inode).pins > 0 {
-                head.waiting += 1;
-                self.unpinned.wait(&mut head);
-                head.waiting -= 1;
-            }
-            if head.link(inode).listed {
-                head.remove(inode);
-            }
+        let link = inode.list_link();
+        // What never was in swap needs no lock.
+        if link.pins.load(Acquire) == 0 && link.state.cmpxchg(OUTSIDE, GONE, Full).is_ok() {
+            return;
         }
+        let mut head = self.head.lock();
+        if link.pins.load(Acquire) > 0 {
+            // Either this sees the last pin go, or the one who takes it back sees that.
+            self.waiting.fetch_add(1, Full);
+            while link.pins.load(Acquire) > 0 {
+                self.unpinned.wait(&mut head);
+            }
+            self.waiting.fetch_sub(1, Relaxed);
+        }
+        // SAFETY: The inode is live.
+        unsafe { head.remove(NonNull::from(inode), GONE) };
     }
 
     /// Calls `f` for each inode, without the lock, until one fails; an inode that `keep` refuses is
@@ -196,21 +233,34 @@ impl<T: FileSystem> InodeList<T> {
         mut f: impl FnMut(&Inode<T>) -> Result,
     ) -> Result {
         let mut head = self.head.lock();
-        let mut next = head.first;
+        let mut next = head.0;
         let mut result = Ok(());
         while let Some(inode) = next.filter(|_| result.is_ok()) {
-            // SAFETY: The inode is in the list, so it is live, and stays so while it is pinned.
+            // SAFETY: The inode is in the list, so it is live while the lock is held, and while it
+            // is pinned. The pin goes with the lock held, so that the next one is live too.
             unsafe {
+                let link = inode.as_ref().list_link();
                 if keep(inode.as_ref()) {
-                    head.link(inode).pins += 1;
+                    link.pins.fetch_add(1, Full);
                     drop(head);
                     result = f(inode.as_ref());
                     head = self.head.lock();
-                    head.unpin(inode, &self.unpinned);
+                    link.pins.fetch_sub(1, Full);
+                    if self.waiting.load(Relaxed) > 0 {
+                        self.unpinned.notify_all();
+                    }
                 }
-                next = head.link(inode).next;
-                if !keep(inode.as_ref()) && head.link(inode).pins == 0 {
-                    head.remove(inode);
+                next = head.neighbours(inode).next;
+                if !keep(inode.as_ref()) {
+                    // Whoever pins it from here on waits for the lock to list it again; whoever
+                    // has done so before is seen here.
+                    link.state.store(LEAVING, Relaxed);
+                    smp_mb(Full);
+                    if link.pins.load(Relaxed) > 0 {
+                        link.state.store(LISTED, Relaxed);
+                    } else {
+                        head.remove(inode, OUTSIDE);
+                    }
                 }
             }
         }
