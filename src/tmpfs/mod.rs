@@ -6,7 +6,7 @@
 //!
 //! - a mount: [`options`] (the table of mount options), [`superblock`];
 //! - names: [`dir`], [`symlink`]; inodes: [`inode`], [`numbers`];
-//! - contents: [`lookup`] finds or makes a folio for all of [`file`], [`mmap`] and [`splice`];
+//! - contents: [`lookup`] finds or makes a folio for all of [`mod@file`], [`mmap`] and [`splice`];
 //! - [`swap`]: going to swap and coming back; [`truncate`]: freeing a range;
 //! - [`fallocate`]: allocating in advance, and punching holes;
 //! - [`attr`]: stat, chmod, and the size of a file;

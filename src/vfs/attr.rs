@@ -74,7 +74,7 @@ pub(crate) trait AttrOperations: FileSystem {
     /// Adds to what `generic_fillattr()` has filled in. `i_rwsem` is not held.
     fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>);
 
-    /// Brings what [`Inode::blocks`] counts up to date, for stat. `i_rwsem` is not held.
+    /// Brings the count of blocks that stat(2) reports up to date. `i_rwsem` is not held.
     fn update_blocks(inode: &Inode<Self>);
 
     /// Changes attributes; `setattr_prepare()` has allowed it. May sleep.
