@@ -122,6 +122,7 @@ mod range {
 
 #[kunit_tests(rtmpfs_limits)]
 mod limits {
+    use crate::tmpfs::inode_space::{InodeLimit, InodeSpace};
     use crate::tmpfs::limits::{Counter, Limit, LimitError};
     use core::cell::Cell;
 
@@ -169,6 +170,22 @@ mod limits {
         limit.set_max(0);
         assert_eq!(limit.check_max(5), Err(LimitError::WasUnlimited));
         assert!(limit.reserve(1000).is_some());
+    }
+
+    #[test]
+    fn parts_of_an_inode_count() {
+        let limit = InodeLimit::new(2, Plain(Cell::new(0)));
+        for space in [InodeSpace::INODE, InodeSpace::from_bytes(1)] {
+            if let Some(reservation) = limit.reserve(space) {
+                reservation.keep();
+            }
+        }
+        assert_eq!((limit.max(), limit.free()), (2, 0));
+        assert!(limit.reserve(InodeSpace::from_bytes(1024)).is_none());
+        assert_eq!(limit.check_max(1), Err(LimitError::InUse));
+        limit.release(InodeSpace::from_bytes(1));
+        assert_eq!(limit.free(), 1);
+        assert_eq!(limit.check_max(1), Ok(()));
     }
 }
 

@@ -424,9 +424,20 @@ int rtmpfs_helper_percpu_counter_init(struct percpu_counter *counter,
 }
 
 __rtmpfs_helper
-void rtmpfs_helper_percpu_counter_add(struct percpu_counter *counter, s64 amount)
+void rtmpfs_helper_percpu_counter_add_batch(struct percpu_counter *counter,
+					    s64 amount, s32 batch)
 {
-	percpu_counter_add(counter, amount);
+	percpu_counter_add_batch(counter, amount, batch);
+}
+
+__rtmpfs_helper
+s32 rtmpfs_helper_percpu_counter_batch(void)
+{
+#ifdef CONFIG_SMP
+	return percpu_counter_batch;
+#else
+	return 0;
+#endif
 }
 
 __rtmpfs_helper
@@ -437,9 +448,13 @@ void rtmpfs_helper_percpu_counter_destroy(struct percpu_counter *counter)
 
 __rtmpfs_helper
 bool rtmpfs_helper_percpu_counter_limited_add(struct percpu_counter *counter,
-					      s64 limit, s64 amount)
+					      s64 limit, s64 amount, s32 batch)
 {
+#ifdef CONFIG_SMP
+	return __percpu_counter_limited_add(counter, limit, amount, batch);
+#else
 	return percpu_counter_limited_add(counter, limit, amount);
+#endif
 }
 
 __rtmpfs_helper

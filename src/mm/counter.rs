@@ -16,6 +16,7 @@ use kernel::types::Opaque;
 /// The counter is initialised and pinned.
 #[pin_data(PinnedDrop)]
 pub(crate) struct PerCpuCounter {
+    unit: i32,
     #[pin]
     counter: Opaque<bindings::percpu_counter>,
 }
@@ -28,7 +29,14 @@ unsafe impl Sync for PerCpuCounter {}
 impl PerCpuCounter {
     /// A counter of 0. May sleep; fails with `ENOMEM`.
     pub(crate) fn new() -> impl PinInit<Self, Error> {
+        Self::with_unit(1)
+    }
+
+    /// A counter of 0 for amounts of about `unit`, of which each CPU keeps as many to itself as of
+    /// single ones. May sleep; fails with `ENOMEM`.
+    pub(crate) fn with_unit(unit: i32) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            unit,
             counter <- Opaque::try_ffi_init(|slot| {
                 // SAFETY: `slot` is valid for writes and stays where it is.
                 to_result(unsafe {
@@ -38,16 +46,24 @@ impl PerCpuCounter {
         })
     }
 
+    /// How much a CPU keeps to itself before it tells the others.
+    fn batch(&self) -> i32 {
+        // SAFETY: Only reads a number of the kernel's.
+        unsafe { bindings::percpu_counter_batch() }.saturating_mul(self.unit)
+    }
+
     /// Adds `amount`, which may be negative.
     pub(crate) fn add(&self, amount: i64) {
         // SAFETY: By the type invariants.
-        unsafe { bindings::percpu_counter_add(self.counter.get(), amount) }
+        unsafe { bindings::percpu_counter_add_batch(self.counter.get(), amount, self.batch()) }
     }
 
     /// Adds `amount` where the sum does not exceed `limit`, else returns false and adds nothing.
     pub(crate) fn add_limited(&self, limit: i64, amount: i64) -> bool {
         // SAFETY: By the type invariants.
-        unsafe { bindings::percpu_counter_limited_add(self.counter.get(), limit, amount) }
+        unsafe {
+            bindings::percpu_counter_limited_add(self.counter.get(), limit, amount, self.batch())
+        }
     }
 
     /// The exact sum. Visits all CPUs.

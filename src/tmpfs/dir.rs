@@ -7,6 +7,7 @@
 //! under the limit of inodes.
 
 use super::inode::{self, DIR_ENTRY_SIZE};
+use super::inode_space::InodeSpace;
 use super::superblock::Tmpfs;
 use super::symlink;
 use crate::vfs::dir::{RenameTarget, Victim};
@@ -55,7 +56,10 @@ impl DirectoryOperations for Tmpfs {
         // A file that was made without a name has its place already.
         let reservation = match inode.nlink() {
             0 => None,
-            _ => Some(dir.inode().sb().data().inodes.reserve(1).ok_or(ENOSPC)?),
+            _ => {
+                let inodes = &dir.inode().sb().data().inodes;
+                Some(inodes.reserve(InodeSpace::INODE).ok_or(ENOSPC)?)
+            }
         };
         dir.add_link(dentry, inode.to_ref())?;
         if let Some(reservation) = reservation {
@@ -164,7 +168,7 @@ fn add(dir: &mut Locked<'_>, dentry: Negative<'_, Tmpfs>, inode: NewInode<Tmpfs>
 /// Takes a name from a file, or the only name from an empty directory.
 fn unlink(dir: &mut Locked<'_>, mut victim: Victim<'_, Tmpfs>) {
     if victim.inode.nlink() > 1 && victim.inode.file_type() != FileType::Directory {
-        dir.inode().sb().data().inodes.release(1);
+        dir.inode().sb().data().inodes.release(InodeSpace::INODE);
     }
     dir.set_size(dir.size() - DIR_ENTRY_SIZE);
     dir.touch_with(&mut victim.inode);

@@ -3,6 +3,7 @@
 //! Inodes: how they are made, and how they go.
 
 use super::fallocate::Activity;
+use super::inode_space::InodeSpace;
 use super::space::{self, Usage};
 use super::superblock::Tmpfs;
 use super::truncate;
@@ -153,7 +154,7 @@ pub(super) fn init(
     sb: &SuperBlock<Tmpfs>,
     make: impl FnOnce(u64) -> Option<NewInode<Tmpfs>>,
 ) -> Result<NewInode<Tmpfs>> {
-    let reservation = sb.data().inodes.reserve(1).ok_or(ENOSPC)?;
+    let reservation = sb.data().inodes.reserve(InodeSpace::INODE).ok_or(ENOSPC)?;
     let mut inode = make(sb.data().next_ino(sb)).ok_or(ENOSPC)?;
     // From here on `evict()` returns it.
     reservation.keep();
@@ -193,5 +194,5 @@ pub(super) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
         inode.sb().memory().swapped.remove(inode);
     }
     space::release_elsewhere(inode);
-    inode.sb().data().inodes.release(1);
+    inode.sb().data().inodes.release(InodeSpace::INODE);
 }

@@ -40,7 +40,7 @@ pub(crate) struct Limit<C> {
 }
 
 impl<C: Counter> Limit<C> {
-    /// A limit of `max`, with `used` at 0. Limits above `i64::MAX` are none.
+    /// A limit of `max`, with `used` at 0. More than `i64::MAX` is not granted in any case.
     pub(crate) fn new(max: u64, used: C) -> Self {
         Self {
             max: AtomicU64::new(max),
@@ -54,9 +54,9 @@ impl<C: Counter> Limit<C> {
     }
 
     fn limit(&self) -> Option<i64> {
-        match i64::try_from(self.max()) {
-            Ok(0) | Err(_) => None,
-            Ok(limit) => Some(limit),
+        match self.max() {
+            0 => None,
+            max => Some(i64::try_from(max).unwrap_or(i64::MAX)),
         }
     }
 

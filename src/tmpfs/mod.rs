@@ -10,9 +10,9 @@
 //! - [`swap`]: going to swap and coming back; [`truncate`]: freeing a range;
 //! - [`fallocate`]: allocating in advance, and punching holes;
 //! - [`attr`]: stat, chmod, and the size of a file;
-//! - what is used and what may be: [`space`] over [`limits`].
+//! - what is used and what may be: [`space`] and [`inode_space`] over [`limits`].
 //!
-//! [`limits`], [`numbers`], [`range`] and [`size`] need nothing of the kernel.
+//! [`inode_space`], [`limits`], [`numbers`], [`range`] and [`size`] need nothing of the kernel.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,7 @@ mod dir;
 mod fallocate;
 mod file;
 mod inode;
+pub(crate) mod inode_space;
 pub(crate) mod limits;
 mod lookup;
 mod mmap;

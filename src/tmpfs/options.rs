@@ -6,6 +6,7 @@
 //! in, what remount may do with it and how `/proc/mounts` shows it, in that order. See
 //! `Documentation/filesystems/tmpfs.rst` for their meaning.
 
+use super::inode_space::MAX_INODES;
 use super::limits::LimitError;
 use super::size;
 use super::superblock::SuperInfo;
@@ -15,9 +16,6 @@ use crate::vfs::{Mode, MountContext, ParameterKind, ParameterTable, ParameterVal
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
-
-/// The memory that an inode and its name are taken to need, in bytes.
-const INODE_SIZE: u64 = 1024;
 
 /// Whether inode numbers have 64 bits unless an option says otherwise.
 pub(super) const DEFAULT_WIDE_INOS: bool = cfg!(CONFIG_TMPFS_INODE64);
@@ -146,7 +144,7 @@ static OPTIONS: [MountOption; 9] = [
             }
         },
         ..MountOption::new(c"nr_inodes", ParameterKind::String, |options, _, value| {
-            let max = size::parse_count(string(value)?, u64::MAX / INODE_SIZE);
+            let max = size::parse_count(string(value)?, MAX_INODES);
             options.inodes = Some(max.ok_or(Refusal::BadValue)?);
             Ok(())
         })

@@ -3,6 +3,7 @@
 //! Superblocks: what belongs to one mount, and the file system type.
 
 use super::inode::{self, InodeInfo};
+use super::inode_space::{InodeLimit, InodeSpace};
 use super::limits::Limit;
 use super::numbers;
 use super::options::{self, Options};
@@ -29,8 +30,8 @@ pub(crate) struct Tmpfs;
 pub(crate) struct SuperInfo {
     /// Blocks, which are pages.
     pub(super) blocks: Limit<SpaceCounter>,
-    /// Inodes; each name of a file beyond its first counts as one too, since it takes memory.
-    pub(super) inodes: Limit<SpaceCounter>,
+    /// Inodes, and what counts as such: each name of a file beyond its first takes memory too.
+    pub(super) inodes: InodeLimit<SpaceCounter>,
     /// Notified when a hole has been punched into any file.
     #[pin]
     pub(super) punched: CondVar,
@@ -126,9 +127,12 @@ impl FileSystem for Tmpfs {
                 options.blocks.unwrap_or_else(options::default_blocks),
                 KBox::pin_init(PerCpuCounter::new(), GFP_KERNEL)?
             ),
-            inodes: Limit::new(
+            inodes: InodeLimit::new(
                 options.inodes.unwrap_or_else(options::default_inodes),
-                KBox::pin_init(PerCpuCounter::new(), GFP_KERNEL)?
+                KBox::pin_init(
+                    PerCpuCounter::with_unit(InodeSpace::INODE.bytes() as i32),
+                    GFP_KERNEL
+                )?
             ),
             next_ino: Atomic::new(1),
             wide_inos: Atomic::new(options.wide_inos.unwrap_or(options::DEFAULT_WIDE_INOS)),

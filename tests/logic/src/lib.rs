@@ -5,6 +5,8 @@
 
 #[path = "../../../src/vfs/cookies.rs"]
 mod cookies;
+#[path = "../../../src/tmpfs/inode_space.rs"]
+mod inode_space;
 #[path = "../../../src/tmpfs/limits.rs"]
 mod limits;
 #[path = "../../../src/tmpfs/numbers.rs"]
@@ -15,6 +17,7 @@ mod range;
 mod size;
 
 mod of_cookies;
+mod of_inode_space;
 mod of_limits;
 mod of_numbers;
 mod of_range;
