@@ -47,6 +47,7 @@
 #include <linux/uuid.h>
 #include <linux/vmstat.h>
 #include <linux/writeback.h>
+#include <linux/xattr.h>
 #include <linux/xarray.h>
 
 
@@ -60,6 +61,7 @@ RTMPFS_CONST(slab_flags_t, SLAB_ACCOUNT);
 RTMPFS_CONST(slab_flags_t, SLAB_RECLAIM_ACCOUNT);
 RTMPFS_CONST(unsigned int, DCACHE_DONTCACHE);
 RTMPFS_CONST(unsigned long, SB_NOSEC);
+RTMPFS_CONST(unsigned long, SB_POSIXACL);
 RTMPFS_CONST(int, AOP_WRITEPAGE_ACTIVATE);
 RTMPFS_CONST(vm_fault_t, VM_FAULT_LOCKED);
 RTMPFS_CONST(vm_fault_t, VM_FAULT_MAJOR);

@@ -26,6 +26,12 @@ void *rtmpfs_helper_alloc_inode_sb(struct super_block *sb,
 }
 
 __rtmpfs_helper
+void rtmpfs_helper_cache_no_acl(struct inode *inode)
+{
+	cache_no_acl(inode);
+}
+
+__rtmpfs_helper
 int rtmpfs_helper_cond_resched(void)
 {
 	return cond_resched();
@@ -491,6 +497,12 @@ __rtmpfs_helper
 bool rtmpfs_helper_page_hwpoison(struct page *page)
 {
 	return PageHWPoison(page);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_posix_acl_release(struct posix_acl *acl)
+{
+	posix_acl_release(acl);
 }
 
 __rtmpfs_helper

@@ -41,7 +41,7 @@ impl AttrOperations for Tmpfs {
             resize(inode, size);
         }
 
-        request.copy_to(idmap, inode);
+        request.copy_to(idmap, inode)?;
         if modified {
             inode.touch();
         } else if changed {

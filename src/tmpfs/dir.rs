@@ -27,7 +27,9 @@ impl DirectoryOperations for Tmpfs {
         mode: Mode,
         device: DeviceId,
     ) -> Result {
-        let inode = inode::new(dir, idmap, mode, device)?;
+        let mut inode = inode::new(dir, idmap, mode, device)?;
+        #[cfg(CONFIG_TMPFS_POSIX_ACL)]
+        inode.init_acls(dir)?;
         inode.init_security(dir, Some(&dentry))?;
         add(dir, dentry, inode)?;
         if mode.file_type() == FileType::Directory {
@@ -47,8 +49,10 @@ impl DirectoryOperations for Tmpfs {
     }
 
     fn make_unnamed(dir: &Inode<Self>, idmap: &IdMap, mode: Mode) -> Result<NewInode<Self>> {
-        let inode = inode::new(dir, idmap, mode, DeviceId::NONE)?;
+        let mut inode = inode::new(dir, idmap, mode, DeviceId::NONE)?;
         inode.init_security(dir, None)?;
+        #[cfg(CONFIG_TMPFS_POSIX_ACL)]
+        inode.init_acls(dir)?;
         Ok(inode)
     }
 

@@ -7,6 +7,8 @@ use super::inode_space::InodeSpace;
 use super::space::{self, Usage};
 use super::superblock::Tmpfs;
 use super::truncate;
+#[cfg(CONFIG_TMPFS_XATTR)]
+use super::xattr;
 use crate::mm::backend::Seals;
 use crate::vfs::{DeviceId, Exclusive, FileType, IdMap, Inode, Mode, NewInode, SuperBlock};
 use kernel::prelude::*;
@@ -194,5 +196,7 @@ pub(super) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
         inode.sb().memory().swapped.remove(inode);
     }
     space::release_elsewhere(inode);
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    xattr::free_all(inode);
     inode.sb().data().inodes.release(InodeSpace::INODE);
 }

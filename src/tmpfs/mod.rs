@@ -10,6 +10,7 @@
 //! - [`swap`]: going to swap and coming back; [`truncate`]: freeing a range;
 //! - [`fallocate`]: allocating in advance, and punching holes;
 //! - [`attr`]: stat, chmod, and the size of a file;
+//! - [`xattr`]: extended attributes;
 //! - what is used and what may be: [`space`] and [`inode_space`] over [`limits`].
 //!
 //! [`inode_space`], [`limits`], [`numbers`], [`range`] and [`size`] need nothing of the kernel.
@@ -35,5 +36,7 @@ mod superblock;
 mod swap;
 mod symlink;
 mod truncate;
+#[cfg(CONFIG_TMPFS_XATTR)]
+mod xattr;
 
 pub(crate) use superblock::Tmpfs;

@@ -30,7 +30,7 @@ pub(crate) struct Tmpfs;
 pub(crate) struct SuperInfo {
     /// Blocks, which are pages.
     pub(super) blocks: Limit<SpaceCounter>,
-    /// Inodes, and what counts as such: each name of a file beyond its first takes memory too.
+    /// Inodes, and what counts as such: names and extended attributes take memory too.
     pub(super) inodes: InodeLimit<SpaceCounter>,
     /// Notified when a hole has been punched into any file.
     #[pin]
@@ -98,6 +98,8 @@ impl FileSystem for Tmpfs {
     const BLOCK_SIZE: u32 = PAGE_SIZE as u32;
     const MAX_BYTES: i64 = MAX_FILE_SIZE;
     const PARAMETERS: &'static ParameterTable = &options::PARAMETERS;
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    const XATTRS: crate::vfs::xattr::XattrTable<Self> = crate::vfs::xattr::XattrTable::new();
 
     type Memory = Backend<Self>;
     type MountOptions = Options;

@@ -54,18 +54,41 @@ impl Stat<'_> {
 }
 
 /// A change of attributes (`struct iattr`) that the VFS has checked.
-pub(crate) struct AttrRequest<'a>(&'a bindings::iattr);
+///
+/// # Invariants
+///
+/// The VFS holds `i_rwsem` of the file, which is that of `dentry`, for writing while the value
+/// exists.
+pub(crate) struct AttrRequest<'a> {
+    attr: &'a bindings::iattr,
+    #[cfg(CONFIG_TMPFS_POSIX_ACL)]
+    dentry: *mut bindings::dentry,
+}
 
 impl AttrRequest<'_> {
     /// The new size in bytes, where the size is to change.
     pub(crate) fn size(&self) -> Option<i64> {
-        (self.0.ia_valid & bindings::ATTR_SIZE != 0).then_some(self.0.ia_size)
+        (self.attr.ia_valid & bindings::ATTR_SIZE != 0).then_some(self.attr.ia_size)
     }
 
-    /// Copies owner, group, mode and times to the inode, as `setattr_copy()`.
-    pub(crate) fn copy_to<T: FileSystem>(&self, idmap: &IdMap, inode: &mut Exclusive<'_, T>) {
+    /// Copies owner, group, mode and times to the inode, as `setattr_copy()`, and brings its ACL in
+    /// line with a new mode. May sleep.
+    ///
+    /// Fails with `ENOMEM`.
+    pub(crate) fn copy_to<T: FileSystem>(
+        &self,
+        idmap: &IdMap,
+        inode: &mut Exclusive<'_, T>,
+    ) -> Result {
         // SAFETY: The inode is live and locked.
-        unsafe { bindings::setattr_copy(idmap.as_ptr(), inode.as_ptr(), self.0) }
+        unsafe { bindings::setattr_copy(idmap.as_ptr(), inode.as_ptr(), self.attr) };
+        #[cfg(CONFIG_TMPFS_POSIX_ACL)]
+        if self.attr.ia_valid & bindings::ATTR_MODE != 0 {
+            let mode = inode.mode().as_raw();
+            // SAFETY: By the type invariants the dentry has a file, and that is locked.
+            to_result(unsafe { bindings::posix_acl_chmod(idmap.as_ptr(), self.dentry, mode) })?;
+        }
+        Ok(())
     }
 }
 
@@ -92,12 +115,17 @@ impl<T: AttrOperations> Tables<T> {
     pub(super) const INODE_OPERATIONS: bindings::inode_operations = bindings::inode_operations {
         getattr: Some(getattr::<T>),
         setattr: Some(setattr::<T>),
+        #[cfg(CONFIG_TMPFS_XATTR)]
+        listxattr: Some(super::xattr::list::<T>),
+        #[cfg(CONFIG_TMPFS_POSIX_ACL)]
+        set_acl: Some(bindings::simple_set_acl),
         // SAFETY: All-zero bytes are valid: the other operations are absent.
         ..unsafe { core::mem::zeroed() }
     };
 
     pub(super) const SYMLINK_OPERATIONS: bindings::inode_operations = bindings::inode_operations {
         get_link: Some(bindings::simple_get_link),
+        set_acl: None,
         ..Self::INODE_OPERATIONS
     };
 }
@@ -136,7 +164,13 @@ unsafe extern "C" fn setattr<T: AttrOperations>(
             Exclusive::<T>::new(Inode::from_raw((*dentry).d_inode))
         };
         // SAFETY: The VFS passes the idmap of the mount, and a request.
-        let (idmap, request) = unsafe { (IdMap::from_raw(idmap), AttrRequest(&*attr)) };
+        let (idmap, attr) = unsafe { (IdMap::from_raw(idmap), &*attr) };
+        // INVARIANT: As above.
+        let request = AttrRequest {
+            attr,
+            #[cfg(CONFIG_TMPFS_POSIX_ACL)]
+            dentry,
+        };
         T::set_attributes(&mut inode, idmap, request)?;
         Ok(0)
     })

@@ -61,6 +61,9 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     const MAX_BYTES: i64;
     /// The mount parameters.
     const PARAMETERS: &'static ParameterTable;
+    /// The operations on extended attributes.
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    const XATTRS: super::xattr::XattrTable<Self>;
 
     /// What the type keeps registered with the MM.
     type Memory: Memory;

@@ -40,6 +40,8 @@ struct InodeBox<T: FileSystem> {
     inode: Opaque<bindings::inode>,
     locked: UnsafeCell<LockedState<T>>,
     link: Link<T>,
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    xattrs: super::xattr::List,
     data: T::InodeData,
 }
 
@@ -92,6 +94,13 @@ impl<T: FileSystem> Inode<T> {
         // SAFETY: By the type invariants the box is initialised; the link is never changed but
         // through interior mutability.
         unsafe { &(*self.as_box()).link }
+    }
+
+    /// The list of extended attributes; reading it takes RCU, changing it `i_rwsem`.
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    pub(super) fn xattr_list(&self) -> *mut bindings::list_head {
+        // SAFETY: By the type invariants the box is there.
+        unsafe { (*self.as_box()).xattrs.get() }
     }
 
     /// The superblock.
@@ -225,6 +234,8 @@ impl<T: FileSystem> NewInode<T> {
             bindings::inode_init_owner(idmap.as_ptr(), raw, parent, mode.as_raw());
             (*raw).i_blocks = 0;
             bindings::simple_inode_init_ts(raw);
+            // What it inherits comes later, and there is nowhere else to look for any.
+            bindings::cache_no_acl(raw);
             if mode.file_type() == FileType::Special {
                 bindings::init_special_inode(raw, mode.as_raw(), device.as_raw());
             }
@@ -244,16 +255,25 @@ impl<T: FileSystem> NewInode<T> {
 
     /// Lets the security modules initialise the inode, as `security_inode_init_security()`.
     ///
-    /// `name` is the name it will have in `dir`, where it gets one.
-    pub(crate) fn init_security(&self, dir: &Inode<T>, name: Option<&super::Dentry<T>>) -> Result {
+    /// `name` is the name it will have in `dir`, where it gets one. May sleep.
+    pub(crate) fn init_security(
+        &mut self,
+        dir: &Inode<T>,
+        name: Option<&super::Dentry<T>>,
+    ) -> Result {
         let name = name.map_or(core::ptr::null(), |dentry| dentry.qstr());
-        // SAFETY: All inodes are live; without a callback no attribute is to be stored.
+        #[cfg(CONFIG_TMPFS_XATTR)]
+        let store = Some(T::XATTRS.init());
+        // Labels are in memory only, then, with the security modules.
+        #[cfg(not(CONFIG_TMPFS_XATTR))]
+        let store = None;
+        // SAFETY: All inodes are live, and the callback gets this one, which nobody else uses.
         let ret = unsafe {
             bindings::security_inode_init_security(
                 self.as_ptr(),
                 dir.as_ptr(),
                 name,
-                None,
+                store,
                 core::ptr::null_mut(),
             )
         };
@@ -447,6 +467,8 @@ pub(super) unsafe extern "C" fn alloc_inode<T: FileSystem>(
             index: DirIndex::new(),
         }));
         addr_of_mut!((*object).link).write(Link::new());
+        #[cfg(CONFIG_TMPFS_XATTR)]
+        super::xattr::init_list(addr_of_mut!((*object).xattrs));
         let Ok(()) = pin_init::raw_try_init(addr_of_mut!((*object).data), T::new_inode_data());
     }
     object.cast()
@@ -481,6 +503,9 @@ pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings:
     // SAFETY: The VFS passes a live inode that nobody else uses any more.
     let mut exclusive = unsafe { Exclusive::new(Inode::<T>::from_raw(inode)) };
     T::evict(&mut exclusive);
+    // The table of the superblock must not refer to an inode that is gone.
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    exclusive.free_xattrs();
     // SAFETY: The page cache of the inode is empty, as `evict()` promises; `clear_inode()` checks.
     unsafe { bindings::clear_inode(inode) };
 }

@@ -11,6 +11,8 @@
 //! What the VFS protects by `i_rwsem` is reached through [`Exclusive`] and [`Shared`], which exist
 //! only where that lock is held.
 
+#[cfg(CONFIG_TMPFS_POSIX_ACL)]
+pub(crate) mod acl;
 pub(crate) mod attr;
 pub(crate) mod context;
 pub(crate) mod cookies;
@@ -26,6 +28,8 @@ pub(crate) mod mode;
 pub(crate) mod parameter;
 pub(crate) mod pipe;
 pub(crate) mod superblock;
+#[cfg(CONFIG_TMPFS_XATTR)]
+pub(crate) mod xattr;
 
 pub(crate) use attr::{AttrOperations, IdMap};
 pub(crate) use context::MountContext;

@@ -22,6 +22,9 @@ pub(crate) const TMPFS_MAGIC: u32 = bindings::TMPFS_MAGIC;
 pub(super) struct SuperInfo<T: FileSystem> {
     /// The registration, which outlives every superblock.
     registration: *const Registration<T>,
+    /// What finds extended attributes.
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    xattrs: super::xattr::Cache,
     #[pin]
     data: T::SuperData,
 }
@@ -67,6 +70,12 @@ impl<T: FileSystem> SuperBlock<T> {
 
     pub(super) fn cache(&self) -> &InodeCache<T> {
         self.registration().cache()
+    }
+
+    /// What finds the extended attributes of the inodes.
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    pub(super) fn xattrs(&self) -> &super::xattr::Cache {
+        &self.info().xattrs
     }
 
     /// What the file system type keeps registered with the MM.
@@ -123,6 +132,8 @@ pub(super) unsafe fn fill<T: FileSystem>(
     let info = KBox::pin_init(
         try_pin_init!(SuperInfo::<T> {
             registration,
+            #[cfg(CONFIG_TMPFS_XATTR)]
+            xattrs: super::xattr::Cache::new(),
             data <- T::new_super(options, cx),
         }? Error),
         GFP_KERNEL,
@@ -140,6 +151,14 @@ pub(super) unsafe fn fill<T: FileSystem>(
         (*sb).s_maxbytes = T::MAX_BYTES;
         (*sb).s_time_gran = 1;
         (*sb).s_flags |= bindings::SB_NOSEC;
+        #[cfg(CONFIG_TMPFS_XATTR)]
+        {
+            (*sb).s_xattr = T::XATTRS.handlers();
+        }
+        #[cfg(CONFIG_TMPFS_POSIX_ACL)]
+        {
+            (*sb).s_flags |= bindings::SB_POSIXACL;
+        }
         // Dentries hold the files, so an unused one is of no use to the dcache's LRU.
         (*sb).s_d_flags |= bindings::DCACHE_DONTCACHE;
         bindings::uuid_gen(&mut uuid);

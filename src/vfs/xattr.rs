@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Extended attributes that a file system keeps in memory.
+//!
+//! The attributes of an inode are on a list in the inode; a hash table of the superblock, which is
+//! made with the first of them, finds one by inode and name. Readers are under RCU and take no
+//! lock. Writers hold `i_rwsem` of the inode, and inside of it the table locks a bucket.
+//!
+//! C headers: `include/linux/xattr.h`, `include/uapi/linux/xattr.h`.
+
+use super::{Exclusive, FileSystem, Inode};
+use crate::bindings;
+use core::ffi::CStr as CoreCStr;
+use core::marker::PhantomData;
+use core::ptr::{addr_of_mut, NonNull};
+use kernel::error::{from_err_ptr, from_result, to_result};
+use kernel::prelude::*;
+use kernel::types::Opaque;
+
+/// What finds the attributes of all inodes of a superblock (`struct simple_xattr_cache`).
+///
+/// # Invariants
+///
+/// Only inodes of the one superblock that this belongs to have attributes in it.
+pub(super) struct Cache(Opaque<bindings::simple_xattr_cache>);
+
+// SAFETY: The C functions lock where they must.
+unsafe impl Send for Cache {}
+// SAFETY: As above.
+unsafe impl Sync for Cache {}
+
+impl Cache {
+    /// A cache without a table.
+    pub(super) fn new() -> Self {
+        Self(Opaque::new(bindings::simple_xattr_cache {
+            ht: core::ptr::null_mut(),
+        }))
+    }
+
+    fn as_ptr(&self) -> *mut bindings::simple_xattr_cache {
+        self.0.get()
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        // SAFETY: The superblock goes after its inodes, whose eviction frees their attributes.
+        // May sleep.
+        unsafe { bindings::simple_xattr_cache_cleanup(self.as_ptr()) }
+    }
+}
+
+/// The list of an inode's attributes, which are in the [`Cache`] of its superblock as well.
+pub(super) type List = Opaque<bindings::list_head>;
+
+/// Initialises the list of a new inode.
+///
+/// # Safety
+///
+/// `list` must be valid for writes, unknown to others, and stay where it is.
+pub(super) unsafe fn init_list(list: *mut List) {
+    let head = Opaque::cast_into(list);
+    // SAFETY: By the caller's promise.
+    unsafe {
+        addr_of_mut!((*head).next).write(head);
+        addr_of_mut!((*head).prev).write(head);
+    }
+}
+
+/// The full name of an attribute, with its prefix. Its length is counted by who needs it.
+#[derive(Clone, Copy)]
+pub(crate) struct Name<'a>(*const c_char, PhantomData<&'a CStr>);
+
+/// `XATTR_CREATE` and `XATTR_REPLACE`: whether the attribute must be new, or there already.
+#[derive(Clone, Copy)]
+pub(crate) struct SetFlags(c_int);
+
+/// The memory, in bytes, that an attribute with a value of `size` bytes is taken to need.
+pub(crate) fn space(name: Name<'_>, size: usize) -> usize {
+    // SAFETY: By the lifetime of the name.
+    unsafe { bindings::simple_xattr_space(name.0, size) }
+}
+
+/// An attribute that no inode has yet.
+///
+/// # Invariants
+///
+/// Owns the attribute, which has a name.
+pub(crate) struct NewXattr(NonNull<bindings::simple_xattr>);
+
+impl NewXattr {
+    /// An attribute `security.suffix`. May sleep; fails with `ENOMEM`.
+    fn security(suffix: &CStr, value: &[u8]) -> Result<Self> {
+        let (prefix, suffix) = (PREFIX_SECURITY.to_bytes(), suffix.to_bytes_with_nul());
+        let mut name = KVec::with_capacity(prefix.len() + suffix.len(), GFP_KERNEL_ACCOUNT)?;
+        name.extend_from_slice(prefix, GFP_KERNEL_ACCOUNT)?;
+        name.extend_from_slice(suffix, GFP_KERNEL_ACCOUNT)?;
+        // SAFETY: The value is valid for reads of its length.
+        let xattr = from_err_ptr(unsafe {
+            bindings::simple_xattr_alloc(value.as_ptr().cast(), value.len())
+        })?;
+        let xattr = NonNull::new(xattr).ok_or(ENOMEM)?;
+        // SAFETY: The attribute is new, and takes over a terminated string that `kfree()` may free.
+        unsafe { (*xattr.as_ptr()).name = name.into_raw_parts().0.cast() };
+        // INVARIANT: The name was just set.
+        Ok(Self(xattr))
+    }
+
+    /// The memory that it is taken to need, in bytes; see [`space`].
+    pub(crate) fn space(&self) -> usize {
+        // SAFETY: By the type invariants.
+        unsafe {
+            let xattr = self.0.as_ptr();
+            bindings::simple_xattr_space((*xattr).name, (*xattr).size)
+        }
+    }
+}
+
+impl Drop for NewXattr {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants; no reader has seen it.
+        unsafe { bindings::simple_xattr_free(self.0.as_ptr()) }
+    }
+}
+
+impl<T: FileSystem> Exclusive<'_, T> {
+    /// Sets an attribute, or removes it where there is no value; returns the size of the value that
+    /// it had. May sleep.
+    ///
+    /// Fails with `EEXIST` or `ENODATA` where `flags` forbid it, and with `ENOMEM`.
+    pub(crate) fn set_xattr(
+        &mut self,
+        name: Name<'_>,
+        value: Option<&[u8]>,
+        flags: SetFlags,
+    ) -> Result<Option<usize>> {
+        let (value, size) = value.map_or((core::ptr::null(), 0), |v| (v.as_ptr(), v.len()));
+        // SAFETY: The list is that of a live inode of the cache's superblock, and `i_rwsem`
+        // serialises its writers; name and value are valid for the call.
+        let old = from_err_ptr(unsafe {
+            bindings::simple_xattr_set(
+                self.sb().xattrs().as_ptr(),
+                self.xattr_list(),
+                name.0,
+                value.cast(),
+                size,
+                flags.0,
+            )
+        })?;
+        if old.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: The attribute was taken out, so that it is this function's to free; lockless
+        // readers may see it until a grace period has passed.
+        unsafe {
+            let size = (*old).size;
+            bindings::simple_xattr_free_rcu(old);
+            Ok(Some(size))
+        }
+    }
+
+    /// Gives an inode an attribute, of a name that it does not have yet. May sleep.
+    ///
+    /// Fails with `ENOMEM`.
+    pub(crate) fn add_xattr(&mut self, xattr: NewXattr) -> Result {
+        // SAFETY: As in `set_xattr()`; the attribute is unknown to others.
+        let ret = unsafe {
+            bindings::simple_xattr_add(
+                self.sb().xattrs().as_ptr(),
+                self.xattr_list(),
+                xattr.0.as_ptr(),
+            )
+        };
+        to_result(ret).map_err(|_| ENOMEM)?;
+        // The list owns it now.
+        core::mem::forget(xattr);
+        Ok(())
+    }
+
+    /// Frees all attributes of an inode; returns the memory that they were taken to need, in bytes.
+    pub(crate) fn free_xattrs(&mut self) -> usize {
+        let list = self.xattr_list();
+        // SAFETY: The list is initialised, and `i_rwsem` serialises its writers.
+        if core::ptr::eq(unsafe { (*list).next }, list) {
+            return 0;
+        }
+        let mut freed = 0;
+        // SAFETY: As in `set_xattr()`. Lockless readers may see the attributes until a grace period
+        // has passed, after which they are freed.
+        unsafe {
+            bindings::simple_xattrs_free(self.sb().xattrs().as_ptr(), list, &mut freed);
+        }
+        freed
+    }
+}
+
+/// What a file system has to say about changes of the attributes of its inodes.
+pub(crate) trait XattrOperations: FileSystem {
+    /// Sets an attribute with [`Exclusive::set_xattr`], or removes it where there is no value. The
+    /// VFS has checked permissions. May sleep.
+    fn set_xattr(
+        inode: &mut Exclusive<'_, Self>,
+        name: Name<'_>,
+        value: Option<&[u8]>,
+        flags: SetFlags,
+    ) -> Result;
+
+    /// Gives a new inode an attribute that a security module wants, with [`Exclusive::add_xattr`].
+    /// May sleep.
+    fn init_xattr(inode: &mut Exclusive<'_, Self>, xattr: NewXattr) -> Result;
+}
+
+const PREFIX_SECURITY: &CoreCStr = c"security.";
+const PREFIX_TRUSTED: &CoreCStr = c"trusted.";
+const PREFIX_USER: &CoreCStr = c"user.";
+
+/// A function that stores what security modules give a new inode.
+pub(super) type InitXattrs =
+    unsafe extern "C" fn(*mut bindings::inode, *const bindings::xattr, *mut c_void) -> c_int;
+
+/// The operations on the attributes of file system `T`, for [`FileSystem::XATTRS`].
+pub(crate) struct XattrTable<T> {
+    handlers: &'static [*const bindings::xattr_handler; 4],
+    init: InitXattrs,
+    _fs: PhantomData<T>,
+}
+
+impl<T: XattrOperations> XattrTable<T> {
+    const SECURITY: bindings::xattr_handler = Self::handler(PREFIX_SECURITY);
+    const TRUSTED: bindings::xattr_handler = Self::handler(PREFIX_TRUSTED);
+    const USER: bindings::xattr_handler = Self::handler(PREFIX_USER);
+
+    const HANDLERS: &'static [*const bindings::xattr_handler; 4] = &[
+        &Self::SECURITY,
+        &Self::TRUSTED,
+        &Self::USER,
+        core::ptr::null(),
+    ];
+
+    const fn handler(prefix: &'static CoreCStr) -> bindings::xattr_handler {
+        bindings::xattr_handler {
+            name: core::ptr::null(),
+            prefix: prefix.to_bytes_with_nul().as_ptr(),
+            // Of use to nobody but the file system: see `full_name()`.
+            flags: prefix.count_bytes() as c_int,
+            list: None,
+            get: Some(get::<T>),
+            set: Some(set::<T>),
+        }
+    }
+
+    /// The operations that the file system's traits describe.
+    pub(crate) const fn new() -> Self {
+        Self {
+            handlers: Self::HANDLERS,
+            init: init::<T>,
+            _fs: PhantomData,
+        }
+    }
+}
+
+impl<T> XattrTable<T> {
+    /// The handlers, for `s_xattr`.
+    pub(super) const fn handlers(&self) -> *const *const bindings::xattr_handler {
+        self.handlers.as_ptr()
+    }
+
+    /// The function for `security_inode_init_security()`.
+    pub(super) const fn init(&self) -> InitXattrs {
+        self.init
+    }
+}
+
+/// The full name of an attribute of which the VFS passes what follows the prefix.
+///
+/// # Safety
+///
+/// `handler` must be one of [`XattrTable::HANDLERS`], and `name` what the VFS passed with it.
+unsafe fn full_name(handler: *const bindings::xattr_handler, name: *const c_char) -> *const c_char {
+    // SAFETY: The VFS passes a place in the full name; `flags` is the length of the prefix.
+    unsafe { name.sub((*handler).flags as usize) }
+}
+
+/// # Safety
+///
+/// For calls through the table of `xattr_handler` that it is in, only.
+unsafe extern "C" fn get<T: FileSystem>(
+    handler: *const bindings::xattr_handler,
+    _dentry: *mut bindings::dentry,
+    inode: *mut bindings::inode,
+    name: *const c_char,
+    buffer: *mut c_void,
+    size: usize,
+) -> c_int {
+    // SAFETY: The VFS passes a live inode, and a buffer of that size or none. The list is that of
+    // an inode of the cache's superblock, and is read under RCU.
+    unsafe {
+        let inode = Inode::<T>::from_raw(inode);
+        bindings::simple_xattr_get(
+            inode.sb().xattrs().as_ptr(),
+            inode.xattr_list(),
+            full_name(handler, name),
+            buffer,
+            size,
+        )
+    }
+}
+
+/// # Safety
+///
+/// For calls through the table of `xattr_handler` that it is in, only.
+unsafe extern "C" fn set<T: XattrOperations>(
+    handler: *const bindings::xattr_handler,
+    _idmap: *mut bindings::mnt_idmap,
+    _dentry: *mut bindings::dentry,
+    inode: *mut bindings::inode,
+    name: *const c_char,
+    value: *const c_void,
+    size: usize,
+    flags: c_int,
+) -> c_int {
+    from_result(|| {
+        // SAFETY: The VFS passes a live inode whose lock it holds, or which is new, a name, and a
+        // value of that size; or none, to remove the attribute.
+        let (mut inode, name, value) = unsafe {
+            (
+                Exclusive::<T>::new(Inode::from_raw(inode)),
+                Name(full_name(handler, name), PhantomData),
+                (!value.is_null()).then(|| core::slice::from_raw_parts(value.cast(), size)),
+            )
+        };
+        T::set_xattr(&mut inode, name, value, SetFlags(flags))?;
+        Ok(0)
+    })
+}
+
+/// `initxattrs` of `security_inode_init_security()`.
+///
+/// # Safety
+///
+/// For calls by that function only, on a new inode that is in exclusive use by its caller.
+unsafe extern "C" fn init<T: XattrOperations>(
+    inode: *mut bindings::inode,
+    mut xattrs: *const bindings::xattr,
+    _data: *mut c_void,
+) -> c_int {
+    from_result(|| {
+        // SAFETY: The inode is live, and nobody else can reach it.
+        let mut inode = unsafe { Exclusive::<T>::new(Inode::from_raw(inode)) };
+        // SAFETY: The security modules pass an array that ends with an entry without a name, and
+        // values of the sizes beside them.
+        unsafe {
+            while !(*xattrs).name.is_null() {
+                let bindings::xattr {
+                    name,
+                    value,
+                    value_len,
+                } = *xattrs;
+                let value = match NonNull::new(value) {
+                    Some(value) => core::slice::from_raw_parts(value.cast().as_ptr(), value_len),
+                    None => &[],
+                };
+                let xattr = NewXattr::security(CStr::from_char_ptr(name), value)?;
+                T::init_xattr(&mut inode, xattr)?;
+                xattrs = xattrs.add(1);
+            }
+        }
+        Ok(0)
+    })
+}
+
+/// `inode_operations::listxattr`.
+///
+/// # Safety
+///
+/// For calls through the table of `inode_operations` that it is in, only.
+pub(super) unsafe extern "C" fn list<T: FileSystem>(
+    dentry: *mut bindings::dentry,
+    buffer: *mut c_char,
+    size: usize,
+) -> isize {
+    // SAFETY: The VFS passes a live dentry with a file, and a buffer of that size or none. The list
+    // is read under RCU.
+    unsafe {
+        let inode = Inode::<T>::from_raw((*dentry).d_inode);
+        bindings::simple_xattr_list(inode.as_ptr(), inode.xattr_list(), buffer, size)
+    }
+}
