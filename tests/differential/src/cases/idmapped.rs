@@ -73,7 +73,8 @@ fn map(mount: &Mount, fs: &Fs) -> Outcome<Mount> {
     Ok(fs.attach("mapped", tree.as_fd())?)
 }
 
-fn with_map(t: &mut Trace, fs: &Fs, steps: fn(&mut Trace, &Dir, &Dir) -> Done) -> Done {
+/// Runs the steps in a mount and in an idmapped copy of it.
+pub fn with_map(t: &mut Trace, fs: &Fs, steps: fn(&mut Trace, &Dir, &Dir) -> Done) -> Done {
     let mount = fs.mount("")?;
     let mapped = map(&mount, fs)?;
     t.text("mountinfo", mapped.mountinfo());

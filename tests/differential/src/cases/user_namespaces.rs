@@ -11,7 +11,7 @@ cases! {
 const MAP: &str = "0 100000 65536";
 
 /// Runs the steps in a namespace and records how they end.
-fn inside(t: &mut Trace, steps: impl FnOnce(&mut Trace) -> Done) {
+pub fn inside(t: &mut Trace, steps: impl FnOnce(&mut Trace) -> Done) {
     let end = in_user_namespace(MAP, || steps(t).expect("steps in a user namespace"));
     t.put("namespace", end);
 }

@@ -13,6 +13,7 @@ pub mod process;
 pub mod run;
 pub mod sys;
 pub mod trace;
+pub mod xattr;
 
 /// What a case imports.
 pub mod prelude {
