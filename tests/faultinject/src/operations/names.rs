@@ -2,6 +2,7 @@
 //! Operations on names, attributes and folders.
 
 use super::*;
+use std::ffi::CStr;
 
 /// Longer than what fits beside an inode, so that it needs memory of its own.
 pub const LONG_TARGET: usize = 300;
@@ -181,6 +182,43 @@ pub fn operations() -> Vec<Operation> {
             nothing_more,
         )
         .optional(),
+        Operation::new(
+            "setxattr over another value",
+            |p| {
+                let mut held = Held {
+                    buffer: vec![1; 200],
+                    ..paths(p, &["file"])
+                };
+                setxattr(&mut held)?;
+                held.buffer = vec![2; 300];
+                Ok(held)
+            },
+            setxattr,
+            nothing_more,
+        ),
+        Operation::new(
+            "setting an ACL",
+            |p| {
+                Ok(Held {
+                    buffer: acl(),
+                    ..paths(p, &["file"])
+                })
+            },
+            |h| set(h, c"system.posix_acl_access"),
+            nothing_more,
+        ),
+        Operation::new(
+            "mkdir where an ACL is inherited",
+            |p| inheriting(p, "dir/new"),
+            mkdir,
+            |p, _| present(p, "dir/new"),
+        ),
+        Operation::new(
+            "create where an ACL is inherited",
+            |p| inheriting(p, "dir/new"),
+            |h| open(h, libc::O_CREAT | libc::O_EXCL | libc::O_RDWR),
+            |p, _| present(p, "dir/new"),
+        ),
         Operation::new(
             "inotify watch",
             |p| Ok(paths(p, &["file"])),
@@ -407,12 +445,44 @@ fn statfs(held: &mut Held) -> io::Result<()> {
 }
 
 fn setxattr(held: &mut Held) -> io::Result<()> {
-    let (name, value) = (c"user.test".as_ptr(), held.buffer.as_ptr().cast());
+    set(held, c"user.test")
+}
+
+fn set(held: &mut Held, name: &CStr) -> io::Result<()> {
+    let (name, value) = (name.as_ptr(), held.buffer.as_ptr().cast());
     // SAFETY: NUL-terminated strings that live across the call, and a value as long as said.
     check(
         unsafe { libc::setxattr(held.path[0].as_ptr(), name, value, held.buffer.len(), 0) }.into(),
     )?;
     Ok(())
+}
+
+/// An ACL, as an attribute has it, that a mode cannot say: u::rwx u:10:rwx g::r-x m::rwx o::---.
+fn acl() -> Vec<u8> {
+    const NOBODY: u32 = u32::MAX;
+    let mut bytes = 2u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in [
+        (1u16, 7u16, NOBODY),
+        (2, 7, 10),
+        (4, 5, NOBODY),
+        (16, 7, NOBODY),
+        (32, 0, NOBODY),
+    ] {
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(permissions.to_le_bytes());
+        bytes.extend(id.to_le_bytes());
+    }
+    bytes
+}
+
+/// A path in `dir`, which hands an ACL down.
+fn inheriting(place: &Place, path: &str) -> Result<Held> {
+    let mut dir = Held {
+        buffer: acl(),
+        ..paths(place, &["dir"])
+    };
+    set(&mut dir, c"system.posix_acl_default")?;
+    Ok(paths(place, &[path]))
 }
 
 fn watch(held: &mut Held) -> io::Result<()> {
