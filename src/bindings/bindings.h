@@ -21,6 +21,7 @@
 #include <linux/iversion.h>
 #include <linux/magic.h>
 #include <linux/memcontrol.h>
+#include <linux/mempolicy.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/mman.h>

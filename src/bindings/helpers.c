@@ -129,9 +129,11 @@ void rtmpfs_helper_flush_dcache_folio(struct folio *folio)
 }
 
 __rtmpfs_helper
-struct folio *rtmpfs_helper_folio_alloc(gfp_t gfp, unsigned int order)
+struct folio *rtmpfs_helper_folio_alloc_mpol(gfp_t gfp, unsigned int order,
+					     struct mempolicy *policy,
+					     pgoff_t turn, int nid)
 {
-	return folio_alloc(gfp, order);
+	return folio_alloc_mpol(gfp, order, policy, turn, nid);
 }
 
 __rtmpfs_helper
@@ -355,6 +357,13 @@ bool rtmpfs_helper_kuid_has_mapping(struct user_namespace *ns, kuid_t uid)
 }
 
 __rtmpfs_helper
+pgoff_t rtmpfs_helper_linear_page_index(const struct vm_area_struct *vma,
+					unsigned long address)
+{
+	return linear_page_index(vma, address);
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_lockdep_annotate_inode_mutex_key(struct inode *inode)
 {
 	lockdep_annotate_inode_mutex_key(inode);
@@ -420,6 +429,51 @@ int rtmpfs_helper_mem_cgroup_charge(struct folio *folio, struct mm_struct *mm,
 				    gfp_t gfp)
 {
 	return mem_cgroup_charge(folio, mm, gfp);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_mpol_cond_put(struct mempolicy *policy)
+{
+	mpol_cond_put(policy);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_mpol_free_shared_policy(struct shared_policy *policies)
+{
+	mpol_free_shared_policy(policies);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_mpol_get(struct mempolicy *policy)
+{
+	mpol_get(policy);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_mpol_put(struct mempolicy *policy)
+{
+	mpol_put(policy);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_mpol_shared_policy_init(struct shared_policy *policies,
+					   struct mempolicy *policy)
+{
+	mpol_shared_policy_init(policies, policy);
+}
+
+__rtmpfs_helper
+struct mempolicy *
+rtmpfs_helper_mpol_shared_policy_lookup(struct shared_policy *policies,
+					pgoff_t index)
+{
+	return mpol_shared_policy_lookup(policies, index);
+}
+
+__rtmpfs_helper
+int rtmpfs_helper_numa_node_id(void)
+{
+	return numa_node_id();
 }
 
 __rtmpfs_helper

@@ -11,6 +11,8 @@
 
 use super::fault::{self, FaultOperations};
 use super::folio::LockedFolio;
+#[cfg(CONFIG_NUMA)]
+use super::mempolicy::SharedPolicy;
 use super::swap::{SwapDeviceId, SwapEntry};
 use super::Mapping;
 use crate::bindings;
@@ -72,6 +74,10 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
 
     /// Whether the pages of a file shall stay in memory.
     fn is_locked(inode: &Inode<Self>) -> bool;
+
+    /// The memory policies of a file.
+    #[cfg(CONFIG_NUMA)]
+    fn policy(inode: &Inode<Self>) -> &SharedPolicy;
 
     /// Where the seals of memfd are kept; valid for as long as the inode.
     fn seals(inode: &Inode<Self>) -> &Seals;

@@ -6,6 +6,8 @@
 
 use super::backend::SharedMemory;
 use super::folio::{LockedFolio, MemoryOwner};
+#[cfg(CONFIG_NUMA)]
+use super::mempolicy;
 use crate::bindings;
 use crate::vfs::{FileSystem, Inode};
 use core::cell::Cell;
@@ -102,10 +104,14 @@ pub(crate) trait FaultOperations: FileSystem {
 }
 
 /// The operations of mappings.
-pub(super) fn vm_operations<T: FaultOperations>() -> bindings::vm_operations_struct {
+pub(super) fn vm_operations<T: SharedMemory>() -> bindings::vm_operations_struct {
     bindings::vm_operations_struct {
         fault: Some(fault::<T>),
         map_pages: Some(bindings::filemap_map_pages),
+        #[cfg(CONFIG_NUMA)]
+        set_policy: Some(mempolicy::set_policy::<T>),
+        #[cfg(CONFIG_NUMA)]
+        get_policy: Some(mempolicy::get_policy::<T>),
         // SAFETY: All-zero bytes are valid: the other operations are absent.
         ..unsafe { core::mem::zeroed() }
     }

@@ -4,6 +4,7 @@
 //!
 //! C headers: `include/linux/mm_types.h`, `include/linux/page-flags.h`, `include/linux/pagemap.h`.
 
+use super::mempolicy::Placement;
 use super::{Mapping, PAGE_SIZE};
 use crate::bindings;
 use core::mem::ManuallyDrop;
@@ -339,14 +340,27 @@ impl MemoryOwner {
 pub(crate) struct NewFolio(LockedFolio);
 
 impl NewFolio {
-    /// Allocates a folio of 2^`order` pages with the mapping's flags and charges it to `owner`'s
-    /// memory cgroup. May sleep.
+    /// Allocates a folio of 2^`order` pages with the mapping's flags where `placement` says, and
+    /// charges it to `owner`'s memory cgroup. May sleep.
     ///
     /// Fails with `ENOMEM`.
-    pub(crate) fn new(mapping: &Mapping, order: u32, owner: MemoryOwner) -> Result<Self> {
-        let gfp = mapping.gfp();
-        // SAFETY: Allocates.
-        let folio = NonNull::new(unsafe { bindings::folio_alloc(gfp, order) }).ok_or(ENOMEM)?;
+    pub(crate) fn new(
+        mapping: &Mapping,
+        order: u32,
+        owner: MemoryOwner,
+        placement: &Placement<'_>,
+    ) -> Result<Self> {
+        // SAFETY: Allocates; the policy is live.
+        let folio = unsafe {
+            bindings::folio_alloc_mpol(
+                mapping.gfp(),
+                order,
+                placement.policy(),
+                placement.turn(),
+                bindings::numa_node_id(),
+            )
+        };
+        let folio = NonNull::new(folio).ok_or(ENOMEM)?;
         // SAFETY: The folio is new, and nobody else knows it.
         let this = unsafe {
             bindings::folio_set_locked(folio.as_ptr());

@@ -11,6 +11,7 @@ pub(crate) mod counter;
 pub(crate) mod fault;
 pub(crate) mod folio;
 pub(crate) mod mapping;
+pub(crate) mod mempolicy;
 pub(crate) mod swap;
 pub(crate) mod task;
 

@@ -5,6 +5,7 @@
 //! C headers: `include/linux/swap.h`, `include/linux/swapops.h`, `include/linux/leafops.h`.
 
 use super::folio::{Folio, LockedFolio};
+use super::mempolicy::Placement;
 use super::Mapping;
 use crate::bindings;
 use core::ptr::NonNull;
@@ -75,16 +76,17 @@ impl SwapDevice {
         })
     }
 
-    /// Finds the folio of an entry of this device in the swap cache or reads it in; whether it was
-    /// read is in `major`. The folio is in the swap cache, unless that was changed by somebody
+    /// Finds the folio of an entry of this device in the swap cache, or reads it into memory where
+    /// `place` says; whether it was read is in `major`. The folio is in the swap cache, unless that was changed by somebody
     /// else, and not locked.
     ///
     /// May sleep. Fails with `ENOMEM`, and with the errors of `swapin_sync()`. Whether the contents
     /// could be read at all shows only in [`Folio::is_uptodate`], under the folio lock.
-    pub(crate) fn find_or_read(
+    pub(crate) fn find_or_read<'a>(
         &self,
         mapping: &Mapping,
         entry: SwapEntry,
+        place: impl FnOnce() -> Placement<'a>,
         major: &mut bool,
     ) -> Result<ARef<Folio>> {
         if entry.device() != self.entry.device() {
@@ -99,7 +101,8 @@ impl SwapDevice {
             }
 
             *major = true;
-            let policy = bindings::current_mempolicy();
+            let placement = place();
+            let (policy, turn) = (placement.policy(), placement.turn());
             let flags = core::ptr::read_volatile(&(*self.device.as_ptr()).flags);
             let folio = if flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0 {
                 from_err_ptr(bindings::swapin_sync(
@@ -108,10 +111,10 @@ impl SwapDevice {
                     1,
                     core::ptr::null_mut(),
                     policy,
-                    0,
+                    turn,
                 ))?
             } else {
-                bindings::swap_cluster_readahead(entry.as_raw(), mapping.gfp(), policy, 0)
+                bindings::swap_cluster_readahead(entry.as_raw(), mapping.gfp(), policy, turn)
             };
             Ok(Folio::from_raw(NonNull::new(folio).ok_or(ENOMEM)?))
         }

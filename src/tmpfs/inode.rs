@@ -10,6 +10,7 @@ use super::truncate;
 #[cfg(CONFIG_TMPFS_XATTR)]
 use super::xattr;
 use crate::mm::backend::Seals;
+use crate::mm::mempolicy::{Placement, SharedPolicy};
 use crate::vfs::{DeviceId, Exclusive, FileType, IdMap, Inode, Mode, NewInode, SuperBlock};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -38,6 +39,9 @@ pub(crate) struct InodeInfo {
     locked: Atomic<bool>,
     /// What memfd forbids.
     seals: Seals,
+    /// From which nodes the memory comes.
+    #[pin]
+    policy: SharedPolicy,
 }
 
 impl InodeInfo {
@@ -51,6 +55,7 @@ impl InodeInfo {
             is_active: Atomic::new(false),
             locked: Atomic::new(false),
             seals: Seals::new(),
+            policy <- SharedPolicy::new(),
         })
     }
 
@@ -122,6 +127,11 @@ impl InodeInfo {
         &self.seals
     }
 
+    /// From which nodes the memory comes.
+    pub(super) fn policy(&self) -> &SharedPolicy {
+        &self.policy
+    }
+
     /// The time of creation, in seconds and nanoseconds.
     pub(super) fn btime(&self) -> (i64, u32) {
         (
@@ -168,10 +178,24 @@ pub(super) fn init(
     let info = inode.data();
     info.btime_seconds.store(seconds, Relaxed);
     info.btime_nanoseconds.store(nanoseconds, Relaxed);
-    if inode.file_type() == FileType::Directory {
-        inode.exclusive().set_size(2 * DIR_ENTRY_SIZE);
+    match inode.file_type() {
+        FileType::Directory => inode.exclusive().set_size(2 * DIR_ENTRY_SIZE),
+        #[cfg(CONFIG_NUMA)]
+        FileType::Regular => {
+            if let Some(policy) = sb.data().policy.get() {
+                inode.data_mut().project().policy.start_with(policy);
+            }
+        }
+        _ => {}
     }
     Ok(inode)
+}
+
+/// Where a new folio of 2^`order` pages at page `index` shall come from. Files start interleaving at
+/// nodes that differ.
+pub(super) fn place(inode: &TmpfsInode, index: u64, order: u32) -> Placement<'_> {
+    let turn = inode.number().wrapping_add(index >> order);
+    inode.data().policy.place(index, turn)
 }
 
 /// Sets the operations of a new inode.
@@ -194,6 +218,7 @@ pub(super) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
         }
         // Nothing is left that could go to swap, so it stays off the list.
         inode.sb().memory().swapped.remove(inode);
+        inode.data().policy.clear();
     }
     space::release_elsewhere(inode);
     #[cfg(CONFIG_TMPFS_XATTR)]

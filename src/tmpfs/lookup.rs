@@ -4,7 +4,7 @@
 //!
 //! Lock order: the folio lock is taken last, and never while another one is held.
 
-use super::inode::TmpfsInode;
+use super::inode::{self, TmpfsInode};
 use super::space;
 use super::swap;
 use crate::mm::folio::MemoryOwner;
@@ -152,7 +152,8 @@ fn make(inode: &TmpfsInode, index: u64, purpose: Purpose) -> Result<LockedFolio>
         Err(_) if !matches!(mapping.get(index), Slot::Empty) => return Err(EEXIST),
         result => result?,
     };
-    let mut folio = mapping.insert(NewFolio::new(mapping, 0, owner)?, index)?;
+    let folio = NewFolio::new(mapping, 0, owner, &inode::place(inode, index, 0))?;
+    let mut folio = mapping.insert(folio, index)?;
     reservation.keep(inode);
     if !matches!(purpose, Purpose::Map(_)) {
         folio.set_referenced();

@@ -11,6 +11,8 @@ use super::limits::LimitError;
 use super::size;
 use super::superblock::SuperInfo;
 use crate::mm;
+#[cfg(CONFIG_NUMA)]
+use crate::mm::mempolicy::Policy;
 use crate::vfs::parameter::{Kgid, Kuid};
 use crate::vfs::{Mode, MountContext, ParameterKind, ParameterTable, ParameterValue};
 use kernel::prelude::*;
@@ -42,6 +44,9 @@ pub(crate) struct Options {
     pub(super) inodes: Option<u64>,
     /// Whether inode numbers may have 64 bits.
     pub(super) wide_inos: Option<bool>,
+    /// The memory policy that new files start with; none is the default one, or what it was.
+    #[cfg(CONFIG_NUMA)]
+    pub(super) policy: Option<Policy>,
     /// Whether pages stay in memory.
     pub(super) without_swap: bool,
     /// The mode of the root directory.
@@ -95,7 +100,7 @@ impl MountOption {
 }
 
 /// All options, in the order in which they are checked and shown.
-static OPTIONS: [MountOption; 9] = [
+static OPTIONS: [MountOption; 10] = [
     MountOption {
         check: |options, sb| match options.blocks.map(|max| sb.blocks.check_max(max)) {
             Some(Err(LimitError::WasUnlimited)) => Err("Cannot retroactively limit size"),
@@ -229,6 +234,31 @@ static OPTIONS: [MountOption; 9] = [
         options.wide_inos = Some(true);
         Ok(())
     }),
+    #[cfg(CONFIG_NUMA)]
+    MountOption {
+        apply: |options, sb| {
+            if let Some(policy) = &options.policy {
+                sb.policy.set(policy.clone());
+            }
+        },
+        show: |sb, seq| {
+            if let Some(policy) = sb.policy.get() {
+                seq_print!(seq, ",mpol={policy}");
+            }
+        },
+        ..MountOption::new(c"mpol", ParameterKind::String, |options, _, value| {
+            let ParameterValue::String(text) = value else {
+                return Err(Refusal::BadValue);
+            };
+            options.policy = None;
+            options.policy = Policy::parse(text).map_err(|_| Refusal::BadValue)?;
+            Ok(())
+        })
+    },
+    #[cfg(not(CONFIG_NUMA))]
+    MountOption::new(c"mpol", ParameterKind::String, |_, _, _| {
+        Err(Refusal::Because("Unsupported parameter 'mpol'"))
+    }),
     MountOption {
         check: |options, sb| {
             // There is no option to switch it off again, so remount cannot switch it on.
@@ -279,6 +309,8 @@ impl Options {
             blocks: None,
             inodes: None,
             wide_inos: None,
+            #[cfg(CONFIG_NUMA)]
+            policy: None,
             without_swap: false,
             mode: DEFAULT_MODE,
             uid: Kuid::current_fs(),

@@ -10,6 +10,8 @@ use super::options::{self, Options};
 use super::space::SpaceCounter;
 use crate::mm::backend::Backend;
 use crate::mm::counter::PerCpuCounter;
+#[cfg(CONFIG_NUMA)]
+use crate::mm::mempolicy::MountPolicy;
 use crate::mm::{MAX_FILE_SIZE, PAGE_SIZE};
 use crate::vfs::fs_type::StatFs;
 use crate::vfs::parameter::{Kgid, Kuid};
@@ -37,6 +39,10 @@ pub(crate) struct SuperInfo {
     pub(super) punched: CondVar,
     next_ino: Atomic<u64>,
     wide_inos: Atomic<bool>,
+    /// The memory policy that new files start with.
+    #[cfg(CONFIG_NUMA)]
+    #[pin]
+    pub(super) policy: MountPolicy,
     /// Whether the pages of this mount stay in memory.
     without_swap: bool,
     /// The mode of the root directory at the time of the mount.
@@ -138,6 +144,8 @@ impl FileSystem for Tmpfs {
             ),
             next_ino: Atomic::new(1),
             wide_inos: Atomic::new(options.wide_inos.unwrap_or(options::DEFAULT_WIDE_INOS)),
+            #[cfg(CONFIG_NUMA)]
+            policy <- MountPolicy::new(options.policy.take()),
             without_swap: options.without_swap,
             mode: options.mode,
             uid: options.uid,

@@ -10,7 +10,7 @@
 //! Lock order: the folio lock, then that of the page cache or of [`space::Usage`], or of the list of
 //! inodes with pages in swap.
 
-use super::inode::TmpfsInode;
+use super::inode::{self, TmpfsInode};
 use super::lookup::{self, Purpose};
 use super::space;
 use super::superblock::Tmpfs;
@@ -18,6 +18,8 @@ use super::truncate;
 use crate::mm::backend::{
     Backend, BackendCell, OutgoingFolio, Seals, SharedMemory, Want, WrittenOut,
 };
+#[cfg(CONFIG_NUMA)]
+use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::{is_there_swap, SwapDevice, SwapDeviceId, SwapEntry};
 use crate::mm::{task, LockedFolio};
 use crate::vfs::Inode;
@@ -47,7 +49,7 @@ pub(super) fn swap_in(
     let device = device.ok_or(EINVAL)?;
 
     let result = device
-        .find_or_read(mapping, entry, major)
+        .find_or_read(mapping, entry, || inode::place(inode, index, 0), major)
         .and_then(|folio| settle(inode, index, entry, LockedFolio::lock(folio)));
     match result {
         // Whatever went wrong may be due to somebody else, who was faster.
@@ -173,6 +175,11 @@ impl SharedMemory for Tmpfs {
 
     fn is_locked(inode: &Inode<Self>) -> bool {
         inode.data().is_locked()
+    }
+
+    #[cfg(CONFIG_NUMA)]
+    fn policy(inode: &Inode<Self>) -> &SharedPolicy {
+        inode.data().policy()
     }
 
     fn seals(inode: &Inode<Self>) -> &Seals {

@@ -115,6 +115,12 @@ impl<T: FileSystem> Inode<T> {
         unsafe { Mapping::from_raw((*self.as_ptr()).i_mapping) }
     }
 
+    /// The inode number.
+    pub(crate) fn number(&self) -> u64 {
+        // SAFETY: The inode is live, and its number does not change.
+        unsafe { (*self.as_ptr()).i_ino }
+    }
+
     /// The type and the permissions; the latter are a snapshot.
     pub(crate) fn mode(&self) -> Mode {
         // SAFETY: The inode is live. The VFS reads the mode without a lock in the same way.
@@ -251,6 +257,13 @@ impl<T: FileSystem> NewInode<T> {
         // SAFETY: By the type invariants this is the only user of the inode, and `&mut self` is
         // borrowed for the life of the result.
         unsafe { Exclusive::new(&self.0) }
+    }
+
+    /// The file system's data, which nobody else uses yet.
+    pub(crate) fn data_mut(&mut self) -> Pin<&mut T::InodeData> {
+        // SAFETY: By the type invariants this is the only user of the inode, and `&mut self` is
+        // borrowed for the life of the result. The data is never moved.
+        unsafe { Pin::new_unchecked(&mut (*self.as_box()).data) }
     }
 
     /// Lets the security modules initialise the inode, as `security_inode_init_security()`.
