@@ -45,6 +45,7 @@
 #include <linux/swap_ops.h>
 #include <linux/swapops.h>
 #include <linux/uio.h>
+#include <linux/userfaultfd_k.h>
 #include <linux/uuid.h>
 #include <linux/vmstat.h>
 #include <linux/writeback.h>
@@ -68,6 +69,8 @@ RTMPFS_CONST(vm_fault_t, VM_FAULT_LOCKED);
 RTMPFS_CONST(vm_fault_t, VM_FAULT_MAJOR);
 RTMPFS_CONST(vm_fault_t, VM_FAULT_NOPAGE);
 RTMPFS_CONST(vm_fault_t, VM_FAULT_RETRY);
+RTMPFS_CONST(vm_flags_t, VM_UFFD_MINOR);
+RTMPFS_CONST(vm_flags_t, VM_UFFD_MISSING);
 RTMPFS_CONST(gfp_t, __GFP_HIGH);
 RTMPFS_CONST(gfp_t, __GFP_NOMEMALLOC);
 RTMPFS_CONST(gfp_t, __GFP_NOWARN);

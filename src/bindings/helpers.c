@@ -627,6 +627,18 @@ bool rtmpfs_helper_user_backed_iter(const struct iov_iter *i)
 }
 
 __rtmpfs_helper
+bool rtmpfs_helper_userfaultfd_minor(struct vm_area_struct *vma)
+{
+	return userfaultfd_minor(vma);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_userfaultfd_missing(struct vm_area_struct *vma)
+{
+	return userfaultfd_missing(vma);
+}
+
+__rtmpfs_helper
 __kernel_fsid_t rtmpfs_helper_uuid_to_fsid(__u8 *uuid)
 {
 	return uuid_to_fsid(uuid);

@@ -11,6 +11,8 @@
 
 use super::fault::{self, FaultOperations};
 use super::folio::LockedFolio;
+#[cfg(CONFIG_USERFAULTFD)]
+use super::folio::{MemoryOwner, NewFolio};
 #[cfg(CONFIG_NUMA)]
 use super::mempolicy::SharedPolicy;
 use super::swap::{SwapDeviceId, SwapEntry};
@@ -56,6 +58,20 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
 
     /// Finds or makes the folio at page `index`, locked; `None` only for [`Want::Read`]. May sleep.
     fn get_folio(inode: &Inode<Self>, index: u64, want: Want) -> Result<Option<LockedFolio>>;
+
+    /// Makes a folio for page `index` that user space will fill, charged to `owner`; it is not in the
+    /// file yet. May sleep. Fails beyond the end of the file, and without memory.
+    #[cfg(CONFIG_USERFAULTFD)]
+    fn new_folio(inode: &Inode<Self>, index: u64, owner: MemoryOwner) -> Result<NewFolio>;
+
+    /// Adds a folio at page `index` that user space has filled. May sleep. Fails with `EEXIST` where
+    /// the file has that page, and with `ENOMEM`.
+    #[cfg(CONFIG_USERFAULTFD)]
+    fn add_folio(inode: &Inode<Self>, index: u64, folio: NewFolio) -> Result<LockedFolio>;
+
+    /// Takes a folio out again that was just added.
+    #[cfg(CONFIG_USERFAULTFD)]
+    fn remove_folio(inode: &Inode<Self>, folio: LockedFolio);
 
     /// Frees the bytes from `start` to before `end` (to the last where that is `None`); what is left
     /// of a page keeps its other bytes. May sleep.

@@ -8,6 +8,8 @@ use super::backend::SharedMemory;
 use super::folio::{LockedFolio, MemoryOwner};
 #[cfg(CONFIG_NUMA)]
 use super::mempolicy;
+#[cfg(CONFIG_USERFAULTFD)]
+use super::userfault;
 use crate::bindings;
 use crate::vfs::{FileSystem, Inode};
 use core::cell::Cell;
@@ -24,6 +26,9 @@ pub(crate) struct Fault<'a, T: FileSystem> {
     vmf: &'a mut bindings::vm_fault,
     major: Cell<bool>,
     again: Cell<bindings::vm_fault_t>,
+    /// Why the fault is left to user space; 0 where it is not.
+    #[cfg(CONFIG_USERFAULTFD)]
+    pub(super) user_reason: Cell<c_ulong>,
     _fs: PhantomData<T>,
 }
 
@@ -37,9 +42,14 @@ impl<'a, T: FileSystem> Fault<'a, T> {
     pub(crate) fn inode(&self) -> &'a Inode<T> {
         // SAFETY: By the type invariants; a mapping holds its file, and that its inode.
         unsafe {
-            let file = (*self.vmf.__bindgen_anon_1.vma).vm_file;
+            let file = (*self.vma()).vm_file;
             Inode::from_raw((*(*file).f_mapping).host)
         }
+    }
+
+    /// The mapping.
+    pub(super) fn vma(&self) -> *mut bindings::vm_area_struct {
+        self.vmf.__bindgen_anon_1.vma
     }
 
     /// The fault had to wait for a read from swap: counts it, and tells the MM.
@@ -48,10 +58,7 @@ impl<'a, T: FileSystem> Fault<'a, T> {
         // SAFETY: By the type invariants.
         unsafe {
             bindings::count_vm_event(bindings::vm_event_item_PGMAJFAULT);
-            bindings::count_memcg_event_mm(
-                vma_mm(self.vmf.__bindgen_anon_1.vma),
-                bindings::vm_event_item_PGMAJFAULT,
-            );
+            bindings::count_memcg_event_mm((*self.vma()).vm_mm, bindings::vm_event_item_PGMAJFAULT);
         }
     }
 
@@ -74,16 +81,8 @@ impl<'a, T: FileSystem> Fault<'a, T> {
     /// Whom memory for this fault is charged to: the owner of the address space.
     pub(crate) fn memory_owner(&self) -> MemoryOwner {
         // SAFETY: By the type invariants; the address space lives while it has a fault.
-        unsafe { MemoryOwner::from_raw(vma_mm(self.vmf.__bindgen_anon_1.vma)) }
+        unsafe { MemoryOwner::from_raw((*self.vma()).vm_mm) }
     }
-}
-
-/// # Safety
-///
-/// `vma` must be live.
-unsafe fn vma_mm(vma: *mut bindings::vm_area_struct) -> *mut bindings::mm_struct {
-    // SAFETY: By the caller's promise.
-    unsafe { (*vma).vm_mm }
 }
 
 /// How a fault ended.
@@ -112,6 +111,8 @@ pub(super) fn vm_operations<T: SharedMemory>() -> bindings::vm_operations_struct
         set_policy: Some(mempolicy::set_policy::<T>),
         #[cfg(CONFIG_NUMA)]
         get_policy: Some(mempolicy::get_policy::<T>),
+        #[cfg(CONFIG_USERFAULTFD)]
+        uffd_ops: &userfault::Tables::<T>::OPERATIONS,
         // SAFETY: All-zero bytes are valid: the other operations are absent.
         ..unsafe { core::mem::zeroed() }
     }
@@ -147,9 +148,17 @@ unsafe extern "C" fn fault<T: FaultOperations>(
         vmf: unsafe { &mut *vmf },
         major: Cell::new(false),
         again: Cell::new(bindings::VM_FAULT_NOPAGE),
+        #[cfg(CONFIG_USERFAULTFD)]
+        user_reason: Cell::new(0),
         _fs: PhantomData,
     };
     let result = T::fault(&fault);
+    #[cfg(CONFIG_USERFAULTFD)]
+    if fault.user_reason.get() != 0 {
+        drop(result);
+        // SAFETY: The fault is in progress still, and no folio is locked for it.
+        return unsafe { bindings::handle_userfault(fault.vmf, fault.user_reason.get()) };
+    }
     let major = if fault.major.get() {
         bindings::VM_FAULT_MAJOR
     } else {

@@ -374,6 +374,27 @@ impl NewFolio {
         Ok(this)
     }
 
+    /// The folio with its reference and without its lock, for a C function that takes it over.
+    #[cfg(CONFIG_USERFAULTFD)]
+    pub(super) fn into_unlocked(self) -> *mut bindings::folio {
+        ARef::into_raw(self.0.unlock()).as_ptr().cast()
+    }
+
+    /// Locks a folio that [`NewFolio::into_unlocked`] has given away, and takes another reference.
+    ///
+    /// # Safety
+    ///
+    /// The folio must be in no page cache and not locked, and nobody may use it but the caller.
+    #[cfg(CONFIG_USERFAULTFD)]
+    pub(super) unsafe fn from_unlocked(folio: NonNull<bindings::folio>) -> Self {
+        // SAFETY: By the caller's promise.
+        unsafe {
+            bindings::folio_ref_add(folio.as_ptr(), 1);
+            bindings::folio_set_locked(folio.as_ptr());
+            Self(LockedFolio::from_locked(Folio::from_raw(folio)))
+        }
+    }
+
     pub(super) fn as_ptr(&self) -> *mut bindings::folio {
         self.0.as_ptr()
     }

@@ -14,6 +14,8 @@ pub(crate) mod mapping;
 pub(crate) mod mempolicy;
 pub(crate) mod swap;
 pub(crate) mod task;
+#[cfg(CONFIG_USERFAULTFD)]
+pub(crate) mod userfault;
 
 pub(crate) use folio::{Folio, LockedFolio, NewFolio};
 pub(crate) use mapping::{Mapping, Slot};

@@ -5,28 +5,59 @@
 //! Lock order: the folio lock is taken last, and never while another one is held.
 
 use super::inode::{self, TmpfsInode};
-use super::space;
+use super::space::{self, SpaceReservation};
+use super::superblock::Tmpfs;
 use super::swap;
+use crate::mm::fault::Fault;
 use crate::mm::folio::MemoryOwner;
+#[cfg(CONFIG_USERFAULTFD)]
+use crate::mm::userfault::Found;
 use crate::mm::{Folio, LockedFolio, NewFolio, Slot, PAGE_SIZE};
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
 /// What the folio is wanted for.
 #[derive(Clone, Copy)]
-pub(super) enum Purpose {
+pub(super) enum Purpose<'a> {
     /// To be written by write(2): where it is new, the caller fills or zeros all of it.
     Write,
-    /// To be mapped, and charged to the owner of the mapping: all of it must be valid.
-    Map(MemoryOwner),
+    /// To be used like a mapped one: all of it must be valid.
+    Valid,
+    /// To be mapped for a fault, and charged to the owner of the mapping: all of it must be valid.
+    Fault(&'a Fault<'a, Tmpfs>),
     /// To be allocated in advance: one that is new stays as it is, one that was allocated earlier
     /// becomes valid, so that it is not taken for new.
     Allocate,
 }
 
-impl Purpose {
-    /// To be used like a mapped one, and charged to the current task.
-    pub(super) const VALID: Self = Self::Map(MemoryOwner::CURRENT);
+impl Purpose<'_> {
+    /// Whether the folio is to be within the file.
+    fn is_within_size(self) -> bool {
+        matches!(self, Self::Valid | Self::Fault(_))
+    }
+
+    /// Whom a new folio is charged to.
+    fn owner(self) -> MemoryOwner {
+        match self {
+            Self::Fault(fault) => fault.memory_owner(),
+            Self::Write | Self::Valid | Self::Allocate => MemoryOwner::CURRENT,
+        }
+    }
+
+    /// Whether it is a fault that user space handles, and that therefore has to end.
+    #[inline]
+    fn is_left_to_user(self, slot: &Slot) -> bool {
+        #[cfg(CONFIG_USERFAULTFD)]
+        if let Self::Fault(fault) = self {
+            return fault.is_left_to_user(match slot {
+                Slot::Empty => Found::Nothing,
+                Slot::Folio(_) | Slot::Swap(_) | Slot::Poisoned => Found::Page,
+            });
+        }
+        #[cfg(not(CONFIG_USERFAULTFD))]
+        let _ = slot;
+        false
+    }
 }
 
 /// Finds the folio at page `index` for reading, without its lock. `None` is a hole, or a page
@@ -93,12 +124,16 @@ fn make_valid(folio: &mut LockedFolio) {
 pub(super) fn find_or_make(
     inode: &TmpfsInode,
     index: u64,
-    purpose: Purpose,
+    purpose: Purpose<'_>,
     major: &mut bool,
 ) -> Result<LockedFolio> {
     loop {
         check_size(inode, index, purpose)?;
-        let (mut folio, is_new) = match inode.mapping().get(index) {
+        let slot = inode.mapping().get(index);
+        if purpose.is_left_to_user(&slot) {
+            return Err(EAGAIN);
+        }
+        let (mut folio, is_new) = match slot {
             Slot::Folio(folio) => {
                 let folio = LockedFolio::lock(folio);
                 if !folio.belongs_to(inode.mapping()) {
@@ -122,7 +157,7 @@ pub(super) fn find_or_make(
 
         let may_be_invalid = match purpose {
             Purpose::Write => true,
-            Purpose::Map(_) => false,
+            Purpose::Valid | Purpose::Fault(_) => false,
             Purpose::Allocate => is_new,
         };
         if !may_be_invalid && !folio.is_uptodate() {
@@ -141,31 +176,47 @@ pub(super) fn find_or_make(
 }
 
 /// Makes the folio at page `index`; `EEXIST` where somebody else did.
-fn make(inode: &TmpfsInode, index: u64, purpose: Purpose) -> Result<LockedFolio> {
-    let owner = match purpose {
-        Purpose::Map(owner) => owner,
-        Purpose::Write | Purpose::Allocate => MemoryOwner::CURRENT,
-    };
-    let mapping = inode.mapping();
-    let reservation = match space::reserve(inode, 1) {
-        // Whoever took the last page may have put it here.
-        Err(_) if !matches!(mapping.get(index), Slot::Empty) => return Err(EEXIST),
-        result => result?,
-    };
-    let folio = NewFolio::new(mapping, 0, owner, &inode::place(inode, index, 0))?;
-    let mut folio = mapping.insert(folio, index)?;
-    reservation.keep(inode);
-    if !matches!(purpose, Purpose::Map(_)) {
+fn make(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<LockedFolio> {
+    let reservation = reserve(inode, index)?;
+    let place = inode::place(inode, index, 0);
+    let new = NewFolio::new(inode.mapping(), 0, purpose.owner(), &place)?;
+    let mut folio = insert(inode, index, new, reservation)?;
+    if !purpose.is_within_size() {
         folio.set_referenced();
     }
-    mapping.add_to_lru(&folio);
+    Ok(folio)
+}
+
+/// Reserves what a new page at `index` counts as. Does not sleep.
+///
+/// Fails with `ENOSPC` where the limits forbid it, and with `EEXIST` where the file has that page by
+/// now: whoever took the last one may have put it there.
+pub(super) fn reserve(inode: &TmpfsInode, index: u64) -> Result<SpaceReservation<'_>> {
+    space::reserve(inode, 1).map_err(|e| match inode.mapping().get(index) {
+        Slot::Empty => e,
+        Slot::Folio(_) | Slot::Swap(_) | Slot::Poisoned => EEXIST,
+    })
+}
+
+/// Adds a new folio at page `index`, as what `reservation` was made for. May sleep.
+///
+/// Fails with `EEXIST` where the file has that page, and with `ENOMEM`.
+pub(super) fn insert(
+    inode: &TmpfsInode,
+    index: u64,
+    folio: NewFolio,
+    reservation: SpaceReservation<'_>,
+) -> Result<LockedFolio> {
+    let folio = inode.mapping().insert(folio, index)?;
+    reservation.keep(inode);
+    inode.mapping().add_to_lru(&folio);
     Ok(folio)
 }
 
 /// A mapping sees the file up to the end of its last page; a write may go beyond.
-fn check_size(inode: &TmpfsInode, index: u64, purpose: Purpose) -> Result {
-    match purpose {
-        Purpose::Map(_) if index >= (inode.size() as u64).div_ceil(PAGE_SIZE as u64) => Err(EINVAL),
-        _ => Ok(()),
+fn check_size(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result {
+    if purpose.is_within_size() && index >= (inode.size() as u64).div_ceil(PAGE_SIZE as u64) {
+        return Err(EINVAL);
     }
+    Ok(())
 }

@@ -13,9 +13,13 @@ impl FaultOperations for Tmpfs {
         if fallocate::wait_for_punch(fault) {
             return Ok(Faulted::Again);
         }
-        let purpose = Purpose::Map(fault.memory_owner());
         let mut major = false;
-        let result = lookup::find_or_make(fault.inode(), fault.index(), purpose, &mut major);
+        let result = lookup::find_or_make(
+            fault.inode(),
+            fault.index(),
+            Purpose::Fault(fault),
+            &mut major,
+        );
         if major {
             fault.set_major();
         }

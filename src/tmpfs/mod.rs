@@ -7,6 +7,8 @@
 //! - a mount: [`options`] (the table of mount options), [`superblock`];
 //! - names: [`dir`], [`symlink`]; inodes: [`inode`], [`numbers`];
 //! - contents: [`lookup`] finds or makes a folio for all of [`mod@file`], [`mmap`] and [`splice`];
+//! - contents: [`lookup`] finds or makes a folio for all of [`file`], [`mmap`] and [`splice`];
+//! - [`userfault`]: pages that user space brings in;
 //! - [`swap`]: going to swap and coming back; [`truncate`]: freeing a range;
 //! - [`fallocate`]: allocating in advance, and punching holes;
 //! - [`attr`]: stat, chmod, and the size of a file;
@@ -38,5 +40,7 @@ mod symlink;
 mod truncate;
 #[cfg(CONFIG_TMPFS_XATTR)]
 mod xattr;
+#[cfg(CONFIG_USERFAULTFD)]
+mod userfault;
 
 pub(crate) use superblock::Tmpfs;

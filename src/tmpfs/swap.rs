@@ -15,12 +15,18 @@ use super::lookup::{self, Purpose};
 use super::space;
 use super::superblock::Tmpfs;
 use super::truncate;
+#[cfg(CONFIG_USERFAULTFD)]
+use super::userfault;
 use crate::mm::backend::{
     Backend, BackendCell, OutgoingFolio, Seals, SharedMemory, Want, WrittenOut,
 };
+#[cfg(CONFIG_USERFAULTFD)]
+use crate::mm::folio::MemoryOwner;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::{is_there_swap, SwapDevice, SwapDeviceId, SwapEntry};
+#[cfg(CONFIG_USERFAULTFD)]
+use crate::mm::NewFolio;
 use crate::mm::{task, LockedFolio};
 use crate::vfs::Inode;
 use kernel::prelude::*;
@@ -145,9 +151,24 @@ impl SharedMemory for Tmpfs {
             Want::Existing => lookup::find_locked(inode, index, true)?
                 .ok_or(ENOENT)
                 .map(Some),
-            Want::Valid => lookup::find_or_make(inode, index, Purpose::VALID, &mut false).map(Some),
+            Want::Valid => lookup::find_or_make(inode, index, Purpose::Valid, &mut false).map(Some),
             Want::Write => lookup::find_or_make(inode, index, Purpose::Write, &mut false).map(Some),
         }
+    }
+
+    #[cfg(CONFIG_USERFAULTFD)]
+    fn new_folio(inode: &Inode<Self>, index: u64, owner: MemoryOwner) -> Result<NewFolio> {
+        userfault::new_folio(inode, index, owner)
+    }
+
+    #[cfg(CONFIG_USERFAULTFD)]
+    fn add_folio(inode: &Inode<Self>, index: u64, folio: NewFolio) -> Result<LockedFolio> {
+        userfault::add_folio(inode, index, folio)
+    }
+
+    #[cfg(CONFIG_USERFAULTFD)]
+    fn remove_folio(inode: &Inode<Self>, folio: LockedFolio) {
+        userfault::remove_folio(inode, folio);
     }
 
     fn free_range(inode: &Inode<Self>, start: i64, end: Option<i64>) {

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Faults that user space handles, see userfaultfd(2).
+//!
+//! A mapping can be registered so that a fault in a hole, or on a page that is in the file but not
+//! yet mapped, is left to a monitor: the fault path asks [`Fault::is_left_to_user`]. The monitor resolves
+//! a fault by an ioctl that fills a folio and maps it; how the folio gets into the file is asked of
+//! [`SharedMemory`].
+//!
+//! C header: `include/linux/userfaultfd_k.h`.
+
+use super::backend::{SharedMemory, Want};
+use super::fault::Fault;
+use super::folio::{LockedFolio, MemoryOwner, NewFolio};
+use crate::bindings;
+use crate::vfs::{FileSystem, Inode};
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use kernel::error::from_result;
+use kernel::prelude::*;
+
+/// What a fault found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A hole.
+    Nothing,
+    /// A page of the file, in memory or in swap.
+    Page,
+}
+
+impl<T: FileSystem> Fault<'_, T> {
+    /// Whether user space wants to handle faults of this kind. Then the fault must be ended with an
+    /// error, any one, and without a folio locked; user space hears of it, and the fault is tried
+    /// again.
+    #[inline]
+    pub(crate) fn is_left_to_user(&self, found: Found) -> bool {
+        // SAFETY: By the type invariants the mapping is locked, so that its flags are stable.
+        let (armed, reason) = unsafe {
+            match found {
+                Found::Nothing => (
+                    bindings::userfaultfd_missing(self.vma()),
+                    bindings::VM_UFFD_MISSING,
+                ),
+                Found::Page => (
+                    bindings::userfaultfd_minor(self.vma()),
+                    bindings::VM_UFFD_MINOR,
+                ),
+            }
+        };
+        if armed {
+            self.user_reason.set(reason as c_ulong);
+        }
+        armed
+    }
+}
+
+/// The operations of mappings that user space may handle faults in.
+pub(super) struct Tables<T>(PhantomData<T>);
+
+impl<T: SharedMemory> Tables<T> {
+    pub(super) const OPERATIONS: bindings::vm_uffd_ops = bindings::vm_uffd_ops {
+        can_userfault: Some(can_userfault),
+        get_folio_noalloc: Some(get_folio_noalloc::<T>),
+        alloc_folio: Some(alloc_folio::<T>),
+        filemap_add: Some(filemap_add::<T>),
+        filemap_remove: Some(filemap_remove::<T>),
+    };
+}
+
+/// The inode that a mapping maps.
+///
+/// # Safety
+///
+/// `vma` must be a mapping of a file of `T`, locked for as long as the inode is used.
+unsafe fn inode_of<'a, T: FileSystem>(vma: *mut bindings::vm_area_struct) -> &'a Inode<T> {
+    // SAFETY: By the caller's promise; a mapping holds its file, and that its inode.
+    unsafe { Inode::from_raw(bindings::file_inode((*vma).vm_file)) }
+}
+
+/// All kinds of faults can be handled.
+///
+/// # Safety
+///
+/// For calls through the table of `vm_uffd_ops` that it is in, only.
+unsafe extern "C" fn can_userfault(
+    _vma: *mut bindings::vm_area_struct,
+    _flags: bindings::vm_flags_t,
+) -> bool {
+    true
+}
+
+/// Finds a page that is to be mapped: locked, with a reference.
+///
+/// # Safety
+///
+/// For calls through the table of `vm_uffd_ops` that it is in, only.
+unsafe extern "C" fn get_folio_noalloc<T: SharedMemory>(
+    inode: *mut bindings::inode,
+    index: c_ulong,
+) -> *mut bindings::folio {
+    // SAFETY: The MM passes the inode of a mapping that it has locked.
+    let inode = unsafe { Inode::<T>::from_raw(inode) };
+    match T::get_folio(inode, index as u64, Want::Existing) {
+        Ok(Some(folio)) => folio.into_raw(),
+        Ok(None) => ENOENT.to_ptr(),
+        Err(e) => e.to_ptr(),
+    }
+}
+
+/// Makes a folio that the MM fills: not locked, since the MM may drop it, with a reference.
+///
+/// # Safety
+///
+/// For calls through the table of `vm_uffd_ops` that it is in, only.
+unsafe extern "C" fn alloc_folio<T: SharedMemory>(
+    vma: *mut bindings::vm_area_struct,
+    address: c_ulong,
+) -> *mut bindings::folio {
+    // SAFETY: The MM passes a mapping of a file of this file system that it has locked, and an
+    // address in it; the address space lives as long.
+    let (inode, index, owner) = unsafe {
+        (
+            inode_of::<T>(vma),
+            bindings::linear_page_index(vma, address),
+            MemoryOwner::from_raw((*vma).vm_mm),
+        )
+    };
+    match T::new_folio(inode, index as u64, owner) {
+        Ok(folio) => folio.into_unlocked(),
+        Err(_) => core::ptr::null_mut(),
+    }
+}
+
+/// Adds a folio that was filled to the file; it is locked then.
+///
+/// # Safety
+///
+/// For calls through the table of `vm_uffd_ops` that it is in, only.
+unsafe extern "C" fn filemap_add<T: SharedMemory>(
+    folio: *mut bindings::folio,
+    vma: *mut bindings::vm_area_struct,
+    address: c_ulong,
+) -> c_int {
+    from_result(|| {
+        // SAFETY: As for `alloc_folio()`, from where the folio comes: nobody but the MM, which
+        // keeps its reference, has seen it.
+        let (inode, index, new) = unsafe {
+            (
+                inode_of::<T>(vma),
+                bindings::linear_page_index(vma, address),
+                NewFolio::from_unlocked(NonNull::new_unchecked(folio)),
+            )
+        };
+        let folio = T::add_folio(inode, index as u64, new)?.into_raw();
+        // SAFETY: The lock goes to the MM, which has a reference of its own.
+        unsafe { bindings::folio_put(folio) };
+        Ok(0)
+    })
+}
+
+/// Takes a folio out of the file that was just added and could not be mapped; it is not locked any
+/// more then.
+///
+/// # Safety
+///
+/// For calls through the table of `vm_uffd_ops` that it is in, only.
+unsafe extern "C" fn filemap_remove<T: SharedMemory>(
+    folio: *mut bindings::folio,
+    vma: *mut bindings::vm_area_struct,
+) {
+    // SAFETY: The MM passes the mapping and the folio of a successful `filemap_add()`, with the
+    // lock that it got from there; its reference stays its own, and another one is taken here.
+    let (inode, folio) = unsafe {
+        bindings::folio_ref_add(folio, 1);
+        (
+            inode_of::<T>(vma),
+            LockedFolio::borrowed(NonNull::new_unchecked(folio)),
+        )
+    };
+    T::remove_folio(inode, folio);
+}

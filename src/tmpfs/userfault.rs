@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pages that user space brings in, see userfaultfd(2).
+//!
+//! Lock order: as in [`lookup`].
+
+use super::inode::{self, TmpfsInode};
+use super::lookup;
+use super::space;
+use crate::mm::folio::MemoryOwner;
+use crate::mm::{LockedFolio, NewFolio, PAGE_SIZE};
+use kernel::prelude::*;
+
+/// Makes a folio for page `index`, which is not in the file yet. May sleep.
+///
+/// Fails with `EINVAL` beyond the end of the file, and with `ENOMEM`.
+pub(super) fn new_folio(inode: &TmpfsInode, index: u64, owner: MemoryOwner) -> Result<NewFolio> {
+    if index >= (inode.size() as u64).div_ceil(PAGE_SIZE as u64) {
+        return Err(EINVAL);
+    }
+    NewFolio::new(inode.mapping(), 0, owner, &inode::place(inode, index, 0))
+}
+
+/// Adds a folio, which is valid, at page `index`. May sleep.
+///
+/// Fails with `EEXIST` where the file has that page, and with `ENOMEM`, also where the limits forbid
+/// another one.
+pub(super) fn add_folio(inode: &TmpfsInode, index: u64, folio: NewFolio) -> Result<LockedFolio> {
+    let reservation = lookup::reserve(inode, index).map_err(|e| match e {
+        EEXIST => e,
+        _ => ENOMEM,
+    })?;
+    lookup::insert(inode, index, folio, reservation)
+}
+
+/// Takes a folio out again that [`add_folio`] has added, and that nobody has mapped.
+pub(super) fn remove_folio(inode: &TmpfsInode, folio: LockedFolio) {
+    folio.remove_from_cache();
+    space::recalculate(inode);
+}
