@@ -26,6 +26,8 @@ subjects! {
     file_io,
     holes,
     mmap,
+    userfaultfd,
+    mempolicy,
     truncate,
     enospc_blocks,
     enospc_inodes,

@@ -32,6 +32,9 @@ impl Group {
             return Err("cgroup v2 has no memory controller here".to_owned());
         }
         write(&group.root, "cgroup.subtree_control", "+memory");
+        if controllers.split_whitespace().any(|c| c == "cpuset") {
+            write(&group.root, "cgroup.subtree_control", "+cpuset");
+        }
         std::fs::create_dir(&group.path).map_err(|e| format!("mkdir of a cgroup: {e}"))?;
         write(&group.path, "cgroup.procs", &std::process::id().to_string());
         Ok(group)

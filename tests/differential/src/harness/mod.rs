@@ -9,10 +9,12 @@ pub mod known;
 pub mod map;
 pub mod memcg;
 pub mod meta;
+pub mod numa;
 pub mod process;
 pub mod run;
 pub mod sys;
 pub mod trace;
+pub mod uffd;
 pub mod xattr;
 
 /// What a case imports.
