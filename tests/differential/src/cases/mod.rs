@@ -26,6 +26,7 @@ subjects! {
     file_io,
     holes,
     mmap,
+    madvise,
     userfaultfd,
     mempolicy,
     truncate,

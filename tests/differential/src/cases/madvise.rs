@@ -1,0 +1,375 @@
+//! Advice about mappings and what else mm/ does with their pages: holes, guards, locks, pins, memory errors.
+
+use rustix::fs::FallocateFlags;
+
+use crate::harness::kmsg::expecting;
+use crate::harness::prelude::*;
+
+cases! {
+    "" => removed, removed_in_part, populated, paged_out, guarded, locked, kept_at_the_old_place, advised_by_pidfd,
+        pinned, with_memory_errors, memory_errors_in_holes;
+    "size=16k" => populated_beyond_the_limit;
+}
+
+const PAGES: usize = 8;
+const POISON: i32 = 100;
+const GUARD: i32 = 102;
+const UNGUARD: i32 = 103;
+const LOGGED: &str = "[Mm]emory failure|MCE: Killing";
+
+fn advise(map: &Map, page: usize, pages: usize, advice: i32) -> Res<()> {
+    // SAFETY: pages of the mapping, which is plain memory; the case looks at what is left of them.
+    let done = unsafe {
+        let start = map.start().wrapping_byte_add(page * PAGE);
+        libc::madvise(start, pages * PAGE, advice)
+    };
+    Errno::check(done.into()).map(|_| ())
+}
+
+fn mapped(d: &Dir) -> anyhow::Result<(Fd, Map)> {
+    let file = d.file("f", &pattern(1, PAGES * PAGE))?;
+    let map = Map::shared(&file, PAGES * PAGE, 0)?;
+    Ok((file, map))
+}
+
+fn counts(t: &mut Trace, label: &str, d: &Dir, file: &Fd) -> Done {
+    let space = d.space()?;
+    t.put(
+        format!("{label}: counts"),
+        (file.meta()?, space.blocks - space.free, file.extents()?),
+    );
+    Ok(())
+}
+
+fn removed(t: &mut Trace, d: &Dir) -> Done {
+    let (file, map) = mapped(d)?;
+    let other = Map::shared(&file, PAGES * PAGE, 0)?;
+    let private = Map::private(&file, PAGES * PAGE, 0)?;
+    private.set(2 * PAGE, b'p');
+    t.put("seen before", other.get(2 * PAGE));
+    t.effects("remove", d, &["f"], || {
+        advise(&map, 2, 3, libc::MADV_REMOVE)
+    })?;
+    t.put("file", file.all()?);
+    t.put("other mapping", other.bytes(0, PAGES * PAGE));
+    t.put("private copy", private.bytes(2 * PAGE, 2 * PAGE));
+    counts(t, "removed", d, &file)?;
+    map.set(3 * PAGE, 1);
+    counts(t, "written", d, &file)?;
+    t.put("again", advise(&map, 0, PAGES, libc::MADV_REMOVE));
+    counts(t, "all", d, &file)?;
+    t.put("private", advise(&private, 0, 1, libc::MADV_REMOVE));
+    let reading = Map::read_only(&file, PAGES * PAGE, 0)?;
+    t.put("read-only", advise(&reading, 0, 1, libc::MADV_REMOVE));
+    let longer = Map::shared(&file, 2 * PAGES * PAGE, 0)?;
+    t.put(
+        "beyond the end",
+        advise(&longer, PAGES - 1, 4, libc::MADV_REMOVE),
+    );
+    counts(t, "in the end", d, &file)
+}
+
+/// The mapping starts in the middle of the file.
+fn removed_in_part(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.file("f", &pattern(1, PAGES * PAGE))?;
+    let map = Map::shared(&file, 4 * PAGE, 3 * PAGE as u64)?;
+    t.put("remove", advise(&map, 1, 2, libc::MADV_REMOVE));
+    t.put("file", file.all()?);
+    counts(t, "removed", d, &file)
+}
+
+fn populated(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.create("f")?;
+    file.truncate((PAGES * PAGE) as u64)?;
+    let map = Map::shared(&file, 2 * PAGES * PAGE, 0)?;
+    t.put("read", advise(&map, 0, 2, libc::MADV_POPULATE_READ));
+    counts(t, "read", d, &file)?;
+    t.put("write", advise(&map, 2, 2, libc::MADV_POPULATE_WRITE));
+    counts(t, "written", d, &file)?;
+    for (label, advice) in [
+        ("read", libc::MADV_POPULATE_READ),
+        ("write", libc::MADV_POPULATE_WRITE),
+    ] {
+        t.put(
+            format!("{label} beyond the end"),
+            advise(&map, PAGES - 1, 2, advice),
+        );
+        t.put(
+            format!("{label} far beyond"),
+            advise(&map, PAGES + 2, 2, advice),
+        );
+    }
+    counts(t, "beyond", d, &file)?;
+    let private = Map::private(&file, PAGES * PAGE, 0)?;
+    t.put(
+        "private read",
+        advise(&private, 4, 1, libc::MADV_POPULATE_READ),
+    );
+    t.put(
+        "private write",
+        advise(&private, 5, 1, libc::MADV_POPULATE_WRITE),
+    );
+    counts(t, "private", d, &file)?;
+    let reading = Map::read_only(&file, PAGES * PAGE, 0)?;
+    t.put(
+        "read-only read",
+        advise(&reading, 6, 1, libc::MADV_POPULATE_READ),
+    );
+    t.put(
+        "read-only write",
+        advise(&reading, 6, 1, libc::MADV_POPULATE_WRITE),
+    );
+    counts(t, "read-only", d, &file)
+}
+
+fn populated_beyond_the_limit(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.create("f")?;
+    file.truncate((PAGES * PAGE) as u64)?;
+    let map = Map::shared(&file, PAGES * PAGE, 0)?;
+    t.put("write", advise(&map, 0, PAGES, libc::MADV_POPULATE_WRITE));
+    counts(t, "write", d, &file)?;
+    t.put("read", advise(&map, 0, PAGES, libc::MADV_POPULATE_READ));
+    counts(t, "read", d, &file)
+}
+
+fn paged_out(t: &mut Trace, d: &Dir) -> Done {
+    let (file, map) = mapped(d)?;
+    map.bytes(0, PAGES * PAGE);
+    for (label, advice) in [
+        ("cold", libc::MADV_COLD),
+        ("out", libc::MADV_PAGEOUT),
+        ("not needed", libc::MADV_DONTNEED),
+        ("will be needed", libc::MADV_WILLNEED),
+    ] {
+        t.put(label, advise(&map, 1, 4, advice));
+        t.put(format!("{label}: seen"), map.bytes(0, PAGES * PAGE));
+        counts(t, label, d, &file)?;
+    }
+    let private = Map::private(&file, PAGES * PAGE, 0)?;
+    private.fill(0, 2 * PAGE, b'p');
+    t.put("private", advise(&private, 0, 4, libc::MADV_PAGEOUT));
+    t.put("private: seen", private.bytes(0, PAGES * PAGE));
+    t.put("dropped", advise(&private, 0, 1, libc::MADV_DONTNEED));
+    t.put("dropped: seen", private.bytes(0, 2 * PAGE));
+    Ok(())
+}
+
+fn guarded(t: &mut Trace, d: &Dir) -> Done {
+    let (file, map) = mapped(d)?;
+    map.set(2 * PAGE, b'g');
+    t.put("guard", advise(&map, 2, 2, GUARD));
+    expecting("segfault at", || {
+        t.forked("load", |t| t.put("value", map.get(2 * PAGE)));
+        t.forked("store", |_| map.set(3 * PAGE, 1));
+    });
+    t.put("beside", (map.get(PAGE), map.get(4 * PAGE)));
+    // SAFETY: handed to the kernel alone.
+    let buffer = unsafe { map.raw(2 * PAGE, 10) };
+    let read = rustix::io::pread(&file, &mut *buffer, 0).map_err(Errno::from);
+    t.put("as a buffer", read);
+    t.put("populate", advise(&map, 1, 3, libc::MADV_POPULATE_READ));
+    t.put("file", file.all()?);
+    file.truncate(0)?;
+    file.truncate((PAGES * PAGE) as u64)?;
+    expecting("segfault at", || {
+        t.forked("load after truncation", |t| {
+            t.put("value", map.get(2 * PAGE))
+        });
+    });
+    t.put("unguard", advise(&map, 2, 2, UNGUARD));
+    t.put("seen", map.bytes(2 * PAGE, 2 * PAGE));
+    counts(t, "guarded", d, &file)?;
+    let reading = Map::read_only(&file, PAGES * PAGE, 0)?;
+    t.put("read-only", advise(&reading, 0, 1, GUARD));
+    expecting("segfault at", || {
+        t.forked("read-only load", |t| t.put("value", reading.get(0)));
+    });
+    Ok(())
+}
+
+fn locked(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.create("f")?;
+    file.truncate((PAGES * PAGE) as u64)?;
+    let map = Map::shared(&file, 2 * PAGES * PAGE, 0)?;
+    let lock = |page: usize, pages: usize| {
+        // SAFETY: pages of the mapping.
+        let done = unsafe { libc::mlock(map.start().wrapping_byte_add(page * PAGE), pages * PAGE) };
+        Errno::check(done.into())
+    };
+    t.put("lock", lock(0, 4));
+    t.put("resident", map.resident()?);
+    counts(t, "locked", d, &file)?;
+    t.put("out", advise(&map, 0, 4, libc::MADV_PAGEOUT));
+    t.put("not needed", advise(&map, 0, 4, libc::MADV_DONTNEED));
+    t.put("remove", advise(&map, 0, 4, libc::MADV_REMOVE));
+    t.put("guard", advise(&map, 0, 4, GUARD));
+    file.truncate(2 * PAGE as u64)?;
+    counts(t, "cut", d, &file)?;
+    t.put("beyond the end", lock(PAGES, 2));
+    // SAFETY: pages of the mapping.
+    let done = unsafe { libc::munlock(map.start(), 2 * PAGES * PAGE) };
+    t.put("unlock", Errno::check(done.into()));
+    Ok(())
+}
+
+/// MREMAP_DONTUNMAP: both places are mapped afterwards.
+fn kept_at_the_old_place(t: &mut Trace, d: &Dir) -> Done {
+    let (file, map) = mapped(d)?;
+    map.set(0, b'!');
+    const DONTUNMAP: i32 = 4;
+    // SAFETY: the new place is the kernel's choice.
+    let new = unsafe {
+        let len = PAGES * PAGE;
+        libc::mremap(map.start(), len, len, libc::MREMAP_MAYMOVE | DONTUNMAP)
+    };
+    t.put("moved", new != libc::MAP_FAILED);
+    if new != libc::MAP_FAILED {
+        // SAFETY: the mapping of the file that was just made.
+        let byte = |at: usize| unsafe { new.cast::<u8>().add(at).read_volatile() };
+        t.put("at the new place", (byte(0), byte(PAGE)));
+        t.put("at the old one", (map.get(0), map.get(PAGE)));
+        // SAFETY: nothing refers to it any more.
+        t.put("unmap", unsafe { libc::munmap(new, PAGES * PAGE) });
+    }
+    counts(t, "kept", d, &file)
+}
+
+fn advised_by_pidfd(t: &mut Trace, d: &Dir) -> Done {
+    let (file, map) = mapped(d)?;
+    map.bytes(0, PAGES * PAGE);
+    // SAFETY: takes no pointer.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
+    let pidfd = Errno::check(pidfd)?;
+    for (label, advice) in [
+        ("cold", libc::MADV_COLD),
+        ("out", libc::MADV_PAGEOUT),
+        ("will be needed", libc::MADV_WILLNEED),
+        ("not needed", libc::MADV_DONTNEED),
+        ("guard", GUARD),
+        ("unguard", UNGUARD),
+        ("remove", libc::MADV_REMOVE),
+        ("unknown", 999),
+    ] {
+        let ranges = [(0, 2), (4, 2)].map(|(page, pages)| libc::iovec {
+            iov_base: map.start().wrapping_byte_add(page * PAGE),
+            iov_len: pages * PAGE,
+        });
+        // SAFETY: the ranges are pages of the mapping.
+        let done = unsafe {
+            libc::syscall(
+                libc::SYS_process_madvise,
+                pidfd,
+                ranges.as_ptr(),
+                ranges.len(),
+                advice,
+                0,
+            )
+        };
+        t.put(label, Errno::check(done));
+    }
+    t.put("seen", map.bytes(0, PAGES * PAGE));
+    // SAFETY: the descriptor is this function's own.
+    unsafe { libc::close(pidfd as i32) };
+    counts(t, "advised", d, &file)
+}
+
+/// A buffer that is registered with io_uring keeps its pages, whatever becomes of the file.
+fn pinned(t: &mut Trace, d: &Dir) -> Done {
+    let (file, map) = mapped(d)?;
+    let mut parameters = [0u32; 30];
+    // SAFETY: there is room for the parameters.
+    let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 4, parameters.as_mut_ptr()) };
+    let ring = Errno::check(ring).context("io_uring_setup")?;
+    let register = |map: &Map, pages: usize| {
+        let buffer = libc::iovec {
+            iov_base: map.start(),
+            iov_len: pages * PAGE,
+        };
+        // SAFETY: one buffer, which is mapped for as long as the ring is there.
+        let done =
+            unsafe { libc::syscall(libc::SYS_io_uring_register, ring, 0, &raw const buffer, 1) };
+        Errno::check(done)
+    };
+    let unregister = || {
+        // SAFETY: takes no pointer.
+        let done = unsafe { libc::syscall(libc::SYS_io_uring_register, ring, 1, 0, 0) };
+        Errno::check(done)
+    };
+    t.put("register", register(&map, 4));
+    file.pwrite(b"written", 0)?;
+    t.put("seen", map.bytes(0, 10));
+    t.put("out", advise(&map, 0, 4, libc::MADV_PAGEOUT));
+    t.put("remove", advise(&map, 1, 1, libc::MADV_REMOVE));
+    counts(t, "with a hole", d, &file)?;
+    file.truncate(2 * PAGE as u64)?;
+    counts(t, "cut", d, &file)?;
+    file.truncate((PAGES * PAGE) as u64)?;
+    t.put("grown", map.bytes(0, 4 * PAGE));
+    t.put("unregister", unregister());
+    let reading = Map::read_only(&file, PAGES * PAGE, 0)?;
+    t.put("read-only", register(&reading, 1));
+    let longer = Map::shared(&file, 2 * PAGES * PAGE, 0)?;
+    t.put("beyond the end", register(&longer, PAGES + 1));
+    counts(t, "in the end", d, &file)?;
+    // SAFETY: the descriptor is this function's own.
+    unsafe { libc::close(ring as i32) };
+    Ok(())
+}
+
+/// A page with a memory error stays in the file: who looks at it gets an error, and never other contents.
+fn with_memory_errors(t: &mut Trace, d: &Dir) -> Done {
+    let (file, map) = mapped(d)?;
+    map.bytes(0, PAGES * PAGE);
+    expecting(LOGGED, || -> Done {
+        t.forked("poison", |t| t.put("done", advise(&map, 2, 1, POISON)));
+        t.put("read", file.pread(10, 2 * PAGE as u64));
+        t.put(
+            "read up to it",
+            file.pread(PAGES * PAGE, 0).map(|data| data.0.len()),
+        );
+        t.put("write", file.pwrite(b"w", 2 * PAGE as u64));
+        t.put(
+            "write of the whole page",
+            file.pwrite(&[1; PAGE], 2 * PAGE as u64),
+        );
+        t.forked("load", |t| t.put("value", map.get(2 * PAGE)));
+        t.forked("store", |_| map.set(2 * PAGE, 1));
+        t.put("beside", (map.get(PAGE), map.get(3 * PAGE)));
+        let (_read, write) = rustix::pipe::pipe()?;
+        let mut at = 2 * PAGE as u64;
+        let sent = rustix::fs::sendfile(&write, &file, Some(&mut at), PAGE).map_err(Errno::from);
+        t.put("sendfile", sent);
+        let populate = advise(&map, 2, 1, libc::MADV_POPULATE_READ);
+        t.put("populate", populate);
+        t.put(
+            "preallocate",
+            rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, 4 * PAGE as u64)
+                .map_err(Errno::from),
+        );
+        counts(t, "poisoned", d, &file)?;
+        t.put("cut in the middle", file.truncate(2 * PAGE as u64 + 100));
+        t.put("read", file.pread(10, 2 * PAGE as u64));
+        let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let punched = rustix::fs::fallocate(&file, punch, 2 * PAGE as u64, PAGE as u64);
+        t.put("punch", punched.map_err(Errno::from));
+        counts(t, "punched", d, &file)?;
+        t.put("read", file.pread(10, 2 * PAGE as u64));
+        t.put("write", file.pwrite(b"w", 2 * PAGE as u64));
+        counts(t, "written", d, &file)
+    })
+}
+
+fn memory_errors_in_holes(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.create("f")?;
+    file.truncate((PAGES * PAGE) as u64)?;
+    let map = Map::shared(&file, PAGES * PAGE, 0)?;
+    expecting(LOGGED, || -> Done {
+        // The fault makes the page, which has an error then.
+        t.forked("poison", |t| t.put("done", advise(&map, 1, 1, POISON)));
+        t.put("read", file.pread(10, PAGE as u64));
+        counts(t, "poisoned", d, &file)?;
+        drop(map);
+        t.put("cut", file.truncate(0));
+        counts(t, "cut", d, &file)
+    })
+}
