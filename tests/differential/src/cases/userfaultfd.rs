@@ -519,12 +519,9 @@ fn moved_and_unmapped_mappings(t: &mut Trace, d: &Dir) -> Done {
     };
     uffd.serve(t, "at the new place", &place, || place.get(PAGE), copy);
     let unmap = || {
+        let at = std::ptr::with_exposed_provenance_mut(new);
         // SAFETY: what was moved there is not used any more.
-        let done = unsafe {
-            let at = std::ptr::with_exposed_provenance_mut(new);
-            libc::munmap(at, PAGE)
-        };
-        done
+        unsafe { libc::munmap(at, PAGE) }
     };
     uffd.serve(t, "unmap", &place, unmap, nothing);
     // Nobody would read of what else is unmapped.

@@ -78,7 +78,7 @@ impl Uffd {
 
     fn call<const N: usize>(&self, request: Request, mut words: [u64; N]) -> Res<[u64; N]> {
         let Request(number, direction) = request;
-        let code = direction << 30 | (8 * N as u64) << 16 | 0xaa << 8 | number;
+        let code = (direction << 30) | ((8 * N as u64) << 16) | (0xaa << 8) | number;
         // SAFETY: the argument has the size that the code says.
         let done = unsafe { libc::ioctl(self.0.as_raw_fd(), code, words.as_mut_ptr()) };
         Errno::check(done.into())?;
@@ -112,7 +112,7 @@ impl Uffd {
         mode: u64,
     ) -> (Res<()>, i64) {
         let mut words = [at(map, page), source, len as u64, mode, 0];
-        let code = BOTH << 30 | 40 << 16 | 0xaa << 8 | 3;
+        let code = (BOTH << 30) | (40 << 16) | (0xaa << 8) | 3;
         // SAFETY: the argument has the size that the code says; the kernel checks the addresses.
         let done = unsafe { libc::ioctl(self.0.as_raw_fd(), code, words.as_mut_ptr()) };
         (Errno::check(done.into()).map(|_| ()), words[4] as i64)
