@@ -105,6 +105,12 @@ bool rtmpfs_helper_dir_emit_dots(struct file *file, struct dir_context *ctx)
 }
 
 __rtmpfs_helper
+bool rtmpfs_helper_fileattr_has_fsx(const struct file_kattr *fa)
+{
+	return fileattr_has_fsx(fa);
+}
+
+__rtmpfs_helper
 struct inode *rtmpfs_helper_file_inode(const struct file *file)
 {
 	return file_inode(file);

@@ -4,12 +4,16 @@
 //!
 //! Lock order: `i_rwsem`, then what truncation takes inside the MM: `i_mmap_rwsem`, folio locks.
 
+#[cfg(CONFIG_TMPFS_XATTR)]
+use super::flags;
 use super::range;
 use super::space;
 use super::superblock::Tmpfs;
 use super::truncate;
 use crate::mm::PAGE_SIZE;
 use crate::vfs::attr::{AttrOperations, AttrRequest, IdMap, Stat};
+#[cfg(CONFIG_TMPFS_XATTR)]
+use crate::vfs::{fileattr::FileFlags, Dentry};
 use crate::vfs::{Exclusive, FileType, Inode};
 use kernel::prelude::*;
 
@@ -22,6 +26,9 @@ impl AttrOperations for Tmpfs {
 
     fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>) {
         stat.set_btime(inode.data().btime());
+        stat.know_flags();
+        #[cfg(CONFIG_TMPFS_XATTR)]
+        stat.set_flags(inode.data().flags());
     }
 
     fn set_attributes(
@@ -48,6 +55,20 @@ impl AttrOperations for Tmpfs {
             inode.set_changed();
         }
         Ok(())
+    }
+
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    fn flags(inode: &Inode<Self>) -> FileFlags {
+        inode.data().flags()
+    }
+
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    fn set_flags(
+        inode: &mut Exclusive<'_, Self>,
+        dentry: &Dentry<Self>,
+        flags: FileFlags,
+    ) -> Result {
+        flags::set(inode, dentry, flags)
     }
 }
 

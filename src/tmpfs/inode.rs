@@ -3,6 +3,8 @@
 //! Inodes: how they are made, and how they go.
 
 use super::fallocate::Activity;
+#[cfg(CONFIG_TMPFS_XATTR)]
+use super::flags;
 use super::inode_space::InodeSpace;
 use super::space::{self, Usage};
 use super::superblock::Tmpfs;
@@ -11,6 +13,8 @@ use super::truncate;
 use super::xattr;
 use crate::mm::backend::Seals;
 use crate::mm::mempolicy::{Placement, SharedPolicy};
+#[cfg(CONFIG_TMPFS_XATTR)]
+use crate::vfs::fileattr::FileFlags;
 use crate::vfs::{DeviceId, Exclusive, FileType, IdMap, Inode, Mode, NewInode, SuperBlock};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -42,6 +46,9 @@ pub(crate) struct InodeInfo {
     /// From which nodes the memory comes.
     #[pin]
     policy: SharedPolicy,
+    /// The flags of chattr(1).
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    flags: Atomic<u32>,
 }
 
 impl InodeInfo {
@@ -56,6 +63,8 @@ impl InodeInfo {
             locked: Atomic::new(false),
             seals: Seals::new(),
             policy <- SharedPolicy::new(),
+            #[cfg(CONFIG_TMPFS_XATTR)]
+            flags: Atomic::new(FileFlags::NONE.as_raw()),
         })
     }
 
@@ -132,6 +141,18 @@ impl InodeInfo {
         &self.policy
     }
 
+    /// The flags of chattr(1).
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    pub(super) fn flags(&self) -> FileFlags {
+        FileFlags::from_raw(self.flags.load(Relaxed))
+    }
+
+    /// Remembers the flags of chattr(1). `i_rwsem` is held, or nobody else knows the inode.
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    pub(super) fn set_flags(&self, flags: FileFlags) {
+        self.flags.store(flags.as_raw(), Relaxed);
+    }
+
     /// The time of creation, in seconds and nanoseconds.
     pub(super) fn btime(&self) -> (i64, u32) {
         (
@@ -156,9 +177,12 @@ pub(super) fn new(
     device: DeviceId,
 ) -> Result<NewInode<Tmpfs>> {
     let sb = parent.sb();
-    init(sb, |ino| {
+    let inode = init(sb, |ino| {
         NewInode::new(sb, idmap, Some(parent), ino, mode, device)
-    })
+    })?;
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    let inode = flags::inherit(parent, inode);
+    Ok(inode)
 }
 
 /// Reserves and numbers an inode, and sets up what `make` makes of the number.

@@ -14,6 +14,8 @@
 //! - [`attr`]: stat, chmod, and the size of a file;
 //! - [`xattr`]: extended attributes;
 //! - what is used and what may be: [`space`] and [`inode_space`] over [`limits`].
+//! - [`attr`]: stat, chmod, and the size of a file; [`flags`]: those of chattr;
+//! - what is used and what may be: [`space`] over [`limits`].
 //!
 //! [`inode_space`], [`limits`], [`numbers`], [`range`] and [`size`] need nothing of the kernel.
 
@@ -23,6 +25,8 @@ mod attr;
 mod dir;
 mod fallocate;
 mod file;
+#[cfg(CONFIG_TMPFS_XATTR)]
+mod flags;
 mod inode;
 pub(crate) mod inode_space;
 pub(crate) mod limits;

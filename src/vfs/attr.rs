@@ -4,6 +4,10 @@
 //!
 //! C headers: `include/linux/fs.h`, `include/linux/stat.h`, `Documentation/filesystems/idmappings.rst`.
 
+#[cfg(CONFIG_TMPFS_XATTR)]
+use super::fileattr::{self, FileFlags};
+#[cfg(CONFIG_TMPFS_XATTR)]
+use super::Dentry;
 use super::{Exclusive, FileSystem, Inode};
 use crate::bindings;
 use core::marker::PhantomData;
@@ -37,7 +41,7 @@ impl IdMap {
 
 /// What stat(2) is about to report (`struct kstat`).
 pub(crate) struct Stat<'a> {
-    stat: &'a mut bindings::kstat,
+    pub(super) stat: &'a mut bindings::kstat,
     request_mask: u32,
 }
 
@@ -50,6 +54,15 @@ impl Stat<'_> {
         self.stat.result_mask |= bindings::STATX_BTIME;
         self.stat.btime.tv_sec = seconds;
         self.stat.btime.tv_nsec = nanoseconds as isize;
+    }
+
+    /// Says that the file system knows the flags that statx(2) reports, set or not.
+    pub(crate) fn know_flags(&mut self) {
+        self.stat.attributes_mask |= u64::from(
+            bindings::STATX_ATTR_APPEND
+                | bindings::STATX_ATTR_IMMUTABLE
+                | bindings::STATX_ATTR_NODUMP,
+        );
     }
 }
 
@@ -106,9 +119,23 @@ pub(crate) trait AttrOperations: FileSystem {
         idmap: &IdMap,
         request: AttrRequest<'_>,
     ) -> Result;
+
+    /// The flags of a directory or a regular file. `i_rwsem` is not held.
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    fn flags(inode: &Inode<Self>) -> FileFlags;
+
+    /// Replaces the flags of a directory or a regular file, of which `dentry` is a name; the VFS has
+    /// checked that the task may do so. May sleep. Fails with `EOPNOTSUPP` where a flag is not
+    /// supported.
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    fn set_flags(
+        inode: &mut Exclusive<'_, Self>,
+        dentry: &Dentry<Self>,
+        flags: FileFlags,
+    ) -> Result;
 }
 
-/// The tables of inodes that are neither directories nor more than attributes.
+/// The tables of inodes other than directories.
 pub(super) struct Tables<T>(PhantomData<T>);
 
 impl<T: AttrOperations> Tables<T> {
@@ -121,6 +148,15 @@ impl<T: AttrOperations> Tables<T> {
         set_acl: Some(bindings::simple_set_acl),
         // SAFETY: All-zero bytes are valid: the other operations are absent.
         ..unsafe { core::mem::zeroed() }
+    };
+
+    /// Those of a regular file; directories have these among others.
+    pub(super) const FILE_OPERATIONS: bindings::inode_operations = bindings::inode_operations {
+        #[cfg(CONFIG_TMPFS_XATTR)]
+        fileattr_get: Some(fileattr::fileattr_get::<T>),
+        #[cfg(CONFIG_TMPFS_XATTR)]
+        fileattr_set: Some(fileattr::fileattr_set::<T>),
+        ..Self::INODE_OPERATIONS
     };
 
     pub(super) const SYMLINK_OPERATIONS: bindings::inode_operations = bindings::inode_operations {

@@ -182,7 +182,7 @@ impl<T: DirectoryOperations + AttrOperations> Tables<T> {
         unlink: Some(unlink::<T>),
         rmdir: Some(rmdir::<T>),
         rename: Some(rename::<T>),
-        ..attr::Tables::<T>::INODE_OPERATIONS
+        ..attr::Tables::<T>::FILE_OPERATIONS
     };
 
     pub(super) const FILE_OPERATIONS: bindings::file_operations = bindings::file_operations {

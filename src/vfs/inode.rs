@@ -346,7 +346,7 @@ impl<T: FileSystem> NewInode<T> {
     {
         // SAFETY: By the type invariants nobody else uses the inode.
         unsafe {
-            (*self.as_ptr()).i_op = &attr::Tables::<T>::INODE_OPERATIONS;
+            (*self.as_ptr()).i_op = &attr::Tables::<T>::FILE_OPERATIONS;
             (*self.as_ptr()).__bindgen_anon_3.i_fop = &file::Tables::<T>::FILE_OPERATIONS;
         }
         // SAFETY: The inode is new, and the registration outlives it.

@@ -20,6 +20,8 @@ pub(crate) mod dentry;
 pub(crate) mod dir;
 pub(crate) mod dir_index;
 pub(crate) mod file;
+#[cfg(CONFIG_TMPFS_XATTR)]
+pub(crate) mod fileattr;
 pub(crate) mod fs_type;
 pub(crate) mod inode;
 pub(crate) mod inode_list;

@@ -5,23 +5,10 @@ use rustix::fs::{AtFlags, StatxFlags, Timespec, Timestamps};
 use crate::harness::prelude::*;
 
 cases! {
-    "" => statx_fields, file_flags_in_statx, modes, owners, set_times, time_range, birth_time, multigrain, inode_numbers,
+    "" => statx_fields, modes, owners, set_times, time_range, birth_time, multigrain, inode_numbers,
         change_counter, kinds_of_files, lock_state, access_calls;
     "mode=755,uid=7,gid=8" => root_attributes;
     own => mount_flags_on_times, timestamps_of_a_root;
-}
-
-/// Immutable, append-only, nodump.
-const FILE_FLAGS: u64 = 0x70;
-
-fn file_flags_in_statx(t: &mut Trace, d: &Dir) -> Done {
-    let s = rustix::fs::statx(d, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
-        .map_err(Errno::from)?;
-    t.text(
-        "flags that are told",
-        format!("{:#x}", s.stx_attributes_mask.bits() & FILE_FLAGS),
-    );
-    Ok(())
 }
 
 fn statx_fields(t: &mut Trace, d: &Dir) -> Done {
@@ -43,7 +30,7 @@ fn statx_fields(t: &mut Trace, d: &Dir) -> Done {
                 "filled {:#x} attributes {:#x} of {:#x} direct {}/{} offset {} subvolume {}",
                 s.stx_mask & !0x1000,
                 s.stx_attributes.bits(),
-                s.stx_attributes_mask.bits() & !FILE_FLAGS,
+                s.stx_attributes_mask.bits(),
                 s.stx_dio_mem_align,
                 s.stx_dio_offset_align,
                 s.stx_dio_read_offset_align,

@@ -35,6 +35,7 @@ subjects! {
     splice,
     fsync,
     attributes,
+    flags,
     permissions,
     statfs,
     user_namespaces,

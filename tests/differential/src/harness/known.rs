@@ -13,7 +13,6 @@ pub struct Known {
 const OVERFLOW: &str =
     "a size that does not fit 64 bits is an error, where tmpfs takes what is left of it";
 const ORDER: &str = "a rename within a directory keeps the position of the entry, which costs less and is as stable";
-const FLAGS: &str = "the attributes of chattr(1) are not there yet";
 
 pub const KNOWN: &[Known] = &[
     Known {
@@ -69,11 +68,5 @@ pub const KNOWN: &[Known] = &[
         reason: ORDER,
         oracle: "moved away and back: [\".\", \"..\", \"f0003\", \"f0005\", \"f0000\", \"f0004\", \"r1\", \"p\"]",
         subject: "moved away and back: [\".\", \"..\", \"f0003\", \"p\", \"f0000\", \"f0004\", \"r1\", \"f0005\"]",
-    },
-    Known {
-        case: ("attributes", "file_flags_in_statx"),
-        reason: FLAGS,
-        oracle: "flags that are told: 0x70",
-        subject: "flags that are told: 0x0",
     },
 ];

@@ -3,6 +3,7 @@
 pub mod bytes;
 pub mod case;
 pub mod errno;
+pub mod fileattr;
 pub mod fs;
 pub mod kmsg;
 pub mod known;

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! File flags: what chattr(1) sets and lsattr(1) shows.
+//!
+//! C headers: `include/linux/fileattr.h`, `include/uapi/linux/fs.h`.
+
+use super::attr::Stat;
+use super::{AttrOperations, Dentry, Exclusive, FileSystem, Inode};
+use crate::bindings;
+use core::ops::BitOr;
+use kernel::error::from_result;
+use kernel::prelude::*;
+
+/// A set of flags of a file (`FS_*_FL`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileFlags(u32);
+
+impl FileFlags {
+    /// None.
+    pub(crate) const NONE: Self = Self(0);
+    /// The file can be neither changed nor removed.
+    pub(crate) const IMMUTABLE: Self = Self(bindings::FS_IMMUTABLE_FL);
+    /// The file can only grow.
+    pub(crate) const APPEND: Self = Self(bindings::FS_APPEND_FL);
+    /// Backups shall leave the file out.
+    pub(crate) const NODUMP: Self = Self(bindings::FS_NODUMP_FL);
+    /// Reading does not change the access time.
+    pub(crate) const NOATIME: Self = Self(bindings::FS_NOATIME_FL);
+
+    /// Takes a set as the user gives it.
+    pub(crate) const fn from_raw(raw: u32) -> Self {
+        Self(raw)
+    }
+
+    /// The set as the user sees it.
+    pub(crate) const fn as_raw(self) -> u32 {
+        self.0
+    }
+
+    /// Whether all flags of `other` are in this set.
+    pub(crate) const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The flags of this set that are in `other` too.
+    pub(crate) const fn within(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl BitOr for FileFlags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl<T: FileSystem> Exclusive<'_, T> {
+    /// Lets the VFS honour those flags that it enforces (`i_flags`), and no others.
+    pub(crate) fn enforce_flags(&mut self, flags: FileFlags) {
+        let effects = [
+            (FileFlags::IMMUTABLE, bindings::S_IMMUTABLE),
+            (FileFlags::APPEND, bindings::S_APPEND),
+            (FileFlags::NOATIME, bindings::S_NOATIME),
+        ];
+        let (mut set, mut mask) = (0, 0);
+        for (flag, effect) in effects {
+            mask |= effect;
+            if flags.contains(flag) {
+                set |= effect;
+            }
+        }
+        // SAFETY: The inode is live, and `i_rwsem` serialises changes of its flags.
+        unsafe { bindings::inode_set_flags(self.as_ptr(), set, mask) }
+    }
+}
+
+impl Stat<'_> {
+    /// Reports those flags of the file that statx(2) knows.
+    pub(crate) fn set_flags(&mut self, flags: FileFlags) {
+        for (flag, attribute) in [
+            (FileFlags::IMMUTABLE, bindings::STATX_ATTR_IMMUTABLE),
+            (FileFlags::APPEND, bindings::STATX_ATTR_APPEND),
+            (FileFlags::NODUMP, bindings::STATX_ATTR_NODUMP),
+        ] {
+            if flags.contains(flag) {
+                self.stat.attributes |= u64::from(attribute);
+            }
+        }
+    }
+}
+
+/// `inode_operations::fileattr_get`.
+///
+/// # Safety
+///
+/// For calls through the table of `inode_operations` that it is in, only.
+pub(super) unsafe extern "C" fn fileattr_get<T: AttrOperations>(
+    dentry: *mut bindings::dentry,
+    attributes: *mut bindings::file_kattr,
+) -> c_int {
+    // SAFETY: The VFS passes a live dentry of this file system, with a file, and a buffer.
+    unsafe {
+        let flags = T::flags(Inode::from_raw((*dentry).d_inode));
+        bindings::fileattr_fill_flags(attributes, flags.as_raw());
+    }
+    0
+}
+
+/// `inode_operations::fileattr_set`.
+///
+/// # Safety
+///
+/// For calls through the table of `inode_operations` that it is in, only.
+pub(super) unsafe extern "C" fn fileattr_set<T: AttrOperations>(
+    _idmap: *mut bindings::mnt_idmap,
+    dentry: *mut bindings::dentry,
+    attributes: *mut bindings::file_kattr,
+) -> c_int {
+    from_result(|| {
+        // SAFETY: The VFS passes a request.
+        let flags = unsafe {
+            // What goes beyond flags needs a file system that keeps it.
+            if bindings::fileattr_has_fsx(attributes) {
+                return Err(EOPNOTSUPP);
+            }
+            FileFlags::from_raw((*attributes).flags)
+        };
+        // SAFETY: The VFS passes a live dentry of this file system, with a file whose lock it holds.
+        let (mut inode, dentry) = unsafe {
+            (
+                Exclusive::<T>::new(Inode::from_raw((*dentry).d_inode)),
+                Dentry::from_raw(dentry),
+            )
+        };
+        T::set_flags(&mut inode, dentry, flags)?;
+        Ok(0)
+    })
+}
