@@ -213,3 +213,20 @@ mod cookies {
         assert!(!is_sparse(10, 0));
     }
 }
+
+#[kunit_tests(rtmpfs_handle)]
+mod handle {
+    use crate::vfs::handle::Handle;
+
+    #[test]
+    fn handles_come_back_from_their_words() {
+        let handle = Handle {
+            ino: 0x1_0000_0002,
+            generation: 3,
+        };
+        assert_eq!(handle.to_words(), [3, 2, 1]);
+        assert_eq!(Handle::from_words(&[3, 2, 1, 9]), Some(handle));
+        assert_eq!(Handle::from_words(&[3, 2]), None);
+        assert_eq!(handle.hash(), 0x1_0000_0005);
+    }
+}

@@ -345,6 +345,12 @@ struct timespec64 rtmpfs_helper_inode_set_mtime_to_ts(struct inode *inode,
 }
 
 __rtmpfs_helper
+bool rtmpfs_helper_inode_unhashed(struct inode *inode)
+{
+	return inode_unhashed(inode);
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_inode_unlock(struct inode *inode)
 {
 	inode_unlock(inode);

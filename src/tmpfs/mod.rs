@@ -42,9 +42,9 @@ mod superblock;
 mod swap;
 mod symlink;
 mod truncate;
-#[cfg(CONFIG_TMPFS_XATTR)]
-mod xattr;
 #[cfg(CONFIG_USERFAULTFD)]
 mod userfault;
+#[cfg(CONFIG_TMPFS_XATTR)]
+mod xattr;
 
 pub(crate) use superblock::Tmpfs;

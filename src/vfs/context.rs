@@ -100,6 +100,8 @@ pub(super) unsafe extern "C" fn init_fs_context<T: FileSystem>(
         unsafe {
             (*fc).fs_private = KBox::into_raw(options).cast();
             (*fc).ops = &Tables::<T>::OPERATIONS;
+            // All changes of a file count one up, which NFS clients see.
+            (*fc).sb_flags |= bindings::SB_I_VERSION;
         }
         Ok(0)
     })

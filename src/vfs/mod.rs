@@ -19,10 +19,12 @@ pub(crate) mod cookies;
 pub(crate) mod dentry;
 pub(crate) mod dir;
 pub(crate) mod dir_index;
+mod export;
 pub(crate) mod file;
 #[cfg(CONFIG_TMPFS_XATTR)]
 pub(crate) mod fileattr;
 pub(crate) mod fs_type;
+pub(crate) mod handle;
 pub(crate) mod inode;
 pub(crate) mod inode_list;
 pub(crate) mod lock;

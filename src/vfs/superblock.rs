@@ -4,6 +4,7 @@
 //!
 //! C headers: `include/linux/fs/super_types.h`, `include/linux/fs.h`.
 
+use super::export::{self, Exports};
 use super::inode::{self, InodeCache};
 use super::{FileSystem, MountContext, Registration};
 use crate::bindings;
@@ -25,6 +26,8 @@ pub(super) struct SuperInfo<T: FileSystem> {
     /// What finds extended attributes.
     #[cfg(CONFIG_TMPFS_XATTR)]
     xattrs: super::xattr::Cache,
+    #[pin]
+    exports: Exports,
     #[pin]
     data: T::SuperData,
 }
@@ -83,6 +86,11 @@ impl<T: FileSystem> SuperBlock<T> {
         self.registration().memory()
     }
 
+    /// What file handles share.
+    pub(super) fn exports(&self) -> &Exports {
+        &self.info().exports
+    }
+
     /// The minor number of `s_dev`, for messages.
     pub(crate) fn minor(&self) -> u32 {
         // SAFETY: The superblock is live, and `s_dev` does not change.
@@ -134,6 +142,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
             registration,
             #[cfg(CONFIG_TMPFS_XATTR)]
             xattrs: super::xattr::Cache::new(),
+            exports <- Exports::new(),
             data <- T::new_super(options, cx),
         }? Error),
         GFP_KERNEL,
@@ -145,6 +154,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
     unsafe {
         (*sb).s_fs_info = KBox::into_raw(Pin::into_inner_unchecked(info)).cast();
         (*sb).s_op = &Tables::<T>::OPERATIONS;
+        (*sb).s_export_op = &export::Tables::<T>::OPERATIONS;
         (*sb).s_magic = T::MAGIC as usize;
         (*sb).s_blocksize = T::BLOCK_SIZE as usize;
         (*sb).s_blocksize_bits = T::BLOCK_SIZE.trailing_zeros() as u8;

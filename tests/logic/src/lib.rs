@@ -5,6 +5,8 @@
 
 #[path = "../../../src/vfs/cookies.rs"]
 mod cookies;
+#[path = "../../../src/vfs/handle.rs"]
+mod handle;
 #[path = "../../../src/tmpfs/inode_space.rs"]
 mod inode_space;
 #[path = "../../../src/tmpfs/limits.rs"]
@@ -17,6 +19,7 @@ mod range;
 mod size;
 
 mod of_cookies;
+mod of_handle;
 mod of_inode_space;
 mod of_limits;
 mod of_numbers;

@@ -36,6 +36,7 @@ subjects! {
     fsync,
     attributes,
     flags,
+    handles,
     permissions,
     statfs,
     user_namespaces,

@@ -5,6 +5,7 @@ pub mod case;
 pub mod errno;
 pub mod fileattr;
 pub mod fs;
+pub mod handle;
 pub mod kmsg;
 pub mod known;
 pub mod map;

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The contents of a file handle: the number and the generation of an inode.
+//!
+//! Nothing here needs the kernel: user space tests this very file.
+
+/// What names an inode of a superblock over its life, and no other ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Handle {
+    /// The number of the inode.
+    pub(crate) ino: u64,
+    /// What tells the inode from others that have, or had, the same number.
+    pub(crate) generation: u32,
+}
+
+impl Handle {
+    /// How many words of 32 bits a handle takes.
+    pub(crate) const WORDS: usize = 3;
+
+    /// The words that a client gets.
+    pub(crate) fn to_words(self) -> [u32; Self::WORDS] {
+        [self.generation, self.ino as u32, (self.ino >> 32) as u32]
+    }
+
+    /// Takes the words that a client gives back, which may be anything; more than there should be
+    /// do not matter. `None` where there are too few.
+    pub(crate) fn from_words(words: &[u32]) -> Option<Self> {
+        match *words {
+            [generation, low, high, ..] => Some(Self {
+                ino: (u64::from(high) << 32) | u64::from(low),
+                generation,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Where the inode is in the hash table of all inodes.
+    pub(crate) fn hash(self) -> u64 {
+        self.ino.wrapping_add(u64::from(self.generation))
+    }
+}
