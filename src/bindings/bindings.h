@@ -46,6 +46,7 @@
 #include <linux/swapops.h>
 #include <linux/uio.h>
 #include <linux/userfaultfd_k.h>
+#include <linux/unicode.h>
 #include <linux/uuid.h>
 #include <linux/vmstat.h>
 #include <linux/writeback.h>
@@ -77,3 +78,4 @@ RTMPFS_CONST(gfp_t, __GFP_NOWARN);
 RTMPFS_CONST(fmode_t, FMODE_CAN_ODIRECT);
 RTMPFS_CONST(loff_t, MAX_LFS_FILESIZE);
 RTMPFS_CONST(unsigned int, SB_I_VERSION);
+RTMPFS_CONST(unsigned int, UTF8_LATEST);

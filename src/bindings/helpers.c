@@ -294,6 +294,15 @@ void rtmpfs_helper_folio_zero_segments(struct folio *folio, size_t start1,
 	folio_zero_segments(folio, start1, xend1, start2, xend2);
 }
 
+#if IS_ENABLED(CONFIG_UNICODE)
+__rtmpfs_helper
+bool rtmpfs_helper_generic_ci_validate_strict_name(struct inode *dir,
+						   const struct qstr *name)
+{
+	return generic_ci_validate_strict_name(dir, name);
+}
+#endif
+
 __rtmpfs_helper
 loff_t rtmpfs_helper_i_size_read(const struct inode *inode)
 {

@@ -27,6 +27,10 @@ impl DirectoryOperations for Tmpfs {
         mode: Mode,
         device: DeviceId,
     ) -> Result {
+        #[cfg(CONFIG_UNICODE)]
+        if !dir.allows_name(&dentry) {
+            return Err(EINVAL);
+        }
         let mut inode = inode::new(dir, idmap, mode, device)?;
         #[cfg(CONFIG_TMPFS_POSIX_ACL)]
         inode.init_acls(dir)?;

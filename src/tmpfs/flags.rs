@@ -5,22 +5,24 @@
 use super::inode::TmpfsInode;
 use super::superblock::Tmpfs;
 use crate::vfs::fileattr::FileFlags;
-use crate::vfs::{Dentry, Exclusive, NewInode};
+use crate::vfs::{Dentry, Exclusive, FileType, NewInode};
 use kernel::prelude::*;
 
 /// Replaces the flags of a file, of which `dentry` is a name.
 pub(super) fn set(
     inode: &mut Exclusive<'_, Tmpfs>,
-    _dentry: &Dentry<Tmpfs>,
+    dentry: &Dentry<Tmpfs>,
     flags: FileFlags,
 ) -> Result {
     let supported = FileFlags::IMMUTABLE
         | FileFlags::APPEND
         | FileFlags::NODUMP
-        | FileFlags::NOATIME;
+        | FileFlags::NOATIME
+        | FileFlags::CASEFOLD;
     if !supported.contains(flags) {
         return Err(EOPNOTSUPP);
     }
+    check_case_folding(inode, dentry, flags.contains(FileFlags::CASEFOLD))?;
 
     inode.enforce_flags(flags);
     inode.data().set_flags(flags);
@@ -28,14 +30,45 @@ pub(super) fn set(
     Ok(())
 }
 
+/// Whether the file may get or lose the flag: a directory with names in it could come to have two
+/// that are the same.
+#[cfg(CONFIG_UNICODE)]
+fn check_case_folding(inode: &TmpfsInode, dentry: &Dentry<Tmpfs>, wanted: bool) -> Result {
+    if wanted == inode.folds_case() {
+        return Ok(());
+    }
+    if wanted && inode.sb().case_folding().is_none() {
+        return Err(EOPNOTSUPP);
+    }
+    if wanted && inode.file_type() != FileType::Directory {
+        return Err(ENOTDIR);
+    }
+    if !dentry.is_empty() {
+        return Err(ENOTEMPTY);
+    }
+    Ok(())
+}
+
+#[cfg(not(CONFIG_UNICODE))]
+fn check_case_folding(_inode: &TmpfsInode, _dentry: &Dentry<Tmpfs>, wanted: bool) -> Result {
+    if wanted {
+        return Err(EOPNOTSUPP);
+    }
+    Ok(())
+}
+
 /// Gives a new file those flags of its directory that pass on.
 pub(super) fn inherit(parent: &TmpfsInode, mut inode: NewInode<Tmpfs>) -> NewInode<Tmpfs> {
-    let passed = FileFlags::NODUMP | FileFlags::NOATIME;
+    let passed = FileFlags::NODUMP | FileFlags::NOATIME | FileFlags::CASEFOLD;
     let flags = parent.data().flags().within(passed);
     if flags == FileFlags::NONE {
         return inode;
     }
     inode.data().set_flags(flags);
-    inode.exclusive().enforce_flags(flags);
+    // A file that is no directory cannot fold case. It shows the flag, and as on tmpfs none of the
+    // flags that come with this one has an effect.
+    if !flags.contains(FileFlags::CASEFOLD) || inode.file_type() == FileType::Directory {
+        inode.exclusive().enforce_flags(flags);
+    }
     inode
 }

@@ -9,6 +9,8 @@
 //! - contents: [`lookup`] finds or makes a folio for all of [`mod@file`], [`mmap`] and [`splice`];
 //! - contents: [`lookup`] finds or makes a folio for all of [`file`], [`mmap`] and [`splice`];
 //! - [`userfault`]: pages that user space brings in;
+//! - names: [`dir`], [`symlink`], [`casefold`]; inodes: [`inode`], [`numbers`];
+//! - contents: [`lookup`] finds or makes a folio for all of [`file`], [`mmap`] and [`splice`];
 //! - [`swap`]: going to swap and coming back; [`truncate`]: freeing a range;
 //! - [`fallocate`]: allocating in advance, and punching holes;
 //! - [`attr`]: stat, chmod, and the size of a file;
@@ -22,6 +24,8 @@
 #![forbid(unsafe_code)]
 
 mod attr;
+#[cfg(CONFIG_UNICODE)]
+mod casefold;
 mod dir;
 mod fallocate;
 mod file;

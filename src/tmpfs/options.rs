@@ -6,6 +6,8 @@
 //! in, what remount may do with it and how `/proc/mounts` shows it, in that order. See
 //! `Documentation/filesystems/tmpfs.rst` for their meaning.
 
+#[cfg(CONFIG_UNICODE)]
+use super::casefold::NameOptions;
 use super::inode_space::MAX_INODES;
 use super::limits::LimitError;
 use super::size;
@@ -55,6 +57,9 @@ pub(crate) struct Options {
     pub(super) uid: Kuid,
     /// The group of the root directory.
     pub(super) gid: Kgid,
+    /// How names are compared.
+    #[cfg(CONFIG_UNICODE)]
+    pub(super) names: NameOptions,
 }
 
 /// Why a value is not taken.
@@ -63,6 +68,9 @@ enum Refusal {
     BadValue,
     /// Anything else.
     Because(Reason),
+    /// What the mount log names already.
+    #[cfg(CONFIG_UNICODE)]
+    Logged(Error),
 }
 
 /// Why a remount is refused, for the mount log.
@@ -100,7 +108,7 @@ impl MountOption {
 }
 
 /// All options, in the order in which they are checked and shown.
-static OPTIONS: [MountOption; 10] = [
+static OPTIONS: &[MountOption] = &[
     MountOption {
         check: |options, sb| match options.blocks.map(|max| sb.blocks.check_max(max)) {
             Some(Err(LimitError::WasUnlimited)) => Err("Cannot retroactively limit size"),
@@ -282,6 +290,10 @@ static OPTIONS: [MountOption; 10] = [
             Ok(())
         })
     },
+    // What concerns names is for the life of a mount: remount takes it and changes nothing.
+    MountOption::new(c"casefold", ParameterKind::String, set_encoding),
+    MountOption::new(c"casefold", ParameterKind::Flag, set_encoding),
+    MountOption::new(c"strict_encoding", ParameterKind::Flag, set_strict_encoding),
 ];
 
 /// The options as the VFS's parser sees them.
@@ -294,6 +306,44 @@ pub(super) static PARAMETERS: ParameterTable = {
     }
     table
 };
+
+#[cfg(CONFIG_UNICODE)]
+fn set_encoding(
+    options: &mut Options,
+    cx: &MountContext,
+    value: ParameterValue<'_>,
+) -> Result<(), Refusal> {
+    let version = match value {
+        ParameterValue::String(version) => Some(version),
+        _ => None,
+    };
+    let set = options.names.set_encoding(cx, version);
+    set.map_err(Refusal::Logged)
+}
+
+#[cfg(CONFIG_UNICODE)]
+fn set_strict_encoding(
+    options: &mut Options,
+    _cx: &MountContext,
+    _value: ParameterValue<'_>,
+) -> Result<(), Refusal> {
+    options.names.set_strict();
+    Ok(())
+}
+
+#[cfg(not(CONFIG_UNICODE))]
+fn set_encoding(
+    _options: &mut Options,
+    _cx: &MountContext,
+    _value: ParameterValue<'_>,
+) -> Result<(), Refusal> {
+    Err(Refusal::Because(
+        "rtmpfs: Kernel not built with CONFIG_UNICODE\n",
+    ))
+}
+
+#[cfg(not(CONFIG_UNICODE))]
+use set_encoding as set_strict_encoding;
 
 fn string(value: ParameterValue<'_>) -> Result<&[u8], Refusal> {
     match value {
@@ -315,6 +365,8 @@ impl Options {
             mode: DEFAULT_MODE,
             uid: Kuid::current_fs(),
             gid: Kgid::current_fs(),
+            #[cfg(CONFIG_UNICODE)]
+            names: NameOptions::default(),
         }
     }
 
@@ -328,6 +380,8 @@ impl Options {
         let option = OPTIONS.get(index).ok_or(EINVAL)?;
         (option.parse)(self, cx, value).map_err(|refusal| match refusal {
             Refusal::Because(reason) => cx.invalid(fmt!("{reason}")),
+            #[cfg(CONFIG_UNICODE)]
+            Refusal::Logged(error) => error,
             Refusal::BadValue => cx.invalid(fmt!(
                 "Bad value for '{}'",
                 option.name.to_str().unwrap_or("?")
@@ -337,10 +391,10 @@ impl Options {
 
     /// Changes a live mount, or says in the log of `cx` why not and changes nothing.
     pub(super) fn apply(&self, sb: &SuperInfo, cx: &MountContext) -> Result {
-        for option in &OPTIONS {
+        for option in OPTIONS {
             (option.check)(self, sb).map_err(|reason| cx.invalid(fmt!("{reason}")))?;
         }
-        for option in &OPTIONS {
+        for option in OPTIONS {
             (option.apply)(self, sb);
         }
         Ok(())
@@ -349,7 +403,7 @@ impl Options {
 
 /// Shows the options of a mount.
 pub(super) fn show(sb: &SuperInfo, seq: &SeqFile) {
-    for option in &OPTIONS {
+    for option in OPTIONS {
         (option.show)(sb, seq);
     }
 }

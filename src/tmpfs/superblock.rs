@@ -13,6 +13,10 @@ use crate::mm::counter::PerCpuCounter;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::MountPolicy;
 use crate::mm::{MAX_FILE_SIZE, PAGE_SIZE};
+#[cfg(CONFIG_UNICODE)]
+use crate::vfs::casefold::CaseFolding;
+#[cfg(CONFIG_SYSFS)]
+use crate::vfs::features::Feature;
 use crate::vfs::fs_type::StatFs;
 use crate::vfs::parameter::{Kgid, Kuid};
 use crate::vfs::{
@@ -23,6 +27,10 @@ use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::{new_condvar, CondVar};
+
+/// Directories in which case does not matter.
+#[cfg(all(CONFIG_SYSFS, CONFIG_UNICODE))]
+static CASEFOLD: Feature = Feature::new(c"casefold");
 
 /// The file system type `rtmpfs`.
 pub(crate) struct Tmpfs;
@@ -107,6 +115,12 @@ impl FileSystem for Tmpfs {
     #[cfg(CONFIG_TMPFS_XATTR)]
     const XATTRS: crate::vfs::xattr::XattrTable<Self> = crate::vfs::xattr::XattrTable::new();
 
+    #[cfg(CONFIG_SYSFS)]
+    const FEATURES: &'static [&'static Feature] = &[
+        #[cfg(CONFIG_UNICODE)]
+        &CASEFOLD,
+    ];
+
     type Memory = Backend<Self>;
     type MountOptions = Options;
     type SuperData = SuperInfo;
@@ -123,6 +137,11 @@ impl FileSystem for Tmpfs {
         value: ParameterValue<'_>,
     ) -> Result {
         options.parse(cx, index, value)
+    }
+
+    #[cfg(CONFIG_UNICODE)]
+    fn case_folding(options: &mut Options) -> Result<Option<CaseFolding>> {
+        options.names.take()
     }
 
     fn new_super<'a>(

@@ -213,6 +213,13 @@ impl<T: FileSystem> Exclusive<'_, T> {
             // the operation holds a reference still.
             unsafe { bindings::d_make_discardable(dentry.as_ptr()) };
         }
+        // A name without a file would answer for all its spellings.
+        #[cfg(CONFIG_UNICODE)]
+        if self.folds_case() {
+            // SAFETY: The caller of the operation holds a reference, and nobody is left that would
+            // look the name up here.
+            unsafe { bindings::d_invalidate(dentry.as_ptr()) };
+        }
     }
 }
 

@@ -26,6 +26,8 @@ impl FileFlags {
     pub(crate) const NODUMP: Self = Self(bindings::FS_NODUMP_FL);
     /// Reading does not change the access time.
     pub(crate) const NOATIME: Self = Self(bindings::FS_NOATIME_FL);
+    /// Names in the directory are the same whatever their case.
+    pub(crate) const CASEFOLD: Self = Self(bindings::FS_CASEFOLD_FL);
 
     /// Takes a set as the user gives it.
     pub(crate) const fn from_raw(raw: u32) -> Self {
@@ -58,11 +60,15 @@ impl BitOr for FileFlags {
 
 impl<T: FileSystem> Exclusive<'_, T> {
     /// Lets the VFS honour those flags that it enforces (`i_flags`), and no others.
+    ///
+    /// Only a directory on a mount with an encoding folds case, whatever `flags` says.
     pub(crate) fn enforce_flags(&mut self, flags: FileFlags) {
         let effects = [
             (FileFlags::IMMUTABLE, bindings::S_IMMUTABLE),
             (FileFlags::APPEND, bindings::S_APPEND),
             (FileFlags::NOATIME, bindings::S_NOATIME),
+            #[cfg(CONFIG_UNICODE)]
+            (FileFlags::CASEFOLD, bindings::S_CASEFOLD),
         ];
         let (mut set, mut mask) = (0, 0);
         for (flag, effect) in effects {
@@ -70,6 +76,10 @@ impl<T: FileSystem> Exclusive<'_, T> {
             if flags.contains(flag) {
                 set |= effect;
             }
+        }
+        #[cfg(CONFIG_UNICODE)]
+        if !self.inode().could_fold_case() {
+            set &= !bindings::S_CASEFOLD;
         }
         // SAFETY: The inode is live, and `i_rwsem` serialises changes of its flags.
         unsafe { bindings::inode_set_flags(self.as_ptr(), set, mask) }

@@ -4,6 +4,10 @@
 //!
 //! C headers: `include/linux/fs.h`, `Documentation/filesystems/vfs.rst`.
 
+#[cfg(CONFIG_UNICODE)]
+use super::casefold::CaseFolding;
+#[cfg(CONFIG_SYSFS)]
+use super::features::{Feature, Features};
 use super::inode::InodeCache;
 use super::{context, superblock};
 use super::{
@@ -65,6 +69,10 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     #[cfg(CONFIG_TMPFS_XATTR)]
     const XATTRS: super::xattr::XattrTable<Self>;
 
+    /// What user space shall know to be supported, in `/sys/fs`.
+    #[cfg(CONFIG_SYSFS)]
+    const FEATURES: &'static [&'static Feature];
+
     /// What the type keeps registered with the MM.
     type Memory: Memory;
     /// The parameters of a mount or a reconfiguration under construction.
@@ -84,6 +92,10 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
         index: usize,
         value: ParameterValue<'_>,
     ) -> Result;
+
+    /// How directories of a new superblock may fold case, if at all.
+    #[cfg(CONFIG_UNICODE)]
+    fn case_folding(options: &mut Self::MountOptions) -> Result<Option<CaseFolding>>;
 
     /// Makes the file system's part of a new superblock.
     fn new_super<'a>(
@@ -134,6 +146,8 @@ pub(crate) struct Registration<T: FileSystem> {
     #[pin]
     memory: T::Memory,
     cache: InodeCache<T>,
+    #[cfg(CONFIG_SYSFS)]
+    _features: Features,
     _fs: PhantomData<T>,
 }
 
@@ -149,6 +163,8 @@ impl<T: FileSystem> Registration<T> {
     pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
             cache: InodeCache::new()?,
+            #[cfg(CONFIG_SYSFS)]
+            _features: Features::new(T::NAME, T::FEATURES)?,
             fs_type: Opaque::new(bindings::file_system_type {
                 name: T::NAME.as_char_ptr(),
                 owner: module.as_ptr().cast(),

@@ -14,12 +14,16 @@
 #[cfg(CONFIG_TMPFS_POSIX_ACL)]
 pub(crate) mod acl;
 pub(crate) mod attr;
+#[cfg(CONFIG_UNICODE)]
+pub(crate) mod casefold;
 pub(crate) mod context;
 pub(crate) mod cookies;
 pub(crate) mod dentry;
 pub(crate) mod dir;
 pub(crate) mod dir_index;
 mod export;
+#[cfg(CONFIG_SYSFS)]
+pub(crate) mod features;
 pub(crate) mod file;
 #[cfg(CONFIG_TMPFS_XATTR)]
 pub(crate) mod fileattr;

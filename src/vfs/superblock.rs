@@ -4,6 +4,8 @@
 //!
 //! C headers: `include/linux/fs/super_types.h`, `include/linux/fs.h`.
 
+#[cfg(CONFIG_UNICODE)]
+use super::casefold::CaseFolding;
 use super::export::{self, Exports};
 use super::inode::{self, InodeCache};
 use super::{FileSystem, MountContext, Registration};
@@ -26,6 +28,8 @@ pub(super) struct SuperInfo<T: FileSystem> {
     /// What finds extended attributes.
     #[cfg(CONFIG_TMPFS_XATTR)]
     xattrs: super::xattr::Cache,
+    #[cfg(CONFIG_UNICODE)]
+    case_folding: Option<CaseFolding>,
     #[pin]
     exports: Exports,
     #[pin]
@@ -64,6 +68,12 @@ impl<T: FileSystem> SuperBlock<T> {
     /// The file system's part.
     pub(crate) fn data(&self) -> &T::SuperData {
         &self.info().data
+    }
+
+    /// How directories may fold case, if at all.
+    #[cfg(CONFIG_UNICODE)]
+    pub(crate) fn case_folding(&self) -> Option<&CaseFolding> {
+        self.info().case_folding.as_ref()
     }
 
     fn registration(&self) -> &Registration<T> {
@@ -142,6 +152,8 @@ pub(super) unsafe fn fill<T: FileSystem>(
             registration,
             #[cfg(CONFIG_TMPFS_XATTR)]
             xattrs: super::xattr::Cache::new(),
+            #[cfg(CONFIG_UNICODE)]
+            case_folding: T::case_folding(options)?,
             exports <- Exports::new(),
             data <- T::new_super(options, cx),
         }? Error),
@@ -173,6 +185,13 @@ pub(super) unsafe fn fill<T: FileSystem>(
         (*sb).s_d_flags |= bindings::DCACHE_DONTCACHE;
         bindings::uuid_gen(&mut uuid);
         bindings::super_set_uuid(sb, uuid.b.as_ptr(), uuid.b.len() as u32);
+    }
+    #[cfg(CONFIG_UNICODE)]
+    // SAFETY: `s_fs_info` was just set, and there is no dentry yet. It stays until all are gone.
+    unsafe {
+        if let Some(case_folding) = SuperBlock::<T>::from_raw(sb).case_folding() {
+            case_folding.set_up(sb);
+        }
     }
 
     // SAFETY: `s_fs_info` was just set.

@@ -37,6 +37,7 @@ subjects! {
     attributes,
     flags,
     handles,
+    casefold,
     permissions,
     statfs,
     user_namespaces,
