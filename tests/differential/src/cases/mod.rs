@@ -38,6 +38,7 @@ subjects! {
     flags,
     handles,
     casefold,
+    locks,
     permissions,
     statfs,
     user_namespaces,
