@@ -345,6 +345,12 @@ fn set_encoding(
 #[cfg(not(CONFIG_UNICODE))]
 use set_encoding as set_strict_encoding;
 
+/// Whether a comma before `rest` ends an option. It does not before a digit, which may go on with a
+/// list of numbers, as a memory policy has them; no option begins with one.
+pub(super) fn begins_option(rest: &[u8]) -> bool {
+    !rest.first().is_some_and(u8::is_ascii_digit)
+}
+
 fn string(value: ParameterValue<'_>) -> Result<&[u8], Refusal> {
     match value {
         ParameterValue::String(text) => Ok(text.to_bytes()),

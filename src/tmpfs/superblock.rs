@@ -130,6 +130,10 @@ impl FileSystem for Tmpfs {
         Ok(Options::new())
     }
 
+    fn begins_option(rest: &[u8]) -> bool {
+        options::begins_option(rest)
+    }
+
     fn parse_parameter(
         options: &mut Options,
         cx: &MountContext,

@@ -42,14 +42,17 @@ impl MountContext {
         unsafe { bindings::kgid_has_mapping((*self.0.get()).user_ns, gid.as_raw()) }
     }
 
+    /// Whether the mount is in the initial user namespace.
+    pub(crate) fn is_in_init_ns(&self) -> bool {
+        // SAFETY: The context is live.
+        unsafe { core::ptr::eq((*self.0.get()).user_ns, &raw const bindings::init_user_ns) }
+    }
+
     /// Whether the mount is in the initial user namespace and the current task may administrate
     /// the system.
     pub(crate) fn is_privileged(&self) -> bool {
-        // SAFETY: A live context holds its user namespace; the rest looks at the current task only.
-        unsafe {
-            core::ptr::eq((*self.0.get()).user_ns, &raw const bindings::init_user_ns)
-                && bindings::capable(bindings::CAP_SYS_ADMIN as c_int)
-        }
+        // SAFETY: Looks at the current task only.
+        self.is_in_init_ns() && unsafe { bindings::capable(bindings::CAP_SYS_ADMIN as c_int) }
     }
 
     /// Writes an error to the mount log (fsconfig's, or dmesg) and returns `EINVAL`, as
@@ -80,7 +83,7 @@ impl<T: FileSystem> Tables<T> {
         free: Some(free::<T>),
         dup: None,
         parse_param: Some(parse_param::<T>),
-        parse_monolithic: None,
+        parse_monolithic: Some(parse_monolithic::<T>),
         get_tree: Some(get_tree::<T>),
         reconfigure: Some(reconfigure::<T>),
     };
@@ -150,6 +153,49 @@ unsafe extern "C" fn parse_param<T: FileSystem>(
         T::parse_parameter(options, cx, index, value)?;
         Ok(0)
     })
+}
+
+/// Parses the options of mount(2).
+///
+/// # Safety
+///
+/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
+unsafe extern "C" fn parse_monolithic<T: FileSystem>(
+    fc: *mut bindings::fs_context,
+    options: *mut c_void,
+) -> c_int {
+    // SAFETY: The VFS passes a live context, and null or a string that may be changed.
+    unsafe { bindings::vfs_parse_monolithic_sep(fc, options, Some(next_option::<T>)) }
+}
+
+/// Takes the first option off a string of them, as `strsep()`: terminates it, and moves `rest` behind
+/// it, to null at the end.
+///
+/// # Safety
+///
+/// `rest` must be valid, and point to null or to a string that may be changed and that nobody else
+/// uses.
+unsafe extern "C" fn next_option<T: FileSystem>(rest: *mut *mut c_char) -> *mut c_char {
+    // SAFETY: By the caller's promise.
+    let first = unsafe { *rest };
+    if first.is_null() {
+        return first;
+    }
+    // SAFETY: As above.
+    let text = unsafe { CStr::from_char_ptr(first) }.to_bytes();
+    let mut commas = (0..text.len()).filter(|&at| text[at] == b',');
+    let end = commas.find(|&at| T::begins_option(&text[at + 1..]));
+    // SAFETY: As above; the end is inside of the string, and `text` is not used any more.
+    unsafe {
+        *rest = match end {
+            Some(end) => {
+                *first.add(end) = 0;
+                first.add(end + 1)
+            }
+            None => core::ptr::null_mut(),
+        }
+    };
+    first
 }
 
 /// # Safety

@@ -85,6 +85,10 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     /// Starts a mount or a reconfiguration.
     fn new_options() -> Result<Self::MountOptions>;
 
+    /// Whether a comma in the options of mount(2) that has `rest` behind it ends an option, and does
+    /// not belong to its value.
+    fn begins_option(rest: &[u8]) -> bool;
+
     /// Takes in the parameter at `index` of [`FileSystem::PARAMETERS`].
     fn parse_parameter(
         options: &mut Self::MountOptions,
