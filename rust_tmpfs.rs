@@ -31,16 +31,22 @@ module! {
     alias: ["fs-rtmpfs"],
 }
 
-/// The module: the file system type is registered for as long as it is loaded.
+/// The module: what is registered for as long as it is loaded.
 #[pin_data]
 struct Module {
     #[pin]
     fs_type: vfs::Registration<tmpfs::Tmpfs>,
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    #[pin]
+    quota_format: vfs::quota::QuotaFormat<tmpfs::Tmpfs>,
 }
 
 impl kernel::InPlaceModule for Module {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            // Before the first mount can ask for it.
+            #[cfg(CONFIG_TMPFS_QUOTA)]
+            quota_format <- vfs::quota::QuotaFormat::new(module),
             fs_type <- vfs::Registration::new(module),
         })
     }

@@ -32,7 +32,9 @@
 #include <linux/percpu_counter.h>
 #include <linux/pipe_fs_i.h>
 #include <linux/posix_acl.h>
+#include <linux/quotaops.h>
 #include <linux/random.h>
+#include <linux/sched/mm.h>
 #include <linux/security.h>
 #include <linux/seq_file.h>
 #include <linux/shmem_backend.h>
@@ -79,3 +81,9 @@ RTMPFS_CONST(fmode_t, FMODE_CAN_ODIRECT);
 RTMPFS_CONST(loff_t, MAX_LFS_FILESIZE);
 RTMPFS_CONST(unsigned int, SB_I_VERSION);
 RTMPFS_CONST(unsigned int, UTF8_LATEST);
+#ifdef CONFIG_TMPFS_QUOTA
+RTMPFS_CONST(unsigned int, DQUOT_LIMITS_ENABLED);
+RTMPFS_CONST(unsigned int, DQUOT_NOLIST_DIRTY);
+RTMPFS_CONST(unsigned int, DQUOT_QUOTA_SYS_FILE);
+RTMPFS_CONST(unsigned int, DQUOT_USAGE_ENABLED);
+#endif

@@ -25,6 +25,14 @@ void *rtmpfs_helper_alloc_inode_sb(struct super_block *sb,
 	return alloc_inode_sb(sb, cache, gfp);
 }
 
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+void rtmpfs_helper_clear_bit(long nr, unsigned long *addr)
+{
+	clear_bit(nr, addr);
+}
+#endif
+
 __rtmpfs_helper
 void rtmpfs_helper_cache_no_acl(struct inode *inode)
 {
@@ -103,6 +111,14 @@ bool rtmpfs_helper_dir_emit_dots(struct file *file, struct dir_context *ctx)
 {
 	return dir_emit_dots(file, ctx);
 }
+
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+bool rtmpfs_helper_dquot_is_busy(struct dquot *dquot)
+{
+	return dquot_is_busy(dquot);
+}
+#endif
 
 __rtmpfs_helper
 bool rtmpfs_helper_fileattr_has_fsx(const struct file_kattr *fa)
@@ -303,6 +319,16 @@ bool rtmpfs_helper_generic_ci_validate_strict_name(struct inode *dir,
 }
 #endif
 
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+bool rtmpfs_helper_i_gid_needs_update(struct mnt_idmap *idmap,
+				       const struct iattr *attr,
+				       const struct inode *inode)
+{
+	return i_gid_needs_update(idmap, attr, inode);
+}
+#endif
+
 __rtmpfs_helper
 loff_t rtmpfs_helper_i_size_read(const struct inode *inode)
 {
@@ -314,6 +340,16 @@ void rtmpfs_helper_i_size_write(struct inode *inode, loff_t size)
 {
 	i_size_write(inode, size);
 }
+
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+bool rtmpfs_helper_i_uid_needs_update(struct mnt_idmap *idmap,
+				       const struct iattr *attr,
+				       const struct inode *inode)
+{
+	return i_uid_needs_update(idmap, attr, inode);
+}
+#endif
 
 __rtmpfs_helper
 void rtmpfs_helper_inode_inc_iversion(struct inode *inode)
@@ -390,6 +426,15 @@ void rtmpfs_helper_lockdep_annotate_inode_mutex_key(struct inode *inode)
 	lockdep_annotate_inode_mutex_key(inode);
 }
 
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+struct kqid rtmpfs_helper_make_kqid(struct user_namespace *ns,
+				   enum quota_type type, qid_t id)
+{
+	return make_kqid(ns, type, id);
+}
+#endif
+
 __rtmpfs_helper
 swp_entry_t rtmpfs_helper_make_poisoned_swp_entry(void)
 {
@@ -451,6 +496,38 @@ int rtmpfs_helper_mem_cgroup_charge(struct folio *folio, struct mm_struct *mm,
 {
 	return mem_cgroup_charge(folio, mm, gfp);
 }
+
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+void rtmpfs_helper_memalloc_nofs_restore(unsigned int flags)
+{
+	memalloc_nofs_restore(flags);
+}
+#endif
+
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+unsigned int rtmpfs_helper_memalloc_nofs_save(void)
+{
+	return memalloc_nofs_save();
+}
+#endif
+
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+void rtmpfs_helper_mutex_lock(struct mutex *lock)
+{
+	mutex_lock(lock);
+}
+#endif
+
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+void rtmpfs_helper_mutex_unlock(struct mutex *lock)
+{
+	mutex_unlock(lock);
+}
+#endif
 
 __rtmpfs_helper
 void rtmpfs_helper_mpol_cond_put(struct mempolicy *policy)
@@ -592,11 +669,43 @@ swp_entry_t rtmpfs_helper_radix_to_swp_entry(void *value)
 	return radix_to_swp_entry(value);
 }
 
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+bool rtmpfs_helper_sb_has_quota_active(struct super_block *sb, int type)
+{
+	return sb_has_quota_active(sb, type);
+}
+#endif
+
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+void rtmpfs_helper_set_bit(long nr, unsigned long *addr)
+{
+	set_bit(nr, addr);
+}
+#endif
+
 __rtmpfs_helper
 bool rtmpfs_helper_signal_pending(void)
 {
 	return signal_pending(current);
 }
+
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+void rtmpfs_helper_spin_lock(spinlock_t *lock)
+{
+	spin_lock(lock);
+}
+#endif
+
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+void rtmpfs_helper_spin_unlock(spinlock_t *lock)
+{
+	spin_unlock(lock);
+}
+#endif
 
 __rtmpfs_helper
 void rtmpfs_helper_super_set_uuid(struct super_block *sb, const u8 *uuid,
@@ -616,6 +725,14 @@ unsigned int rtmpfs_helper_swp_type(swp_entry_t entry)
 {
 	return swp_type(entry);
 }
+
+#ifdef CONFIG_TMPFS_QUOTA
+__rtmpfs_helper
+bool rtmpfs_helper_test_bit(long nr, const unsigned long *addr)
+{
+	return test_bit(nr, addr);
+}
+#endif
 
 __rtmpfs_helper
 unsigned long rtmpfs_helper_totalram_pages(void)

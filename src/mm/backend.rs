@@ -81,7 +81,8 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// before it settles; false where the limits forbid it.
     fn charge(inode: &Inode<Self>, pages: u64, add: impl FnOnce()) -> bool;
 
-    /// Accounts for pages that have gone from the page cache. Must not sleep.
+    /// Accounts for pages that have gone from the page cache. Must not wait for `i_rwsem` or for
+    /// memory.
     fn uncharge(inode: &Inode<Self>);
 
     /// Whether the pages of a file shall stay in memory for SHM_LOCK; remembers it, and returns what

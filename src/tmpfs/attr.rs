@@ -48,6 +48,10 @@ impl AttrOperations for Tmpfs {
             resize(inode, size);
         }
 
+        #[cfg(CONFIG_TMPFS_QUOTA)]
+        if inode.sb().data().quota.is_some() {
+            request.transfer_quota(idmap, inode)?;
+        }
         request.copy_to(idmap, inode)?;
         if modified {
             inode.touch();

@@ -169,7 +169,7 @@ fn is_punching(activity: &Activity, index: u64) -> bool {
 /// Makes an inode for a new file in `parent`. May sleep.
 ///
 /// Fails with `ENOSPC` where the mount has no inode left, and, like tmpfs, where there is no memory
-/// for one.
+/// for one; with `EDQUOT` where the owners have none.
 pub(super) fn new(
     parent: &TmpfsInode,
     idmap: &IdMap,
@@ -211,6 +211,10 @@ pub(super) fn init(
             }
         }
         _ => {}
+    }
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    if sb.data().quota.is_some() {
+        inode.charge_quota()?;
     }
     Ok(inode)
 }

@@ -18,6 +18,7 @@
 //! - what is used and what may be: [`space`] and [`inode_space`] over [`limits`].
 //! - [`attr`]: stat, chmod, and the size of a file; [`flags`]: those of chattr;
 //! - what is used and what may be: [`space`] over [`limits`].
+//! - what is used and what may be: [`space`] over [`limits`]; by whom: `quota`.
 //!
 //! [`inode_space`], [`limits`], [`numbers`], [`range`] and [`size`] need nothing of the kernel.
 
@@ -38,6 +39,8 @@ mod lookup;
 mod mmap;
 pub(crate) mod numbers;
 mod options;
+#[cfg(CONFIG_TMPFS_QUOTA)]
+mod quota;
 pub(crate) mod range;
 pub(crate) mod size;
 mod space;

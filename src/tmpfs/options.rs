@@ -10,6 +10,8 @@
 use super::casefold::NameOptions;
 use super::inode_space::MAX_INODES;
 use super::limits::LimitError;
+#[cfg(CONFIG_TMPFS_QUOTA)]
+use super::quota::{self, QuotaOptions};
 use super::size;
 use super::superblock::SuperInfo;
 use crate::mm;
@@ -51,6 +53,9 @@ pub(crate) struct Options {
     pub(super) policy: Option<Policy>,
     /// Whether pages stay in memory.
     pub(super) without_swap: bool,
+    /// Quota of users and groups.
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    pub(super) quota: QuotaOptions,
     /// The mode of the root directory.
     pub(super) mode: Mode,
     /// The owner of the root directory.
@@ -105,6 +110,50 @@ impl MountOption {
             show: |_, _| {},
         }
     }
+}
+
+/// The option that limits what each user or each group may have, kept in a field of
+/// [`QuotaOptions`].
+#[cfg(CONFIG_TMPFS_QUOTA)]
+macro_rules! hard_limit {
+    ($name:literal, $limits:ident.$limit:ident, $too_large:literal) => {
+        MountOption {
+            check: |options, sb| {
+                let wanted = options.quota.$limits.$limit;
+                if wanted != 0 && wanted != quota::options_of(sb).$limits.$limit {
+                    return Err("Cannot change global quota limit on remount");
+                }
+                Ok(())
+            },
+            show: |sb, seq| {
+                let limit = quota::options_of(sb).$limits.$limit;
+                if limit != 0 {
+                    seq_print!(seq, ",{}={limit}", $name.to_str().unwrap_or("?"));
+                }
+            },
+            ..MountOption::new($name, ParameterKind::String, |options, _, value| {
+                options.quota.$limits.$limit = match size::parse_count(string(value)?, u64::MAX) {
+                    None | Some(0) => return Err(Refusal::BadValue),
+                    Some(limit) if limit > i64::MAX as u64 => {
+                        return Err(Refusal::Because($too_large))
+                    }
+                    Some(limit) => limit,
+                };
+                Ok(())
+            })
+        }
+    };
+}
+
+/// Whether a mount may have quota.
+#[cfg(CONFIG_TMPFS_QUOTA)]
+fn check_may_have_quota(cx: &MountContext) -> Result<(), Refusal> {
+    if cx.is_in_init_ns() {
+        return Ok(());
+    }
+    Err(Refusal::Because(
+        "Quotas in unprivileged rtmpfs mounts are unsupported",
+    ))
 }
 
 /// All options, in the order in which they are checked and shown.
@@ -294,6 +343,71 @@ static OPTIONS: &[MountOption] = &[
     MountOption::new(c"casefold", ParameterKind::String, set_encoding),
     MountOption::new(c"casefold", ParameterKind::Flag, set_encoding),
     MountOption::new(c"strict_encoding", ParameterKind::Flag, set_strict_encoding),
+    // Shown by those for users and for groups, and checked by the former.
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    MountOption::new(c"quota", ParameterKind::Flag, |options, cx, _| {
+        check_may_have_quota(cx)?;
+        options.quota.users = true;
+        options.quota.groups = true;
+        Ok(())
+    }),
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    MountOption {
+        check: |options, sb| {
+            if !quota::may_ask(options, sb) {
+                return Err("Cannot enable quota on remount");
+            }
+            Ok(())
+        },
+        show: |sb, seq| {
+            if quota::options_of(sb).users {
+                seq_print!(seq, ",usrquota");
+            }
+        },
+        ..MountOption::new(c"usrquota", ParameterKind::Flag, |options, cx, _| {
+            check_may_have_quota(cx)?;
+            options.quota.users = true;
+            Ok(())
+        })
+    },
+    // Checked by `usrquota`.
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    MountOption {
+        show: |sb, seq| {
+            if quota::options_of(sb).groups {
+                seq_print!(seq, ",grpquota");
+            }
+        },
+        ..MountOption::new(c"grpquota", ParameterKind::Flag, |options, cx, _| {
+            check_may_have_quota(cx)?;
+            options.quota.groups = true;
+            Ok(())
+        })
+    },
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    hard_limit!(
+        c"usrquota_block_hardlimit",
+        user_limits.bytes,
+        "User quota block hardlimit too large."
+    ),
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    hard_limit!(
+        c"grpquota_block_hardlimit",
+        group_limits.bytes,
+        "Group quota block hardlimit too large."
+    ),
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    hard_limit!(
+        c"usrquota_inode_hardlimit",
+        user_limits.inodes,
+        "User quota inode hardlimit too large."
+    ),
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    hard_limit!(
+        c"grpquota_inode_hardlimit",
+        group_limits.inodes,
+        "Group quota inode hardlimit too large."
+    ),
 ];
 
 /// The options as the VFS's parser sees them.
@@ -368,6 +482,8 @@ impl Options {
             #[cfg(CONFIG_NUMA)]
             policy: None,
             without_swap: false,
+            #[cfg(CONFIG_TMPFS_QUOTA)]
+            quota: QuotaOptions::default(),
             mode: DEFAULT_MODE,
             uid: Kuid::current_fs(),
             gid: Kgid::current_fs(),

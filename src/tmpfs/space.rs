@@ -2,20 +2,25 @@
 
 //! The pages of a file: what they count against, and how many there are.
 //!
-//! A page counts against the overcommit policy and against the mount's blocks, is in `i_blocks`,
-//! and in the file's own [`Usage`]. Reclaim drops clean pages without telling; [`recalculate`]
-//! notices and gives them back. At every quiet moment `alloced == nrpages + swapped + elsewhere`.
-//! While a page changes between page cache and swap it may be counted in both, never in none.
+//! A page counts against the overcommit policy, against the mount's blocks and against the quota of
+//! the file's owners, is in `i_blocks`, and in the file's own [`Usage`]. Reclaim drops clean pages
+//! without telling; [`recalculate`] notices and gives them back. At every quiet moment
+//! `alloced == nrpages + swapped + elsewhere`. While a page changes between page cache and swap it may
+//! be counted in both, never in none.
 //!
 //! Lock order: the lock of [`Usage`] is innermost but for `i_lock`, which is taken after it is
-//! released.
+//! released. Quota may sleep, and is asked before it is taken or after.
 
 use super::inode::TmpfsInode;
 use super::limits::{Counter, Reservation};
+#[cfg(CONFIG_TMPFS_QUOTA)]
+use super::superblock::Tmpfs;
 use crate::mm::commit::{uncommit, Commitment};
 use crate::mm::counter::PerCpuCounter;
 use crate::mm::mapping::Removed;
 use crate::mm::PAGE_SIZE;
+#[cfg(CONFIG_TMPFS_QUOTA)]
+use crate::vfs::quota::SpaceCharge;
 use kernel::prelude::*;
 
 /// The counter that block and inode limits use.
@@ -51,12 +56,16 @@ pub(super) struct Usage {
 pub(super) struct SpaceReservation<'a> {
     commitment: Commitment,
     blocks: Reservation<'a, SpaceCounter>,
+    /// The pages in `i_blocks`, where the mount has quota: both change at once.
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    charge: Option<SpaceCharge<'a, Tmpfs>>,
     pages: u64,
 }
 
-/// Reserves `pages` pages for a file. Does not sleep.
+/// Reserves `pages` pages for a file. Sleeps only where the mount has quota.
 ///
-/// Fails with `ENOSPC` where the mount's limit or the overcommit policy forbids it.
+/// Fails with `ENOSPC` where the mount's limit or the overcommit policy forbids it, and with `EDQUOT`
+/// where the quota of the file's owners does.
 pub(super) fn reserve(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
     try_reserve(inode, pages).or_else(|_| {
         // Pages that reclaim has dropped may be the ones that are missing.
@@ -69,6 +78,11 @@ fn try_reserve(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
     Ok(SpaceReservation {
         commitment: Commitment::new(pages).map_err(|_| ENOSPC)?,
         blocks: inode.sb().data().blocks.reserve(pages).ok_or(ENOSPC)?,
+        #[cfg(CONFIG_TMPFS_QUOTA)]
+        charge: match inode.sb().data().quota {
+            Some(_) => Some(inode.charge_space(pages_to_bytes(pages))?),
+            None => None,
+        },
         pages,
     })
 }
@@ -91,6 +105,12 @@ impl SpaceReservation<'_> {
             usage.alloced += self.pages;
             usage.elsewhere += elsewhere;
         }
+        #[cfg(CONFIG_TMPFS_QUOTA)]
+        match self.charge {
+            Some(charge) => charge.keep(),
+            None => inode.add_bytes(pages_to_bytes(self.pages)),
+        }
+        #[cfg(not(CONFIG_TMPFS_QUOTA))]
         inode.add_bytes(pages_to_bytes(self.pages));
         self.commitment.keep();
         self.blocks.keep();
@@ -98,7 +118,7 @@ impl SpaceReservation<'_> {
 }
 
 /// Gives back what the file no longer uses, because its pages were truncated or dropped by
-/// reclaim. Does not sleep.
+/// reclaim. Sleeps only where the mount has quota, and never for memory.
 pub(super) fn recalculate(inode: &TmpfsInode) {
     let freed = {
         let mut usage = inode.data().usage.lock();
@@ -108,10 +128,18 @@ pub(super) fn recalculate(inode: &TmpfsInode) {
         freed
     };
     if freed > 0 {
-        inode.sub_bytes(pages_to_bytes(freed));
+        release_bytes(inode, pages_to_bytes(freed));
         inode.sb().data().blocks.release(freed);
         uncommit(freed);
     }
+}
+
+fn release_bytes(inode: &TmpfsInode, bytes: i64) {
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    if inode.sb().data().quota.is_some() {
+        return inode.uncharge_space(bytes);
+    }
+    inode.sub_bytes(bytes);
 }
 
 /// Gives back the memory outside the page cache, which the file no longer has.

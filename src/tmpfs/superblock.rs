@@ -7,6 +7,8 @@ use super::inode_space::{InodeLimit, InodeSpace};
 use super::limits::Limit;
 use super::numbers;
 use super::options::{self, Options};
+#[cfg(CONFIG_TMPFS_QUOTA)]
+use super::quota::{self, Quota};
 use super::space::SpaceCounter;
 use crate::mm::backend::Backend;
 use crate::mm::counter::PerCpuCounter;
@@ -45,6 +47,9 @@ pub(crate) struct SuperInfo {
     /// Notified when a hole has been punched into any file.
     #[pin]
     pub(super) punched: CondVar,
+    /// Quota, where the mount has any.
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    pub(super) quota: Option<Pin<KBox<Quota>>>,
     next_ino: Atomic<u64>,
     wide_inos: Atomic<bool>,
     /// The memory policy that new files start with.
@@ -165,6 +170,8 @@ impl FileSystem for Tmpfs {
                     GFP_KERNEL
                 )?
             ),
+            #[cfg(CONFIG_TMPFS_QUOTA)]
+            quota: Quota::new(&options.quota)?,
             next_ino: Atomic::new(1),
             wide_inos: Atomic::new(options.wide_inos.unwrap_or(options::DEFAULT_WIDE_INOS)),
             #[cfg(CONFIG_NUMA)]
@@ -177,6 +184,8 @@ impl FileSystem for Tmpfs {
     }
 
     fn new_root(sb: &NewSuperBlock<'_, Self>) -> Result<NewInode<Self>> {
+        #[cfg(CONFIG_TMPFS_QUOTA)]
+        quota::enable(sb)?;
         let info = sb.data();
         let root = inode::init(sb, |ino| NewInode::for_root(sb, ino, info.mode.directory()))?;
         root.set_owner(info.uid, info.gid);

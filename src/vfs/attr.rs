@@ -73,7 +73,7 @@ impl Stat<'_> {
 /// The VFS holds `i_rwsem` of the file, which is that of `dentry`, for writing while the value
 /// exists.
 pub(crate) struct AttrRequest<'a> {
-    attr: &'a bindings::iattr,
+    pub(super) attr: &'a bindings::iattr,
     #[cfg(CONFIG_TMPFS_POSIX_ACL)]
     dentry: *mut bindings::dentry,
 }

@@ -6,6 +6,8 @@
 
 use super::dir_index::DirIndex;
 use super::inode_list::Link;
+#[cfg(CONFIG_TMPFS_QUOTA)]
+use super::quota::{self, Records};
 use super::{attr, dir, file};
 use super::{
     AttrOperations, DeviceId, DirectoryOperations, Exclusive, FileOperations, FileSystem, FileType,
@@ -42,6 +44,8 @@ struct InodeBox<T: FileSystem> {
     link: Link<T>,
     #[cfg(CONFIG_TMPFS_XATTR)]
     xattrs: super::xattr::List,
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    records: UnsafeCell<Records>,
     data: T::InodeData,
 }
 
@@ -101,6 +105,13 @@ impl<T: FileSystem> Inode<T> {
     pub(super) fn xattr_list(&self) -> *mut bindings::list_head {
         // SAFETY: By the type invariants the box is there.
         unsafe { (*self.as_box()).xattrs.get() }
+    }
+
+    /// Where the records of quota are in which the inode counts; the quota core's.
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    pub(super) fn records(&self) -> *mut Records {
+        // SAFETY: By the type invariants the box is there; no reference is made.
+        UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).records) })
     }
 
     /// The superblock.
@@ -483,6 +494,8 @@ pub(super) unsafe extern "C" fn alloc_inode<T: FileSystem>(
         addr_of_mut!((*object).link).write(Link::new());
         #[cfg(CONFIG_TMPFS_XATTR)]
         super::xattr::init_list(addr_of_mut!((*object).xattrs));
+        #[cfg(CONFIG_TMPFS_QUOTA)]
+        addr_of_mut!((*object).records).write(UnsafeCell::new(quota::NO_RECORDS));
         let Ok(()) = pin_init::raw_try_init(addr_of_mut!((*object).data), T::new_inode_data());
     }
     object.cast()
@@ -520,6 +533,11 @@ pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings:
     // The table of the superblock must not refer to an inode that is gone.
     #[cfg(CONFIG_TMPFS_XATTR)]
     exclusive.free_xattrs();
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    // SAFETY: As above.
+    unsafe {
+        quota::evict(&exclusive)
+    };
     // SAFETY: The page cache of the inode is empty, as `evict()` promises; `clear_inode()` checks.
     unsafe { bindings::clear_inode(inode) };
 }

@@ -35,6 +35,8 @@ pub(crate) mod lock;
 pub(crate) mod mode;
 pub(crate) mod parameter;
 pub(crate) mod pipe;
+#[cfg(CONFIG_TMPFS_QUOTA)]
+pub(crate) mod quota;
 pub(crate) mod superblock;
 #[cfg(CONFIG_TMPFS_XATTR)]
 pub(crate) mod xattr;

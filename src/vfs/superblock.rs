@@ -8,6 +8,8 @@
 use super::casefold::CaseFolding;
 use super::export::{self, Exports};
 use super::inode::{self, InodeCache};
+#[cfg(CONFIG_TMPFS_QUOTA)]
+use super::quota;
 use super::{FileSystem, MountContext, Registration};
 use crate::bindings;
 use core::marker::PhantomData;
@@ -109,6 +111,10 @@ impl<T: FileSystem> SuperBlock<T> {
 }
 
 /// A superblock that is being filled and that nobody else can reach yet.
+///
+/// # Invariants
+///
+/// The VFS holds its `s_umount` for writing, for as long as the value lives.
 pub(crate) struct NewSuperBlock<'a, T: FileSystem>(&'a SuperBlock<T>);
 
 impl<T: FileSystem> Deref for NewSuperBlock<'_, T> {
@@ -129,6 +135,10 @@ impl<T: FileSystem> Tables<T> {
         drop_inode: Some(bindings::inode_just_drop),
         statfs: Some(statfs::<T>),
         show_options: Some(show_options::<T>),
+        #[cfg(CONFIG_TMPFS_QUOTA)]
+        get_dquots: Some(quota::get_records::<T>),
+        #[cfg(CONFIG_TMPFS_QUOTA)]
+        put_super: Some(put_super),
         // SAFETY: All-zero bytes are valid: the other operations are absent.
         ..unsafe { core::mem::zeroed() }
     };
@@ -138,7 +148,8 @@ impl<T: FileSystem> Tables<T> {
 ///
 /// # Safety
 ///
-/// `sb` must be new and unreachable for others, `fs_type` that of a live `Registration<T>`.
+/// `sb` must be new and unreachable for others, with its `s_umount` held for writing, and `fs_type`
+/// that of a live `Registration<T>`.
 pub(super) unsafe fn fill<T: FileSystem>(
     sb: *mut bindings::super_block,
     fs_type: *mut bindings::file_system_type,
@@ -194,16 +205,39 @@ pub(super) unsafe fn fill<T: FileSystem>(
         }
     }
 
+    // INVARIANT: The caller holds `s_umount`.
     // SAFETY: `s_fs_info` was just set.
-    let root = T::new_root(&NewSuperBlock(unsafe { SuperBlock::from_raw(sb) }))?;
+    let new = NewSuperBlock(unsafe { SuperBlock::<T>::from_raw(sb) });
+    let root = make_root(&new);
+    // `put_super()` is not called for a superblock without a root.
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    if root.is_err() {
+        // SAFETY: The caller holds `s_umount`; an inode that was made is gone.
+        unsafe { quota::disable(sb) };
+    }
+    // SAFETY: As above.
+    unsafe { (*sb).s_root = root? };
+    Ok(())
+}
+
+fn make_root<T: FileSystem>(sb: &NewSuperBlock<'_, T>) -> Result<*mut bindings::dentry> {
+    let root = T::new_root(sb)?;
     // SAFETY: `d_make_root()` takes over the reference, also where it fails.
     let dentry = unsafe { bindings::d_make_root(root.into_raw()) };
     if dentry.is_null() {
         return Err(ENOMEM);
     }
-    // SAFETY: As above.
-    unsafe { (*sb).s_root = dentry };
-    Ok(())
+    Ok(dentry)
+}
+
+/// # Safety
+///
+/// For calls through the table of `super_operations` that it is in, only.
+#[cfg(CONFIG_TMPFS_QUOTA)]
+unsafe extern "C" fn put_super(sb: *mut bindings::super_block) {
+    // SAFETY: The VFS holds `s_umount` of a superblock that it has no use for any more, after the
+    // eviction of its inodes.
+    unsafe { quota::disable(sb) };
 }
 
 /// `file_system_type::kill_sb`.

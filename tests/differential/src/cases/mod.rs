@@ -51,4 +51,5 @@ subjects! {
     memory,
     concurrency,
     leaks,
+    quota,
 }

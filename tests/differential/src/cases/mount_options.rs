@@ -12,7 +12,7 @@ cases! {
 }
 
 /// Tries an option by mount(2) and by fsconfig(2) and records all that can be seen of it.
-fn attempt(t: &mut Trace, fs: &Fs, option: &str) -> Done {
+pub(super) fn attempt(t: &mut Trace, fs: &Fs, option: &str) -> Done {
     match fs.mount(option) {
         Ok(mount) => {
             describe(t, &format!("mount {option}"), &mount)?;
@@ -40,7 +40,7 @@ fn describe(t: &mut Trace, label: &str, mount: &Mount) -> Done {
     Ok(())
 }
 
-fn attempts(t: &mut Trace, fs: &Fs, options: &[&str]) -> Done {
+pub(super) fn attempts(t: &mut Trace, fs: &Fs, options: &[&str]) -> Done {
     options.iter().try_for_each(|option| attempt(t, fs, option))
 }
 

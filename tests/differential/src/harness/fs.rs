@@ -1,6 +1,6 @@
 //! Mounting the file system under test.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags};
@@ -158,6 +158,12 @@ impl Drop for Mount {
 /// A file system context: fsopen(2) or fspick(2).
 pub struct Context {
     fd: OwnedFd,
+}
+
+impl AsFd for Context {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
 impl Context {

@@ -13,6 +13,7 @@ pub mod memcg;
 pub mod meta;
 pub mod numa;
 pub mod process;
+pub mod quota;
 pub mod run;
 pub mod sys;
 pub mod trace;

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Quota of users and groups, without any file: limits that were set are kept here while nobody
+//! uses them.
+//!
+//! The ids that have inodes, or limits of their own, are in a tree for each kind. An id that goes out of
+//! use stays in it only for what the mount options do not say.
+//!
+//! Lock order: the lock of a record of the quota core's, then that of a tree.
+
+use super::options::Options;
+use super::superblock::{SuperInfo, Tmpfs};
+use crate::vfs::quota::{QuotaKind, QuotaLimits, QuotaOperations, QuotaRecord, QFMT_SHMEM};
+use crate::vfs::{NewSuperBlock, SuperBlock};
+use kernel::prelude::*;
+use kernel::rbtree::RBTree;
+use kernel::sync::{new_mutex, Mutex};
+
+/// What each user, or each group, may have where nobody has said otherwise; 0 is no limit.
+#[derive(Clone, Copy, Default)]
+pub(super) struct HardLimits {
+    pub(super) bytes: u64,
+    pub(super) inodes: u64,
+}
+
+/// The quota options of a mount.
+#[derive(Clone, Copy, Default)]
+pub(super) struct QuotaOptions {
+    /// Whether users have quota.
+    pub(super) users: bool,
+    /// Whether groups have quota.
+    pub(super) groups: bool,
+    /// For each user.
+    pub(super) user_limits: HardLimits,
+    /// For each group.
+    pub(super) group_limits: HardLimits,
+}
+
+impl QuotaOptions {
+    fn has_any(&self) -> bool {
+        self.users || self.groups
+    }
+}
+
+/// Limits by id, of the initial user namespace.
+type Kept = RBTree<u32, QuotaLimits>;
+
+/// The quota of a mount.
+#[pin_data]
+pub(super) struct Quota {
+    options: QuotaOptions,
+    #[pin]
+    users: Mutex<Kept>,
+    #[pin]
+    groups: Mutex<Kept>,
+}
+
+impl Quota {
+    /// The quota of a new mount, where it has any. May sleep.
+    pub(super) fn new(options: &QuotaOptions) -> Result<Option<Pin<KBox<Self>>>> {
+        if !options.has_any() {
+            return Ok(None);
+        }
+        let quota = KBox::pin_init(
+            pin_init!(Self {
+                options: *options,
+                users <- new_mutex!(RBTree::new(), "rtmpfs_quota"),
+                groups <- new_mutex!(RBTree::new(), "rtmpfs_quota"),
+            }),
+            GFP_KERNEL,
+        )?;
+        Ok(Some(quota))
+    }
+
+    fn kept(&self, kind: QuotaKind) -> &Mutex<Kept> {
+        match kind {
+            QuotaKind::User => &self.users,
+            QuotaKind::Group => &self.groups,
+        }
+    }
+
+    fn defaults(&self, kind: QuotaKind) -> QuotaLimits {
+        let HardLimits { bytes, inodes } = match kind {
+            QuotaKind::User => self.options.user_limits,
+            QuotaKind::Group => self.options.group_limits,
+        };
+        QuotaLimits {
+            hard_bytes: bytes,
+            hard_inodes: inodes,
+            ..QuotaLimits::default()
+        }
+    }
+}
+
+/// The quota options that a mount has; none where it has no quota.
+pub(super) fn options_of(sb: &SuperInfo) -> QuotaOptions {
+    sb.quota
+        .as_ref()
+        .map(|quota| quota.options)
+        .unwrap_or_default()
+}
+
+/// Whether remount may ask for quota: only where there is some.
+pub(super) fn may_ask(options: &Options, sb: &SuperInfo) -> bool {
+    !options.quota.has_any() || sb.quota.is_some()
+}
+
+/// Switches on what the options of a new mount ask for. May sleep.
+pub(super) fn enable(sb: &NewSuperBlock<'_, Tmpfs>) -> Result {
+    let options = options_of(sb.data());
+    let wanted = [
+        (options.users, QuotaKind::User),
+        (options.groups, QuotaKind::Group),
+    ];
+    for (_, kind) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
+        sb.enable_quota(kind).map_err(|e| {
+            pr_warn!(
+                "failed to enable quota tracking (type={}, err={})\n",
+                kind.number(),
+                e.to_errno()
+            );
+            ENOMEM
+        })?;
+    }
+    Ok(())
+}
+
+impl QuotaOperations for Tmpfs {
+    // "rtmp"; tmpfs's format has its own number.
+    const FORMAT: u32 = 0x7274_6d70;
+    // Programs that know tmpfs's quota know this one.
+    const SHOWN_FORMAT: u32 = QFMT_SHMEM;
+    const GRACE: u32 = 7 * 24 * 60 * 60;
+
+    fn acquire(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32) -> Result<QuotaLimits> {
+        let quota = sb.data().quota.as_ref().ok_or(ESRCH)?;
+        let mut kept = quota.kept(kind).lock();
+        if let Some(limits) = kept.get(&id) {
+            return Ok(*limits);
+        }
+        let limits = quota.defaults(kind);
+        kept.try_create_and_insert(id, limits, GFP_KERNEL)?;
+        Ok(limits)
+    }
+
+    fn release(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32, record: QuotaRecord) {
+        let Some(quota) = sb.data().quota.as_ref() else {
+            return;
+        };
+        let mut kept = quota.kept(kind).lock();
+        if is_forgettable(&record, &quota.defaults(kind)) {
+            kept.remove(&id);
+        } else if let Some(limits) = kept.get_mut(&id) {
+            *limits = record.limits;
+        }
+    }
+
+    fn next_id(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32) -> Option<u32> {
+        let quota = sb.data().quota.as_ref()?;
+        let kept = quota.kept(kind).lock();
+        let cursor = kept.cursor_lower_bound(&id)?;
+        Some(*cursor.current().0)
+    }
+}
+
+/// Whether nothing about a record that is not in use needs to be kept: there are no limits at all,
+/// or no hard ones but those that each id gets, and nothing is counted. As on tmpfs, soft limits of
+/// an id that has nothing do not last.
+fn is_forgettable(record: &QuotaRecord, defaults: &QuotaLimits) -> bool {
+    let limits = &record.limits;
+    *limits == QuotaLimits::default()
+        || record.bytes == 0
+            && record.inodes == 0
+            && limits.hard_bytes == defaults.hard_bytes
+            && limits.hard_inodes == defaults.hard_inodes
+}

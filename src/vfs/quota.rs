@@ -1,0 +1,587 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Disk quota: how much the files of a user or of a group may take.
+//!
+//! The kernel's quota core counts, compares with the limits and answers quotactl(2). It keeps a record for
+//! each user and group that somebody uses at the moment. Where the limits are while nobody does is
+//! the file system's business, which implements [`QuotaOperations`].
+//!
+//! An inode counts against its owners from [`NewInode::charge_quota`] until it is evicted, its bytes
+//! through a [`SpaceCharge`] until [`Inode::uncharge_space`].
+//!
+//! Lock order: `s_umount`, `i_rwsem`, the lock of a record (`dq_lock`), then on the one hand whatever
+//! [`QuotaOperations`] takes, on the other `dq_dqb_lock`. Bytes change under `i_lock`, and
+//! `dq_dqb_lock` inside of it; nothing else is taken there.
+//!
+//! C headers: `include/linux/quota.h`, `include/linux/quotaops.h`.
+
+use super::attr::AttrRequest;
+use super::{Exclusive, FileSystem, IdMap, Inode, NewInode, NewSuperBlock, SuperBlock};
+use crate::bindings;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use kernel::error::{from_result, to_result};
+use kernel::prelude::*;
+use kernel::sync::barrier::{smp_mb, Full};
+use kernel::types::Opaque;
+use kernel::ThisModule;
+
+/// The records that an inode counts in, one for each kind of quota that the kernel knows; null
+/// where it does not count.
+pub(super) type Records = [*mut bindings::dquot; bindings::MAXQUOTAS as usize];
+
+/// What an inode starts with.
+pub(super) const NO_RECORDS: Records = [core::ptr::null_mut(); bindings::MAXQUOTAS as usize];
+
+/// The format of tmpfs's quota, as programs know it.
+pub(crate) const QFMT_SHMEM: u32 = bindings::QFMT_SHMEM;
+
+/// Whose files are counted together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QuotaKind {
+    /// Those of a user.
+    User,
+    /// Those of a group.
+    Group,
+}
+
+impl QuotaKind {
+    fn as_raw(self) -> bindings::quota_type {
+        match self {
+            Self::User => bindings::quota_type_USRQUOTA,
+            Self::Group => bindings::quota_type_GRPQUOTA,
+        }
+    }
+
+    fn from_raw(raw: bindings::quota_type) -> Result<Self> {
+        match raw {
+            bindings::quota_type_USRQUOTA => Ok(Self::User),
+            bindings::quota_type_GRPQUOTA => Ok(Self::Group),
+            _ => Err(EINVAL),
+        }
+    }
+
+    /// The number of the kind, for messages.
+    pub(crate) fn number(self) -> u32 {
+        self.as_raw()
+    }
+}
+
+/// What a user or a group may have; 0 is no limit.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct QuotaLimits {
+    /// Bytes, at most.
+    pub(crate) hard_bytes: u64,
+    /// Bytes, beyond the grace time.
+    pub(crate) soft_bytes: u64,
+    /// Inodes, at most.
+    pub(crate) hard_inodes: u64,
+    /// Inodes, beyond the grace time.
+    pub(crate) soft_inodes: u64,
+}
+
+/// What a user or a group may have, and has.
+pub(crate) struct QuotaRecord {
+    /// What it may have.
+    pub(crate) limits: QuotaLimits,
+    /// The bytes that it has.
+    pub(crate) bytes: u64,
+    /// The inodes that it has.
+    pub(crate) inodes: u64,
+}
+
+/// A file system that keeps the limits of users and groups by itself, in no file.
+///
+/// Ids are those of the initial user namespace. All functions may sleep; memory that they allocate is
+/// taken without calling into any file system.
+pub(crate) trait QuotaOperations: FileSystem {
+    /// The number by which the quota core finds the format; no other format may have it.
+    const FORMAT: u32;
+    /// The number that quotactl(2) gives as that of the format.
+    const SHOWN_FORMAT: u32;
+    /// For how long a soft limit may be exceeded, in seconds.
+    const GRACE: u32;
+
+    /// Somebody begins to use the record of `id`: returns its limits, which are remembered until
+    /// [`QuotaOperations::release`].
+    fn acquire(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32) -> Result<QuotaLimits>;
+
+    /// Nobody uses the record of `id` any more.
+    fn release(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32, record: QuotaRecord);
+
+    /// The first id, from `id` on, that is in use or remembered.
+    fn next_id(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32) -> Option<u32>;
+}
+
+/// The registered quota format of a file system; dropping it unregisters the format.
+///
+/// The quota core looks a format up by a number which no other one may have, and tells programs the
+/// number of the format that it found. Hence there are two of them here: it finds the first and
+/// is then given the second.
+///
+/// # Invariants
+///
+/// `found` is registered from the end of initialisation until drop. Both are immutable and pinned.
+#[pin_data(PinnedDrop)]
+pub(crate) struct QuotaFormat<T: QuotaOperations> {
+    #[pin]
+    found: Opaque<bindings::quota_format_type>,
+    #[pin]
+    shown: Opaque<bindings::quota_format_type>,
+    _fs: PhantomData<T>,
+}
+
+// SAFETY: Nothing in a registration is tied to the task that made it.
+unsafe impl<T: QuotaOperations> Send for QuotaFormat<T> {}
+// SAFETY: A shared registration offers nothing.
+unsafe impl<T: QuotaOperations> Sync for QuotaFormat<T> {}
+
+impl<T: QuotaOperations> QuotaFormat<T> {
+    /// Registers the format of module `module`.
+    pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self> {
+        let format = |id: u32| {
+            Opaque::new(bindings::quota_format_type {
+                qf_fmt_id: id as c_int,
+                qf_ops: &Tables::<T>::FORMAT_OPERATIONS,
+                qf_owner: module.as_ptr().cast(),
+                qf_next: core::ptr::null_mut(),
+            })
+        };
+        pin_init!(Self {
+            found: format(T::FORMAT),
+            shown: format(T::SHOWN_FORMAT),
+            _fs: PhantomData,
+        })
+        .pin_chain(|this| {
+            // SAFETY: The format is complete and pinned, and stays until drop unregisters it.
+            unsafe { bindings::register_quota_format(this.found.get()) };
+            Ok(())
+        })
+    }
+}
+
+#[pinned_drop]
+impl<T: QuotaOperations> PinnedDrop for QuotaFormat<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariants. Whoever uses the format holds the module.
+        unsafe { bindings::unregister_quota_format(self.found.get()) };
+    }
+}
+
+struct Tables<T>(PhantomData<T>);
+
+impl<T: QuotaOperations> Tables<T> {
+    const FORMAT_OPERATIONS: bindings::quota_format_ops = bindings::quota_format_ops {
+        check_quota_file: Some(check_quota_file::<T>),
+        read_file_info: Some(read_file_info::<T>),
+        // SAFETY: All-zero bytes are valid: the other operations are absent. The quota core calls none
+        // of them, since it does so from the `dquot_operations` that are not in the table below.
+        ..unsafe { core::mem::zeroed() }
+    };
+
+    const RECORD_OPERATIONS: bindings::dquot_operations = bindings::dquot_operations {
+        alloc_dquot: Some(bindings::dquot_alloc),
+        destroy_dquot: Some(bindings::dquot_destroy),
+        acquire_dquot: Some(acquire::<T>),
+        release_dquot: Some(release::<T>),
+        mark_dirty: Some(mark_dirty),
+        write_info: Some(write_info),
+        get_next_id: Some(next_id::<T>),
+        // SAFETY: All-zero bytes are valid: the other operations are absent.
+        ..unsafe { core::mem::zeroed() }
+    };
+}
+
+impl<T: QuotaOperations> NewSuperBlock<'_, T> {
+    /// Switches a kind of quota on: limits hold, and what inodes take is counted from now on. It
+    /// stays on until the superblock goes. May sleep.
+    ///
+    /// Fails with `ESRCH` without a registered format, with `EBUSY` where it is on already, and with
+    /// `EINVAL` outside of the initial user namespace.
+    pub(crate) fn enable_quota(&self, kind: QuotaKind) -> Result {
+        let sb = self.as_ptr();
+        // SAFETY: Nobody else can reach the superblock, whose `s_umount` the VFS holds for writing
+        // while it is filled, and whose private data is there. The tables are for superblocks of `T`.
+        to_result(unsafe {
+            (*sb).dq_op = &Tables::<T>::RECORD_OPERATIONS;
+            (*sb).s_qcop = &raw const bindings::dquot_quotactl_sysfile_ops;
+            (*sb).s_quota_types = bindings::QTYPE_MASK_USR | bindings::QTYPE_MASK_GRP;
+            (*sb).s_dquot.flags |= bindings::DQUOT_QUOTA_SYS_FILE | bindings::DQUOT_NOLIST_DIRTY;
+            bindings::dquot_load_quota_sb(
+                sb,
+                kind.as_raw() as c_int,
+                T::FORMAT as c_int,
+                bindings::DQUOT_USAGE_ENABLED | bindings::DQUOT_LIMITS_ENABLED,
+            )
+        })
+    }
+}
+
+/// Switches all quota of a superblock off.
+///
+/// # Safety
+///
+/// `s_umount` must be held for writing, and no inode of the superblock may be left.
+pub(super) unsafe fn disable(sb: *mut bindings::super_block) {
+    // SAFETY: By the caller's promise.
+    unsafe { bindings::dquot_quota_off(sb, -1) };
+}
+
+impl<T: FileSystem> NewInode<T> {
+    /// Counts the inode against its owners. May sleep.
+    ///
+    /// Fails with `EDQUOT` where the limits forbid it, and with `ENOMEM`.
+    pub(crate) fn charge_quota(&self) -> Result {
+        let inode = self.as_ptr();
+        // SAFETY: By the type invariants nobody else uses the inode, so that its records, where it
+        // cannot have them, can be dropped at once.
+        unsafe {
+            to_result(bindings::dquot_initialize(inode))?;
+            to_result(bindings::dquot_alloc_inode(inode))
+                .inspect_err(|_| bindings::dquot_drop(inode))
+        }
+    }
+}
+
+/// The last user of an inode is gone: it counts no more.
+///
+/// # Safety
+///
+/// Nobody else may use the inode, or ever will.
+pub(super) unsafe fn evict<T: FileSystem>(inode: &Inode<T>) {
+    // SAFETY: The records are there as long as the inode, and nobody else uses it.
+    let records = unsafe { &*inode.records() };
+    if records.iter().any(|record| !record.is_null()) {
+        // SAFETY: By the caller's promise.
+        unsafe {
+            bindings::dquot_free_inode(inode.as_ptr());
+            bindings::dquot_drop(inode.as_ptr());
+        }
+    }
+}
+
+/// Bytes of an inode that are in its `i_blocks` and count against its owners; dropping it takes
+/// them back.
+#[must_use]
+pub(crate) struct SpaceCharge<'a, T: FileSystem> {
+    inode: &'a Inode<T>,
+    bytes: i64,
+}
+
+impl<T: FileSystem> SpaceCharge<'_, T> {
+    /// The bytes are used: they count until [`Inode::uncharge_space`].
+    pub(crate) fn keep(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl<T: FileSystem> Drop for SpaceCharge<'_, T> {
+    fn drop(&mut self) {
+        self.inode.uncharge_space(self.bytes);
+    }
+}
+
+impl<T: FileSystem> Inode<T> {
+    /// Adds `bytes`, a multiple of the block size, to `i_blocks`, and counts them against the owners
+    /// of the inode. May sleep. Takes `i_lock`.
+    ///
+    /// Fails with `EDQUOT` where the limits forbid it.
+    pub(crate) fn charge_space(&self, bytes: i64) -> Result<SpaceCharge<'_, T>> {
+        // SAFETY: The inode is live, and the function takes its own locks.
+        to_result(unsafe {
+            bindings::__dquot_alloc_space(self.as_ptr(), bytes, bindings::DQUOT_SPACE_WARN as c_int)
+        })?;
+        Ok(SpaceCharge { inode: self, bytes })
+    }
+
+    /// Takes `bytes` that were charged from `i_blocks`, and from what the owners of the inode have.
+    /// Takes `i_lock`; does not wait for memory.
+    pub(crate) fn uncharge_space(&self, bytes: i64) {
+        // SAFETY: The inode is live, and the function takes its own locks.
+        unsafe { bindings::__dquot_free_space(self.as_ptr(), bytes, 0) }
+    }
+}
+
+impl AttrRequest<'_> {
+    /// Counts an inode, and its bytes, against the owners that it is about to get. May sleep.
+    ///
+    /// Fails with `EDQUOT` where their limits forbid it, and with `ENOMEM`; then all is as before.
+    pub(crate) fn transfer_quota<T: FileSystem>(
+        &self,
+        idmap: &IdMap,
+        inode: &mut Exclusive<'_, T>,
+    ) -> Result {
+        // The C functions only read the request.
+        let request = core::ptr::from_ref(self.attr).cast_mut();
+        let (idmap, inode) = (idmap.as_ptr(), inode.as_ptr());
+        // SAFETY: The inode is live and locked.
+        unsafe {
+            if bindings::i_uid_needs_update(idmap, request, inode)
+                || bindings::i_gid_needs_update(idmap, request, inode)
+            {
+                to_result(bindings::dquot_transfer(idmap, inode, request))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A record of the quota core's, and its lock.
+///
+/// # Invariants
+///
+/// The current task holds `dq_lock` of the record, which is live and belongs to a superblock of
+/// `T`; `flags` are what ends the scope in which it allocates without calling into file systems.
+struct LockedRecord<T: QuotaOperations> {
+    record: NonNull<bindings::dquot>,
+    flags: c_uint,
+    _fs: PhantomData<T>,
+}
+
+impl<T: QuotaOperations> LockedRecord<T> {
+    /// Locks a record. May sleep.
+    ///
+    /// # Safety
+    ///
+    /// `record` must be live, for as long as the result, and belong to a superblock of `T`.
+    unsafe fn lock(record: *mut bindings::dquot) -> Self {
+        // INVARIANT: The lock is taken, and the scope begun.
+        // SAFETY: By the caller's promise, so that it is not null either.
+        unsafe {
+            bindings::mutex_lock(&raw mut (*record).dq_lock);
+            Self {
+                record: NonNull::new_unchecked(record),
+                flags: bindings::memalloc_nofs_save(),
+                _fs: PhantomData,
+            }
+        }
+    }
+
+    fn sb(&self) -> &SuperBlock<T> {
+        // SAFETY: By the type invariants; a record goes before its superblock.
+        unsafe { SuperBlock::from_raw((*self.record.as_ptr()).dq_sb) }
+    }
+
+    fn kind(&self) -> Result<QuotaKind> {
+        // SAFETY: By the type invariants; it does not change.
+        QuotaKind::from_raw(unsafe { (*self.record.as_ptr()).dq_id.type_ })
+    }
+
+    fn id(&self) -> u32 {
+        // SAFETY: By the type invariants; it does not change.
+        unsafe {
+            bindings::from_kqid(
+                &raw mut bindings::init_user_ns,
+                (*self.record.as_ptr()).dq_id,
+            )
+        }
+    }
+
+    fn flag(&self, flag: u32) -> bool {
+        // SAFETY: By the type invariants; the flags are changed atomically.
+        unsafe { bindings::test_bit(flag as c_long, &raw const (*self.record.as_ptr()).dq_flags) }
+    }
+
+    fn set_flag(&self, flag: u32, value: bool) {
+        // SAFETY: By the type invariants; the flags are changed atomically.
+        unsafe {
+            let flags = &raw mut (*self.record.as_ptr()).dq_flags;
+            if value {
+                bindings::set_bit(flag as c_long, flags)
+            } else {
+                bindings::clear_bit(flag as c_long, flags)
+            }
+        }
+    }
+
+    /// Whether somebody has begun to use the record again.
+    fn is_busy(&self) -> bool {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::dquot_is_busy(self.record.as_ptr()) }
+    }
+
+    /// Calls `change` with what is counted and its limits.
+    fn with_counts<R>(&mut self, change: impl FnOnce(&mut bindings::mem_dqblk) -> R) -> R {
+        let record = self.record.as_ptr();
+        // SAFETY: By the type invariants; the lock that is taken protects the field.
+        unsafe {
+            bindings::spin_lock(&raw mut (*record).dq_dqb_lock);
+            let result = change(&mut (*record).dq_dqb);
+            bindings::spin_unlock(&raw mut (*record).dq_dqb_lock);
+            result
+        }
+    }
+
+    fn read(&mut self) -> QuotaRecord {
+        // The quota core lets none of them become negative.
+        let amount = |value: i64| u64::try_from(value).unwrap_or(0);
+        self.with_counts(|counts| QuotaRecord {
+            limits: QuotaLimits {
+                hard_bytes: amount(counts.dqb_bhardlimit),
+                soft_bytes: amount(counts.dqb_bsoftlimit),
+                hard_inodes: amount(counts.dqb_ihardlimit),
+                soft_inodes: amount(counts.dqb_isoftlimit),
+            },
+            bytes: amount(counts.dqb_curspace),
+            inodes: amount(counts.dqb_curinodes),
+        })
+    }
+
+    fn set_limits(&mut self, limits: QuotaLimits) {
+        let amount = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.with_counts(|counts| {
+            counts.dqb_bhardlimit = amount(limits.hard_bytes);
+            counts.dqb_bsoftlimit = amount(limits.soft_bytes);
+            counts.dqb_ihardlimit = amount(limits.hard_inodes);
+            counts.dqb_isoftlimit = amount(limits.soft_inodes);
+        });
+        // Without limits there is nothing to compare with.
+        self.set_flag(bindings::DQ_FAKE_B, limits == QuotaLimits::default());
+    }
+}
+
+impl<T: QuotaOperations> Drop for LockedRecord<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants.
+        unsafe {
+            bindings::memalloc_nofs_restore(self.flags);
+            bindings::mutex_unlock(&raw mut (*self.record.as_ptr()).dq_lock);
+        }
+    }
+}
+
+/// `quota_format_ops::check_quota_file`: whether a superblock can have quota of this format. Whoever
+/// names the format may try it on any file system.
+///
+/// # Safety
+///
+/// For calls through the table of `quota_format_ops` that it is in, only.
+unsafe extern "C" fn check_quota_file<T: QuotaOperations>(
+    sb: *mut bindings::super_block,
+    _kind: c_int,
+) -> c_int {
+    // SAFETY: The quota core passes a live superblock. No two types of file system have the same name.
+    let name = unsafe { CStr::from_char_ptr((*(*sb).s_type).name) };
+    c_int::from(name == T::NAME)
+}
+
+/// `quota_format_ops::read_file_info`.
+///
+/// # Safety
+///
+/// For calls through the table of `quota_format_ops` that it is in, only.
+unsafe extern "C" fn read_file_info<T: QuotaOperations>(
+    sb: *mut bindings::super_block,
+    kind: c_int,
+) -> c_int {
+    // SAFETY: The quota core passes a live superblock and a kind of quota that nobody uses before this
+    // function has returned, with the format that it found: one whose table this function is in. That
+    // format's own owner is held, which is that of the format that takes its place.
+    unsafe {
+        let info = &mut (*sb).s_dquot.info[kind as usize];
+        let format: *mut QuotaFormat<T> =
+            kernel::container_of!(Opaque::cast_from(info.dqi_format), QuotaFormat<T>, found)
+                .cast_mut();
+        info.dqi_format = Opaque::cast_into(&raw const (*format).shown);
+        info.dqi_max_spc_limit = i64::MAX;
+        info.dqi_max_ino_limit = i64::MAX;
+        info.dqi_bgrace = T::GRACE;
+        info.dqi_igrace = T::GRACE;
+        info.dqi_flags = 0;
+    }
+    0
+}
+
+/// `dquot_operations::acquire_dquot`.
+///
+/// # Safety
+///
+/// For calls through the table of `dquot_operations` that it is in, only.
+unsafe extern "C" fn acquire<T: QuotaOperations>(record: *mut bindings::dquot) -> c_int {
+    from_result(|| {
+        // SAFETY: The quota core passes a live record of a superblock that has this table.
+        let mut record = unsafe { LockedRecord::<T>::lock(record) };
+        // Where somebody else was faster, limits may have been set already.
+        if !record.flag(bindings::DQ_ACTIVE_B) {
+            let limits = T::acquire(record.sb(), record.kind()?, record.id())?;
+            record.set_limits(limits);
+            // Whoever sees the flag sees the limits.
+            smp_mb(Full);
+            record.set_flag(bindings::DQ_ACTIVE_B, true);
+        }
+        Ok(0)
+    })
+}
+
+/// `dquot_operations::release_dquot`.
+///
+/// # Safety
+///
+/// For calls through the table of `dquot_operations` that it is in, only.
+unsafe extern "C" fn release<T: QuotaOperations>(record: *mut bindings::dquot) -> c_int {
+    from_result(|| {
+        // SAFETY: The quota core passes a live record of a superblock that has this table.
+        let mut record = unsafe { LockedRecord::<T>::lock(record) };
+        if !record.is_busy() {
+            let counts = record.read();
+            T::release(record.sb(), record.kind()?, record.id(), counts);
+            record.set_flag(bindings::DQ_ACTIVE_B, false);
+        }
+        Ok(0)
+    })
+}
+
+/// `dquot_operations::mark_dirty`: there is nothing to write.
+///
+/// # Safety
+///
+/// For calls through the table of `dquot_operations` that it is in, only.
+unsafe extern "C" fn mark_dirty(_record: *mut bindings::dquot) -> c_int {
+    0
+}
+
+/// `dquot_operations::write_info`: there is nothing to write to.
+///
+/// # Safety
+///
+/// For calls through the table of `dquot_operations` that it is in, only.
+unsafe extern "C" fn write_info(_sb: *mut bindings::super_block, _kind: c_int) -> c_int {
+    0
+}
+
+/// `dquot_operations::get_next_id`.
+///
+/// # Safety
+///
+/// For calls through the table of `dquot_operations` that it is in, only.
+unsafe extern "C" fn next_id<T: QuotaOperations>(
+    sb: *mut bindings::super_block,
+    id: *mut bindings::kqid,
+) -> c_int {
+    from_result(|| {
+        // SAFETY: The quota core passes a live superblock that has this table, and a valid id.
+        unsafe {
+            let kind = QuotaKind::from_raw((*id).type_)?;
+            if !bindings::sb_has_quota_active(sb, kind.as_raw() as c_int) {
+                return Err(ESRCH);
+            }
+            let ns = &raw mut bindings::init_user_ns;
+            let next = T::next_id(SuperBlock::from_raw(sb), kind, bindings::from_kqid(ns, *id))
+                .ok_or(ENOENT)?;
+            *id = bindings::make_kqid(ns, kind.as_raw(), next);
+        }
+        Ok(0)
+    })
+}
+
+/// `super_operations::get_dquots`.
+///
+/// # Safety
+///
+/// For calls through the table of `super_operations` that it is in, only.
+pub(super) unsafe extern "C" fn get_records<T: FileSystem>(
+    inode: *mut bindings::inode,
+) -> *mut *mut bindings::dquot {
+    // SAFETY: The quota core passes a live inode of a superblock that has this table.
+    unsafe { Inode::<T>::from_raw(inode) }.records().cast()
+}
