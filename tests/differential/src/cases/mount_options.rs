@@ -7,7 +7,7 @@ use crate::harness::prelude::*;
 
 cases! {
     own => defaults, sizes, sizes_that_overflow, block_counts, inode_counts, modes, owners, inode_number_widths, unknown,
-        combined, generic_flags, messages_of_mount, context_states, defaults_of_another_user,
+        noswap, commas_of_mount, other_kinds_of_values, combined, generic_flags, messages_of_mount, context_states, defaults_of_another_user,
         shown_in_mountinfo, many_mounts, sources;
 }
 
@@ -262,6 +262,106 @@ fn unknown(t: &mut Trace, fs: &Fs) -> Done {
             "xyz=%s%n",
         ],
     )
+}
+
+fn noswap(t: &mut Trace, fs: &Fs) -> Done {
+    attempts(t, fs, &["noswap", "noswap=1", "swap", "size=1m,noswap,inode32"])?;
+    for options in ["", "noswap"] {
+        let mount = fs.mount(options)?;
+        for change in ["noswap", "size=1m", "noswap,size=2m"] {
+            let context = mount.pick()?;
+            for option in change.split(',') {
+                t.put(format!("{options}: set {option}"), context.option(option));
+            }
+            t.put("reconfigure", context.reconfigure());
+            t.put("log", context.log());
+            t.text("shown", mount.options());
+        }
+        mount.unmount()?;
+    }
+    Ok(())
+}
+
+/// A comma before a digit belongs to a value, as in a list of nodes; others end an option. The words of the
+/// kernel show what it took for one.
+fn commas_of_mount(t: &mut Trace, fs: &Fs) -> Done {
+    let Ok(mut log) = Kmsg::start() else {
+        skip!("/dev/kmsg cannot be read")
+    };
+    let lists = [
+        "size=1m,5",
+        "size=1m,5,nr_inodes=7",
+        "nr_inodes=7,size=1m,5k",
+        "size=1m, 5",
+        "size=1m,:5",
+        "size=1m,-1",
+        "size=1m,,5",
+        "size=1m,,,nr_inodes=7,",
+        "5",
+        ",5",
+        "5,size=1m",
+        "inode64,1",
+        "inode64,1=2",
+        "mode=7,7,7",
+        "uid=1,2,gid=3",
+        "foo=1,2,size=x",
+        "foo=0,1-2,4:x,size=1m",
+        "foo=bind:0,1,2,bar=3",
+        "=1,2,size=2m",
+        "size=2m,=1,2,nr_inodes=9",
+        "\u{661},size=1m",
+        "size=1m,\u{661}",
+    ];
+    for options in lists {
+        match fs.mount(options) {
+            Ok(mount) => {
+                t.text(options, mount.options());
+                mount.unmount()?;
+            }
+            Err(e) => t.put(options, e),
+        }
+        t.put("log", log.of(&fs.kind));
+    }
+    let mount = fs.mount("size=3m")?;
+    for options in lists {
+        t.put(format!("remount {options}"), mount.remount(options));
+        t.put("log", log.of(&fs.kind));
+        t.text("shown", mount.options());
+    }
+    mount.unmount()?;
+    // One option is one option there.
+    attempt(t, fs, "size=1m,5")?;
+    attempt(t, fs, "nr_inodes=9,mode=700")
+}
+
+/// Options are words or strings, and nothing else that fsconfig(2) can bring.
+fn other_kinds_of_values(t: &mut Trace, fs: &Fs) -> Done {
+    use rustix::mount as api;
+    for key in ["size", "mode", "uid", "inode64", "noswap", "quota", "foo"] {
+        let context = fs.context()?;
+        let fd = &context;
+        let cwd = rustix::fs::CWD;
+        t.put(
+            format!("{key}: bytes"),
+            api::fsconfig_set_binary(fd, key, b"1").map_err(Errno::from),
+        );
+        t.put(
+            format!("{key}: path"),
+            api::fsconfig_set_path(fd, key, "/", cwd).map_err(Errno::from),
+        );
+        t.put(
+            format!("{key}: no path"),
+            api::fsconfig_set_path_empty(fd, key, fd).map_err(Errno::from),
+        );
+        t.put(
+            format!("{key}: descriptor"),
+            api::fsconfig_set_fd(fd, key, fd).map_err(Errno::from),
+        );
+        t.put(format!("{key}: word"), context.flag(key));
+        t.put(format!("{key}: log"), context.log());
+        t.put(format!("{key}: create"), context.create());
+    }
+    Ok(())
 }
 
 fn combined(t: &mut Trace, fs: &Fs) -> Done {

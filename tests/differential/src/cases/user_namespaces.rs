@@ -5,6 +5,7 @@ use crate::harness::process::in_user_namespace;
 
 cases! {
     own => root_of_a_namespace, ids_outside_the_map, device_nodes, limits_in_a_namespace, inherited_limits,
+        options_in_a_namespace,
         seen_from_outside, unprivileged_without_a_namespace;
 }
 
@@ -115,6 +116,36 @@ fn limits_in_a_namespace(t: &mut Trace, fs: &Fs) -> Done {
         t.put("space", d.space()?);
         drop((file, d));
         mount.unmount()?;
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Ids are shown as the host has them, whoever looks.
+fn options_in_a_namespace(t: &mut Trace, fs: &Fs) -> Done {
+    inside(t, |t| {
+        for options in [
+            "size=1m,nr_inodes=20,mode=700,uid=5,gid=6,inode32",
+            "gid=0,uid=0",
+            "uid=65535",
+            "noswap",
+        ] {
+            match fs.mount(options) {
+                Ok(mount) => {
+                    t.text(options, mount.options());
+                    t.text(options, mount.mountinfo());
+                    t.put("remount", mount.remount("size=2m,uid=7,mode=711"));
+                    t.text("remounted", mount.options());
+                    mount.unmount()?;
+                }
+                Err(e) => t.put(options, e),
+            }
+            let context = fs.context()?;
+            for option in options.split(',') {
+                t.put(option, context.option(option));
+            }
+            t.put("log", context.log());
+        }
         Ok(())
     });
     Ok(())
