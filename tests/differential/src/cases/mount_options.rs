@@ -265,7 +265,11 @@ fn unknown(t: &mut Trace, fs: &Fs) -> Done {
 }
 
 fn noswap(t: &mut Trace, fs: &Fs) -> Done {
-    attempts(t, fs, &["noswap", "noswap=1", "swap", "size=1m,noswap,inode32"])?;
+    attempts(
+        t,
+        fs,
+        &["noswap", "noswap=1", "swap", "size=1m,noswap,inode32"],
+    )?;
     for options in ["", "noswap"] {
         let mount = fs.mount(options)?;
         for change in ["noswap", "size=1m", "noswap,size=2m"] {
