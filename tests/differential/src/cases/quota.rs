@@ -20,6 +20,7 @@ cases! {
         whiteouts, rename_over, lowered_below_use, everything_at_once;
     "quota,size=64k" => both_limits;
     "size=1m" => without_quota;
+    "usrquota,usrquota_block_hardlimit=8k" => limits_that_come_back;
     "usrquota,usrquota_block_hardlimit=32k,usrquota_inode_hardlimit=4" => limits_of_users;
     "grpquota,grpquota_block_hardlimit=32k,grpquota_inode_hardlimit=4" => limits_of_groups;
     "quota,usrquota_block_hardlimit=1m,usrquota_inode_hardlimit=100,grpquota_block_hardlimit=2m" => limits_kept_and_forgotten;
@@ -897,6 +898,18 @@ fn limits_kept_and_forgotten(t: &mut Trace, d: &Dir) -> Done {
         t.each("like all others", quota::all(d, kind)?);
     }
     usage(t, "like all others", d);
+    Ok(())
+}
+
+/// An id is set free of limits and forgotten; then those of the options are its own again.
+fn limits_that_come_back(t: &mut Trace, d: &Dir) -> Done {
+    d.chmod(".", 0o777)?;
+    quota::limit(d, Kind::User, USER, 0, 0)?;
+    t.put("free", quota::get(d, Kind::User, USER));
+    t.each("forgotten", quota::all(d, Kind::User)?);
+    t.put("again", quota::get(d, Kind::User, USER));
+    let file = as_user(|| d.create("f"))?;
+    t.put("write", as_user(|| file.write(&pattern(1, 3 * PAGE))));
     Ok(())
 }
 

@@ -30,6 +30,34 @@ pub fn operations() -> Vec<Operation> {
             mounted,
         ),
         Operation::new(
+            "mount with quota",
+            |p| mountable(p, c"quota,usrquota_inode_hardlimit=100"),
+            |h| mount(h, 0),
+            mounted,
+        ),
+        Operation::new(
+            "create with quota",
+            with_quota,
+            |h| create_in(h, 3),
+            |place, _| {
+                ensure!(
+                    place.outside.join("new").exists(),
+                    "no file after a success"
+                );
+                Ok(())
+            },
+        ),
+        Operation::new(
+            "chown with quota",
+            with_quota,
+            |h| chown(h, 4),
+            |place, _| {
+                let owner = fs::metadata(place.outside.join("file"))?.uid();
+                ensure!(owner == 12, "owned by {owner} after a success");
+                Ok(())
+            },
+        ),
+        Operation::new(
             "umount",
             |p| busy(p, c""),
             umount,
@@ -60,6 +88,44 @@ fn mountable(place: &Place, options: &std::ffi::CStr) -> Result<Held> {
         path,
         ..Held::default()
     })
+}
+
+/// A mount with quota, a name in it that is free, and a file.
+fn with_quota(place: &Place) -> Result<Held> {
+    let mut held = mountable(place, c"quota,grpquota_block_hardlimit=1g")?;
+    mount(&mut held, 0)?;
+    drop(filled(&place.outside.join("file"), PAGE)?);
+    held.path.push(c(&place.outside.join("new")));
+    held.path.push(c(&place.outside.join("file")));
+    Ok(held)
+}
+
+/// Makes a file of a group that has none yet, so that a record of it is needed.
+fn create_in(held: &mut Held, path: usize) -> io::Result<()> {
+    // SAFETY: changes who makes files, and makes one with a name that lives across the call.
+    let fd = unsafe {
+        libc::setfsgid(21);
+        let fd = libc::open(
+            held.path[path].as_ptr(),
+            libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY | libc::O_CLOEXEC,
+            0o600,
+        );
+        let error = io::Error::last_os_error();
+        libc::setfsgid(0);
+        if fd < 0 {
+            return Err(error);
+        }
+        fd
+    };
+    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
+    held.file = Some(unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) });
+    Ok(())
+}
+
+fn chown(held: &mut Held, path: usize) -> io::Result<()> {
+    // SAFETY: a NUL-terminated path that lives across the call.
+    check(unsafe { libc::chown(held.path[path].as_ptr(), 12, 34) }.into())?;
+    Ok(())
 }
 
 /// A mount with something in it: what umount has to free.

@@ -6,9 +6,11 @@ use crate::device::Swap;
 use crate::group::Group;
 use crate::machine::{meminfo, vmstat};
 use crate::mapping::Mapping;
+use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
 use anyhow::{ensure, Result};
 use rustix::fs::{seek, SeekFrom};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
 const PAGES: u64 = 1024;
@@ -32,6 +34,10 @@ pub fn cases() -> Vec<Case> {
         Case {
             name: "writes and copies over pages in swap",
             run: writes,
+        },
+        Case {
+            name: "pages in swap count against the quota of the owner, whoever that becomes",
+            run: quota,
         },
     ]
 }
@@ -229,5 +235,58 @@ fn writes(scene: &mut Scene) -> Result<()> {
     }
     drop((file, copy));
     mount.unmount()?;
+    group.remove()
+}
+
+/// The bytes that count for a user.
+fn counted(mount: &Mounted, user: u32) -> Result<u64> {
+    const GET: u32 = 0x80_0007 << 8;
+    let root = std::fs::File::open(mount.path())?;
+    // `struct if_dqblk`: the third field is the space in bytes.
+    let mut quota = [0u64; 9];
+    // SAFETY: the structure is as large as the kernel's.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_quotactl_fd,
+            root.as_raw_fd(),
+            GET,
+            user,
+            quota.as_mut_ptr(),
+        )
+    };
+    if done != 0 {
+        return Err(std::io::Error::last_os_error().into());
+    }
+    Ok(quota[2])
+}
+
+fn quota(scene: &mut Scene) -> Result<()> {
+    const USER: u32 = 1000;
+    let _swap = Swap::disk(1)?;
+    let mount = scene.mount("size=64m,quota")?;
+    let group = Group::enter(&[])?;
+    let file = pages::create(&mount.file("file"))?;
+    let expect = |scene: &mut Scene, when: &str, root: u64, user: u64| -> Result<()> {
+        let now = (counted(&mount, 0)?, counted(&mount, USER)?);
+        let expected = (root * PAGE as u64, user * PAGE as u64);
+        ensure!(now == expected, "{when}: {now:?}, not {expected:?}");
+        scene.space(when, &mount, &file)
+    };
+    pages::write(&file, 1, 0, PAGES, 1)?;
+    expect(scene, "in memory", PAGES, 0)?;
+    group.push_out()?;
+    expect(scene, "in swap", PAGES, 0)?;
+    std::os::unix::fs::fchown(&file, Some(USER), None)?;
+    expect(scene, "given away", 0, PAGES)?;
+    pages::verify(&file, 1, 0, PAGES / 2, |_| 1)?;
+    expect(scene, "half of it back", 0, PAGES)?;
+    group.push_out()?;
+    file.set_len(PAGES / 4 * PAGE as u64)?;
+    expect(scene, "cut in swap", 0, PAGES / 4)?;
+    file.set_len(0)?;
+    expect(scene, "cut to nothing", 0, 0)?;
+    drop(file);
+    mount.unmount()?;
+    crate::device::nothing_in_use()?;
     group.remove()
 }
