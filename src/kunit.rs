@@ -230,3 +230,52 @@ mod handle {
         assert_eq!(handle.hash(), 0x1_0000_0005);
     }
 }
+
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+#[kunit_tests(rtmpfs_huge)]
+mod huge {
+    use crate::tmpfs::huge::{unused, without_conflict, Orders};
+    use crate::tmpfs::huge_policy::HugePolicy;
+
+    #[test]
+    fn policies_have_names() {
+        assert_eq!(
+            HugePolicy::parse(b"within_size"),
+            Some(HugePolicy::WithinSize)
+        );
+        assert_eq!(HugePolicy::WithinSize.name(), "within_size");
+        assert_eq!(HugePolicy::parse(b"deny"), None);
+    }
+
+    #[test]
+    fn conflicts_leave_what_is_clear() {
+        let all = Orders::up_to(9);
+        assert_eq!(without_conflict(all, 5, |_, _| None), all);
+        let first = |at: u64| move |start: u64, end: u64| (start <= at && at < end).then_some(at);
+        assert_eq!(without_conflict(all, 5, first(0)).highest(), Some(2));
+        assert_eq!(without_conflict(all, 5, first(4)).highest(), None);
+    }
+
+    #[test]
+    fn unused_pages_are_beyond_the_file() {
+        assert_eq!(unused(0, 512, 3), 509);
+        assert_eq!(unused(0, 512, 512), 0);
+        assert_eq!(unused(512, 1024, 512), 0);
+    }
+}
+
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+#[kunit_tests(rtmpfs_alignment)]
+mod alignment {
+    use crate::mm::alignment::placement;
+
+    #[test]
+    fn a_mapping_gets_in_phase() {
+        let place = placement(4096, 8192, 0, 8192, 4096, 1 << 40);
+        assert_eq!(
+            place.map(|place| (place.room, place.within(4096))),
+            Some((12288, 8192))
+        );
+        assert_eq!(placement(8192, 8192, 0, 8192, 4096, 1 << 40), None);
+    }
+}

@@ -18,6 +18,7 @@
 #include <linux/fs_parser.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
+#include <linux/huge_mm.h>
 #include <linux/iversion.h>
 #include <linux/magic.h>
 #include <linux/memcontrol.h>
@@ -39,6 +40,7 @@
 #include <linux/seq_file.h>
 #include <linux/shmem_backend.h>
 #include <linux/shmem_fs.h>
+#include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
 #include <linux/statfs.h>
@@ -54,6 +56,7 @@
 #include <linux/writeback.h>
 #include <linux/xattr.h>
 #include <linux/xarray.h>
+#include <linux/zswap.h>
 
 
 /* Macros with casts, which bindgen cannot evaluate, become typed constants. */
@@ -76,6 +79,7 @@ RTMPFS_CONST(vm_flags_t, VM_UFFD_MINOR);
 RTMPFS_CONST(vm_flags_t, VM_UFFD_MISSING);
 RTMPFS_CONST(gfp_t, __GFP_HIGH);
 RTMPFS_CONST(gfp_t, __GFP_NOMEMALLOC);
+RTMPFS_CONST(gfp_t, __GFP_NORETRY);
 RTMPFS_CONST(gfp_t, __GFP_NOWARN);
 RTMPFS_CONST(fmode_t, FMODE_CAN_ODIRECT);
 RTMPFS_CONST(loff_t, MAX_LFS_FILESIZE);
@@ -86,4 +90,12 @@ RTMPFS_CONST(unsigned int, DQUOT_LIMITS_ENABLED);
 RTMPFS_CONST(unsigned int, DQUOT_NOLIST_DIRTY);
 RTMPFS_CONST(unsigned int, DQUOT_QUOTA_SYS_FILE);
 RTMPFS_CONST(unsigned int, DQUOT_USAGE_ENABLED);
+#endif
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+RTMPFS_CONST(unsigned int, HPAGE_PMD_ORDER);
+RTMPFS_CONST(unsigned int, MAX_XAS_ORDER);
+RTMPFS_CONST(vm_flags_t, VM_HUGEPAGE);
+RTMPFS_CONST(unsigned long, MAP_FIXED);
+RTMPFS_CONST(long, SHRINK_STOP);
+RTMPFS_CONST(xa_mark_t, XA_PRESENT);
 #endif

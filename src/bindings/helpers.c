@@ -53,6 +53,20 @@ void rtmpfs_helper_count_memcg_event_mm(struct mm_struct *mm,
 }
 
 __rtmpfs_helper
+void rtmpfs_helper_count_memcg_folio_events(struct folio *folio,
+					    enum vm_event_item item,
+					    unsigned long nr)
+{
+	count_memcg_folio_events(folio, item, nr);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_count_mthp_stat(int order, enum mthp_stat_item item)
+{
+	count_mthp_stat(order, item);
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_count_vm_event(enum vm_event_item item)
 {
 	count_vm_event(item);
@@ -304,6 +318,12 @@ void rtmpfs_helper_folio_throttle_swaprate(struct folio *folio, gfp_t gfp)
 }
 
 __rtmpfs_helper
+bool rtmpfs_helper_folio_trylock(struct folio *folio)
+{
+	return folio_trylock(folio);
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_folio_zero_segments(struct folio *folio, size_t start1,
 				       size_t xend1, size_t start2, size_t xend2)
 {
@@ -328,6 +348,12 @@ bool rtmpfs_helper_i_gid_needs_update(struct mnt_idmap *idmap,
 	return i_gid_needs_update(idmap, attr, inode);
 }
 #endif
+
+__rtmpfs_helper
+bool rtmpfs_helper_has_transparent_hugepage(void)
+{
+	return has_transparent_hugepage();
+}
 
 __rtmpfs_helper
 loff_t rtmpfs_helper_i_size_read(const struct inode *inode)
@@ -466,6 +492,12 @@ void rtmpfs_helper_mapping_set_exiting(struct address_space *mapping)
 }
 
 __rtmpfs_helper
+void rtmpfs_helper_mapping_set_large_folios(struct address_space *mapping)
+{
+	mapping_set_large_folios(mapping);
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_mapping_set_shmem(struct address_space *mapping)
 {
 	mapping_set_shmem(mapping);
@@ -533,6 +565,12 @@ __rtmpfs_helper
 void rtmpfs_helper_mpol_cond_put(struct mempolicy *policy)
 {
 	mpol_cond_put(policy);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_mem_cgroup_shrink_is_root(struct shrink_control *sc)
+{
+	return mem_cgroup_shrink_is_root(sc);
 }
 
 __rtmpfs_helper
@@ -735,6 +773,34 @@ bool rtmpfs_helper_test_bit(long nr, const unsigned long *addr)
 #endif
 
 __rtmpfs_helper
+unsigned long rtmpfs_helper_task_size(void)
+{
+	return TASK_SIZE;
+}
+
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+__rtmpfs_helper
+bool rtmpfs_helper_thp_disabled_by_hw(void)
+{
+	return thp_disabled_by_hw();
+}
+#endif
+
+__rtmpfs_helper
+gfp_t rtmpfs_helper_thp_shmem_limit_gfp_mask(gfp_t huge_gfp, gfp_t limit_gfp)
+{
+	return thp_shmem_limit_gfp_mask(huge_gfp, limit_gfp);
+}
+
+__rtmpfs_helper
+unsigned long rtmpfs_helper_thp_vma_suitable_orders(struct vm_area_struct *vma,
+						    unsigned long addr,
+						    unsigned long orders)
+{
+	return thp_vma_suitable_orders(vma, addr, orders);
+}
+
+__rtmpfs_helper
 unsigned long rtmpfs_helper_totalram_pages(void)
 {
 	return totalram_pages();
@@ -788,17 +854,19 @@ void rtmpfs_helper_vm_acct_memory(long pages)
 	vm_acct_memory(pages);
 }
 
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+__rtmpfs_helper
+bool rtmpfs_helper_vma_thp_disabled(struct vm_area_struct *vma,
+				    vm_flags_t vm_flags, bool forced_collapse)
+{
+	return vma_thp_disabled(vma, vm_flags, forced_collapse);
+}
+#endif
+
 __rtmpfs_helper
 vm_fault_t rtmpfs_helper_vmf_error(int err)
 {
 	return vmf_error(err);
-}
-
-__rtmpfs_helper
-void *rtmpfs_helper_xa_cmpxchg_irq(struct xarray *xa, unsigned long index,
-				   void *old, void *entry, gfp_t gfp)
-{
-	return xa_cmpxchg_irq(xa, index, old, entry, gfp);
 }
 
 __rtmpfs_helper
@@ -817,9 +885,22 @@ int rtmpfs_helper_xas_error(const struct xa_state *xas)
 }
 
 __rtmpfs_helper
+int rtmpfs_helper_xas_get_order(struct xa_state *xas)
+{
+	return xas_get_order(xas);
+}
+
+__rtmpfs_helper
 bool rtmpfs_helper_xas_retry(struct xa_state *xas, const void *entry)
 {
 	return xas_retry(xas, entry);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_xas_set_order(struct xa_state *xas, unsigned long index,
+				 unsigned int order)
+{
+	xas_set_order(xas, index, order);
 }
 
 __rtmpfs_helper
@@ -838,4 +919,10 @@ __rtmpfs_helper
 struct page *rtmpfs_helper_zero_page(void)
 {
 	return ZERO_PAGE(0);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_zswap_never_enabled(void)
+{
+	return zswap_never_enabled();
 }

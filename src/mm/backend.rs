@@ -13,13 +13,15 @@ use super::fault::{self, FaultOperations};
 use super::folio::LockedFolio;
 #[cfg(CONFIG_USERFAULTFD)]
 use super::folio::{MemoryOwner, NewFolio};
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::huge::{self, VmaAdvice};
 #[cfg(CONFIG_NUMA)]
 use super::mempolicy::SharedPolicy;
 use super::swap::{SwapDeviceId, SwapEntry};
 use super::Mapping;
 use crate::bindings;
 use crate::vfs::fs_type::Memory;
-use crate::vfs::inode_list::{InodeList, PinnedInode};
+use crate::vfs::inode_list::{InodeList, ListKind, PinnedInode};
 use crate::vfs::Inode;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -39,8 +41,12 @@ pub(crate) enum Want {
     Existing,
     /// All of it valid, within the file.
     Valid,
-    /// To write, also beyond the end of the file; a new folio need not be valid.
-    Write,
+    /// To write, to before byte `end`, also beyond the end of the file; a new folio need not be
+    /// valid.
+    Write {
+        /// 0 where that is not known.
+        end: i64,
+    },
 }
 
 /// A file system whose pages go to swap.
@@ -84,6 +90,22 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// Accounts for pages that have gone from the page cache. Must not wait for `i_rwsem` or for
     /// memory.
     fn uncharge(inode: &Inode<Self>);
+
+    /// The end of what a split of a folio must leave in the file, in pages: `eof`, or more where
+    /// pages beyond the end of the file were asked for. Must not sleep.
+    fn kept_end(inode: &Inode<Self>, eof: u64) -> u64;
+
+    /// A bitmap of the orders that a new folio with page `index` may have; for a mapping with
+    /// `mapping`, which may be anonymous shared memory. `write_end` is what a write would make the
+    /// size of the file, in bytes; with `forced` the settings do not count. Must not sleep.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    fn huge_orders(
+        inode: &Inode<Self>,
+        mapping: Option<(VmaAdvice, bool)>,
+        index: u64,
+        write_end: i64,
+        forced: bool,
+    ) -> u64;
 
     /// Whether the pages of a file shall stay in memory for SHM_LOCK; remembers it, and returns what
     /// it was. Must not sleep.
@@ -143,10 +165,11 @@ pub(crate) struct OutgoingFolio<'a> {
     folio: ManuallyDrop<LockedFolio>,
     mapping: &'a Mapping,
     cx: *mut bindings::swap_io_ctx,
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     list: *mut bindings::list_head,
 }
 
-impl OutgoingFolio<'_> {
+impl<'a> OutgoingFolio<'a> {
     /// The folio stays where it is, dirty as before.
     pub(crate) fn keep(mut self) -> WrittenOut {
         // SAFETY: The folio is live and locked, and stays so for reclaim.
@@ -157,8 +180,10 @@ impl OutgoingFolio<'_> {
 
     /// Splits a large folio into pages, the other ones of which go back to reclaim. False where
     /// somebody else uses it.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn split(&mut self) -> bool {
-        if self.folio.order() == 0 {
+        let order = self.folio.order();
+        if order == 0 {
             return true;
         }
         // SAFETY: The folio is live and locked. The pages must be dirty, lest they are dropped;
@@ -168,9 +193,31 @@ impl OutgoingFolio<'_> {
             if bindings::split_folio_to_list(self.folio.as_ptr(), self.list) != 0 {
                 return false;
             }
+            huge::count_split_for_swap(self.folio.as_ptr(), order);
             bindings::folio_clear_dirty(self.folio.as_ptr());
         }
         true
+    }
+
+    /// There are no large folios.
+    #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+    pub(crate) fn split(&mut self) -> bool {
+        true
+    }
+
+    /// Whether the folio can go to swap as a whole, and not only in pages.
+    pub(crate) fn may_go_whole(&self) -> bool {
+        cfg!(CONFIG_THP_SWAP)
+    }
+
+    /// How many pages it has.
+    pub(crate) fn nr_pages(&self) -> u64 {
+        self.folio.nr_pages()
+    }
+
+    /// Behind the index of the last page in the file.
+    pub(crate) fn end(&self) -> u64 {
+        self.folio.end()
     }
 
     /// The index of the first page in the file.
@@ -189,6 +236,30 @@ impl OutgoingFolio<'_> {
         self.folio.mark_uptodate();
     }
 
+    /// Gets a place in swap for the folio, all of whose pages must be valid; gives it back where there
+    /// is none.
+    pub(crate) fn allocate_swap(self) -> Result<PlacedFolio<'a>, Self> {
+        if !self.is_valid() {
+            return Err(self);
+        }
+        // SAFETY: The folio is locked, valid and in the page cache, so it can be added to the swap
+        // cache.
+        if unsafe { bindings::folio_alloc_swap(self.folio.as_ptr()) } != 0 {
+            return Err(self);
+        }
+        // INVARIANT: Just added.
+        Ok(PlacedFolio(self))
+    }
+}
+
+/// A folio that reclaim wants to be written out and that has a place in swap.
+///
+/// # Invariants
+///
+/// The folio is in the swap cache, and in the page cache as well.
+pub(crate) struct PlacedFolio<'a>(OutgoingFolio<'a>);
+
+impl PlacedFolio<'_> {
     /// Moves the folio to swap. `counted` is called with the number of pages before they leave the
     /// page cache, and returns what keeps the inode from then on, when the folio lock does no more;
     /// `returned` is called where they come back since swap did not take them.
@@ -197,24 +268,22 @@ impl OutgoingFolio<'_> {
         counted: impl FnOnce(u64) -> PinnedInode<'p, T>,
         returned: impl FnOnce(&Inode<T>, u64),
     ) -> WrittenOut {
-        let raw = self.folio.as_ptr();
-        let nr = 1u64 << self.folio.order();
-        let index = self.folio.index();
-        // SAFETY: The folio is locked, valid and in the page cache, so it can be added to the swap
-        // cache; then its entry is valid, and gets the page cache's count before it is stored.
+        let this = self.0;
+        let raw = this.folio.as_ptr();
+        let nr = this.folio.nr_pages();
+        let index = this.folio.index();
+        // SAFETY: By the type invariants the folio has an entry, which gets the page cache's count
+        // before it is stored.
         let (entry, inode) = unsafe {
-            if bindings::folio_alloc_swap(raw) != 0 {
-                return self.keep();
-            }
             let entry = SwapEntry::from_raw(bindings::folio_swap_entry(raw));
             let inode = counted(nr);
             bindings::folio_dup_swap(raw, core::ptr::null_mut());
-            self.mapping.replace_by_swap(raw, entry);
+            this.mapping.replace_by_swap(raw, entry);
             (entry, inode)
         };
 
         // SAFETY: The folio is locked and in the swap cache only; the context is reclaim's.
-        let result = unsafe { bindings::swap_writeout(self.cx, raw) };
+        let result = unsafe { bindings::swap_writeout(this.cx, raw) };
         if result != bindings::AOP_WRITEPAGE_ACTIVATE {
             return WrittenOut(result);
         }
@@ -224,13 +293,13 @@ impl OutgoingFolio<'_> {
         // SAFETY: The folio is in no page cache, and the entry's count goes with it.
         unsafe {
             let gfp = bindings::__GFP_HIGH | bindings::__GFP_NOMEMALLOC | bindings::__GFP_NOWARN;
-            if self.mapping.store(raw, index, Some(entry), gfp).is_ok() {
+            if this.mapping.store(raw, index, Some(entry), gfp).is_ok() {
                 returned(&inode, nr);
                 bindings::folio_put_swap(raw, core::ptr::null_mut());
             }
             bindings::swap_cache_del_folio(raw);
         }
-        self.keep()
+        this.keep()
     }
 }
 
@@ -269,7 +338,7 @@ impl<T: SharedMemory> Memory for Backend<T> {
         try_pin_init!(&this in Self {
             vm_ops: Opaque::new(fault::vm_operations::<T>()),
             anon_vm_ops: Opaque::new(fault::vm_operations::<T>()),
-            swapped <- InodeList::new(),
+            swapped <- InodeList::new(ListKind::Swapped),
             a_ops: Opaque::new(bindings::address_space_operations {
                 dirty_folio: Some(bindings::noop_dirty_folio),
                 #[cfg(CONFIG_MIGRATION)]
@@ -293,8 +362,8 @@ impl<T: SharedMemory> Memory for Backend<T> {
                 truncate_range: Some(truncate_range::<T>),
                 charge: Some(charge::<T>),
                 uncharge: Some(uncharge::<T>),
-                fallocend: Some(fallocend),
-                huge_orders: Some(huge_orders),
+                fallocend: Some(fallocend::<T>),
+                huge_orders: Some(huge_orders::<T>),
                 swapped: Some(pages_in_swap::<T>),
                 lock: Some(lock::<T>),
                 seals: Some(seals::<T>),
@@ -316,6 +385,17 @@ impl<T: SharedMemory> Backend<T> {
     /// The operations of page caches.
     pub(crate) fn a_ops(&self) -> *const bindings::address_space_operations {
         self.a_ops.get()
+    }
+
+    /// Whether a mapping is of anonymous shared memory.
+    ///
+    /// # Safety
+    ///
+    /// `vma` must be live and locked.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(super) unsafe fn is_anonymous(&self, vma: *mut bindings::vm_area_struct) -> bool {
+        // SAFETY: By the caller's promise.
+        core::ptr::eq(unsafe { (*vma).vm_ops }, self.anon_vm_ops.get())
     }
 
     /// The operations of mappings of a file, which counts as anonymous memory where it has no name.
@@ -377,6 +457,7 @@ unsafe extern "C" fn unuse<T: SharedMemory>(device: c_uint) -> c_int {
 unsafe extern "C" fn writeout<T: SharedMemory>(
     cx: *mut bindings::swap_io_ctx,
     folio: *mut bindings::folio,
+    #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(unused_variables))]
     list: *mut bindings::list_head,
 ) -> c_int {
     // SAFETY: Reclaim passes a locked folio with a reference, in the page cache of a file of this
@@ -389,6 +470,7 @@ unsafe extern "C" fn writeout<T: SharedMemory>(
                 folio: ManuallyDrop::new(LockedFolio::borrowed(NonNull::new_unchecked(folio))),
                 mapping: Mapping::from_raw(mapping),
                 cx,
+                #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
                 list,
             },
             Inode::<T>::from_raw((*mapping).host),
@@ -403,7 +485,7 @@ unsafe extern "C" fn writeout<T: SharedMemory>(
 unsafe extern "C" fn get_folio<T: SharedMemory>(
     inode: *mut bindings::inode,
     index: c_ulong,
-    _write_end: bindings::loff_t,
+    write_end: bindings::loff_t,
     folio: *mut *mut bindings::folio,
     purpose: bindings::sgp_type,
     _gfp: bindings::gfp_t,
@@ -412,7 +494,7 @@ unsafe extern "C" fn get_folio<T: SharedMemory>(
         bindings::sgp_type_SGP_READ => Want::Read,
         bindings::sgp_type_SGP_NOALLOC => Want::Existing,
         bindings::sgp_type_SGP_CACHE => Want::Valid,
-        _ => Want::Write,
+        _ => Want::Write { end: write_end },
     };
     // SAFETY: The callers pass a live inode of this file system, and room for a pointer.
     unsafe {
@@ -479,26 +561,51 @@ unsafe extern "C" fn uncharge<T: SharedMemory>(inode: *mut bindings::inode, _pag
     T::uncharge(unsafe { Inode::<T>::from_raw(inode) })
 }
 
-/// No page beyond the end of a file is kept by a split.
-///
 /// # Safety
 ///
 /// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
-unsafe extern "C" fn fallocend(_inode: *mut bindings::inode, eof: c_ulong) -> c_ulong {
-    eof
+unsafe extern "C" fn fallocend<T: SharedMemory>(
+    inode: *mut bindings::inode,
+    eof: c_ulong,
+) -> c_ulong {
+    // SAFETY: The callers pass a live inode of this file system.
+    T::kept_end(unsafe { Inode::<T>::from_raw(inode) }, eof as u64) as c_ulong
 }
 
-/// No mapping asks for large folios.
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+unsafe extern "C" fn huge_orders<T: SharedMemory>(
+    inode: *mut bindings::inode,
+    vma: *mut bindings::vm_area_struct,
+    index: c_ulong,
+    write_end: bindings::loff_t,
+    forced: bool,
+) -> c_ulong {
+    // SAFETY: The callers pass a live inode of this file system, and null or a mapping that is
+    // locked.
+    unsafe {
+        let inode = Inode::<T>::from_raw(inode);
+        let backend: &Backend<T> = inode.sb().memory();
+        let mapping =
+            (!vma.is_null()).then(|| (VmaAdvice::of(vma, forced), backend.is_anonymous(vma)));
+        T::huge_orders(inode, mapping, index as u64, write_end, forced) as c_ulong
+    }
+}
+
+/// There are no large folios.
 ///
 /// # Safety
 ///
 /// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
-unsafe extern "C" fn huge_orders(
+#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+unsafe extern "C" fn huge_orders<T: SharedMemory>(
     _inode: *mut bindings::inode,
     _vma: *mut bindings::vm_area_struct,
     _index: c_ulong,
     _write_end: bindings::loff_t,
-    _force: bool,
+    _forced: bool,
 ) -> c_ulong {
     0
 }

@@ -8,10 +8,13 @@
 //! trying only; under them `i_mmap_rwsem` (unmapping) and the lock of the xarray.
 
 use super::folio::{Folio, LockedFolio};
-use super::mapping::Mapping;
+use super::mapping::{Mapping, END};
+use super::PAGE_SHIFT;
 use crate::bindings;
+use core::ops::Range;
 use core::ptr::NonNull;
 use kernel::prelude::*;
+use kernel::sync::aref::ARef;
 
 const SIZE: usize = bindings::FOLIO_BATCH_SIZE as usize;
 
@@ -32,6 +35,19 @@ impl Removal {
         // SAFETY: By the caller's promise.
         self == Self::All || !unsafe { bindings::folio_test_uptodate(folio) }
     }
+}
+
+/// Why [`Batch::remove_waiting`] did not come to the end of a batch.
+pub(super) enum Stopped {
+    /// It did.
+    Not,
+    /// At this page there is something else now.
+    Changed(u64),
+    /// A folio that was partly in the range was split.
+    Split,
+    /// A folio that is partly in the range, and begins before it, could not be split: the range
+    /// goes on at this page.
+    Stuck(u64),
 }
 
 /// Entries of a page cache: folios with a reference, and values.
@@ -152,22 +168,27 @@ impl Batch {
         }
     }
 
-    /// Takes the folios that [`Batch::find`] has found out of the cache, waiting for their locks,
-    /// and passes the values on; empties the batch. Where a folio has left the cache meanwhile, or
-    /// `value` returns false, stops there and returns that index.
+    /// Takes the folios that [`Batch::find`] has found in `range` out of the cache, waiting for their
+    /// locks, and passes the values on; empties the batch. A folio that is only partly in the range
+    /// loses that part, or all of it where it was never written and that is what is to go. Stops
+    /// where a folio has left the cache meanwhile, `value` returns false, or a folio was split.
     pub(super) fn remove_waiting(
         &mut self,
         mapping: &Mapping,
         what: Removal,
+        range: &Range<u64>,
         mut value: impl FnMut(u64, *mut c_void) -> bool,
-    ) -> Option<u64> {
+    ) -> Stopped {
         let len = core::mem::take(&mut self.batch.nr) as usize;
-        let mut stopped = None;
+        let mut stopped = Stopped::Not;
         for at in 0..len {
             let (folio, index) = (self.batch.folios[at], self.indices[at] as u64);
             if is_value(folio) {
-                if what == Removal::All && stopped.is_none() && !value(index, folio.cast()) {
-                    stopped = Some(index);
+                if what == Removal::All
+                    && matches!(stopped, Stopped::Not)
+                    && !value(index, folio.cast())
+                {
+                    stopped = Stopped::Changed(index);
                 }
                 continue;
             }
@@ -176,24 +197,47 @@ impl Batch {
             };
             // SAFETY: The entry is a folio with a reference that is ours.
             let folio = unsafe { Folio::from_raw(folio) };
-            if stopped.is_some() {
-                continue;
+            if matches!(stopped, Stopped::Not) {
+                stopped = remove_folio(mapping, what, range, index, folio);
             }
-            let folio = LockedFolio::lock(folio);
-            if !folio.belongs_to(mapping) {
-                stopped = Some(index);
-                continue;
-            }
-            // SAFETY: The folio is live.
-            if !unsafe { what.includes(folio.as_ptr()) } {
-                continue;
-            }
-            folio.wait_for_writeback();
-            // SAFETY: The folio is locked and in this mapping.
-            unsafe { bindings::truncate_inode_folio(mapping.as_ptr(), folio.as_ptr()) };
         }
         stopped
     }
+}
+
+/// Takes a folio that was found at page `index` out of the cache, as far as it is in `range`.
+fn remove_folio(
+    mapping: &Mapping,
+    what: Removal,
+    range: &Range<u64>,
+    index: u64,
+    folio: ARef<Folio>,
+) -> Stopped {
+    let mut folio = LockedFolio::lock(folio);
+    if !folio.belongs_to(mapping) {
+        return Stopped::Changed(index);
+    }
+    // SAFETY: The folio is live.
+    if !unsafe { what.includes(folio.as_ptr()) } {
+        return Stopped::Not;
+    }
+    let (start, end) = (folio.index(), folio.end());
+    if what == Removal::Unwritten || (range.start <= start && end <= range.end) {
+        folio.wait_for_writeback();
+        // SAFETY: The folio is locked and in this mapping.
+        unsafe { bindings::truncate_inode_folio(mapping.as_ptr(), folio.as_ptr()) };
+        return Stopped::Not;
+    }
+    let bytes = |pages: u64| (pages << PAGE_SHIFT) as i64;
+    let last = (range.end != END).then(|| bytes(range.end));
+    if folio.cut_out(bytes(range.start), last) {
+        if folio.order() == 0 {
+            return Stopped::Split;
+        }
+    } else if start < range.start {
+        return Stopped::Stuck(end);
+    }
+    Stopped::Not
 }
 
 fn is_value(entry: *mut bindings::folio) -> bool {

@@ -4,8 +4,12 @@
 //!
 //! C headers: `include/linux/mm.h`, `include/linux/mm_types.h`.
 
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::backend::Backend;
 use super::backend::SharedMemory;
 use super::folio::{LockedFolio, MemoryOwner};
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::huge::{Effort, VmaAdvice};
 #[cfg(CONFIG_NUMA)]
 use super::mempolicy;
 #[cfg(CONFIG_USERFAULTFD)]
@@ -14,6 +18,8 @@ use crate::bindings;
 use crate::vfs::{FileSystem, Inode};
 use core::cell::Cell;
 use core::marker::PhantomData;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use core::ptr::NonNull;
 use kernel::prelude::*;
 
 /// A page fault in a mapping of a file (`struct vm_fault`).
@@ -76,6 +82,42 @@ impl<'a, T: FileSystem> Fault<'a, T> {
                 bindings::fput(file);
             }
         }
+    }
+
+    /// What the mapping says about large folios.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn advice(&self) -> VmaAdvice {
+        // SAFETY: By the type invariants.
+        unsafe { VmaAdvice::of(self.vmf.__bindgen_anon_1.vma, false) }
+    }
+
+    /// Whether the mapping is of anonymous shared memory.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn is_anonymous(&self) -> bool
+    where
+        T: SharedMemory,
+    {
+        let backend: &Backend<T> = self.inode().sb().memory();
+        // SAFETY: By the type invariants.
+        unsafe { backend.is_anonymous(self.vmf.__bindgen_anon_1.vma) }
+    }
+
+    /// Those of a bitmap of orders whose folio with the page of the fault would fit in the mapping.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn suitable_orders(&self, orders: u64) -> u64 {
+        let (vma, address) = (
+            self.vmf.__bindgen_anon_1.vma,
+            self.vmf.__bindgen_anon_1.address,
+        );
+        // SAFETY: By the type invariants.
+        unsafe { bindings::thp_vma_suitable_orders(vma, address, orders as c_ulong) as u64 }
+    }
+
+    /// How hard an allocation of a large folio for the mapping is to try.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn effort(&self) -> Effort {
+        // SAFETY: By the type invariants; a fault has a mapping.
+        unsafe { Effort::of(NonNull::new_unchecked(self.vmf.__bindgen_anon_1.vma)) }
     }
 
     /// Whom memory for this fault is charged to: the owner of the address space.

@@ -4,8 +4,10 @@
 //!
 //! C headers: `include/linux/mm_types.h`, `include/linux/page-flags.h`, `include/linux/pagemap.h`.
 
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::huge::{self, Effort};
 use super::mempolicy::Placement;
-use super::{Mapping, PAGE_SIZE};
+use super::{Mapping, PAGE_SHIFT, PAGE_SIZE};
 use crate::bindings;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
@@ -21,7 +23,8 @@ use kernel::types::Opaque;
 /// # Invariants
 ///
 /// The folio is live: somebody holds a reference for as long as a reference to this type is in
-/// use. Its order does not change while it is locked or, where it is a single page, at all.
+/// use. Its order does not change but by a split, which needs the folio lock and that nobody holds
+/// a reference but the one who splits and the caches that the folio is in.
 #[repr(transparent)]
 pub(crate) struct Folio(Opaque<bindings::folio>);
 
@@ -63,6 +66,11 @@ impl Folio {
     pub(crate) fn order(&self) -> u32 {
         // SAFETY: The folio is live.
         unsafe { bindings::folio_order(self.as_ptr()) }
+    }
+
+    /// How many pages it has; a snapshot unless the folio is locked.
+    pub(crate) fn nr_pages(&self) -> u64 {
+        1 << self.order()
     }
 
     /// The size in bytes; a snapshot unless the folio is locked.
@@ -156,6 +164,15 @@ impl LockedFolio {
         }
     }
 
+    /// The lock of a folio, where it can be had at once.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn try_lock(folio: ARef<Folio>) -> Option<Self> {
+        // SAFETY: The folio is live.
+        let locked = unsafe { bindings::folio_trylock(folio.as_ptr()) };
+        // INVARIANT: Just locked.
+        locked.then_some(Self(folio))
+    }
+
     /// Waits for the lock of a folio. May sleep.
     pub(crate) fn lock(folio: ARef<Folio>) -> Self {
         // SAFETY: The folio is live.
@@ -197,6 +214,43 @@ impl LockedFolio {
         }
     }
 
+    /// Behind the index of the last page in the file.
+    pub(crate) fn end(&self) -> u64 {
+        self.index() + self.nr_pages()
+    }
+
+    /// Frees the bytes of the file from `start` to before `end`, or to the last where that is
+    /// `None`, as far as they are in the folio: zeros them and splits a large folio, so that the
+    /// pages that are free can be taken out. May sleep. Has no effect on a folio that has none of
+    /// them or is in no page cache.
+    ///
+    /// False where a large folio could not be split and stays.
+    pub(crate) fn cut_out(&mut self, start: i64, end: Option<i64>) -> bool {
+        let pos = (self.index() << PAGE_SHIFT) as i64;
+        let has_some =
+            start < pos + self.size() as i64 && end.is_none_or(|end| start.max(pos) < end);
+        if !has_some || self.mapping_ptr().is_null() {
+            return true;
+        }
+        // A clean folio that cannot be split would be dropped with all its contents.
+        self.mark_dirty();
+        let last = end.map_or(-1, |end| end - 1);
+        // SAFETY: The folio is live, locked, and in a page cache, which nobody else takes it out of;
+        // it has some of the bytes.
+        unsafe { bindings::truncate_inode_partial_folio(self.0.as_ptr(), start, last) }
+    }
+
+    /// Splits a large folio into pages; those beyond the end of the file leave the page cache. False
+    /// where somebody else uses it. May sleep.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn split(&mut self) -> bool {
+        if self.order() == 0 {
+            return true;
+        }
+        // SAFETY: The folio is live, large and locked, and stays so in its first page.
+        unsafe { bindings::split_folio_to_list(self.0.as_ptr(), core::ptr::null_mut()) == 0 }
+    }
+
     /// The contents are valid from now on; orders them before.
     pub(crate) fn mark_uptodate(&mut self) {
         // SAFETY: The folio is live and locked.
@@ -226,14 +280,6 @@ impl LockedFolio {
         let start = start.min(end);
         // SAFETY: The folio is live and locked, and the ranges are within it.
         unsafe { bindings::folio_zero_segments(self.0.as_ptr(), 0, start, end, size) }
-    }
-
-    /// Zeros the bytes from `start` to `end`.
-    pub(crate) fn zero_range(&mut self, start: usize, end: usize) {
-        let end = end.min(self.size());
-        let start = start.min(end);
-        // SAFETY: The folio is live and locked, and the range is within it.
-        unsafe { bindings::folio_zero_segments(self.0.as_ptr(), start, end, 0, 0) }
     }
 
     /// Zeros the whole folio.
@@ -340,38 +386,62 @@ impl MemoryOwner {
 pub(crate) struct NewFolio(LockedFolio);
 
 impl NewFolio {
-    /// Allocates a folio of 2^`order` pages with the mapping's flags where `placement` says, and
-    /// charges it to `owner`'s memory cgroup. May sleep.
+    /// Allocates a single page with the mapping's flags where `placement` says, and charges it to
+    /// `owner`'s memory cgroup. May sleep.
     ///
     /// Fails with `ENOMEM`.
     pub(crate) fn new(
         mapping: &Mapping,
-        order: u32,
         owner: MemoryOwner,
         placement: &Placement<'_>,
     ) -> Result<Self> {
+        Self::allocate(mapping.gfp(), 0, placement)
+            .ok_or(ENOMEM)?
+            .charge(owner, mapping.reclaim_gfp())
+    }
+
+    /// Allocates a folio of 2^`order` pages where `placement` says, with as much effort as that says,
+    /// and counts it where there is none. May sleep. It is not charged yet, see
+    /// [`UnchargedFolio::charge_to`].
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn large(
+        mapping: &Mapping,
+        order: u32,
+        effort: Effort,
+        placement: &Placement<'_>,
+    ) -> Option<UnchargedFolio> {
+        let gfp = effort.gfp(mapping.gfp());
+        let folio = Self::allocate(gfp, order, placement);
+        if folio.is_none() {
+            huge::count_not_allocated(order);
+        }
+        Some(UnchargedFolio { folio: folio?, gfp })
+    }
+
+    fn allocate(gfp: bindings::gfp_t, order: u32, placement: &Placement<'_>) -> Option<Self> {
         // SAFETY: Allocates; the policy is live.
         let folio = unsafe {
             bindings::folio_alloc_mpol(
-                mapping.gfp(),
+                gfp,
                 order,
                 placement.policy(),
                 placement.turn(),
                 bindings::numa_node_id(),
             )
         };
-        let folio = NonNull::new(folio).ok_or(ENOMEM)?;
+        let folio = NonNull::new(folio)?;
         // SAFETY: The folio is new, and nobody else knows it.
-        let this = unsafe {
+        unsafe {
             bindings::folio_set_locked(folio.as_ptr());
             bindings::folio_set_swapbacked(folio.as_ptr());
-            Self(LockedFolio::from_locked(Folio::from_raw(folio)))
-        };
+            Some(Self(LockedFolio::from_locked(Folio::from_raw(folio))))
+        }
+    }
+
+    fn charge(self, owner: MemoryOwner, gfp: bindings::gfp_t) -> Result<Self> {
         // SAFETY: The folio is new, and the owner live.
-        to_result(unsafe {
-            bindings::mem_cgroup_charge(folio.as_ptr(), owner.0, mapping.reclaim_gfp())
-        })?;
-        Ok(this)
+        to_result(unsafe { bindings::mem_cgroup_charge(self.as_ptr(), owner.0, gfp) })?;
+        Ok(self)
     }
 
     /// The folio with its reference and without its lock, for a C function that takes it over.
@@ -402,5 +472,30 @@ impl NewFolio {
     /// The folio has been added to a page cache.
     pub(super) fn into_locked(self) -> LockedFolio {
         self.0
+    }
+}
+
+/// What an allocation on behalf of a folio takes over from that of the folio: how hard to try, not
+/// where.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+const RECLAIM_FLAGS: bindings::gfp_t = bindings::GFP_KERNEL
+    | bindings::__GFP_NOWARN
+    | bindings::__GFP_NORETRY
+    | bindings::__GFP_NOMEMALLOC;
+
+/// A large folio that is charged to nobody yet.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+pub(crate) struct UnchargedFolio {
+    folio: NewFolio,
+    gfp: bindings::gfp_t,
+}
+
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+impl UnchargedFolio {
+    /// Charges the folio to `owner`'s memory cgroup. May sleep.
+    ///
+    /// Fails with `ENOMEM`; then frees the folio.
+    pub(crate) fn charge_to(self, owner: MemoryOwner) -> Result<NewFolio> {
+        self.folio.charge(owner, self.gfp & RECLAIM_FLAGS)
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Lock order: the folio lock before the lock of the xarray (`i_pages`, interrupts off).
 
-use super::batch::{Batch, Removal};
+use super::batch::{Batch, Removal, Stopped};
 use super::folio::{Folio, LockedFolio, NewFolio};
 use super::swap::{self, SwapDeviceId, SwapEntry};
 use super::task;
@@ -91,6 +91,17 @@ impl Mapping {
         }
     }
 
+    /// The cache may have folios of any size.
+    ///
+    /// # Safety
+    ///
+    /// The inode must be new.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) unsafe fn allow_large_folios(&self) {
+        // SAFETY: The mapping is live, and nobody else uses it yet.
+        unsafe { bindings::mapping_set_large_folios(self.as_ptr()) }
+    }
+
     /// Keeps the folios in memory: reclaim does not look at them.
     pub(crate) fn set_unevictable(&self) {
         // SAFETY: The mapping is live, and the flag atomic.
@@ -143,6 +154,18 @@ impl Mapping {
             // SAFETY: An entry that is no value is a folio, with a reference for the caller.
             Some(entry) => Slot::Folio(unsafe { Folio::from_raw(entry.cast()) }),
         }
+    }
+
+    /// The first page from `start` to before `end` where something is; a snapshot.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn first_in(&self, start: u64, end: u64) -> Option<u64> {
+        let last = end.checked_sub(1)?;
+        let mut index = start as c_ulong;
+        // SAFETY: The xarray is that of a live mapping.
+        let found = unsafe {
+            bindings::xa_find(self.xa(), &mut index, last as c_ulong, bindings::XA_PRESENT)
+        };
+        (!found.is_null()).then_some(index as u64)
     }
 
     /// Adds a folio at page `index`, a multiple of its size. May sleep.
@@ -204,30 +227,11 @@ impl Mapping {
             (*fields).__bindgen_anon_2.index = index as usize;
             bindings::folio_throttle_swaprate(folio, gfp);
 
-            let xa = self.xa();
-            let mut xas = bindings::xa_state(xa, index as usize, order);
-            let mut fits;
-            loop {
-                bindings::xa_lock_irq(xa);
-                fits = conflicts_are(&mut xas, expected, nr);
-                if fits {
-                    bindings::xas_store(&mut xas, folio.cast());
-                    if bindings::xas_error(&xas) == 0 {
-                        account(folio, nr as i32);
-                        (*self.as_ptr()).nrpages += nr as c_ulong;
-                    }
-                }
-                bindings::xa_unlock_irq(xa);
-                if !fits || !bindings::xas_nomem(&mut xas, gfp) {
-                    break;
-                }
-            }
-
-            let result = if fits {
-                to_result(bindings::xas_error(&xas))
-            } else {
-                Err(EEXIST)
-            };
+            let mut xas = bindings::xa_state(self.xa(), index as usize, order);
+            let result = self.replace(&mut xas, expected, folio.cast(), gfp, || {
+                account(folio, nr as i32);
+                (*self.as_ptr()).nrpages += nr as c_ulong;
+            });
             if result.is_err() {
                 (*fields).mapping = core::ptr::null_mut();
                 bindings::folio_ref_sub(folio, nr as i32);
@@ -266,6 +270,10 @@ impl Mapping {
     /// Whether page `index` is still in swap at `entry`, and how many pages the slot covers, as a
     /// binary logarithm. Takes no lock: only the folio lock of the swap cache makes it last.
     pub(crate) fn find_entry(&self, index: u64, entry: SwapEntry) -> Option<u32> {
+        self.find_value(index, entry.as_value())
+    }
+
+    fn find_value(&self, index: u64, value: *mut c_void) -> Option<u32> {
         let _rcu = rcu::read_lock();
         // SAFETY: The xarray is that of a live mapping, and RCU is held.
         unsafe {
@@ -275,35 +283,142 @@ impl Mapping {
                 if bindings::xas_retry(&mut xas, found) {
                     continue;
                 }
-                return core::ptr::eq(found, entry.as_value())
+                return core::ptr::eq(found, value)
                     .then(|| bindings::xas_get_order(&mut xas) as u32);
             }
         }
     }
 
-    /// Marks page `index`, which could not be read back, as poisoned, and frees its swap entry.
-    /// May sleep. Returns false, and does nothing, where the entry is not there any more or the
-    /// folio is not its.
+    /// Marks the pages of a folio at page `index`, which could not be read back from `entry` on, as
+    /// poisoned, and frees their swap entries. May sleep. Returns false, and does nothing, where the
+    /// entries are not there any more, the folio is not theirs, or there is no memory.
     pub(crate) fn poison(&self, index: u64, entry: SwapEntry, folio: &mut LockedFolio) -> bool {
-        if !folio.is_swap_cache_of(entry) {
+        let order = folio.order();
+        if !folio.is_swap_cache_of(entry) || index & ((1 << order) - 1) != 0 {
             return false;
         }
         // SAFETY: The xarray is that of a live mapping.
-        let found = unsafe {
-            bindings::xa_cmpxchg_irq(
-                self.xa(),
-                index as usize,
-                entry.as_value(),
-                bindings::swp_to_radix_entry(bindings::make_poisoned_swp_entry()),
-                0,
-            )
+        let poisoned = unsafe {
+            let value = bindings::swp_to_radix_entry(bindings::make_poisoned_swp_entry());
+            let mut xas = bindings::xa_state(self.xa(), index as usize, order);
+            self.replace(&mut xas, Some(entry), value, self.reclaim_gfp(), || {})
         };
-        if !core::ptr::eq(found, entry.as_value()) {
+        if poisoned.is_err() {
             return false;
         }
         folio.wait_for_writeback();
         folio.leave_swap_cache();
         true
+    }
+
+    /// Stores `value` in the slots of `xas`, where they are empty or hold the swap entries from
+    /// `expected` on, and then calls `stored`, under the lock.
+    ///
+    /// # Safety
+    ///
+    /// `xas` must be of this cache, and `value` what is allowed in it; `stored` must not sleep.
+    unsafe fn replace(
+        &self,
+        xas: &mut bindings::xa_state,
+        expected: Option<SwapEntry>,
+        value: *mut c_void,
+        gfp: bindings::gfp_t,
+        mut stored: impl FnMut(),
+    ) -> Result {
+        let xa = self.xa();
+        let nr = pages_of(xas);
+        // SAFETY: By the caller's promise; the xarray is locked where that must be.
+        unsafe {
+            loop {
+                bindings::xa_lock_irq(xa);
+                let fits = conflicts_are(xas, expected, nr);
+                if fits {
+                    bindings::xas_store(xas, value);
+                    if bindings::xas_error(xas) == 0 {
+                        stored();
+                    }
+                }
+                bindings::xa_unlock_irq(xa);
+                let again = bindings::xas_nomem(xas, gfp);
+                if !fits {
+                    return Err(EEXIST);
+                }
+                if !again {
+                    return to_result(bindings::xas_error(xas));
+                }
+            }
+        }
+    }
+
+    /// Splits the slot of several pages that holds `entry` and page `index` among others, until that
+    /// page has a slot of its own; each then holds the entry of its first page. May sleep.
+    ///
+    /// Fails with `EEXIST` where the entry is not there any more, and with `ENOMEM`.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn split_entry(&self, index: u64, mut entry: SwapEntry) -> Result {
+        let xa = self.xa();
+        loop {
+            // SAFETY: The xarray is that of a live mapping, and locked where that must be. A slot is
+            // split by as much as needs one node, and all of its pages get their entries.
+            let order = unsafe {
+                let mut xas = bindings::xa_state(xa, index as usize, 0);
+                let mut order = 0;
+                loop {
+                    bindings::xas_set_order(&mut xas, index as usize, 0);
+                    bindings::xa_lock_irq(xa);
+                    let value = bindings::xas_load(&mut xas);
+                    let found = core::ptr::eq(value, entry.as_value());
+                    if found {
+                        order = bindings::xas_get_order(&mut xas) as u32;
+                    }
+                    if found && order > 0 {
+                        let smaller = bindings::xas_try_split_min_order(order);
+                        bindings::xas_set_order(&mut xas, index as usize, smaller);
+                        bindings::xas_try_split(&mut xas, value, order);
+                        if bindings::xas_error(&xas) == 0 {
+                            entry = self.number_entries(index, entry, order, smaller);
+                            order = smaller;
+                        }
+                    }
+                    bindings::xa_unlock_irq(xa);
+                    let again = bindings::xas_nomem(&mut xas, self.reclaim_gfp());
+                    if !found {
+                        return Err(EEXIST);
+                    }
+                    if !again {
+                        break;
+                    }
+                }
+                to_result(bindings::xas_error(&xas))?;
+                order
+            };
+            if order == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives each of the slots of order `smaller` that one of `order` with page `index` was split
+    /// into its own entry, where all have `entry`; returns that of page `index`.
+    ///
+    /// # Safety
+    ///
+    /// The xarray must be locked, and the slots must be so.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    unsafe fn number_entries(
+        &self,
+        index: u64,
+        entry: SwapEntry,
+        order: u32,
+        smaller: u32,
+    ) -> SwapEntry {
+        let start = index & !((1 << order) - 1);
+        for page in (0..1u64 << order).step_by(1 << smaller) {
+            let value = entry.add(page as usize).as_value();
+            // SAFETY: By the caller's promise. It replaces a value, which needs no memory.
+            unsafe { bindings::__xa_store(self.xa(), (start + page) as c_ulong, value, 0) };
+        }
+        entry.add(((index - start) & !((1 << smaller) - 1)) as usize)
     }
 
     /// Fills `found` with pages from `*from` on that are in swap on `device`, moves `*from` behind
@@ -332,9 +447,11 @@ impl Mapping {
                 if is_value(value) {
                     if let Slot::Swap(entry) = decode_value(value) {
                         if entry.device() == device {
-                            found[len] = Some((xas.xa_index as u64, entry));
+                            let pages = 1u64 << bindings::xas_get_order(&mut xas);
+                            let start = xas.xa_index as u64 & !(pages - 1);
+                            found[len] = Some((start, entry));
                             len += 1;
-                            *from = xas.xa_index as u64 + 1;
+                            *from = start + pages;
                         }
                     }
                 }
@@ -441,28 +558,34 @@ impl Mapping {
     }
 
     /// Takes the pages from `start` to before `end` out of the cache and out of swap. With `end` at
-    /// [`END`] none is left, even of those that come and go meanwhile. A folio or an entry that is
-    /// only partly in the range stays. May sleep.
-    pub(crate) fn remove(&self, start: u64, end: u64) -> Removed {
-        self.remove_some(start, end, Removal::All)
+    /// [`END`] none is left, even of those that come and go meanwhile. May sleep.
+    ///
+    /// What is only partly in the range is the business of `cut`, which is called when most of the
+    /// rest has gone and returns the range that is left: a folio that could not be split is outside
+    /// of it. What comes to be partly in the range later is zeroed there.
+    pub(crate) fn remove(&self, start: u64, end: u64, cut: impl FnOnce() -> (u64, u64)) -> Removed {
+        self.remove_some(start, end, Removal::All, cut)
     }
 
     /// Takes the folios from page `start` to before `end` that were allocated and never written out
-    /// of the cache. May sleep.
+    /// of the cache, with all their pages. May sleep.
     pub(crate) fn remove_unwritten(&self, start: u64, end: u64) {
-        self.remove_some(start, end, Removal::Unwritten);
+        self.remove_some(start, end, Removal::Unwritten, || (start, end));
     }
 
-    fn remove_some(&self, start: u64, end: u64, what: Removal) -> Removed {
+    fn remove_some(
+        &self,
+        start: u64,
+        end: u64,
+        what: Removal,
+        cut: impl FnOnce() -> (u64, u64),
+    ) -> Removed {
         let mut removed = Removed::default();
-        let Some(last) = end.checked_sub(1).filter(|&last| start <= last) else {
-            return removed;
-        };
         let mut batch = Batch::new();
 
         // What can be had without waiting goes in batches.
         let mut next = start;
-        while next < end && batch.find_locked(self, &mut next, last) {
+        while next < end && batch.find_locked(self, &mut next, end - 1) {
             batch.remove_locked(self, what, |index, value| {
                 self.remove_value(index, end, value, &mut removed);
             });
@@ -470,22 +593,31 @@ impl Mapping {
         }
 
         // Then one by one, until nothing is found.
+        let (mut start, end) = cut();
         next = start;
         while next < end {
             task::cond_resched();
             let from = next;
-            if !batch.find(self, &mut next, last) {
+            if !batch.find(self, &mut next, end - 1) {
                 if from == start || end != END {
                     break;
                 }
                 next = start;
                 continue;
             }
-            if let Some(index) = batch.remove_waiting(self, what, |index, value| {
+            let range = start..end;
+            match batch.remove_waiting(self, what, &range, |index, value| {
                 self.remove_value(index, end, value, &mut removed)
                     || self.is_partly_outside(index, start, end, value)
             }) {
-                next = index;
+                Stopped::Not => {}
+                Stopped::Changed(index) => next = index,
+                Stopped::Split => next = start,
+                Stopped::Stuck(after) => {
+                    // What is in front of it has gone.
+                    start = after;
+                    next = after;
+                }
             }
         }
         removed
@@ -493,10 +625,7 @@ impl Mapping {
 
     /// Whether the slot at page `index` still holds `value`, and covers pages outside the range.
     fn is_partly_outside(&self, index: u64, start: u64, end: u64, value: *mut c_void) -> bool {
-        let Slot::Swap(entry) = decode_value(value) else {
-            return false;
-        };
-        self.find_entry(index, entry).is_some_and(|order| {
+        self.find_value(index, value).is_some_and(|order| {
             let base = index & !((1 << order) - 1);
             base < start || base + (1 << order) > end
         })
@@ -514,6 +643,11 @@ pub(crate) struct Removed {
 
 /// The end of a range of pages that has none.
 pub(crate) const END: u64 = u64::MAX;
+
+/// How many pages the slots of `xas` have.
+fn pages_of(xas: &bindings::xa_state) -> usize {
+    (xas.xa_sibs as usize + 1) << xas.xa_shift
+}
 
 /// Whether what is in the slots of `xas` is nothing, or with `expected` the swap entries of `nr`
 /// pages from that on.

@@ -4,12 +4,16 @@
 //!
 //! Knows nothing of the file system above it.
 
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+pub(crate) mod alignment;
 pub(crate) mod backend;
 mod batch;
 pub(crate) mod commit;
 pub(crate) mod counter;
 pub(crate) mod fault;
 pub(crate) mod folio;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+pub(crate) mod huge;
 pub(crate) mod mapping;
 pub(crate) mod mempolicy;
 pub(crate) mod swap;

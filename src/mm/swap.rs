@@ -13,6 +13,12 @@ use kernel::error::from_err_ptr;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
+/// The largest folio that is read in at once.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+const MAX_ORDER: u32 = super::huge::MAX_ORDER;
+#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+const MAX_ORDER: u32 = 0;
+
 /// Where a page is in swap: a device and an offset in it (`swp_entry_t`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SwapEntry(usize);
@@ -26,8 +32,13 @@ impl SwapEntry {
         bindings::swp_entry_t { val: self.0 }
     }
 
+    /// The first entry of those of a folio of 2^`order` pages, which has this one.
+    pub(crate) fn aligned_to(self, order: u32) -> Self {
+        Self(self.0 & !((1 << order) - 1))
+    }
+
     /// The entry `pages` further on the same device.
-    pub(super) fn add(self, pages: usize) -> Self {
+    pub(crate) fn add(self, pages: usize) -> Self {
         Self(self.0.wrapping_add(pages))
     }
 
@@ -77,8 +88,9 @@ impl SwapDevice {
     }
 
     /// Finds the folio of an entry of this device in the swap cache, or reads it into memory where
-    /// `place` says; whether it was read is in `major`. The folio is in the swap cache, unless that was changed by somebody
-    /// else, and not locked.
+    /// `place` says; whether it was read is in `major`. The folio is in the swap cache, unless that
+    /// was changed by somebody else, and not locked. It may have more pages than the one of the
+    /// entry: at most 2^`order` where it is read, whose place is that of its first.
     ///
     /// May sleep. Fails with `ENOMEM`, and with the errors of `swapin_sync()`. Whether the contents
     /// could be read at all shows only in [`Folio::is_uptodate`], under the folio lock.
@@ -86,7 +98,8 @@ impl SwapDevice {
         &self,
         mapping: &Mapping,
         entry: SwapEntry,
-        place: impl FnOnce() -> Placement<'a>,
+        order: u32,
+        place: impl Fn(u32) -> Placement<'a>,
         major: &mut bool,
     ) -> Result<ARef<Folio>> {
         if entry.device() != self.entry.device() {
@@ -101,20 +114,35 @@ impl SwapDevice {
             }
 
             *major = true;
-            let placement = place();
-            let (policy, turn) = (placement.policy(), placement.turn());
+            let order = order.min(MAX_ORDER);
             let flags = core::ptr::read_volatile(&(*self.device.as_ptr()).flags);
             let folio = if flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0 {
-                from_err_ptr(bindings::swapin_sync(
+                // What zswap may have some pages of is read page by page.
+                let order = if bindings::zswap_never_enabled() {
+                    order
+                } else {
+                    0
+                };
+                let read = |order: u32| {
+                    let placement = place(order);
+                    from_err_ptr(bindings::swapin_sync(
+                        entry.as_raw(),
+                        mapping.gfp(),
+                        1 << order,
+                        core::ptr::null_mut(),
+                        placement.policy(),
+                        placement.turn(),
+                    ))
+                };
+                read(order).or_else(|e| if order > 0 { read(0) } else { Err(e) })?
+            } else {
+                let placement = place(0);
+                bindings::swap_cluster_readahead(
                     entry.as_raw(),
                     mapping.gfp(),
-                    1,
-                    core::ptr::null_mut(),
-                    policy,
-                    turn,
-                ))?
-            } else {
-                bindings::swap_cluster_readahead(entry.as_raw(), mapping.gfp(), policy, turn)
+                    placement.policy(),
+                    placement.turn(),
+                )
             };
             Ok(Folio::from_raw(NonNull::new(folio).ok_or(ENOMEM)?))
         }

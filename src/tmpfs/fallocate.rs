@@ -66,7 +66,11 @@ pub(super) fn allocate(
         new: 0,
         refused: 0,
     });
-    let result = allocate_pages(inode, pages);
+    let kept = inode.data().keep_to(pages.end);
+    let result = allocate_pages(inode, pages, end);
+    if result.is_err() {
+        inode.data().set_kept(kept);
+    }
     inode.data().set_activity(Activity::None);
     result?;
     if !keep_size && end > inode.size() {
@@ -75,10 +79,10 @@ pub(super) fn allocate(
     Ok(())
 }
 
-fn allocate_pages(inode: &TmpfsInode, pages: Range<u64>) -> Result {
+fn allocate_pages(inode: &TmpfsInode, pages: Range<u64>, end: i64) -> Result {
     let mut next = pages.start;
     while next < pages.end {
-        if let Err(e) = allocate_one(inode, &mut next) {
+        if let Err(e) = allocate_one(inode, &mut next, end) {
             inode.mapping().remove_unwritten(pages.start, next);
             space::recalculate(inode);
             return Err(e);
@@ -88,18 +92,17 @@ fn allocate_pages(inode: &TmpfsInode, pages: Range<u64>) -> Result {
     Ok(())
 }
 
-/// Allocates the folio at page `*next` and moves that behind it.
-fn allocate_one(inode: &TmpfsInode, next: &mut u64) -> Result {
+/// Allocates the folio at page `*next`, of all that are before byte `end`, and moves that behind it.
+fn allocate_one(inode: &TmpfsInode, next: &mut u64, end: i64) -> Result {
     if task::fatal_signal_pending() {
         return Err(EINTR);
     }
     if inode.data().is_driven_into_swap() {
         return Err(ENOMEM);
     }
-    let mut folio = lookup::find_or_make(inode, *next, Purpose::Allocate, &mut false)?;
-    let end = folio.index() + (folio.size() / PAGE_SIZE) as u64;
-    inode.data().allocated_up_to(end, !folio.is_uptodate());
-    *next = end;
+    let mut folio = lookup::find_or_make(inode, *next, Purpose::Allocate { end }, &mut false)?;
+    *next = folio.end();
+    inode.data().allocated_up_to(*next, !folio.is_uptodate());
     // Memory pressure shall swap it out rather than drop it.
     folio.mark_dirty();
     Ok(())

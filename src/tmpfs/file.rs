@@ -9,6 +9,8 @@
 use super::fallocate;
 use super::inode::TmpfsInode;
 use super::lookup::{self, Purpose};
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::orders;
 use super::range;
 use super::superblock::Tmpfs;
 use crate::mm::folio::{copy_zeros_to_iter, fault_in_source};
@@ -16,7 +18,7 @@ use crate::mm::task;
 use crate::mm::PAGE_SIZE;
 use crate::vfs::file::Seek;
 use crate::vfs::pipe::PipeWriter;
-use crate::vfs::{Exclusive, File, FileOperations, InodeGuard, Kiocb};
+use crate::vfs::{Exclusive, File, FileOperations, Inode, InodeGuard, Kiocb};
 use kernel::iov::{IovIterDest, IovIterSource};
 use kernel::prelude::*;
 
@@ -75,6 +77,11 @@ impl FileOperations for Tmpfs {
     fn punch(inode: &mut Exclusive<'_, Self>, start: i64, end: i64) -> Result {
         fallocate::punch(inode, start, end);
         Ok(())
+    }
+
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    fn mapping_alignment(inode: &Inode<Self>) -> Option<usize> {
+        orders::mapping_alignment(inode)
     }
 
     fn splice_read(
@@ -151,7 +158,9 @@ fn write_some(
     let mut folio = lookup::find_or_make(
         inode,
         pos as u64 / PAGE_SIZE as u64,
-        Purpose::Write,
+        Purpose::Write {
+            end: pos.saturating_add(from.len() as i64),
+        },
         &mut false,
     )?;
     if folio.contains_poison() {

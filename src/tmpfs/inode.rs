@@ -16,6 +16,7 @@ use crate::mm::mempolicy::{Placement, SharedPolicy};
 #[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::{DeviceId, Exclusive, FileType, IdMap, Inode, Mode, NewInode, SuperBlock};
+use core::ops::Range;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::{new_spinlock, CondVar, SpinLock};
@@ -39,6 +40,15 @@ pub(crate) struct InodeInfo {
     activity: SpinLock<Activity>,
     /// Whether that is anything, for those who are in a hurry.
     is_active: Atomic<bool>,
+    /// Behind the last page that fallocate(2) was asked for: up to there the file keeps pages that it
+    /// does not need.
+    kept: Atomic<u64>,
+    /// Whether a folio may have pages that the file does not need.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    unused: Atomic<bool>,
+    /// Whether that was ever so, and the inode in the list of those.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    was_unused: Atomic<bool>,
     /// SHM_LOCK keeps the pages in memory.
     locked: Atomic<bool>,
     /// What memfd forbids.
@@ -60,6 +70,11 @@ impl InodeInfo {
             btime_nanoseconds: Atomic::new(0),
             activity <- new_spinlock!(Activity::None, "rtmpfs_activity"),
             is_active: Atomic::new(false),
+            kept: Atomic::new(0),
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            unused: Atomic::new(false),
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            was_unused: Atomic::new(false),
             locked: Atomic::new(false),
             seals: Seals::new(),
             policy <- SharedPolicy::new(),
@@ -91,15 +106,15 @@ impl InodeInfo {
         matches!(&*self.activity.lock(), Activity::Allocating { new, refused, .. } if refused > new)
     }
 
-    /// Whether the page at `index` was allocated by the fallocate(2) that is still at work; counts
-    /// that reclaim wanted it.
-    pub(super) fn refuse_to_write_out(&self, index: u64) -> bool {
+    /// Whether the folio of `pages` pages at page `index` was allocated by the fallocate(2) that is
+    /// still at work; counts that reclaim wanted it.
+    pub(super) fn refuse_to_write_out(&self, index: u64, pages: u64) -> bool {
         if !self.is_active.load(Relaxed) {
             return false;
         }
         match &mut *self.activity.lock() {
             Activity::Allocating { done, refused, .. } if done.contains(&index) => {
-                *refused += 1;
+                *refused += pages;
                 true
             }
             _ => false,
@@ -119,6 +134,54 @@ impl InodeInfo {
         while is_punching(&activity, index) {
             punched.wait(&mut activity);
         }
+    }
+
+    /// Keeps what is before page `end`, needed or not; returns to where that was before. `i_rwsem` is
+    /// held.
+    pub(super) fn keep_to(&self, end: u64) -> u64 {
+        let kept = self.kept.load(Relaxed);
+        self.kept.store(kept.max(end), Relaxed);
+        kept
+    }
+
+    /// Keeps what is before page `end`, and what the file needs. `i_rwsem` is held.
+    pub(super) fn set_kept(&self, end: u64) {
+        self.kept.store(end, Relaxed);
+    }
+
+    /// The pages `freed` need not be kept any more, nor what is behind the last of those.
+    pub(super) fn forget_kept(&self, freed: &Range<u64>) {
+        let kept = self.kept.load(Relaxed);
+        if freed.start < kept && kept <= freed.end {
+            self.kept.store(freed.start, Relaxed);
+        }
+    }
+
+    /// Behind the last page that is to be kept, in a file that needs those before `end`.
+    pub(super) fn kept_end(&self, end: u64) -> u64 {
+        end.max(self.kept.load(Relaxed))
+    }
+
+    /// Remembers that a folio may have pages that the file does not need; whether that is new.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(super) fn set_unused(&self) -> bool {
+        if self.unused.load(Relaxed) {
+            return false;
+        }
+        self.was_unused.store(true, Relaxed);
+        !self.unused.xchg(true, Relaxed)
+    }
+
+    /// Forgets that, before somebody looks.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(super) fn clear_unused(&self) {
+        self.unused.store(false, Relaxed);
+    }
+
+    /// Whether a folio may have pages that the file does not need.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(super) fn has_unused(&self) -> bool {
+        self.unused.load(Relaxed)
     }
 
     /// Whether SHM_LOCK keeps the pages in memory.
@@ -239,6 +302,10 @@ pub(super) fn set_operations(inode: &NewInode<Tmpfs>) {
 /// The inode has no user left: gives back its pages and its place.
 pub(super) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
     inode.mapping().set_exiting();
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    if inode.data().was_unused.load(Relaxed) {
+        inode.sb().data().unused.remove(inode);
+    }
     if inode.file_type() == FileType::Regular {
         if space::has_pages(inode) || !inode.mapping().is_empty() {
             inode.set_size(0);

@@ -4,12 +4,20 @@
 //!
 //! Lock order: the folio lock is taken last, and never while another one is held.
 
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::huge::{self, Orders};
 use super::inode::{self, TmpfsInode};
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::orders;
 use super::space::{self, SpaceReservation};
 use super::superblock::Tmpfs;
 use super::swap;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::unused;
 use crate::mm::fault::Fault;
 use crate::mm::folio::MemoryOwner;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::mm::huge::Effort;
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::userfault::Found;
 use crate::mm::{Folio, LockedFolio, NewFolio, Slot, PAGE_SIZE};
@@ -19,15 +27,22 @@ use kernel::sync::aref::ARef;
 /// What the folio is wanted for.
 #[derive(Clone, Copy)]
 pub(super) enum Purpose<'a> {
-    /// To be written by write(2): where it is new, the caller fills or zeros all of it.
-    Write,
+    /// To be written by write(2), which goes on to before byte `end`: where it is new, the caller
+    /// fills or zeros all of it.
+    Write {
+        /// 0 where that is not known.
+        end: i64,
+    },
     /// To be used like a mapped one: all of it must be valid.
     Valid,
     /// To be mapped for a fault, and charged to the owner of the mapping: all of it must be valid.
     Fault(&'a Fault<'a, Tmpfs>),
-    /// To be allocated in advance: one that is new stays as it is, one that was allocated earlier
-    /// becomes valid, so that it is not taken for new.
-    Allocate,
+    /// To be allocated in advance, like all before byte `end`: one that is new stays as it is, one
+    /// that was allocated earlier becomes valid, so that it is not taken for new.
+    Allocate {
+        /// Behind the last byte of all that is to be allocated.
+        end: i64,
+    },
 }
 
 impl Purpose<'_> {
@@ -40,7 +55,7 @@ impl Purpose<'_> {
     fn owner(self) -> MemoryOwner {
         match self {
             Self::Fault(fault) => fault.memory_owner(),
-            Self::Write | Self::Valid | Self::Allocate => MemoryOwner::CURRENT,
+            Self::Write { .. } | Self::Valid | Self::Allocate { .. } => MemoryOwner::CURRENT,
         }
     }
 
@@ -58,6 +73,17 @@ impl Purpose<'_> {
         let _ = slot;
         false
     }
+}
+
+/// What is to become of a folio that was allocated and never written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unwritten {
+    /// It is taken for a hole.
+    IsHole,
+    /// It is made valid.
+    MakeValid,
+    /// It stays as it is.
+    Keep,
 }
 
 /// Finds the folio at page `index` for reading, without its lock. `None` is a hole, or a page
@@ -81,12 +107,11 @@ pub(super) fn find(inode: &TmpfsInode, index: u64) -> Result<Option<ARef<Folio>>
     }
 }
 
-/// Finds the folio at page `index`, and locks it. `None` is a hole; with `even_unwritten` a page that
-/// was allocated and never written is none, but is made valid. May sleep.
+/// Finds the folio at page `index`, and locks it. `None` is a hole. May sleep.
 pub(super) fn find_locked(
     inode: &TmpfsInode,
     index: u64,
-    even_unwritten: bool,
+    unwritten: Unwritten,
 ) -> Result<Option<LockedFolio>> {
     loop {
         let mut folio = match inode.mapping().get(index) {
@@ -102,13 +127,29 @@ pub(super) fn find_locked(
             continue;
         }
         if !folio.is_uptodate() {
-            if !even_unwritten {
-                return Ok(None);
+            match unwritten {
+                Unwritten::IsHole => return Ok(None),
+                Unwritten::MakeValid => make_valid(&mut folio),
+                Unwritten::Keep => {}
             }
-            make_valid(&mut folio);
         }
         return Ok(Some(folio));
     }
+}
+
+/// Finds the folio at page `index`, and locks it, where it has other pages too, or had when it went to
+/// swap. May sleep.
+pub(super) fn find_large(inode: &TmpfsInode, index: u64) -> Result<Option<LockedFolio>> {
+    let mapping = inode.mapping();
+    let is_large = match mapping.get(index) {
+        Slot::Folio(folio) => folio.order() > 0,
+        Slot::Swap(entry) => mapping.find_entry(index, entry).is_some_and(|n| n > 0),
+        Slot::Empty | Slot::Poisoned => false,
+    };
+    if !is_large {
+        return Ok(None);
+    }
+    find_locked(inode, index, Unwritten::Keep)
 }
 
 fn make_valid(folio: &mut LockedFolio) {
@@ -139,7 +180,7 @@ pub(super) fn find_or_make(
                 if !folio.belongs_to(inode.mapping()) {
                     continue;
                 }
-                if let Purpose::Write = purpose {
+                if let Purpose::Write { .. } = purpose {
                     folio.mark_accessed();
                 }
                 (folio, false)
@@ -156,9 +197,9 @@ pub(super) fn find_or_make(
         };
 
         let may_be_invalid = match purpose {
-            Purpose::Write => true,
-            Purpose::Valid | Purpose::Fault(_) => false,
-            Purpose::Allocate => is_new,
+            Purpose::Write { .. } => true,
+            Purpose::Fault(_) | Purpose::Valid => false,
+            Purpose::Allocate { .. } => is_new,
         };
         if !may_be_invalid && !folio.is_uptodate() {
             make_valid(&mut folio);
@@ -177,9 +218,73 @@ pub(super) fn find_or_make(
 
 /// Makes the folio at page `index`; `EEXIST` where somebody else did.
 fn make(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<LockedFolio> {
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    match make_large(inode, index, purpose) {
+        Ok(Some(folio)) => return Ok(folio),
+        Err(EEXIST) => return Err(EEXIST),
+        // A single page may do where there is no memory or no room for more.
+        Ok(None) | Err(_) => {}
+    }
     let reservation = reserve(inode, index)?;
     let place = inode::place(inode, index, 0);
-    let new = NewFolio::new(inode.mapping(), 0, purpose.owner(), &place)?;
+    let new = NewFolio::new(inode.mapping(), purpose.owner(), &place)?;
+    add(inode, index, purpose, new, reservation)
+}
+
+/// Makes a folio of several pages that has page `index`, where that may and can be; `EEXIST` where
+/// there is something now.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+fn make_large(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<Option<LockedFolio>> {
+    let (end, advice) = match purpose {
+        Purpose::Write { end } | Purpose::Allocate { end } => (end, None),
+        Purpose::Fault(fault) => (0, Some(orders::advice_of(fault))),
+        Purpose::Valid => (0, None),
+    };
+    let mut orders = orders::allowed_for(inode, index, end, advice, false);
+    if orders.is_empty() {
+        return Ok(None);
+    }
+    let effort = match purpose {
+        Purpose::Fault(fault) => {
+            orders = Orders::from_bits(fault.suitable_orders(orders.bits()));
+            fault.effort()
+        }
+        _ => Effort::unmapped(),
+    };
+
+    let mapping = inode.mapping();
+    orders = orders::without_conflict(mapping, orders, index);
+    while let Some(order) = orders.highest() {
+        let start = huge::aligned_start(index, order);
+        let reservation = reserve_blocks(inode, 1 << order)?;
+        let place = inode::place(inode, start, order);
+        let Some(new) = NewFolio::large(mapping, order, effort, &place) else {
+            orders = orders.below(order);
+            continue;
+        };
+        let new = new.charge_to(purpose.owner()).map_err(|e| {
+            if mapping.first_in(start, start + (1 << order)).is_some() {
+                return EEXIST;
+            }
+            crate::mm::huge::count_not_charged(order);
+            e
+        })?;
+        let folio = add(inode, start, purpose, new, reservation)?;
+        crate::mm::huge::count_allocated(order);
+        unused::note(inode, &folio);
+        return Ok(Some(folio));
+    }
+    Ok(None)
+}
+
+/// Adds a new folio at page `index`, and lets reclaim know of its use.
+fn add(
+    inode: &TmpfsInode,
+    index: u64,
+    purpose: Purpose<'_>,
+    new: NewFolio,
+    reservation: SpaceReservation<'_>,
+) -> Result<LockedFolio> {
     let mut folio = insert(inode, index, new, reservation)?;
     if !purpose.is_within_size() {
         folio.set_referenced();
@@ -187,12 +292,24 @@ fn make(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<LockedFo
     Ok(folio)
 }
 
+/// Reserves `pages` pages, for which folios may have to give back what they do not need. Does not
+/// wait.
+fn reserve_blocks(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
+    let result = space::reserve(inode, pages);
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    let result = result.or_else(|_| {
+        unused::free_pages(inode.sb(), pages);
+        space::reserve(inode, pages)
+    });
+    result
+}
+
 /// Reserves what a new page at `index` counts as. Does not sleep.
 ///
 /// Fails with `ENOSPC` where the limits forbid it, and with `EEXIST` where the file has that page by
 /// now: whoever took the last one may have put it there.
 pub(super) fn reserve(inode: &TmpfsInode, index: u64) -> Result<SpaceReservation<'_>> {
-    space::reserve(inode, 1).map_err(|e| match inode.mapping().get(index) {
+    reserve_blocks(inode, 1).map_err(|e| match inode.mapping().get(index) {
         Slot::Empty => e,
         Slot::Folio(_) | Slot::Swap(_) | Slot::Poisoned => EEXIST,
     })

@@ -13,6 +13,7 @@
 //! - contents: [`lookup`] finds or makes a folio for all of [`file`], [`mmap`] and [`splice`];
 //! - [`swap`]: going to swap and coming back; [`truncate`]: freeing a range;
 //! - [`fallocate`]: allocating in advance, and punching holes;
+//! - [`orders`]: which sizes a folio may have, as `huge` decides; `unused`: what it gives back of that;
 //! - [`attr`]: stat, chmod, and the size of a file;
 //! - [`xattr`]: extended attributes;
 //! - what is used and what may be: [`space`] and [`inode_space`] over [`limits`].
@@ -21,6 +22,7 @@
 //! - what is used and what may be: [`space`] over [`limits`]; by whom: `quota`.
 //!
 //! [`inode_space`], [`limits`], [`numbers`], [`range`] and [`size`] need nothing of the kernel.
+//! `huge`, [`huge_policy`], [`limits`], [`numbers`], [`range`] and [`size`] need nothing of the kernel.
 
 #![forbid(unsafe_code)]
 
@@ -32,6 +34,9 @@ mod fallocate;
 mod file;
 #[cfg(CONFIG_TMPFS_XATTR)]
 mod flags;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+pub(crate) mod huge;
+pub(crate) mod huge_policy;
 mod inode;
 pub(crate) mod inode_space;
 pub(crate) mod limits;
@@ -39,6 +44,7 @@ mod lookup;
 mod mmap;
 pub(crate) mod numbers;
 mod options;
+mod orders;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 mod quota;
 pub(crate) mod range;
@@ -49,6 +55,8 @@ mod superblock;
 mod swap;
 mod symlink;
 mod truncate;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+mod unused;
 #[cfg(CONFIG_USERFAULTFD)]
 mod userfault;
 #[cfg(CONFIG_TMPFS_XATTR)]

@@ -8,8 +8,10 @@
 
 #[cfg(CONFIG_UNICODE)]
 use super::casefold::NameOptions;
+use super::huge_policy::HugePolicy;
 use super::inode_space::MAX_INODES;
 use super::limits::LimitError;
+use super::orders;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use super::quota::{self, QuotaOptions};
 use super::size;
@@ -51,6 +53,8 @@ pub(crate) struct Options {
     /// The memory policy that new files start with; none is the default one, or what it was.
     #[cfg(CONFIG_NUMA)]
     pub(super) policy: Option<Policy>,
+    /// Where there are to be large folios.
+    pub(super) huge: Option<HugePolicy>,
     /// Whether pages stay in memory.
     pub(super) without_swap: bool,
     /// Quota of users and groups.
@@ -71,6 +75,8 @@ pub(crate) struct Options {
 enum Refusal {
     /// The value makes no sense for the option.
     BadValue,
+    /// The machine or the kernel cannot do it.
+    Unsupported,
     /// Anything else.
     Because(Reason),
     /// What the mount log names already.
@@ -95,6 +101,10 @@ struct MountOption {
 }
 
 impl MountOption {
+    fn name(&self) -> &str {
+        self.name.to_str().unwrap_or("?")
+    }
+
     /// An option that has no effect but at mount time and is shown by another.
     const fn new(
         name: &'static CStr,
@@ -291,6 +301,25 @@ static OPTIONS: &[MountOption] = &[
         options.wide_inos = Some(true);
         Ok(())
     }),
+    MountOption {
+        apply: |options, sb| {
+            if let Some(policy) = options.huge {
+                sb.set_huge(policy);
+            }
+        },
+        show: |sb, seq| match sb.huge() {
+            HugePolicy::Never => {}
+            policy => seq_print!(seq, ",huge={}", policy.name()),
+        },
+        ..MountOption::new(c"huge", ParameterKind::String, |options, _, value| {
+            let policy = HugePolicy::parse(string(value)?).ok_or(Refusal::BadValue)?;
+            if policy != HugePolicy::Never && !orders::are_supported() {
+                return Err(Refusal::Unsupported);
+            }
+            options.huge = Some(policy);
+            Ok(())
+        })
+    },
     #[cfg(CONFIG_NUMA)]
     MountOption {
         apply: |options, sb| {
@@ -314,7 +343,7 @@ static OPTIONS: &[MountOption] = &[
     },
     #[cfg(not(CONFIG_NUMA))]
     MountOption::new(c"mpol", ParameterKind::String, |_, _, _| {
-        Err(Refusal::Because("Unsupported parameter 'mpol'"))
+        Err(Refusal::Unsupported)
     }),
     MountOption {
         check: |options, sb| {
@@ -481,6 +510,7 @@ impl Options {
             wide_inos: None,
             #[cfg(CONFIG_NUMA)]
             policy: None,
+            huge: None,
             without_swap: false,
             #[cfg(CONFIG_TMPFS_QUOTA)]
             quota: QuotaOptions::default(),
@@ -504,10 +534,8 @@ impl Options {
             Refusal::Because(reason) => cx.invalid(fmt!("{reason}")),
             #[cfg(CONFIG_UNICODE)]
             Refusal::Logged(error) => error,
-            Refusal::BadValue => cx.invalid(fmt!(
-                "Bad value for '{}'",
-                option.name.to_str().unwrap_or("?")
-            )),
+            Refusal::BadValue => cx.invalid(fmt!("Bad value for '{}'", option.name())),
+            Refusal::Unsupported => cx.invalid(fmt!("Unsupported parameter '{}'", option.name())),
         })
     }
 

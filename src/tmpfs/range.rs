@@ -59,6 +59,13 @@ pub(crate) struct Pages {
     pub(crate) tail: Option<Partial>,
 }
 
+impl Pages {
+    /// Whether the range ends in the middle of page `index`, where it does not start.
+    pub(crate) fn tail_is(&self, index: u64) -> bool {
+        self.tail.is_some_and(|tail| tail.index == index)
+    }
+}
+
 /// The pages of the bytes from `start` to before `end`, `None` being no end, in units of `page`
 /// bytes.
 pub(crate) fn pages(start: i64, end: Option<i64>, page: u64) -> Pages {

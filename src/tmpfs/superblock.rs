@@ -2,14 +2,18 @@
 
 //! Superblocks: what belongs to one mount, and the file system type.
 
+use super::huge_policy::HugePolicy;
 use super::inode::{self, InodeInfo};
 use super::inode_space::{InodeLimit, InodeSpace};
 use super::limits::Limit;
 use super::numbers;
 use super::options::{self, Options};
+use super::orders;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use super::quota::{self, Quota};
 use super::space::SpaceCounter;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::unused;
 use crate::mm::backend::Backend;
 use crate::mm::counter::PerCpuCounter;
 #[cfg(CONFIG_NUMA)]
@@ -20,6 +24,8 @@ use crate::vfs::casefold::CaseFolding;
 #[cfg(CONFIG_SYSFS)]
 use crate::vfs::features::Feature;
 use crate::vfs::fs_type::StatFs;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::vfs::inode_list::{InodeList, ListKind};
 use crate::vfs::parameter::{Kgid, Kuid};
 use crate::vfs::{
     Exclusive, FileSystem, Mode, MountContext, NewInode, NewSuperBlock, ParameterTable,
@@ -56,6 +62,12 @@ pub(crate) struct SuperInfo {
     #[cfg(CONFIG_NUMA)]
     #[pin]
     pub(super) policy: MountPolicy,
+    /// The number of the policy for large folios.
+    huge: Atomic<u32>,
+    /// Inodes with folios that are larger than they need.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    #[pin]
+    pub(super) unused: InodeList<Tmpfs>,
     /// Whether the pages of this mount stay in memory.
     without_swap: bool,
     /// The mode of the root directory at the time of the mount.
@@ -91,6 +103,16 @@ impl SuperInfo {
     /// Whether inode numbers may have 64 bits.
     pub(super) fn has_wide_inos(&self) -> bool {
         self.wide_inos.load(Relaxed)
+    }
+
+    /// Where there are to be large folios.
+    pub(super) fn huge(&self) -> HugePolicy {
+        HugePolicy::from_number(self.huge.load(Relaxed))
+    }
+
+    /// Sets where there are to be large folios from now on.
+    pub(super) fn set_huge(&self, policy: HugePolicy) {
+        self.huge.store(policy.as_number(), Relaxed);
     }
 
     /// Whether the pages of this mount stay in memory.
@@ -176,6 +198,9 @@ impl FileSystem for Tmpfs {
             wide_inos: Atomic::new(options.wide_inos.unwrap_or(options::DEFAULT_WIDE_INOS)),
             #[cfg(CONFIG_NUMA)]
             policy <- MountPolicy::new(options.policy.take()),
+            huge: Atomic::new(options.huge.unwrap_or_else(orders::default_policy).as_number()),
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            unused <- InodeList::new(ListKind::Unused),
             without_swap: options.without_swap,
             mode: options.mode,
             uid: options.uid,
@@ -212,6 +237,16 @@ impl FileSystem for Tmpfs {
 
     fn new_inode_data() -> impl PinInit<InodeInfo> {
         InodeInfo::new()
+    }
+
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    fn count_cached(sb: &SuperBlock<Self>) -> usize {
+        sb.data().unused.len()
+    }
+
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    fn free_cached(sb: &SuperBlock<Self>, objects: usize) -> usize {
+        unused::free(sb, objects, u64::MAX)
     }
 
     fn evict(inode: &mut Exclusive<'_, Self>) {

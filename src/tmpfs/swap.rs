@@ -10,8 +10,12 @@
 //! Lock order: the folio lock, then that of the page cache or of [`space::Usage`], or of the list of
 //! inodes with pages in swap.
 
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::huge::Advice;
 use super::inode::{self, TmpfsInode};
-use super::lookup::{self, Purpose};
+use super::lookup::{self, Purpose, Unwritten};
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::orders;
 use super::space;
 use super::superblock::Tmpfs;
 use super::truncate;
@@ -22,12 +26,14 @@ use crate::mm::backend::{
 };
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::folio::MemoryOwner;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::{is_there_swap, SwapDevice, SwapDeviceId, SwapEntry};
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::NewFolio;
-use crate::mm::{task, LockedFolio};
+use crate::mm::{task, LockedFolio, PAGE_SIZE};
 use crate::vfs::Inode;
 use kernel::prelude::*;
 
@@ -37,8 +43,8 @@ static BACKEND: BackendCell<Tmpfs> = BackendCell::new();
 /// How many pages of a file are looked for at a time on a device that goes away.
 const SWAPOFF_BATCH: usize = 16;
 
-/// Brings page `index` back, which was seen to be in swap at `entry`. May sleep. `major` is set where
-/// it had to be read.
+/// Brings page `index` back, which was seen to be in swap in a slot with `entry`, perhaps with others
+/// of that slot. May sleep. `major` is set where it had to be read.
 ///
 /// Fails with `EEXIST` where the entry is not there any more: look again. With `EIO` the contents
 /// are lost, and the page is poisoned.
@@ -51,12 +57,27 @@ pub(super) fn swap_in(
     let mapping = inode.mapping();
     let device = SwapDevice::of(entry);
     // Only now does it count: an entry that is still there keeps its device from going.
-    mapping.find_entry(index, entry).ok_or(EEXIST)?;
+    let order = mapping.find_entry(index, entry).ok_or(EEXIST)?;
     let device = device.ok_or(EINVAL)?;
 
+    let page = entry.add((index & ((1 << order) - 1)) as usize);
     let result = device
-        .find_or_read(mapping, entry, || inode::place(inode, index, 0), major)
-        .and_then(|folio| settle(inode, index, entry, LockedFolio::lock(folio)));
+        .find_or_read(
+            mapping,
+            page,
+            order,
+            |order| inode::place(inode, index, order),
+            major,
+        )
+        .and_then(|folio| {
+            // All slots of the folio's pages are to be its own. A folio that the swap cache has may
+            // have more pages or fewer.
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            if folio.order() < order {
+                mapping.split_entry(index, entry)?;
+            }
+            settle(inode, index, page, LockedFolio::lock(folio))
+        });
     match result {
         // Whatever went wrong may be due to somebody else, who was faster.
         Err(e) if e != EIO && mapping.find_entry(index, entry).is_none() => Err(EEXIST),
@@ -64,7 +85,8 @@ pub(super) fn swap_in(
     }
 }
 
-/// Puts a folio from the swap cache into the page cache, or poisons its page.
+/// Puts a folio from the swap cache, which has page `index` at `entry`, into the page cache, or
+/// poisons its pages.
 fn settle(
     inode: &TmpfsInode,
     index: u64,
@@ -72,17 +94,29 @@ fn settle(
     mut folio: LockedFolio,
 ) -> Result<LockedFolio> {
     let mapping = inode.mapping();
-    if !folio.is_swap_cache_of(entry) || mapping.find_entry(index, entry).is_none() {
+    let order = folio.order();
+    let start = index & !((1 << order) - 1);
+    let first = entry.aligned_to(order);
+    if !folio.is_swap_cache_of(first) || mapping.find_entry(start, first).is_none() {
         return Err(EEXIST);
     }
+    let pages = folio.nr_pages();
     if !folio.is_uptodate() {
-        let lost = space::lose_in_swap(inode, 1, || mapping.poison(index, entry, &mut folio));
+        let lost = space::lose_in_swap(inode, pages, || mapping.poison(start, first, &mut folio));
         return Err(if lost { EIO } else { EEXIST });
     }
     folio.wait_for_writeback();
-    mapping.insert_from_swap(&mut folio, index, entry)?;
-    space::back_from_swap(inode, 1);
+    mapping.insert_from_swap(&mut folio, start, first)?;
+    space::back_from_swap(inode, pages);
     Ok(folio)
+}
+
+/// Whether a folio must not go to swap as a whole: what it has beyond the end of the file can be given
+/// back only in memory.
+fn must_be_split(inode: &TmpfsInode, folio: &OutgoingFolio<'_>) -> bool {
+    let file_end = (inode.size() as u64).div_ceil(PAGE_SIZE as u64);
+    let end = inode.data().kept_end(file_end);
+    !folio.may_go_whole() || (folio.index() < end && end < folio.end())
 }
 
 impl SharedMemory for Tmpfs {
@@ -95,11 +129,11 @@ impl SharedMemory for Tmpfs {
         if info.is_locked() || inode.sb().data().is_without_swap() || !is_there_swap() {
             return folio.keep();
         }
-        if !folio.split() {
+        if folio.nr_pages() > 1 && must_be_split(inode, &folio) && !folio.split() {
             return folio.keep();
         }
         if !folio.is_valid() {
-            if info.refuse_to_write_out(folio.index()) {
+            if info.refuse_to_write_out(folio.index(), folio.nr_pages()) {
                 return folio.keep();
             }
             folio.make_valid();
@@ -108,7 +142,20 @@ impl SharedMemory for Tmpfs {
         let Some(pinned) = backend.swapped.pin(inode) else {
             return folio.keep();
         };
-        folio.move_to_swap(
+        let placed = match folio.allocate_swap() {
+            Ok(placed) => placed,
+            // Its pages may find room where it does not.
+            Err(mut folio) => {
+                if folio.nr_pages() == 1 || !folio.split() {
+                    return folio.keep();
+                }
+                match folio.allocate_swap() {
+                    Ok(placed) => placed,
+                    Err(folio) => return folio.keep(),
+                }
+            }
+        };
+        placed.move_to_swap(
             |pages| {
                 // Before the page leaves the cache, lest it is taken for one that reclaim dropped.
                 space::going_to_swap(inode, pages);
@@ -147,12 +194,14 @@ impl SharedMemory for Tmpfs {
 
     fn get_folio(inode: &Inode<Self>, index: u64, want: Want) -> Result<Option<LockedFolio>> {
         match want {
-            Want::Read => lookup::find_locked(inode, index, false),
-            Want::Existing => lookup::find_locked(inode, index, true)?
+            Want::Read => lookup::find_locked(inode, index, Unwritten::IsHole),
+            Want::Existing => lookup::find_locked(inode, index, Unwritten::MakeValid)?
                 .ok_or(ENOENT)
                 .map(Some),
             Want::Valid => lookup::find_or_make(inode, index, Purpose::Valid, &mut false).map(Some),
-            Want::Write => lookup::find_or_make(inode, index, Purpose::Write, &mut false).map(Some),
+            Want::Write { end } => {
+                lookup::find_or_make(inode, index, Purpose::Write { end }, &mut false).map(Some)
+            }
         }
     }
 
@@ -188,6 +237,26 @@ impl SharedMemory for Tmpfs {
 
     fn uncharge(inode: &Inode<Self>) {
         space::recalculate(inode);
+    }
+
+    fn kept_end(inode: &Inode<Self>, eof: u64) -> u64 {
+        inode.data().kept_end(eof)
+    }
+
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    fn huge_orders(
+        inode: &Inode<Self>,
+        mapping: Option<(VmaAdvice, bool)>,
+        index: u64,
+        write_end: i64,
+        forced: bool,
+    ) -> u64 {
+        let advice = mapping.map(|(vma, is_anonymous)| Advice {
+            forbids: vma.forbids,
+            wants: vma.wants,
+            is_anonymous,
+        });
+        orders::allowed_for(inode, index, write_end, advice, forced).bits()
     }
 
     fn set_locked(inode: &Inode<Self>, locked: bool) -> bool {

@@ -18,7 +18,7 @@ pub(super) fn new_folio(inode: &TmpfsInode, index: u64, owner: MemoryOwner) -> R
     if index >= (inode.size() as u64).div_ceil(PAGE_SIZE as u64) {
         return Err(EINVAL);
     }
-    NewFolio::new(inode.mapping(), 0, owner, &inode::place(inode, index, 0))
+    NewFolio::new(inode.mapping(), owner, &inode::place(inode, index, 0))
 }
 
 /// Adds a folio, which is valid, at page `index`. May sleep.

@@ -7,8 +7,12 @@
 use super::pipe::PipeWriter;
 use super::{Exclusive, FileSystem, Inode, InodeGuard};
 use crate::bindings;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::mm::alignment;
 use crate::mm::backend::SharedMemory;
 use crate::mm::fault::{self, FaultOperations};
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::mm::PAGE_SIZE;
 use core::marker::PhantomData;
 use kernel::error::{from_result, to_result};
 use kernel::iov::{IovIterDest, IovIterSource};
@@ -139,6 +143,11 @@ pub(crate) trait FileOperations: FaultOperations {
     /// Makes the bytes from `start` to before `end` a hole, for fallocate(2). May sleep.
     fn punch(inode: &mut Exclusive<'_, Self>, start: i64, end: i64) -> Result;
 
+    /// The size that mappings of the file are best aligned to, in bytes, a power of two; `None` where
+    /// that of a page will do. Must not sleep.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    fn mapping_alignment(inode: &Inode<Self>) -> Option<usize>;
+
     /// Gives pages of the file from `pos` on to a pipe, at most `len` bytes; returns the number of
     /// bytes. May sleep.
     fn splice_read(
@@ -164,6 +173,8 @@ impl<T: FileOperations + SharedMemory> Tables<T> {
         splice_write: Some(bindings::iter_file_splice_write),
         setlease: Some(bindings::generic_setlease),
         fallocate: Some(fallocate::<T>),
+        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+        get_unmapped_area: Some(get_unmapped_area::<T>),
         // SAFETY: All-zero bytes are valid: the other operations are absent.
         ..unsafe { core::mem::zeroed() }
     };
@@ -306,4 +317,56 @@ unsafe extern "C" fn fallocate<T: FileOperations>(
         unsafe { bindings::file_modified(file) };
         Ok(0)
     })
+}
+
+/// Chooses the address of a mapping, aligned so that large folios can be mapped as a whole.
+///
+/// # Safety
+///
+/// For calls through the table of `file_operations` that it is in, only.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+unsafe extern "C" fn get_unmapped_area<T: FileOperations>(
+    file: *mut bindings::file,
+    hint: c_ulong,
+    len: c_ulong,
+    pgoff: c_ulong,
+    flags: c_ulong,
+) -> c_ulong {
+    // SAFETY: Looks at the current task.
+    let max = unsafe { bindings::task_size() };
+    if len > max {
+        return ENOMEM.to_errno() as c_ulong;
+    }
+    // What is not a multiple of a page is an error.
+    let fits = |addr: c_ulong| addr % PAGE_SIZE == 0 && addr <= max - len;
+
+    // SAFETY: The MM passes an open file of this file system, and holds the lock of the address
+    // space.
+    let (addr, inode) = unsafe {
+        (
+            bindings::mm_get_unmapped_area(file, hint, len, pgoff, flags),
+            File::<T>::from_raw(file).inode(),
+        )
+    };
+    // A hint that could be followed was followed.
+    if !fits(addr) || addr == hint || flags & bindings::MAP_FIXED != 0 {
+        return addr;
+    }
+    let placement = T::mapping_alignment(inode).and_then(|unit| {
+        let offset = (pgoff as u64).wrapping_mul(PAGE_SIZE as u64);
+        alignment::placement(addr, len, offset, unit, PAGE_SIZE, max)
+    });
+    let Some(placement) = placement else {
+        return addr;
+    };
+    // SAFETY: As above; without a file, since the room is not for it.
+    let room = unsafe {
+        bindings::mm_get_unmapped_area(core::ptr::null_mut(), hint, placement.room, 0, flags)
+    };
+    let aligned = placement.within(room);
+    if room % PAGE_SIZE == 0 && fits(aligned) {
+        aligned
+    } else {
+        addr
+    }
 }

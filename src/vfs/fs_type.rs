@@ -126,6 +126,15 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     /// The initial state of the file system's part of an inode.
     fn new_inode_data() -> impl PinInit<Self::InodeData>;
 
+    /// How many objects [`FileSystem::free_cached`] could look at; a snapshot. Must not sleep.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    fn count_cached(sb: &SuperBlock<Self>) -> usize;
+
+    /// Gives back memory, for reclaim: looks at `objects` objects at most, and returns how many of
+    /// them had any. Must not wait for folios or for `i_rwsem`.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    fn free_cached(sb: &SuperBlock<Self>, objects: usize) -> usize;
+
     /// The last user of an inode is gone: gives back what it holds. Its page cache must be empty
     /// afterwards.
     ///

@@ -5,7 +5,7 @@
 //! C header: `include/linux/fs.h`.
 
 use super::dir_index::DirIndex;
-use super::inode_list::Link;
+use super::inode_list::Links;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use super::quota::{self, Records};
 use super::{attr, dir, file};
@@ -41,7 +41,7 @@ pub(super) struct LockedState<T: FileSystem> {
 struct InodeBox<T: FileSystem> {
     inode: Opaque<bindings::inode>,
     locked: UnsafeCell<LockedState<T>>,
-    link: Link<T>,
+    links: Links<T>,
     #[cfg(CONFIG_TMPFS_XATTR)]
     xattrs: super::xattr::List,
     #[cfg(CONFIG_TMPFS_QUOTA)]
@@ -93,11 +93,11 @@ impl<T: FileSystem> Inode<T> {
         UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).locked) })
     }
 
-    /// The inode's place in a list.
-    pub(super) fn list_link(&self) -> &Link<T> {
-        // SAFETY: By the type invariants the box is initialised; the link is never changed but
+    /// The inode's places in lists.
+    pub(super) fn list_links(&self) -> &Links<T> {
+        // SAFETY: By the type invariants the box is initialised; the links are never changed but
         // through interior mutability.
-        unsafe { &(*self.as_box()).link }
+        unsafe { &(*self.as_box()).links }
     }
 
     /// The list of extended attributes; reading it takes RCU, changing it `i_rwsem`.
@@ -361,7 +361,11 @@ impl<T: FileSystem> NewInode<T> {
             (*self.as_ptr()).__bindgen_anon_3.i_fop = &file::Tables::<T>::FILE_OPERATIONS;
         }
         // SAFETY: The inode is new, and the registration outlives it.
-        unsafe { self.mapping().init_swap_backed(self.sb().memory().a_ops()) };
+        unsafe {
+            self.mapping().init_swap_backed(self.sb().memory().a_ops());
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            self.mapping().allow_large_folios();
+        }
     }
 
     /// Makes the inode a symbolic link; [`NewInode::set_link`] gives it its target.
@@ -491,7 +495,7 @@ pub(super) unsafe extern "C" fn alloc_inode<T: FileSystem>(
         addr_of_mut!((*object).locked).write(UnsafeCell::new(LockedState {
             index: DirIndex::new(),
         }));
-        addr_of_mut!((*object).link).write(Link::new());
+        addr_of_mut!((*object).links).write(Links::new());
         #[cfg(CONFIG_TMPFS_XATTR)]
         super::xattr::init_list(addr_of_mut!((*object).xattrs));
         #[cfg(CONFIG_TMPFS_QUOTA)]

@@ -17,6 +17,42 @@ use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed};
 use kernel::sync::barrier::smp_mb;
 use kernel::sync::{new_condvar, new_spinlock, CondVar, SpinLock};
 
+/// What a list is for. An inode has a place in one list of each kind.
+#[derive(Clone, Copy)]
+pub(crate) enum ListKind {
+    /// Inodes with pages in swap, of all file systems of a type.
+    Swapped,
+    /// Inodes of a superblock that may have memory to give back.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    Unused,
+}
+
+/// An inode's places in lists.
+pub(super) struct Links<T: FileSystem> {
+    swapped: Link<T>,
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    unused: Link<T>,
+}
+
+impl<T: FileSystem> Links<T> {
+    /// The places of an inode that is in no list.
+    pub(super) const fn new() -> Self {
+        Self {
+            swapped: Link::new(),
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            unused: Link::new(),
+        }
+    }
+
+    fn of(&self, kind: ListKind) -> &Link<T> {
+        match kind {
+            ListKind::Swapped => &self.swapped,
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            ListKind::Unused => &self.unused,
+        }
+    }
+}
+
 /// An inode's place in a list.
 ///
 /// # Invariants
@@ -24,7 +60,7 @@ use kernel::sync::{new_condvar, new_spinlock, CondVar, SpinLock};
 /// `neighbours` is read and written under the lock of the list only; they are inodes in the list,
 /// which are live for as long as they are in it. `state` changes under that lock; it is
 /// [`LISTED`] or [`LEAVING`] where the inode is in the list, and [`GONE`] to the end once it was that.
-pub(super) struct Link<T: FileSystem> {
+struct Link<T: FileSystem> {
     neighbours: UnsafeCell<Neighbours<T>>,
     state: Atomic<u32>,
     /// How many are looking at the inode without the lock.
@@ -48,7 +84,7 @@ struct Neighbours<T: FileSystem> {
 
 impl<T: FileSystem> Link<T> {
     /// The place of an inode that is in no list.
-    pub(super) const fn new() -> Self {
+    const fn new() -> Self {
         Self {
             neighbours: UnsafeCell::new(Neighbours {
                 prev: None,
@@ -60,16 +96,23 @@ impl<T: FileSystem> Link<T> {
     }
 }
 
-struct Head<T: FileSystem>(Option<NonNull<Inode<T>>>);
+struct Head<T: FileSystem> {
+    first: Option<NonNull<Inode<T>>>,
+    last: Option<NonNull<Inode<T>>>,
+    kind: ListKind,
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    len: usize,
+}
 
 // SAFETY: The inodes of a list may be reached from any task.
 unsafe impl<T: FileSystem> Send for Head<T> {}
 
-/// A list of inodes of file system `T`; each inode has a place in one list only.
+/// A list of inodes of file system `T`; each inode has a place in one list of a kind only.
 #[pin_data]
 pub(crate) struct InodeList<T: FileSystem> {
     #[pin]
     head: SpinLock<Head<T>>,
+    kind: ListKind,
     /// How many wait for an inode to be pinned no more.
     waiting: Atomic<u32>,
     #[pin]
@@ -77,16 +120,26 @@ pub(crate) struct InodeList<T: FileSystem> {
 }
 
 impl<T: FileSystem> Head<T> {
+    fn new(kind: ListKind) -> Self {
+        Self {
+            first: None,
+            last: None,
+            kind,
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            len: 0,
+        }
+    }
+
     /// # Safety
     ///
     /// `inode` must be live; the result must be dropped before another is made.
     unsafe fn neighbours(&mut self, inode: NonNull<Inode<T>>) -> &mut Neighbours<T> {
         // SAFETY: By the caller's promise; the lock of the list, which `self` is behind, protects
         // the neighbours.
-        unsafe { &mut *inode.as_ref().list_link().neighbours.get() }
+        unsafe { &mut *inode.as_ref().list_links().of(self.kind).neighbours.get() }
     }
 
-    /// Adds an inode, if it is not in the list; false where it has gone for good.
+    /// Adds an inode at the end, if it is not in the list; false where it has gone for good.
     ///
     /// # Safety
     ///
@@ -94,22 +147,23 @@ impl<T: FileSystem> Head<T> {
     unsafe fn insert(&mut self, inode: NonNull<Inode<T>>) -> bool {
         // SAFETY: All inodes in the list are live, and `inode` is.
         unsafe {
-            match inode
-                .as_ref()
-                .list_link()
-                .state
-                .cmpxchg(OUTSIDE, LISTED, Relaxed)
-            {
+            let link = inode.as_ref().list_links().of(self.kind);
+            match link.state.cmpxchg(OUTSIDE, LISTED, Relaxed) {
                 Ok(_) => {}
                 Err(state) => return state != GONE,
             }
-            let first = self.0.replace(inode);
+            let last = self.last.replace(inode);
             *self.neighbours(inode) = Neighbours {
-                prev: None,
-                next: first,
+                prev: last,
+                next: None,
             };
-            if let Some(first) = first {
-                self.neighbours(first).prev = Some(inode);
+            match last {
+                Some(last) => self.neighbours(last).next = Some(inode),
+                None => self.first = Some(inode),
+            }
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            {
+                self.len += 1;
             }
         }
         true
@@ -123,7 +177,8 @@ impl<T: FileSystem> Head<T> {
     unsafe fn remove(&mut self, inode: NonNull<Inode<T>>, state: u32) {
         // SAFETY: All inodes in the list are live.
         unsafe {
-            match inode.as_ref().list_link().state.xchg(state, Relaxed) {
+            let link = inode.as_ref().list_links().of(self.kind);
+            match link.state.xchg(state, Relaxed) {
                 LISTED | LEAVING => {}
                 _ => return,
             }
@@ -131,10 +186,15 @@ impl<T: FileSystem> Head<T> {
             let (prev, next) = (neighbours.prev.take(), neighbours.next.take());
             match prev {
                 Some(prev) => self.neighbours(prev).next = next,
-                None => self.0 = next,
+                None => self.first = next,
             }
-            if let Some(next) = next {
-                self.neighbours(next).prev = prev;
+            match next {
+                Some(next) => self.neighbours(next).prev = prev,
+                None => self.last = prev,
+            }
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            {
+                self.len -= 1;
             }
         }
     }
@@ -162,7 +222,7 @@ impl<T: FileSystem> Deref for PinnedInode<'_, T> {
 impl<T: FileSystem> Drop for PinnedInode<'_, T> {
     fn drop(&mut self) {
         // The inode may go as soon as the pin has gone; from then on only the list is looked at.
-        self.list_link().pins.fetch_sub(1, Full);
+        self.list.link(self).pins.fetch_sub(1, Full);
         if self.list.waiting.load(Relaxed) > 0 {
             // Whoever has seen the pin holds the lock until it sleeps.
             let _head = self.list.head.lock();
@@ -173,20 +233,31 @@ impl<T: FileSystem> Drop for PinnedInode<'_, T> {
 
 impl<T: FileSystem> InodeList<T> {
     /// An empty list.
-    pub(crate) fn new() -> impl PinInit<Self> {
+    pub(crate) fn new(kind: ListKind) -> impl PinInit<Self> {
         pin_init!(Self {
-            head <- new_spinlock!(Head(None), "inode_list"),
+            head <- new_spinlock!(Head::new(kind), "inode_list"),
+            kind,
             waiting: Atomic::new(0),
             unpinned <- new_condvar!("inode_list"),
         })
     }
 
-    /// Adds an inode, if it is not in the list, and pins it: it cannot go as long as the result
+    fn link<'i>(&self, inode: &'i Inode<T>) -> &'i Link<T> {
+        inode.list_links().of(self.kind)
+    }
+
+    /// How many inodes are in the list. Does not sleep.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn len(&self) -> usize {
+        self.head.lock().len
+    }
+
+    /// Adds an inode at the end, if it is not in the list, and pins it: it cannot go as long as the result
     /// lives. `None` for one that [`InodeList::remove`] was called on. Does not sleep.
     ///
     /// The inode must be one whose eviction calls that.
     pub(crate) fn pin(&self, inode: &Inode<T>) -> Option<PinnedInode<'_, T>> {
-        let link = inode.list_link();
+        let link = self.link(inode);
         // The pin is there before the look at the list: see `for_each()`.
         link.pins.fetch_add(1, Full);
         // INVARIANT: Just pinned; in the list, or soon dropped.
@@ -207,7 +278,7 @@ impl<T: FileSystem> InodeList<T> {
     /// Takes an inode that is being evicted out of the list for good, and waits until nobody looks
     /// at it. May sleep.
     pub(crate) fn remove(&self, inode: &Inode<T>) {
-        let link = inode.list_link();
+        let link = self.link(inode);
         // What never was in swap needs no lock.
         if link.pins.load(Acquire) == 0 && link.state.cmpxchg(OUTSIDE, GONE, Full).is_ok() {
             return;
@@ -233,13 +304,13 @@ impl<T: FileSystem> InodeList<T> {
         mut f: impl FnMut(&Inode<T>) -> Result,
     ) -> Result {
         let mut head = self.head.lock();
-        let mut next = head.0;
+        let mut next = head.first;
         let mut result = Ok(());
         while let Some(inode) = next.filter(|_| result.is_ok()) {
             // SAFETY: The inode is in the list, so it is live while the lock is held, and while it
             // is pinned. The pin goes with the lock held, so that the next one is live too.
             unsafe {
-                let link = inode.as_ref().list_link();
+                let link = self.link(inode.as_ref());
                 if keep(inode.as_ref()) {
                     link.pins.fetch_add(1, Full);
                     drop(head);

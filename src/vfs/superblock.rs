@@ -139,6 +139,10 @@ impl<T: FileSystem> Tables<T> {
         get_dquots: Some(quota::get_records::<T>),
         #[cfg(CONFIG_TMPFS_QUOTA)]
         put_super: Some(put_super),
+        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+        nr_cached_objects: Some(nr_cached_objects::<T>),
+        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+        free_cached_objects: Some(free_cached_objects::<T>),
         // SAFETY: All-zero bytes are valid: the other operations are absent.
         ..unsafe { core::mem::zeroed() }
     };
@@ -301,4 +305,38 @@ unsafe extern "C" fn show_options<T: FileSystem>(
         T::show_options(sb, seq);
         Ok(0)
     })
+}
+
+/// # Safety
+///
+/// For calls through the table of `super_operations` or `file_system_type` that it is in, only.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+unsafe extern "C" fn nr_cached_objects<T: FileSystem>(
+    sb: *mut bindings::super_block,
+    control: *mut bindings::shrink_control,
+) -> c_long {
+    // SAFETY: Reclaim passes a live superblock and its request.
+    unsafe {
+        // What there is belongs to no memory cgroup in particular.
+        if !bindings::mem_cgroup_shrink_is_root(control) {
+            return 0;
+        }
+        T::count_cached(SuperBlock::<T>::from_raw(sb)) as c_long
+    }
+}
+
+/// # Safety
+///
+/// For calls through the table of `super_operations` or `file_system_type` that it is in, only.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+unsafe extern "C" fn free_cached_objects<T: FileSystem>(
+    sb: *mut bindings::super_block,
+    control: *mut bindings::shrink_control,
+) -> c_long {
+    // SAFETY: Reclaim passes a live superblock and its request.
+    let (sb, objects) = unsafe { (SuperBlock::<T>::from_raw(sb), (*control).nr_to_scan) };
+    if T::count_cached(sb) == 0 {
+        return bindings::SHRINK_STOP;
+    }
+    T::free_cached(sb, objects) as c_long
 }

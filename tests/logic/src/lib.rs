@@ -3,10 +3,16 @@
 
 #![cfg(test)]
 
+#[path = "../../../src/mm/alignment.rs"]
+mod alignment;
 #[path = "../../../src/vfs/cookies.rs"]
 mod cookies;
 #[path = "../../../src/vfs/handle.rs"]
 mod handle;
+#[path = "../../../src/tmpfs/huge.rs"]
+mod huge;
+#[path = "../../../src/tmpfs/huge_policy.rs"]
+mod huge_policy;
 #[path = "../../../src/tmpfs/inode_space.rs"]
 mod inode_space;
 #[path = "../../../src/tmpfs/limits.rs"]
@@ -18,8 +24,10 @@ mod range;
 #[path = "../../../src/tmpfs/size.rs"]
 mod size;
 
+mod of_alignment;
 mod of_cookies;
 mod of_handle;
+mod of_huge;
 mod of_inode_space;
 mod of_limits;
 mod of_numbers;

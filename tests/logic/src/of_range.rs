@@ -97,3 +97,11 @@ proptest! {
         prop_assert!(got >= size);
     }
 }
+
+#[test]
+fn a_tail_is_in_its_page() {
+    let inside = pages(0, Some(PAGE as i64 + 1), PAGE);
+    assert!(inside.tail_is(1) && !inside.tail_is(0));
+    let whole = pages(0, Some(PAGE as i64), PAGE);
+    assert!(!whole.tail_is(0) && !whole.tail_is(1));
+}

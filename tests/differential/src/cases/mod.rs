@@ -49,6 +49,7 @@ subjects! {
     overlay,
     archive,
     memory,
+    huge,
     concurrency,
     leaks,
     quota,

@@ -170,13 +170,7 @@ fn zswap_writeback(scene: &mut Scene) -> Result<()> {
 }
 
 fn zram(scene: &mut Scene) -> Result<()> {
-    const ZRAM: &str = "/sys/block/zram0";
-    if !Path::new(ZRAM).exists() {
-        return Err(Skip("this kernel has no zram0 (CONFIG_ZRAM)".into()).into());
-    }
-    machine::write(format!("{ZRAM}/disksize"), "32M")?;
-    let result = (|| {
-        let mut swap = Swap::new(Path::new("/dev/zram0"), None, None)?;
+    on_zram(|swap| {
         round(
             scene,
             |_| {
@@ -185,7 +179,20 @@ fn zram(scene: &mut Scene) -> Result<()> {
                 Ok(())
             },
             &[],
-        )?;
+        )
+    })
+}
+
+/// Runs with zram as the only swap, if the machine has that.
+pub(super) fn on_zram(run: impl FnOnce(&Swap) -> Result<()>) -> Result<()> {
+    const ZRAM: &str = "/sys/block/zram0";
+    if !Path::new(ZRAM).exists() {
+        return Err(Skip("this kernel has no zram0 (CONFIG_ZRAM)".into()).into());
+    }
+    machine::write(format!("{ZRAM}/disksize"), "32M")?;
+    let result = (|| {
+        let mut swap = Swap::new(Path::new("/dev/zram0"), None, None)?;
+        run(&swap)?;
         Ok(swap.off()?)
     })();
     machine::write(format!("{ZRAM}/reset"), "1")?;

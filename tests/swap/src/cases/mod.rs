@@ -5,6 +5,7 @@
 mod accounting;
 mod damage;
 mod devices;
+mod huge;
 mod injected;
 mod limits;
 mod mappings;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Case> {
         pressure::cases(),
         accounting::cases(),
         devices::cases(),
+        huge::cases(),
         limits::cases(),
         mappings::cases(),
         swapoff::cases(),

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Transparent huge pages: what the system says about large folios, and what it counts of them.
+//!
+//! C headers: `include/linux/huge_mm.h`, `include/linux/shmem_backend.h`,
+//! `Documentation/admin-guide/mm/transhuge.rst`.
+
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::prelude::*;
+
+/// The order of a folio that a PMD maps.
+pub(crate) const PMD_ORDER: u32 = bindings::HPAGE_PMD_ORDER;
+
+/// The highest order that the page cache supports (`MAX_PAGECACHE_ORDER`).
+pub(crate) const MAX_ORDER: u32 = if PMD_ORDER < bindings::MAX_XAS_ORDER {
+    PMD_ORDER
+} else {
+    bindings::MAX_XAS_ORDER
+};
+
+/// What the system says about large folios (`struct thp_shmem_controls`): `SHMEM_HUGE_*`, and
+/// bitmaps of orders.
+pub(crate) use bindings::thp_shmem_controls as Controls;
+
+/// `shmem_enabled` is `deny`.
+pub(crate) const DENY: c_int = bindings::SHMEM_HUGE_DENY;
+
+/// `shmem_enabled` is `force`.
+pub(crate) const FORCE: c_int = bindings::SHMEM_HUGE_FORCE;
+
+/// What the system says, at this moment.
+#[inline]
+pub(crate) fn controls() -> Controls {
+    let mut controls = Controls::default();
+    // SAFETY: Fills the structure.
+    unsafe { bindings::thp_shmem_get_controls(&mut controls) };
+    controls
+}
+
+/// Whether the machine has them at all.
+pub(crate) fn is_supported() -> bool {
+    // SAFETY: Looks at the CPU's features.
+    unsafe { bindings::has_transparent_hugepage() }
+}
+
+/// Whether the machine was found to have trouble with them.
+pub(crate) fn is_disabled() -> bool {
+    // SAFETY: Reads a variable.
+    unsafe { bindings::thp_disabled_by_hw() }
+}
+
+/// What a mapping says about large folios.
+#[derive(Clone, Copy)]
+pub(crate) struct VmaAdvice {
+    /// They are forbidden for it, or for its address space.
+    pub(crate) forbids: bool,
+    /// It asks for them.
+    pub(crate) wants: bool,
+}
+
+impl VmaAdvice {
+    /// What `vma` says; with `forced` to somebody who wants them anyhow.
+    ///
+    /// # Safety
+    ///
+    /// `vma` must be live and locked.
+    pub(super) unsafe fn of(vma: *mut bindings::vm_area_struct, forced: bool) -> Self {
+        // SAFETY: By the caller's promise.
+        unsafe {
+            let flags = (*vma).__bindgen_anon_2.vm_flags;
+            Self {
+                forbids: bindings::vma_thp_disabled(vma, flags, forced),
+                wants: flags & bindings::VM_HUGEPAGE != 0,
+            }
+        }
+    }
+}
+
+/// How hard an allocation of a large folio is to try: flags that `vma_thp_gfp_mask()` gives.
+#[derive(Clone, Copy)]
+pub(crate) struct Effort(bindings::gfp_t);
+
+impl Effort {
+    /// As the system says for what is not for a mapping.
+    pub(crate) fn unmapped() -> Self {
+        // SAFETY: Without a mapping only the system's flags are looked at.
+        Self(unsafe { bindings::vma_thp_gfp_mask(core::ptr::null_mut()) })
+    }
+
+    /// As the system says for a mapping.
+    ///
+    /// # Safety
+    ///
+    /// `vma` must be live and locked.
+    pub(super) unsafe fn of(vma: NonNull<bindings::vm_area_struct>) -> Self {
+        // SAFETY: By the caller's promise.
+        Self(unsafe { bindings::vma_thp_gfp_mask(vma.as_ptr()) })
+    }
+
+    /// The flags for a page cache whose own are `gfp`.
+    pub(super) fn gfp(self, gfp: bindings::gfp_t) -> bindings::gfp_t {
+        // SAFETY: Computes a number.
+        unsafe { bindings::thp_shmem_limit_gfp_mask(self.0, gfp) }
+    }
+}
+
+fn count_size(order: u32, item: bindings::mthp_stat_item) {
+    // SAFETY: Changes a counter of an order that there are counters for.
+    unsafe { bindings::count_mthp_stat(order as c_int, item) }
+}
+
+fn count_event(item: bindings::vm_event_item) {
+    // SAFETY: Changes a counter.
+    unsafe { bindings::count_vm_event(item) }
+}
+
+/// Counts a new folio.
+pub(crate) fn count_allocated(order: u32) {
+    if order >= PMD_ORDER {
+        count_event(bindings::vm_event_item_THP_FILE_ALLOC);
+    }
+    count_size(order, bindings::mthp_stat_item_MTHP_STAT_SHMEM_ALLOC);
+}
+
+/// Counts a folio for which there was no memory in one piece.
+pub(crate) fn count_not_allocated(order: u32) {
+    if order == PMD_ORDER {
+        count_event(bindings::vm_event_item_THP_FILE_FALLBACK);
+    }
+    count_size(order, bindings::mthp_stat_item_MTHP_STAT_SHMEM_FALLBACK);
+}
+
+/// Counts a folio that the memory cgroup had no room for.
+pub(crate) fn count_not_charged(order: u32) {
+    count_not_allocated(order);
+    if order == PMD_ORDER {
+        count_event(bindings::vm_event_item_THP_FILE_FALLBACK_CHARGE);
+    }
+    count_size(
+        order,
+        bindings::mthp_stat_item_MTHP_STAT_SHMEM_FALLBACK_CHARGE,
+    );
+}
+
+/// Counts a folio of `order`, of which `folio` is a part, that was split on its way to swap.
+///
+/// # Safety
+///
+/// `folio` must be live.
+pub(super) unsafe fn count_split_for_swap(folio: *mut bindings::folio, order: u32) {
+    if order >= PMD_ORDER {
+        let event = bindings::vm_event_item_THP_SWPOUT_FALLBACK;
+        // SAFETY: By the caller's promise.
+        unsafe { bindings::count_memcg_folio_events(folio, event, 1) };
+        count_event(event);
+    }
+    count_size(order, bindings::mthp_stat_item_MTHP_STAT_SWPOUT_FALLBACK);
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which orders a new folio may have: what `huge` decides, on what the kernel says.
+
+use super::huge_policy::HugePolicy;
+
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+pub(super) use with_huge_pages::*;
+
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+mod with_huge_pages {
+    use super::HugePolicy;
+    use crate::mm::fault::Fault;
+    use crate::mm::huge;
+    use crate::mm::{Mapping, PAGE_SIZE};
+    use crate::tmpfs::huge::{allowed, Advice, Controls, Orders, Request, System};
+    use crate::tmpfs::inode::TmpfsInode;
+    use crate::tmpfs::superblock::Tmpfs;
+
+    /// Whether there can be large folios on this machine.
+    pub(in crate::tmpfs) fn are_supported() -> bool {
+        huge::is_supported()
+    }
+
+    /// The policy of a mount that has no option for it.
+    pub(in crate::tmpfs) fn default_policy() -> HugePolicy {
+        HugePolicy::from_number(huge::controls().mount_default as u32)
+    }
+
+    fn controls() -> Controls {
+        let controls = huge::controls();
+        let supported = Orders::up_to(huge::MAX_ORDER);
+        Controls {
+            system: match controls.enabled {
+                huge::DENY => System::Deny,
+                huge::FORCE => System::Force,
+                _ => System::Mount,
+            },
+            always: Orders::from_bits(controls.always as u64),
+            advise: Orders::from_bits(controls.madvise as u64),
+            inherit: Orders::from_bits(controls.inherit as u64),
+            within_size: Orders::from_bits(controls.within_size as u64),
+            supported,
+            pmd: Orders::one(huge::PMD_ORDER).and(supported),
+        }
+    }
+
+    /// The orders that a new folio with page `index` of `inode` may have. `advice` is what the
+    /// mapping says that it is for; `write_end` is what a write would make the size of the file, in
+    /// bytes; with `forced` the settings do not count. Does not sleep.
+    pub(in crate::tmpfs) fn allowed_for(
+        inode: &TmpfsInode,
+        index: u64,
+        write_end: i64,
+        advice: Option<Advice>,
+        forced: bool,
+    ) -> Orders {
+        let pages = |bytes: i64| (bytes.max(0) as u64).div_ceil(PAGE_SIZE as u64);
+        let controls = controls();
+        if huge::is_disabled() {
+            return Orders::NONE;
+        }
+        let request = Request {
+            index,
+            file_pages: pages(inode.size()),
+            write_end: pages(write_end),
+            advice,
+            forced,
+        };
+        allowed(inode.sb().data().huge(), &controls, &request)
+    }
+
+    /// What the mapping of a fault says.
+    pub(in crate::tmpfs) fn advice_of(fault: &Fault<'_, Tmpfs>) -> Advice {
+        let advice = fault.advice();
+        Advice {
+            forbids: advice.forbids,
+            wants: advice.wants,
+            is_anonymous: fault.is_anonymous(),
+        }
+    }
+
+    /// Those of `orders` whose folio with page `index` meets nothing in the file; a snapshot.
+    pub(in crate::tmpfs) fn without_conflict(
+        mapping: &Mapping,
+        orders: Orders,
+        index: u64,
+    ) -> Orders {
+        crate::tmpfs::huge::without_conflict(orders, index, |start, end| {
+            mapping.first_in(start, end)
+        })
+    }
+
+    /// The size that mappings of `inode` are best aligned to, in bytes.
+    pub(in crate::tmpfs) fn mapping_alignment(inode: &TmpfsInode) -> Option<usize> {
+        let wanted = match controls().system {
+            System::Deny => false,
+            System::Force => true,
+            System::Mount => inode.sb().data().huge() != HugePolicy::Never,
+        };
+        wanted.then_some(PAGE_SIZE << huge::PMD_ORDER)
+    }
+}
+
+/// Whether there can be large folios on this machine.
+#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+pub(super) fn are_supported() -> bool {
+    false
+}
+
+/// The policy of a mount that has no option for it.
+#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+pub(super) fn default_policy() -> HugePolicy {
+    HugePolicy::Never
+}

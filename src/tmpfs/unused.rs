@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Giving back what a large folio has beyond the end of its file.
+//!
+//! Such a folio is split where memory or blocks are short. Each mount keeps a list of inodes that had
+//! one when it was made; whether they still do shows when they are looked at.
+//!
+//! Lock order: a folio lock, which is tried only, since whoever runs out of memory may hold others.
+//! The lock of the list is not held meanwhile.
+
+use super::huge;
+use super::inode::TmpfsInode;
+use super::superblock::Tmpfs;
+use crate::mm::{LockedFolio, Slot, PAGE_SIZE};
+use crate::vfs::SuperBlock;
+use core::cell::Cell;
+use kernel::prelude::*;
+
+/// How many inodes a search for blocks looks at.
+const OBJECTS: usize = 128;
+
+/// What became of an inode that was looked at.
+enum Outcome {
+    /// There is nothing to give back.
+    Nothing,
+    /// These pages were given back.
+    Freed(u64),
+    /// Somebody else uses the folio.
+    Busy,
+}
+
+/// A folio was added to `inode` that may be larger than it needs. Does not sleep.
+pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio) {
+    let file_end = (inode.size() as u64).div_ceil(PAGE_SIZE as u64);
+    if file_end < folio.end() && inode.data().set_unused() {
+        drop(inode.sb().data().unused.pin(inode));
+    }
+}
+
+/// Frees `pages` pages of a mount, if there are as many. May sleep.
+pub(super) fn free_pages(sb: &SuperBlock<Tmpfs>, pages: u64) {
+    free(sb, OBJECTS, pages);
+}
+
+/// Looks at `objects` inodes at most, until `pages` pages are free; returns how many folios were
+/// split. Waits for nobody.
+pub(super) fn free(sb: &SuperBlock<Tmpfs>, objects: usize, pages: u64) -> usize {
+    let (left, freed, split) = (Cell::new(objects), Cell::new(0), Cell::new(0));
+    let result = sb.data().unused.for_each(
+        |inode| inode.data().has_unused(),
+        |inode| {
+            if left.get() == 0 || freed.get() >= pages {
+                // Enough: an error ends the walk.
+                return Err(EAGAIN);
+            }
+            left.set(left.get() - 1);
+            inode.data().clear_unused();
+            match give_back(inode) {
+                Outcome::Nothing => {}
+                Outcome::Freed(n) => {
+                    freed.set(freed.get() + n);
+                    split.set(split.get() + 1);
+                }
+                Outcome::Busy => {
+                    inode.data().set_unused();
+                }
+            }
+            Ok(())
+        },
+    );
+    debug_assert!(matches!(result, Ok(()) | Err(EAGAIN)));
+    split.get()
+}
+
+/// Splits the folio at the end of a file, where that gives something back.
+fn give_back(inode: &TmpfsInode) -> Outcome {
+    let size = inode.size() as u64;
+    let page = PAGE_SIZE as u64;
+    let Slot::Folio(folio) = inode.mapping().get(size / page) else {
+        return Outcome::Nothing;
+    };
+    if folio.order() == 0 {
+        return Outcome::Nothing;
+    }
+    let Some(mut folio) = LockedFolio::try_lock(folio) else {
+        return Outcome::Busy;
+    };
+    if !folio.belongs_to(inode.mapping()) {
+        return Outcome::Nothing;
+    }
+    let file_end = inode.data().kept_end(size.div_ceil(page));
+    match huge::unused(folio.index(), folio.end(), file_end) {
+        0 => Outcome::Nothing,
+        pages if folio.split() => Outcome::Freed(pages),
+        _ => Outcome::Busy,
+    }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Large folios that go to swap and come back, as a whole and in parts.
+
+use super::{Case, Scene};
+use crate::device::{self, Swap};
+use crate::group::Group;
+use crate::machine::{self, vmstat};
+use crate::mapping::Mapping;
+use crate::mounted::Mounted;
+use crate::pages::{self, PAGE};
+use anyhow::{ensure, Result};
+use rustix::fs::{fallocate, FallocateFlags};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+/// Pages of a folio that a PMD maps.
+const HUGE: u64 = 512;
+const PAGES: u64 = 3 * HUGE;
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case {
+            name: "large folios, on a disk",
+            run: on_disk,
+        },
+        Case {
+            name: "large folios, on zram",
+            run: on_zram,
+        },
+        Case {
+            name: "large folios, cut and punched while they are in swap",
+            run: cut,
+        },
+        Case {
+            name: "large folios, beyond the end of the file",
+            run: beyond,
+        },
+        Case {
+            name: "large folios, swapoff",
+            run: off,
+        },
+    ]
+}
+
+/// A file of large folios that are all in swap.
+fn in_swap(mount: &Mounted, group: &Group, name: &str, id: u64) -> Result<File> {
+    machine::write("/proc/sys/vm/compact_memory", "1")?;
+    let before = vmstat("thp_file_alloc")?;
+    let file = pages::create(&mount.file(name))?;
+    pages::write(&file, id, 0, PAGES, 1)?;
+    let huge = vmstat("thp_file_alloc")? - before;
+    ensure!(huge == PAGES / HUGE, "{huge} folios were made");
+    let out = vmstat("thp_swpout")?;
+    group.push_out()?;
+    let whole = vmstat("thp_swpout")? - out;
+    ensure!(whole > 0, "no folio went to swap as a whole");
+    Ok(file)
+}
+
+fn round(scene: &mut Scene) -> Result<()> {
+    let mount = scene.mount("size=32m,huge=always")?;
+    let group = Group::enter(&[])?;
+    let file = in_swap(&mount, &group, "file", 1)?;
+    scene.space("in swap", &mount, &file)?;
+    // One page of each, in the middle.
+    for index in [HUGE / 2 + 3, HUGE, PAGES - 1] {
+        pages::verify(&file, 1, index, index + 1, |_| 1)?;
+    }
+    scene.space("some are back", &mount, &file)?;
+    pages::write(&file, 1, 77, 79, 2)?;
+    let now = |index| if (77..79).contains(&index) { 2 } else { 1 };
+    pages::verify(&file, 1, 0, PAGES, now)?;
+    group.push_out()?;
+    // By faults.
+    let mapping = Mapping::shared(&file, PAGES as usize)?;
+    for index in (0..PAGES).rev() {
+        pages::check(mapping.page(index as usize), 1, index, now(index))?;
+    }
+    scene.space("all are back", &mount, &file)?;
+    drop(mapping);
+    group.push_out()?;
+    drop(file);
+    std::fs::remove_file(mount.file("file"))?;
+    scene.fact("blocks in the end", mount.used()?);
+    device::nothing_in_use()?;
+    mount.unmount()?;
+    group.remove()
+}
+
+fn on_disk(scene: &mut Scene) -> Result<()> {
+    let _swap = Swap::disk(1)?;
+    round(scene)
+}
+
+fn on_zram(scene: &mut Scene) -> Result<()> {
+    super::devices::on_zram(|_| round(scene))
+}
+
+/// All bytes of the file, up to `size`, but those for which `is_hole`, which are zeros.
+fn check(file: &File, size: u64, is_hole: impl Fn(u64) -> bool) -> Result<()> {
+    let page = PAGE as u64;
+    let mut found = vec![0; PAGE];
+    let mut wanted = vec![0; PAGE];
+    for index in 0..size.div_ceil(page) {
+        let len = (size - index * page).min(page) as usize;
+        file.read_exact_at(&mut found[..len], index * page)?;
+        pages::fill(&mut wanted, 1, index, 1);
+        for (at, byte) in wanted.iter_mut().enumerate() {
+            if is_hole(index * page + at as u64) {
+                *byte = 0;
+            }
+        }
+        ensure!(
+            found[..len] == wanted[..len],
+            "page {index} has other contents"
+        );
+    }
+    Ok(())
+}
+
+fn cut(scene: &mut Scene) -> Result<()> {
+    let _swap = Swap::disk(1)?;
+    let mount = scene.mount("size=32m,huge=always")?;
+    let group = Group::enter(&[])?;
+    let page = PAGE as u64;
+    for (start, end) in [
+        (100, HUGE * page + 100),
+        (5 * page + 1, 6 * page + 2),
+        (HUGE * page - 1, HUGE * page + 1),
+        (0, HUGE * page),
+    ] {
+        let file = in_swap(&mount, &group, "file", 1)?;
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        fallocate(&file, flags, start, end - start)?;
+        let when = format!("hole from {start} to {end}");
+        scene.space(&when, &mount, &file)?;
+        check(&file, PAGES * page, |at| (start..end).contains(&at))?;
+        drop(file);
+        std::fs::remove_file(mount.file("file"))?;
+        scene.fact(&format!("{when}: blocks in the end"), mount.used()?);
+    }
+    for size in [HUGE * page + 100, 2 * HUGE * page, 3 * page + 1] {
+        let file = in_swap(&mount, &group, "file", 1)?;
+        file.set_len(size)?;
+        scene.space(&format!("cut to {size}"), &mount, &file)?;
+        file.set_len(PAGES * page)?;
+        check(&file, PAGES * page, |at| at >= size)?;
+        drop(file);
+        std::fs::remove_file(mount.file("file"))?;
+        scene.fact(&format!("cut to {size}: blocks in the end"), mount.used()?);
+    }
+    // In the middle of a folio, where a page begins: tmpfs of this kernel never comes back from it.
+    if scene.kind != "tmpfs" {
+        for index in [HUGE / 2, HUGE + 1] {
+            let file = in_swap(&mount, &group, "file", 1)?;
+            file.set_len(index * page)?;
+            let used = mount.used()?;
+            ensure!(used == index, "{used} pages after a cut to {index}");
+            file.set_len(PAGES * page)?;
+            check(&file, PAGES * page, |at| at >= index * page)?;
+            drop(file);
+            std::fs::remove_file(mount.file("file"))?;
+        }
+    }
+    device::nothing_in_use()?;
+    mount.unmount()?;
+    group.remove()
+}
+
+/// A folio that has pages beyond the end of the file gives them back before it goes.
+fn beyond(scene: &mut Scene) -> Result<()> {
+    let _swap = Swap::disk(1)?;
+    let mount = scene.mount("size=32m,huge=always")?;
+    let group = Group::enter(&[])?;
+    machine::write("/proc/sys/vm/compact_memory", "1")?;
+    let file = pages::create(&mount.file("file"))?;
+    pages::write(&file, 1, 0, 70, 1)?;
+    scene.space("in memory", &mount, &file)?;
+    // What was never written is zeros wherever it is.
+    let kept = pages::create(&mount.file("kept"))?;
+    fallocate(&kept, FallocateFlags::KEEP_SIZE, 0, HUGE * PAGE as u64)?;
+    pages::write(&kept, 2, 0, 3, 1)?;
+    scene.space("kept, in memory", &mount, &kept)?;
+    group.push_out()?;
+    scene.space("in swap", &mount, &file)?;
+    scene.space("kept, in swap", &mount, &kept)?;
+    pages::verify(&file, 1, 0, 70, |_| 1)?;
+    pages::verify(&kept, 2, 0, 3, |_| 1)?;
+    kept.set_len(HUGE * PAGE as u64)?;
+    let mut rest = vec![1; (HUGE as usize - 3) * PAGE];
+    kept.read_exact_at(&mut rest, 3 * PAGE as u64)?;
+    ensure!(
+        rest.iter().all(|byte| *byte == 0),
+        "what was never written is not zero"
+    );
+    scene.space("kept, in the end", &mount, &kept)?;
+    drop((file, kept));
+    mount.unmount()?;
+    group.remove()
+}
+
+fn off(scene: &mut Scene) -> Result<()> {
+    let mut swap = Swap::disk(1)?;
+    let mount = scene.mount("size=32m,huge=always")?;
+    let group = Group::enter(&[])?;
+    let file = in_swap(&mount, &group, "file", 1)?;
+    let other = in_swap(&mount, &group, "other", 2)?;
+    // One of the folios has come back in part.
+    pages::verify(&file, 1, 100, 101, |_| 1)?;
+    swap.off()?;
+    scene.space("back", &mount, &file)?;
+    scene.space("other back", &mount, &other)?;
+    pages::verify(&file, 1, 0, PAGES, |_| 1)?;
+    pages::verify(&other, 2, 0, PAGES, |_| 1)?;
+    drop((file, other));
+    mount.unmount()?;
+    group.remove()
+}
