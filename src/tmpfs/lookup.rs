@@ -294,20 +294,40 @@ fn add(
 
 /// Reserves `pages` pages, for which folios may have to give back what they do not need. Does not
 /// wait.
+#[inline]
 fn reserve_blocks(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
-    let result = space::reserve(inode, pages);
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    let result = result.or_else(|_| {
-        unused::free_pages(inode.sb(), pages);
-        space::reserve(inode, pages)
-    });
-    result
+    match space::reserve(inode, pages) {
+        Ok(reservation) => Ok(reservation),
+        Err(e) => reserve_what_is_unused(inode, pages, e),
+    }
+}
+
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+#[cold]
+fn reserve_what_is_unused(
+    inode: &TmpfsInode,
+    pages: u64,
+    _why: Error,
+) -> Result<SpaceReservation<'_>> {
+    unused::free_pages(inode.sb(), pages);
+    space::reserve(inode, pages)
+}
+
+/// All folios are of the size that they need.
+#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+fn reserve_what_is_unused(
+    _inode: &TmpfsInode,
+    _pages: u64,
+    why: Error,
+) -> Result<SpaceReservation<'_>> {
+    Err(why)
 }
 
 /// Reserves what a new page at `index` counts as. Does not sleep.
 ///
 /// Fails with `ENOSPC` where the limits forbid it, and with `EEXIST` where the file has that page by
 /// now: whoever took the last one may have put it there.
+#[inline]
 pub(super) fn reserve(inode: &TmpfsInode, index: u64) -> Result<SpaceReservation<'_>> {
     reserve_blocks(inode, 1).map_err(|e| match inode.mapping().get(index) {
         Slot::Empty => e,

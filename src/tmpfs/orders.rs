@@ -27,15 +27,18 @@ mod with_huge_pages {
         HugePolicy::from_number(huge::controls().mount_default as u32)
     }
 
-    fn controls() -> Controls {
-        let controls = huge::controls();
+    fn system(controls: &huge::Controls) -> System {
+        match controls.enabled {
+            huge::DENY => System::Deny,
+            huge::FORCE => System::Force,
+            _ => System::Mount,
+        }
+    }
+
+    fn decode(controls: &huge::Controls) -> Controls {
         let supported = Orders::up_to(huge::MAX_ORDER);
         Controls {
-            system: match controls.enabled {
-                huge::DENY => System::Deny,
-                huge::FORCE => System::Force,
-                _ => System::Mount,
-            },
+            system: system(controls),
             always: Orders::from_bits(controls.always as u64),
             advise: Orders::from_bits(controls.madvise as u64),
             inherit: Orders::from_bits(controls.inherit as u64),
@@ -48,6 +51,7 @@ mod with_huge_pages {
     /// The orders that a new folio with page `index` of `inode` may have. `advice` is what the
     /// mapping says that it is for; `write_end` is what a write would make the size of the file, in
     /// bytes; with `forced` the settings do not count. Does not sleep.
+    #[inline]
     pub(in crate::tmpfs) fn allowed_for(
         inode: &TmpfsInode,
         index: u64,
@@ -55,11 +59,40 @@ mod with_huge_pages {
         advice: Option<Advice>,
         forced: bool,
     ) -> Orders {
-        let pages = |bytes: i64| (bytes.max(0) as u64).div_ceil(PAGE_SIZE as u64);
-        let controls = controls();
+        let policy = inode.sb().data().huge();
+        let controls = huge::controls();
+        // What most mounts say, and each new page of theirs asks.
+        if policy == HugePolicy::Never
+            && system(&controls) == System::Mount
+            && !forced
+            && !advice.is_some_and(|advice| advice.is_anonymous)
+        {
+            return Orders::NONE;
+        }
+        allowed_by(
+            policy,
+            &decode(&controls),
+            inode,
+            index,
+            write_end,
+            advice,
+            forced,
+        )
+    }
+
+    fn allowed_by(
+        policy: HugePolicy,
+        controls: &Controls,
+        inode: &TmpfsInode,
+        index: u64,
+        write_end: i64,
+        advice: Option<Advice>,
+        forced: bool,
+    ) -> Orders {
         if huge::is_disabled() {
             return Orders::NONE;
         }
+        let pages = |bytes: i64| (bytes.max(0) as u64).div_ceil(PAGE_SIZE as u64);
         let request = Request {
             index,
             file_pages: pages(inode.size()),
@@ -67,7 +100,7 @@ mod with_huge_pages {
             advice,
             forced,
         };
-        allowed(inode.sb().data().huge(), &controls, &request)
+        allowed(policy, controls, &request)
     }
 
     /// What the mapping of a fault says.
@@ -93,7 +126,7 @@ mod with_huge_pages {
 
     /// The size that mappings of `inode` are best aligned to, in bytes.
     pub(in crate::tmpfs) fn mapping_alignment(inode: &TmpfsInode) -> Option<usize> {
-        let wanted = match controls().system {
+        let wanted = match system(&huge::controls()) {
             System::Deny => false,
             System::Force => true,
             System::Mount => inode.sb().data().huge() != HugePolicy::Never,

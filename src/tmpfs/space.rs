@@ -66,14 +66,22 @@ pub(super) struct SpaceReservation<'a> {
 ///
 /// Fails with `ENOSPC` where the mount's limit or the overcommit policy forbids it, and with `EDQUOT`
 /// where the quota of the file's owners does.
+#[inline]
 pub(super) fn reserve(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
-    try_reserve(inode, pages).or_else(|_| {
-        // Pages that reclaim has dropped may be the ones that are missing.
-        recalculate(inode);
-        try_reserve(inode, pages)
-    })
+    match try_reserve(inode, pages) {
+        Ok(reservation) => Ok(reservation),
+        Err(_) => reserve_again(inode, pages),
+    }
 }
 
+/// Pages that reclaim has dropped may be the ones that are missing.
+#[cold]
+fn reserve_again(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
+    recalculate(inode);
+    try_reserve(inode, pages)
+}
+
+#[inline]
 fn try_reserve(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
     Ok(SpaceReservation {
         commitment: Commitment::new(pages).map_err(|_| ENOSPC)?,
@@ -89,6 +97,7 @@ fn try_reserve(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
 
 impl SpaceReservation<'_> {
     /// The pages are in the page cache of `inode` now.
+    #[inline]
     pub(super) fn keep(self, inode: &TmpfsInode) {
         self.settle(inode, 0);
     }
@@ -99,6 +108,7 @@ impl SpaceReservation<'_> {
         self.settle(inode, pages);
     }
 
+    #[inline]
     fn settle(self, inode: &TmpfsInode, elsewhere: u64) {
         {
             let mut usage = inode.data().usage.lock();
