@@ -51,7 +51,6 @@ mod with_huge_pages {
     /// The orders that a new folio with page `index` of `inode` may have. `advice` is what the
     /// mapping says that it is for; `write_end` is what a write would make the size of the file, in
     /// bytes; with `forced` the settings do not count. Does not sleep.
-    #[inline]
     pub(in crate::tmpfs) fn allowed_for(
         inode: &TmpfsInode,
         index: u64,
@@ -69,26 +68,6 @@ mod with_huge_pages {
         {
             return Orders::NONE;
         }
-        allowed_by(
-            policy,
-            &decode(&controls),
-            inode,
-            index,
-            write_end,
-            advice,
-            forced,
-        )
-    }
-
-    fn allowed_by(
-        policy: HugePolicy,
-        controls: &Controls,
-        inode: &TmpfsInode,
-        index: u64,
-        write_end: i64,
-        advice: Option<Advice>,
-        forced: bool,
-    ) -> Orders {
         if huge::is_disabled() {
             return Orders::NONE;
         }
@@ -100,7 +79,7 @@ mod with_huge_pages {
             advice,
             forced,
         };
-        allowed(policy, controls, &request)
+        allowed(policy, &decode(&controls), &request)
     }
 
     /// What the mapping of a fault says.
