@@ -88,7 +88,7 @@ impl<'a, T: FileSystem> Fault<'a, T> {
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn advice(&self) -> VmaAdvice {
         // SAFETY: By the type invariants.
-        unsafe { VmaAdvice::of(self.vmf.__bindgen_anon_1.vma, false) }
+        unsafe { VmaAdvice::of(self.vma(), false) }
     }
 
     /// Whether the mapping is of anonymous shared memory.
@@ -99,25 +99,22 @@ impl<'a, T: FileSystem> Fault<'a, T> {
     {
         let backend: &Backend<T> = self.inode().sb().memory();
         // SAFETY: By the type invariants.
-        unsafe { backend.is_anonymous(self.vmf.__bindgen_anon_1.vma) }
+        unsafe { backend.is_anonymous(self.vma()) }
     }
 
     /// Those of a bitmap of orders whose folio with the page of the fault would fit in the mapping.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn suitable_orders(&self, orders: u64) -> u64 {
-        let (vma, address) = (
-            self.vmf.__bindgen_anon_1.vma,
-            self.vmf.__bindgen_anon_1.address,
-        );
+        let address = self.vmf.__bindgen_anon_1.address;
         // SAFETY: By the type invariants.
-        unsafe { bindings::thp_vma_suitable_orders(vma, address, orders as c_ulong) as u64 }
+        unsafe { bindings::thp_vma_suitable_orders(self.vma(), address, orders as c_ulong) as u64 }
     }
 
     /// How hard an allocation of a large folio for the mapping is to try.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn effort(&self) -> Effort {
         // SAFETY: By the type invariants; a fault has a mapping.
-        unsafe { Effort::of(NonNull::new_unchecked(self.vmf.__bindgen_anon_1.vma)) }
+        unsafe { Effort::of(NonNull::new_unchecked(self.vma())) }
     }
 
     /// Whom memory for this fault is charged to: the owner of the address space.

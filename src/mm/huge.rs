@@ -19,8 +19,8 @@ pub(crate) const MAX_ORDER: u32 = if PMD_ORDER < bindings::MAX_XAS_ORDER {
     bindings::MAX_XAS_ORDER
 };
 
-/// What the system says about large folios (`struct thp_shmem_controls`): `SHMEM_HUGE_*`, and
-/// bitmaps of orders.
+/// What the system says about large folios, beside `shmem_enabled` (`struct thp_shmem_controls`):
+/// `SHMEM_HUGE_*`, and bitmaps of orders.
 pub(crate) use bindings::thp_shmem_controls as Controls;
 
 /// `shmem_enabled` is `deny`.
@@ -29,8 +29,14 @@ pub(crate) const DENY: c_int = bindings::SHMEM_HUGE_DENY;
 /// `shmem_enabled` is `force`.
 pub(crate) const FORCE: c_int = bindings::SHMEM_HUGE_FORCE;
 
-/// What the system says, at this moment.
+/// What `shmem_enabled` says at this moment (`SHMEM_HUGE_*`).
 #[inline]
+pub(crate) fn enabled() -> c_int {
+    // SAFETY: Reads a variable, as everybody does, without a lock.
+    unsafe { core::ptr::read_volatile(&raw const bindings::thp_shmem_enabled) }
+}
+
+/// What else the system says, at this moment.
 pub(crate) fn controls() -> Controls {
     let mut controls = Controls::default();
     // SAFETY: Fills the structure.

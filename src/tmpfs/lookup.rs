@@ -59,6 +59,13 @@ impl Purpose<'_> {
         }
     }
 
+    /// Whether it is for a mapping of anonymous shared memory.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    #[inline]
+    fn is_for_anonymous(self) -> bool {
+        matches!(self, Self::Fault(fault) if fault.is_anonymous())
+    }
+
     /// Whether it is a fault that user space handles, and that therefore has to end.
     #[inline]
     fn is_left_to_user(self, slot: &Slot) -> bool {
@@ -219,11 +226,13 @@ pub(super) fn find_or_make(
 /// Makes the folio at page `index`; `EEXIST` where somebody else did.
 fn make(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<LockedFolio> {
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    match make_large(inode, index, purpose) {
-        Ok(Some(folio)) => return Ok(folio),
-        Err(EEXIST) => return Err(EEXIST),
-        // A single page may do where there is no memory or no room for more.
-        Ok(None) | Err(_) => {}
+    if orders::may_be_large(inode, || purpose.is_for_anonymous()) {
+        match make_large(inode, index, purpose) {
+            Ok(Some(folio)) => return Ok(folio),
+            Err(EEXIST) => return Err(EEXIST),
+            // A single page may do where there is no memory or no room for more.
+            Ok(None) | Err(_) => {}
+        }
     }
     let reservation = reserve(inode, index)?;
     let place = inode::place(inode, index, 0);
@@ -234,10 +243,14 @@ fn make(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<LockedFo
 /// Makes a folio of several pages that has page `index`, where that may and can be; `EEXIST` where
 /// there is something now.
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+#[inline(never)]
 fn make_large(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<Option<LockedFolio>> {
     let (end, advice) = match purpose {
         Purpose::Write { end } | Purpose::Allocate { end } => (end, None),
-        Purpose::Fault(fault) => (0, Some(orders::advice_of(fault))),
+        Purpose::Fault(fault) => {
+            let advice = orders::advice(fault.advice(), fault.is_anonymous());
+            (0, Some(advice))
+        }
         Purpose::Valid => (0, None),
     };
     let mut orders = orders::allowed_for(inode, index, end, advice, false);
@@ -338,6 +351,7 @@ pub(super) fn reserve(inode: &TmpfsInode, index: u64) -> Result<SpaceReservation
 /// Adds a new folio at page `index`, as what `reservation` was made for. May sleep.
 ///
 /// Fails with `EEXIST` where the file has that page, and with `ENOMEM`.
+#[inline]
 pub(super) fn insert(
     inode: &TmpfsInode,
     index: u64,

@@ -10,12 +10,10 @@ pub(super) use with_huge_pages::*;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 mod with_huge_pages {
     use super::HugePolicy;
-    use crate::mm::fault::Fault;
-    use crate::mm::huge;
+    use crate::mm::huge::{self, VmaAdvice};
     use crate::mm::{Mapping, PAGE_SIZE};
     use crate::tmpfs::huge::{allowed, Advice, Controls, Orders, Request, System};
     use crate::tmpfs::inode::TmpfsInode;
-    use crate::tmpfs::superblock::Tmpfs;
 
     /// Whether there can be large folios on this machine.
     pub(in crate::tmpfs) fn are_supported() -> bool {
@@ -27,8 +25,8 @@ mod with_huge_pages {
         HugePolicy::from_number(huge::controls().mount_default as u32)
     }
 
-    fn system(controls: &huge::Controls) -> System {
-        match controls.enabled {
+    fn system() -> System {
+        match huge::enabled() {
             huge::DENY => System::Deny,
             huge::FORCE => System::Force,
             _ => System::Mount,
@@ -38,7 +36,7 @@ mod with_huge_pages {
     fn decode(controls: &huge::Controls) -> Controls {
         let supported = Orders::up_to(huge::MAX_ORDER);
         Controls {
-            system: system(controls),
+            system: system(),
             always: Orders::from_bits(controls.always as u64),
             advise: Orders::from_bits(controls.madvise as u64),
             inherit: Orders::from_bits(controls.inherit as u64),
@@ -46,6 +44,19 @@ mod with_huge_pages {
             supported,
             pmd: Orders::one(huge::PMD_ORDER).and(supported),
         }
+    }
+
+    /// Whether a new folio of `inode` may be large at all; `is_anonymous` says whether it is for a mapping
+    /// of anonymous shared memory. What most mounts say is no, and each new page asks. Does not
+    /// sleep.
+    #[inline]
+    pub(in crate::tmpfs) fn may_be_large(
+        inode: &TmpfsInode,
+        is_anonymous: impl FnOnce() -> bool,
+    ) -> bool {
+        inode.sb().data().huge() != HugePolicy::Never
+            || huge::enabled() == huge::FORCE
+            || is_anonymous()
     }
 
     /// The orders that a new folio with page `index` of `inode` may have. `advice` is what the
@@ -58,16 +69,6 @@ mod with_huge_pages {
         advice: Option<Advice>,
         forced: bool,
     ) -> Orders {
-        let policy = inode.sb().data().huge();
-        let controls = huge::controls();
-        // What most mounts say, and each new page of theirs asks.
-        if policy == HugePolicy::Never
-            && system(&controls) == System::Mount
-            && !forced
-            && !advice.is_some_and(|advice| advice.is_anonymous)
-        {
-            return Orders::NONE;
-        }
         if huge::is_disabled() {
             return Orders::NONE;
         }
@@ -79,16 +80,19 @@ mod with_huge_pages {
             advice,
             forced,
         };
-        allowed(policy, &decode(&controls), &request)
+        allowed(
+            inode.sb().data().huge(),
+            &decode(&huge::controls()),
+            &request,
+        )
     }
 
-    /// What the mapping of a fault says.
-    pub(in crate::tmpfs) fn advice_of(fault: &Fault<'_, Tmpfs>) -> Advice {
-        let advice = fault.advice();
+    /// What a mapping says.
+    pub(in crate::tmpfs) fn advice(vma: VmaAdvice, is_anonymous: bool) -> Advice {
         Advice {
-            forbids: advice.forbids,
-            wants: advice.wants,
-            is_anonymous: fault.is_anonymous(),
+            forbids: vma.forbids,
+            wants: vma.wants,
+            is_anonymous,
         }
     }
 
@@ -105,7 +109,7 @@ mod with_huge_pages {
 
     /// The size that mappings of `inode` are best aligned to, in bytes.
     pub(in crate::tmpfs) fn mapping_alignment(inode: &TmpfsInode) -> Option<usize> {
-        let wanted = match system(&huge::controls()) {
+        let wanted = match system() {
             System::Deny => false,
             System::Force => true,
             System::Mount => inode.sb().data().huge() != HugePolicy::Never,

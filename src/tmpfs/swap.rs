@@ -10,8 +10,6 @@
 //! Lock order: the folio lock, then that of the page cache or of [`space::Usage`], or of the list of
 //! inodes with pages in swap.
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use super::huge::Advice;
 use super::inode::{self, TmpfsInode};
 use super::lookup::{self, Purpose, Unwritten};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
@@ -251,11 +249,7 @@ impl SharedMemory for Tmpfs {
         write_end: i64,
         forced: bool,
     ) -> u64 {
-        let advice = mapping.map(|(vma, is_anonymous)| Advice {
-            forbids: vma.forbids,
-            wants: vma.wants,
-            is_anonymous,
-        });
+        let advice = mapping.map(|(vma, is_anonymous)| orders::advice(vma, is_anonymous));
         orders::allowed_for(inode, index, write_end, advice, forced).bits()
     }
 
