@@ -40,6 +40,12 @@ void rtmpfs_helper_cache_no_acl(struct inode *inode)
 }
 
 __rtmpfs_helper
+void rtmpfs_helper_clear_highpage(struct page *page)
+{
+	clear_highpage(page);
+}
+
+__rtmpfs_helper
 int rtmpfs_helper_cond_resched(void)
 {
 	return cond_resched();
@@ -231,6 +237,12 @@ __rtmpfs_helper
 unsigned int rtmpfs_helper_folio_order(const struct folio *folio)
 {
 	return folio_order(folio);
+}
+
+__rtmpfs_helper
+struct page *rtmpfs_helper_folio_page(struct folio *folio, unsigned long n)
+{
+	return folio_page(folio, n);
 }
 
 __rtmpfs_helper

@@ -6,7 +6,6 @@
 //! `Documentation/mm/overcommit-accounting.rst`.
 
 use crate::bindings;
-use kernel::error::to_result;
 use kernel::prelude::*;
 
 /// Pages that are committed and not yet used; dropping it takes the commitment back.
@@ -17,11 +16,15 @@ pub(crate) struct Commitment {
 impl Commitment {
     /// Commits `pages` pages to the current task's memory, or fails with `ENOMEM` where the
     /// overcommit policy forbids it. Does not sleep.
+    #[inline]
     pub(crate) fn new(pages: u64) -> Result<Self> {
         // SAFETY: `current->mm` may be null, as for kernel threads.
-        to_result(unsafe {
+        let refused = unsafe {
             bindings::security_vm_enough_memory_mm(bindings::current_mm(), pages as c_long)
-        })?;
+        };
+        if refused != 0 {
+            return Err(ENOMEM);
+        }
         Ok(Self { pages })
     }
 

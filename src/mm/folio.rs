@@ -12,7 +12,6 @@ use crate::bindings;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr::NonNull;
-use kernel::error::to_result;
 use kernel::iov::{IovIterDest, IovIterSource};
 use kernel::prelude::*;
 use kernel::sync::aref::{ARef, AlwaysRefCounted};
@@ -284,7 +283,12 @@ impl LockedFolio {
 
     /// Zeros the whole folio.
     pub(crate) fn zero(&mut self) {
-        self.zero_around(0, 0);
+        for page in 0..self.nr_pages() {
+            // SAFETY: The folio is live and locked, and has that page.
+            unsafe {
+                bindings::clear_highpage(bindings::folio_page(self.0.as_ptr(), page as c_ulong))
+            }
+        }
         self.flush_dcache();
     }
 
@@ -440,8 +444,10 @@ impl NewFolio {
 
     fn charge(self, owner: MemoryOwner, gfp: bindings::gfp_t) -> Result<Self> {
         // SAFETY: The folio is new, and the owner live.
-        to_result(unsafe { bindings::mem_cgroup_charge(self.as_ptr(), owner.0, gfp) })?;
-        Ok(self)
+        match unsafe { bindings::mem_cgroup_charge(self.as_ptr(), owner.0, gfp) } {
+            0 => Ok(self),
+            error => Err(Error::from_errno(error)),
+        }
     }
 
     /// The folio with its reference and without its lock, for a C function that takes it over.

@@ -227,7 +227,12 @@ impl Mapping {
             (*fields).__bindgen_anon_2.index = index as usize;
             bindings::folio_throttle_swaprate(folio, gfp);
 
-            let mut xas = bindings::xa_state(self.xa(), index as usize, order);
+            // Most folios are of one page, which the compiler then knows.
+            let mut xas = if order == 0 {
+                bindings::xa_state(self.xa(), index as usize, 0)
+            } else {
+                bindings::xa_state(self.xa(), index as usize, order)
+            };
             let result = self.replace(&mut xas, expected, folio.cast(), gfp, || {
                 account(folio, nr as i32);
                 (*self.as_ptr()).nrpages += nr as c_ulong;
@@ -331,20 +336,24 @@ impl Mapping {
         unsafe {
             loop {
                 bindings::xa_lock_irq(xa);
-                let fits = conflicts_are(xas, expected, nr);
-                if fits {
+                let mut result = Err(EEXIST);
+                if conflicts_are(xas, expected, nr) {
                     bindings::xas_store(xas, value);
-                    if bindings::xas_error(xas) == 0 {
-                        stored();
-                    }
+                    result = match bindings::xas_error(xas) {
+                        0 => {
+                            stored();
+                            Ok(())
+                        }
+                        error => Err(Error::from_errno(error)),
+                    };
                 }
                 bindings::xa_unlock_irq(xa);
-                let again = bindings::xas_nomem(xas, gfp);
-                if !fits {
-                    return Err(EEXIST);
+                if result.is_ok() && xas.xa_alloc.is_null() {
+                    return result;
                 }
-                if !again {
-                    return to_result(bindings::xas_error(xas));
+                // Allocates where that is what failed, else frees what was allocated for nothing.
+                if !bindings::xas_nomem(xas, gfp) {
+                    return result;
                 }
             }
         }
@@ -655,27 +664,46 @@ fn pages_of(xas: &bindings::xa_state) -> usize {
 /// # Safety
 ///
 /// The xarray must be locked.
+#[inline]
 unsafe fn conflicts_are(
     xas: &mut bindings::xa_state,
     expected: Option<SwapEntry>,
     nr: usize,
 ) -> bool {
-    let mut next = expected;
-    loop {
-        // SAFETY: By the caller's promise.
-        let found = unsafe { bindings::xas_find_conflict(xas) };
-        if found.is_null() {
-            return next == expected.map(|first| first.add(nr));
-        }
-        match next {
-            Some(entry) if core::ptr::eq(found, entry.as_value()) => {
-                // SAFETY: As above.
-                let order = unsafe { bindings::xas_get_order(xas) };
-                next = Some(entry.add(1 << order));
+    // SAFETY: By the caller's promise.
+    unsafe {
+        let found = bindings::xas_find_conflict(xas);
+        match expected {
+            None => found.is_null(),
+            Some(entry) if nr == 1 => {
+                core::ptr::eq(found, entry.as_value()) && bindings::xas_get_order(xas) == 0
             }
-            _ => return false,
+            Some(first) => conflicts_go_on(xas, found, first, nr),
         }
     }
+}
+
+/// Whether `found` and what else is in the slots of `xas` are the swap entries of `nr` pages from
+/// `first` on.
+///
+/// # Safety
+///
+/// The xarray must be locked, and `found` the first conflict.
+unsafe fn conflicts_go_on(
+    xas: &mut bindings::xa_state,
+    mut found: *mut c_void,
+    first: SwapEntry,
+    nr: usize,
+) -> bool {
+    let mut next = first;
+    while core::ptr::eq(found, next.as_value()) {
+        // SAFETY: By the caller's promise.
+        unsafe {
+            next = next.add(1 << bindings::xas_get_order(xas));
+            found = bindings::xas_find_conflict(xas);
+        }
+    }
+    found.is_null() && next == first.add(nr)
 }
 
 /// Counts pages of a folio in or out of the page cache's statistics. The xarray must be locked.

@@ -20,7 +20,7 @@ use kernel::prelude::*;
 impl AttrOperations for Tmpfs {
     fn update_blocks(inode: &Inode<Self>) {
         if inode.file_type() == FileType::Regular {
-            space::recalculate(inode);
+            space::update(inode);
         }
     }
 

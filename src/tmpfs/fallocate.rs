@@ -81,11 +81,20 @@ pub(super) fn allocate(
 
 fn allocate_pages(inode: &TmpfsInode, pages: Range<u64>, end: i64) -> Result {
     let mut next = pages.start;
+    let mut is_driven_into_swap = false;
     while next < pages.end {
-        if let Err(e) = allocate_one(inode, &mut next, end) {
-            inode.mapping().remove_unwritten(pages.start, next);
-            space::recalculate(inode);
-            return Err(e);
+        let allocated = if is_driven_into_swap {
+            Err(ENOMEM)
+        } else {
+            allocate_one(inode, &mut next, end)
+        };
+        match allocated {
+            Ok(driven) => is_driven_into_swap = driven,
+            Err(e) => {
+                inode.mapping().remove_unwritten(pages.start, next);
+                space::recalculate(inode);
+                return Err(e);
+            }
         }
         task::cond_resched();
     }
@@ -93,19 +102,17 @@ fn allocate_pages(inode: &TmpfsInode, pages: Range<u64>, end: i64) -> Result {
 }
 
 /// Allocates the folio at page `*next`, of all that are before byte `end`, and moves that behind it.
-fn allocate_one(inode: &TmpfsInode, next: &mut u64, end: i64) -> Result {
+/// Returns whether reclaim wants to write out more of what was allocated than that is.
+fn allocate_one(inode: &TmpfsInode, next: &mut u64, end: i64) -> Result<bool> {
     if task::fatal_signal_pending() {
         return Err(EINTR);
     }
-    if inode.data().is_driven_into_swap() {
-        return Err(ENOMEM);
-    }
     let mut folio = lookup::find_or_make(inode, *next, Purpose::Allocate { end }, &mut false)?;
     *next = folio.end();
-    inode.data().allocated_up_to(*next, !folio.is_uptodate());
+    let is_driven_into_swap = inode.data().allocated_up_to(*next, !folio.is_uptodate());
     // Memory pressure shall swap it out rather than drop it.
     folio.mark_dirty();
-    Ok(())
+    Ok(is_driven_into_swap)
 }
 
 /// Punches a hole into the bytes from `start` to before `end`. May sleep.
@@ -128,7 +135,13 @@ pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: i64, end: i64) {
 
 /// Whether a fault is in a hole that is just being punched; then it has waited for that, and is to
 /// be tried again.
+#[inline]
 pub(super) fn wait_for_punch(fault: &Fault<'_, Tmpfs>) -> bool {
+    fault.inode().data().is_active() && wait_for_activity(fault)
+}
+
+#[cold]
+fn wait_for_activity(fault: &Fault<'_, Tmpfs>) -> bool {
     let inode = fault.inode();
     let index = fault.index();
     if !inode.data().is_being_punched(index) {

@@ -6,9 +6,10 @@ use super::fallocate::Activity;
 #[cfg(CONFIG_TMPFS_XATTR)]
 use super::flags;
 use super::inode_space::InodeSpace;
-use super::space::{self, Usage};
+use super::space;
 use super::superblock::Tmpfs;
 use super::truncate;
+use super::usage::Usage;
 #[cfg(CONFIG_TMPFS_XATTR)]
 use super::xattr;
 use crate::mm::backend::Seals;
@@ -32,13 +33,13 @@ pub(super) const DIR_ENTRY_SIZE: i64 = 20;
 #[pin_data]
 pub(crate) struct InodeInfo {
     #[pin]
-    pub(super) usage: SpinLock<Usage>,
+    pub(super) usage: Usage,
     btime_seconds: Atomic<i64>,
     btime_nanoseconds: Atomic<u32>,
     /// What fallocate(2) is doing.
     #[pin]
     activity: SpinLock<Activity>,
-    /// Whether that is anything, for those who are in a hurry.
+    /// Whether that is anything.
     is_active: Atomic<bool>,
     /// Behind the last page that fallocate(2) was asked for: up to there the file keeps pages that it
     /// does not need.
@@ -65,7 +66,7 @@ impl InodeInfo {
     /// What an inode starts with.
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            usage <- new_spinlock!(Usage::default(), "rtmpfs_usage"),
+            usage <- Usage::new(),
             btime_seconds: Atomic::new(0),
             btime_nanoseconds: Atomic::new(0),
             activity <- new_spinlock!(Activity::None, "rtmpfs_activity"),
@@ -91,25 +92,31 @@ impl InodeInfo {
         *current = activity;
     }
 
-    /// fallocate(2) has got all pages before `end`, the last of which are `new`.
-    pub(super) fn allocated_up_to(&self, end: u64, is_new: bool) {
-        if let Activity::Allocating { done, new, .. } = &mut *self.activity.lock() {
-            if is_new {
-                *new += end - done.end;
-            }
-            done.end = end;
-        }
+    /// Whether fallocate(2) is doing anything; a snapshot, without a lock.
+    #[inline]
+    pub(super) fn is_active(&self) -> bool {
+        self.is_active.load(Relaxed)
     }
 
-    /// Whether reclaim wants to write out more of what fallocate(2) has allocated than that is.
-    pub(super) fn is_driven_into_swap(&self) -> bool {
-        matches!(&*self.activity.lock(), Activity::Allocating { new, refused, .. } if refused > new)
+    /// fallocate(2) has got all pages before `end`, the last of which are `new`. Returns whether
+    /// reclaim wants to write out more of what was allocated than that is.
+    pub(super) fn allocated_up_to(&self, end: u64, is_new: bool) -> bool {
+        match &mut *self.activity.lock() {
+            Activity::Allocating { done, new, refused } => {
+                if is_new {
+                    *new += end - done.end;
+                }
+                done.end = end;
+                *refused > *new
+            }
+            _ => false,
+        }
     }
 
     /// Whether the folio of `pages` pages at page `index` was allocated by the fallocate(2) that is
     /// still at work; counts that reclaim wanted it.
     pub(super) fn refuse_to_write_out(&self, index: u64, pages: u64) -> bool {
-        if !self.is_active.load(Relaxed) {
+        if !self.is_active() {
             return false;
         }
         match &mut *self.activity.lock() {
@@ -122,9 +129,8 @@ impl InodeInfo {
     }
 
     /// Whether a hole is just being punched into the page at `index`.
-    #[inline]
     pub(super) fn is_being_punched(&self, index: u64) -> bool {
-        self.is_active.load(Relaxed) && is_punching(&self.activity.lock(), index)
+        is_punching(&self.activity.lock(), index)
     }
 
     /// Waits until no hole is being punched into the page at `index`, for which `punched` is

@@ -9,6 +9,7 @@ use crate::mm::fault::{Fault, FaultOperations, Faulted};
 use kernel::prelude::*;
 
 impl FaultOperations for Tmpfs {
+    #[inline]
     fn fault(fault: &Fault<'_, Self>) -> Result<Faulted> {
         if fallocate::wait_for_punch(fault) {
             return Ok(Faulted::Again);

@@ -52,6 +52,7 @@ mod symlink;
 mod truncate;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 mod unused;
+mod usage;
 #[cfg(CONFIG_USERFAULTFD)]
 mod userfault;
 #[cfg(CONFIG_TMPFS_XATTR)]

@@ -3,18 +3,19 @@
 //! The pages of a file: what they count against, and how many there are.
 //!
 //! A page counts against the overcommit policy, against the mount's blocks and against the quota of
-//! the file's owners, is in `i_blocks`, and in the file's own [`Usage`]. Reclaim drops clean pages
+//! the file's owners, is in `i_blocks`, and in the file's own counts. Reclaim drops clean pages
 //! without telling; [`recalculate`] notices and gives them back. At every quiet moment
 //! `alloced == nrpages + swapped + elsewhere`. While a page changes between page cache and swap it may
 //! be counted in both, never in none.
 //!
-//! Lock order: the lock of [`Usage`] is innermost but for `i_lock`, which is taken after it is
-//! released. Quota may sleep, and is asked before it is taken or after.
+//! `i_lock` is taken when the lock of the counts is released, and quota, which may sleep, is asked
+//! before that is taken or after.
 
 use super::inode::TmpfsInode;
 use super::limits::{Counter, Reservation};
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use super::superblock::Tmpfs;
+use super::usage::Counts;
 use crate::mm::commit::{uncommit, Commitment};
 use crate::mm::counter::PerCpuCounter;
 use crate::mm::mapping::Removed;
@@ -38,18 +39,6 @@ impl Counter for SpaceCounter {
     fn sum(&self) -> i64 {
         PerCpuCounter::sum(self)
     }
-}
-
-/// The pages of a file, counted.
-#[derive(Default)]
-pub(super) struct Usage {
-    /// Pages that count against the limits.
-    alloced: u64,
-    /// Those of them that are in swap.
-    swapped: u64,
-    /// Those of them that are neither in the page cache nor in swap: the target of a symbolic link,
-    /// and pages that could not be read back.
-    elsewhere: u64,
 }
 
 /// Pages that count against the limits and are not yet used; dropping it returns them.
@@ -81,7 +70,7 @@ fn reserve_again(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>>
     try_reserve(inode, pages)
 }
 
-#[inline]
+#[inline(always)]
 fn try_reserve(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
     Ok(SpaceReservation {
         commitment: Commitment::new(pages).map_err(|_| ENOSPC)?,
@@ -110,11 +99,10 @@ impl SpaceReservation<'_> {
 
     #[inline]
     fn settle(self, inode: &TmpfsInode, elsewhere: u64) {
-        {
-            let mut usage = inode.data().usage.lock();
-            usage.alloced += self.pages;
-            usage.elsewhere += elsewhere;
-        }
+        inode.data().usage.with(|counts| {
+            counts.alloced += self.pages;
+            counts.elsewhere += elsewhere;
+        });
         #[cfg(CONFIG_TMPFS_QUOTA)]
         match self.charge {
             Some(charge) => charge.keep(),
@@ -130,18 +118,35 @@ impl SpaceReservation<'_> {
 /// Gives back what the file no longer uses, because its pages were truncated or dropped by
 /// reclaim. Sleeps only where the mount has quota, and never for memory.
 pub(super) fn recalculate(inode: &TmpfsInode) {
-    let freed = {
-        let mut usage = inode.data().usage.lock();
-        let in_use = usage.swapped + usage.elsewhere + inode.mapping().nr_pages();
-        let freed = usage.alloced.saturating_sub(in_use);
-        usage.alloced -= freed;
-        freed
-    };
-    if freed > 0 {
-        release_bytes(inode, pages_to_bytes(freed));
-        inode.sb().data().blocks.release(freed);
-        uncommit(freed);
+    recount(inode, |_| {});
+}
+
+/// The same where a look at the counts shows that they are not right. For those to whom it does not
+/// matter what changes at the same moment.
+#[inline]
+pub(super) fn update(inode: &TmpfsInode) {
+    if !inode.data().usage.agrees(inode.mapping().nr_pages()) {
+        recalculate(inode);
     }
+}
+
+/// Changes the counts, and gives back what the file no longer uses.
+#[inline]
+fn recount(inode: &TmpfsInode, change: impl FnOnce(&mut Counts)) {
+    let surplus = inode.data().usage.with(|counts| {
+        change(counts);
+        counts.take_surplus(inode.mapping().nr_pages())
+    });
+    if surplus > 0 {
+        release(inode, surplus);
+    }
+}
+
+/// Gives back pages that are in the counts of the file no more.
+fn release(inode: &TmpfsInode, pages: u64) {
+    release_bytes(inode, pages_to_bytes(pages));
+    inode.sb().data().blocks.release(pages);
+    uncommit(pages);
 }
 
 fn release_bytes(inode: &TmpfsInode, bytes: i64) {
@@ -154,54 +159,52 @@ fn release_bytes(inode: &TmpfsInode, bytes: i64) {
 
 /// Gives back the memory outside the page cache, which the file no longer has.
 pub(super) fn release_elsewhere(inode: &TmpfsInode) {
-    inode.data().usage.lock().elsewhere = 0;
-    recalculate(inode);
+    recount(inode, |counts| counts.elsewhere = 0);
 }
 
 /// Pages are about to go from the page cache to swap.
 pub(super) fn going_to_swap(inode: &TmpfsInode, pages: u64) {
-    inode.data().usage.lock().swapped += pages;
+    inode.data().usage.with(|counts| counts.swapped += pages);
 }
 
 /// Pages have come from swap to the page cache.
 pub(super) fn back_from_swap(inode: &TmpfsInode, pages: u64) {
-    inode.data().usage.lock().swapped -= pages;
-    recalculate(inode);
+    recount(inode, |counts| counts.swapped -= pages);
 }
 
 /// Pages in swap cannot be read back; `poison` marks them so, unless they are there no more. They
 /// count until they are truncated. Returns what `poison` does.
 pub(super) fn lose_in_swap(inode: &TmpfsInode, pages: u64, poison: impl FnOnce() -> bool) -> bool {
+    let usage = &inode.data().usage;
     // Counted first, lest truncation finds the mark before.
-    inode.data().usage.lock().elsewhere += pages;
+    usage.with(|counts| counts.elsewhere += pages);
     let lost = poison();
-    let mut usage = inode.data().usage.lock();
-    if lost {
-        usage.swapped -= pages;
-    } else {
-        usage.elsewhere -= pages;
-    }
+    usage.with(|counts| {
+        if lost {
+            counts.swapped -= pages;
+        } else {
+            counts.elsewhere -= pages;
+        }
+    });
     lost
 }
 
 /// Pages of the file have gone.
 pub(super) fn freed(inode: &TmpfsInode, removed: Removed) {
-    if removed.swapped + removed.poisoned > 0 {
-        let mut usage = inode.data().usage.lock();
-        usage.swapped -= removed.swapped;
-        usage.elsewhere -= removed.poisoned;
-    }
-    recalculate(inode);
+    recount(inode, |counts| {
+        counts.swapped -= removed.swapped;
+        counts.elsewhere -= removed.poisoned;
+    });
 }
 
 /// How many pages of the file are in swap; a snapshot.
 pub(super) fn in_swap(inode: &TmpfsInode) -> u64 {
-    inode.data().usage.lock().swapped
+    inode.data().usage.with(|counts| counts.swapped)
 }
 
 /// Whether the file has any pages, in the page cache or elsewhere.
 pub(super) fn has_pages(inode: &TmpfsInode) -> bool {
-    inode.data().usage.lock().alloced > 0
+    inode.data().usage.with(|counts| counts.alloced > 0)
 }
 
 fn pages_to_bytes(pages: u64) -> i64 {
