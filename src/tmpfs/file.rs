@@ -23,6 +23,7 @@ use kernel::iov::{IovIterDest, IovIterSource};
 use kernel::prelude::*;
 
 impl FileOperations for Tmpfs {
+    #[inline]
     fn read(kiocb: &mut Kiocb<'_, Self>, to: &mut IovIterDest<'_>) -> Result<usize> {
         let file = kiocb.file();
         let mut done = 0;
@@ -35,12 +36,16 @@ impl FileOperations for Tmpfs {
                 }
                 Err(e) => break Err(e),
             }
+            if to.is_empty() {
+                break Ok(());
+            }
             task::cond_resched();
         };
         file.accessed();
         some_or(done, result)
     }
 
+    #[inline]
     fn write(kiocb: &mut Kiocb<'_, Self>, from: &mut IovIterSource<'_>) -> Result<usize> {
         let inode = kiocb.file().inode();
         let mut guard = inode.lock();

@@ -122,6 +122,7 @@ impl SharedMemory for Tmpfs {
         &BACKEND
     }
 
+    #[inline]
     fn write_out(inode: &Inode<Self>, mut folio: OutgoingFolio<'_>) -> WrittenOut {
         let info = inode.data();
         if info.is_locked() || inode.sb().data().is_without_swap() || !is_there_swap() {

@@ -224,9 +224,7 @@ impl<T: FileSystem> Drop for PinnedInode<'_, T> {
         // The inode may go as soon as the pin has gone; from then on only the list is looked at.
         self.list.link(self).pins.fetch_sub(1, Full);
         if self.list.waiting.load(Relaxed) > 0 {
-            // Whoever has seen the pin holds the lock until it sleeps.
-            let _head = self.list.head.lock();
-            self.list.unpinned.notify_all();
+            self.list.wake();
         }
     }
 }
@@ -240,6 +238,14 @@ impl<T: FileSystem> InodeList<T> {
             waiting: Atomic::new(0),
             unpinned <- new_condvar!("inode_list"),
         })
+    }
+
+    /// Wakes those who wait for an inode to be pinned no more.
+    #[cold]
+    fn wake(&self) {
+        // Whoever has seen the pin holds the lock until it sleeps.
+        let _head = self.head.lock();
+        self.unpinned.notify_all();
     }
 
     fn link<'i>(&self, inode: &'i Inode<T>) -> &'i Link<T> {
@@ -256,6 +262,7 @@ impl<T: FileSystem> InodeList<T> {
     /// lives. `None` for one that [`InodeList::remove`] was called on. Does not sleep.
     ///
     /// The inode must be one whose eviction calls that.
+    #[inline]
     pub(crate) fn pin(&self, inode: &Inode<T>) -> Option<PinnedInode<'_, T>> {
         let link = self.link(inode);
         // The pin is there before the look at the list: see `for_each()`.
@@ -265,14 +272,17 @@ impl<T: FileSystem> InodeList<T> {
             list: self,
             inode: NonNull::from(inode),
         };
-        if link.state.load(Relaxed) != LISTED {
-            // SAFETY: The inode is live, and `remove()` takes it out before it goes.
-            let listed = unsafe { self.head.lock().insert(pinned.inode) };
-            if !listed {
-                return None;
-            }
+        if link.state.load(Relaxed) != LISTED && !self.list(&pinned) {
+            return None;
         }
         Some(pinned)
+    }
+
+    /// Adds an inode at the end, if it is not in the list; false where it has gone for good.
+    #[cold]
+    fn list(&self, pinned: &PinnedInode<'_, T>) -> bool {
+        // SAFETY: The inode is live, and `remove()` takes it out before it goes.
+        unsafe { self.head.lock().insert(pinned.inode) }
     }
 
     /// Takes an inode that is being evicted out of the list for good, and waits until nobody looks
