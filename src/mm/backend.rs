@@ -330,7 +330,7 @@ unsafe impl<T: SharedMemory> Send for Backend<T> {}
 // SAFETY: As above.
 unsafe impl<T: SharedMemory> Sync for Backend<T> {}
 
-impl<T: SharedMemory> Memory for Backend<T> {
+impl<T: SharedMemory> Memory<T> for Backend<T> {
     unsafe fn new(
         module: &'static ThisModule,
         fs_type: *mut bindings::file_system_type,
@@ -338,7 +338,8 @@ impl<T: SharedMemory> Memory for Backend<T> {
         try_pin_init!(&this in Self {
             vm_ops: Opaque::new(fault::vm_operations::<T>()),
             anon_vm_ops: Opaque::new(fault::vm_operations::<T>()),
-            swapped <- InodeList::new(ListKind::Swapped),
+            // SAFETY: There is one backend for a type, and `forget()` takes the inodes out.
+            swapped <- unsafe { InodeList::new(ListKind::Swapped) },
             a_ops: Opaque::new(bindings::address_space_operations {
                 dirty_folio: Some(bindings::noop_dirty_folio),
                 #[cfg(CONFIG_MIGRATION)]
@@ -378,6 +379,10 @@ impl<T: SharedMemory> Memory for Backend<T> {
             T::cell().0.store(this.cast_mut().cast(), Release);
             Ok(())
         })
+    }
+
+    fn forget(&self, inode: &Inode<T>) {
+        self.swapped.remove(inode);
     }
 }
 

@@ -47,9 +47,6 @@ pub(crate) struct InodeInfo {
     /// Whether a folio may have pages that the file does not need.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     unused: Atomic<bool>,
-    /// Whether that was ever so, and the inode in the list of those.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    was_unused: Atomic<bool>,
     /// SHM_LOCK keeps the pages in memory.
     locked: Atomic<bool>,
     /// What memfd forbids.
@@ -74,8 +71,6 @@ impl InodeInfo {
             kept: Atomic::new(0),
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             unused: Atomic::new(false),
-            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-            was_unused: Atomic::new(false),
             locked: Atomic::new(false),
             seals: Seals::new(),
             policy <- SharedPolicy::new(),
@@ -171,11 +166,7 @@ impl InodeInfo {
     /// Remembers that a folio may have pages that the file does not need; whether that is new.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(super) fn set_unused(&self) -> bool {
-        if self.unused.load(Relaxed) {
-            return false;
-        }
-        self.was_unused.store(true, Relaxed);
-        !self.unused.xchg(true, Relaxed)
+        !self.unused.load(Relaxed) && !self.unused.xchg(true, Relaxed)
     }
 
     /// Forgets that, before somebody looks.
@@ -308,17 +299,11 @@ pub(super) fn set_operations(inode: &NewInode<Tmpfs>) {
 /// The inode has no user left: gives back its pages and its place.
 pub(super) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
     inode.mapping().set_exiting();
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    if inode.data().was_unused.load(Relaxed) {
-        inode.sb().data().unused.remove(inode);
-    }
     if inode.file_type() == FileType::Regular {
         if space::has_pages(inode) || !inode.mapping().is_empty() {
             inode.set_size(0);
             truncate::free(inode, 0, None);
         }
-        // Nothing is left that could go to swap, so it stays off the list.
-        inode.sb().memory().swapped.remove(inode);
         inode.data().policy.clear();
     }
     space::release_elsewhere(inode);

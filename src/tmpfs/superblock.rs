@@ -24,8 +24,6 @@ use crate::vfs::casefold::CaseFolding;
 #[cfg(CONFIG_SYSFS)]
 use crate::vfs::features::Feature;
 use crate::vfs::fs_type::StatFs;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use crate::vfs::inode_list::{InodeList, ListKind};
 use crate::vfs::parameter::{Kgid, Kuid};
 use crate::vfs::{
     Exclusive, FileSystem, Mode, MountContext, NewInode, NewSuperBlock, ParameterTable,
@@ -64,10 +62,6 @@ pub(crate) struct SuperInfo {
     pub(super) policy: MountPolicy,
     /// The number of the policy for large folios.
     huge: Atomic<u32>,
-    /// Inodes with folios that are larger than they need.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    #[pin]
-    pub(super) unused: InodeList<Tmpfs>,
     /// Whether the pages of this mount stay in memory.
     without_swap: bool,
     /// The mode of the root directory at the time of the mount.
@@ -199,8 +193,6 @@ impl FileSystem for Tmpfs {
             #[cfg(CONFIG_NUMA)]
             policy <- MountPolicy::new(options.policy.take()),
             huge: Atomic::new(options.huge.unwrap_or_else(orders::default_policy).as_number()),
-            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-            unused <- InodeList::new(ListKind::Unused),
             without_swap: options.without_swap,
             mode: options.mode,
             uid: options.uid,
@@ -241,7 +233,7 @@ impl FileSystem for Tmpfs {
 
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn count_cached(sb: &SuperBlock<Self>) -> usize {
-        sb.data().unused.len()
+        sb.unused().len()
     }
 
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]

@@ -138,9 +138,7 @@ impl SharedMemory for Tmpfs {
             folio.make_valid();
         }
         let backend: &Backend<Self> = inode.sb().memory();
-        let Some(pinned) = backend.swapped.pin(inode) else {
-            return folio.keep();
-        };
+        let pinned = backend.swapped.pin(inode);
         let placed = match folio.allocate_swap() {
             Ok(placed) => placed,
             // Its pages may find room where it does not.

@@ -33,7 +33,7 @@ enum Outcome {
 pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio) {
     let file_end = (inode.size() as u64).div_ceil(PAGE_SIZE as u64);
     if file_end < folio.end() && inode.data().set_unused() {
-        drop(inode.sb().data().unused.pin(inode));
+        inode.list_unused();
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) fn free_pages(sb: &SuperBlock<Tmpfs>, pages: u64) {
 /// split. Waits for nobody.
 pub(super) fn free(sb: &SuperBlock<Tmpfs>, objects: usize, pages: u64) -> usize {
     let (left, freed, split) = (Cell::new(objects), Cell::new(0), Cell::new(0));
-    let result = sb.data().unused.for_each(
+    let result = sb.unused().for_each(
         |inode| inode.data().has_unused(),
         |inode| {
             if left.get() == 0 || freed.get() >= pages {

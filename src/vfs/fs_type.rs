@@ -8,7 +8,7 @@
 use super::casefold::CaseFolding;
 #[cfg(CONFIG_SYSFS)]
 use super::features::{Feature, Features};
-use super::inode::InodeCache;
+use super::inode::{Inode, InodeCache};
 use super::{context, superblock};
 use super::{
     Exclusive, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue, SuperBlock,
@@ -37,7 +37,7 @@ pub(crate) struct StatFs {
 }
 
 /// What a file system type keeps registered with the MM for as long as it is registered.
-pub(crate) trait Memory: Send + Sync + Sized {
+pub(crate) trait Memory<T: FileSystem>: Send + Sync + Sized {
     /// Registers it. May sleep.
     ///
     /// # Safety
@@ -47,6 +47,9 @@ pub(crate) trait Memory: Send + Sync + Sized {
         module: &'static ThisModule,
         fs_type: *mut bindings::file_system_type,
     ) -> impl PinInit<Self, Error>;
+
+    /// Forgets an inode that is being evicted and has no pages any more. May sleep.
+    fn forget(&self, inode: &Inode<T>);
 }
 
 /// A file system type.
@@ -74,7 +77,7 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     const FEATURES: &'static [&'static Feature];
 
     /// What the type keeps registered with the MM.
-    type Memory: Memory;
+    type Memory: Memory<Self>;
     /// The parameters of a mount or a reconfiguration under construction.
     type MountOptions: Send;
     /// The file system's part of a superblock.

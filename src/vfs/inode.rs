@@ -5,6 +5,7 @@
 //! C header: `include/linux/fs.h`.
 
 use super::dir_index::DirIndex;
+use super::fs_type::Memory;
 use super::inode_list::Links;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use super::quota::{self, Records};
@@ -91,6 +92,13 @@ impl<T: FileSystem> Inode<T> {
     pub(super) fn locked_state(&self) -> *mut LockedState<T> {
         // SAFETY: By the type invariants the box is there; no reference is made.
         UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).locked) })
+    }
+
+    /// Adds the inode to the list of those of its superblock that may have memory to give back; its
+    /// eviction takes it out. Does not sleep.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn list_unused(&self) {
+        drop(self.sb().unused().pin(self));
     }
 
     /// The inode's places in lists.
@@ -534,6 +542,10 @@ pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings:
     // SAFETY: The VFS passes a live inode that nobody else uses any more.
     let mut exclusive = unsafe { Exclusive::new(Inode::<T>::from_raw(inode)) };
     T::evict(&mut exclusive);
+    // What is written out or looked at just now was there before the pages went.
+    exclusive.sb().memory().forget(&exclusive);
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    exclusive.sb().unused().remove(&exclusive);
     // The table of the superblock must not refer to an inode that is gone.
     #[cfg(CONFIG_TMPFS_XATTR)]
     exclusive.free_xattrs();

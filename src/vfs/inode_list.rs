@@ -13,7 +13,7 @@ use core::cell::UnsafeCell;
 use core::ops::Deref;
 use core::ptr::NonNull;
 use kernel::prelude::*;
-use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed};
+use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed, Release};
 use kernel::sync::barrier::smp_mb;
 use kernel::sync::{new_condvar, new_spinlock, CondVar, SpinLock};
 
@@ -59,7 +59,7 @@ impl<T: FileSystem> Links<T> {
 ///
 /// `neighbours` is read and written under the lock of the list only; they are inodes in the list,
 /// which are live for as long as they are in it. `state` changes under that lock; it is
-/// [`LISTED`] or [`LEAVING`] where the inode is in the list, and [`GONE`] to the end once it was that.
+/// [`LISTED`] or [`LEAVING`] where the inode is in the list.
 struct Link<T: FileSystem> {
     neighbours: UnsafeCell<Neighbours<T>>,
     state: Atomic<u32>,
@@ -73,9 +73,6 @@ const OUTSIDE: u32 = 0;
 const LISTED: u32 = 1;
 /// In the list, and about to be taken out unless somebody pins it.
 const LEAVING: u32 = 2;
-/// Out of the list for good.
-const GONE: u32 = 3;
-
 /// Those before and behind an inode in a list.
 struct Neighbours<T: FileSystem> {
     prev: Option<NonNull<Inode<T>>>,
@@ -107,7 +104,12 @@ struct Head<T: FileSystem> {
 // SAFETY: The inodes of a list may be reached from any task.
 unsafe impl<T: FileSystem> Send for Head<T> {}
 
-/// A list of inodes of file system `T`; each inode has a place in one list of a kind only.
+/// A list of inodes of file system `T`.
+///
+/// # Invariants
+///
+/// An inode that is put in this list is put in no other of its kind, and [`InodeList::remove`] is
+/// called when it is evicted, which is before the list goes.
 #[pin_data]
 pub(crate) struct InodeList<T: FileSystem> {
     #[pin]
@@ -139,18 +141,17 @@ impl<T: FileSystem> Head<T> {
         unsafe { &mut *inode.as_ref().list_links().of(self.kind).neighbours.get() }
     }
 
-    /// Adds an inode at the end, if it is not in the list; false where it has gone for good.
+    /// Adds an inode at the end, if it is not in the list.
     ///
     /// # Safety
     ///
     /// `inode` must be live, and [`InodeList::remove`] be called before it is not.
-    unsafe fn insert(&mut self, inode: NonNull<Inode<T>>) -> bool {
+    unsafe fn insert(&mut self, inode: NonNull<Inode<T>>) {
         // SAFETY: All inodes in the list are live, and `inode` is.
         unsafe {
             let link = inode.as_ref().list_links().of(self.kind);
-            match link.state.cmpxchg(OUTSIDE, LISTED, Relaxed) {
-                Ok(_) => {}
-                Err(state) => return state != GONE,
+            if link.state.cmpxchg(OUTSIDE, LISTED, Relaxed).is_err() {
+                return;
             }
             let last = self.last.replace(inode);
             *self.neighbours(inode) = Neighbours {
@@ -166,21 +167,19 @@ impl<T: FileSystem> Head<T> {
                 self.len += 1;
             }
         }
-        true
     }
 
-    /// Takes an inode out, if it is in the list, and leaves it in `state`.
+    /// Takes an inode out, if it is in the list.
     ///
     /// # Safety
     ///
     /// `inode` must be live.
-    unsafe fn remove(&mut self, inode: NonNull<Inode<T>>, state: u32) {
+    unsafe fn remove(&mut self, inode: NonNull<Inode<T>>) {
         // SAFETY: All inodes in the list are live.
         unsafe {
             let link = inode.as_ref().list_links().of(self.kind);
-            match link.state.xchg(state, Relaxed) {
-                LISTED | LEAVING => {}
-                _ => return,
+            if link.state.load(Relaxed) == OUTSIDE {
+                return;
             }
             let neighbours = self.neighbours(inode);
             let (prev, next) = (neighbours.prev.take(), neighbours.next.take());
@@ -196,6 +195,8 @@ impl<T: FileSystem> Head<T> {
             {
                 self.len -= 1;
             }
+            // Last of all: the inode may go as soon as that is seen, see `InodeList::remove()`.
+            link.state.store(OUTSIDE, Release);
         }
     }
 }
@@ -231,7 +232,11 @@ impl<T: FileSystem> Drop for PinnedInode<'_, T> {
 
 impl<T: FileSystem> InodeList<T> {
     /// An empty list.
-    pub(crate) fn new(kind: ListKind) -> impl PinInit<Self> {
+    ///
+    /// # Safety
+    ///
+    /// The type invariants must hold.
+    pub(crate) unsafe fn new(kind: ListKind) -> impl PinInit<Self> {
         pin_init!(Self {
             head <- new_spinlock!(Head::new(kind), "inode_list"),
             kind,
@@ -259,38 +264,37 @@ impl<T: FileSystem> InodeList<T> {
     }
 
     /// Adds an inode at the end, if it is not in the list, and pins it: it cannot go as long as the result
-    /// lives. `None` for one that [`InodeList::remove`] was called on. Does not sleep.
-    ///
-    /// The inode must be one whose eviction calls that.
+    /// lives. Does not sleep.
     #[inline]
-    pub(crate) fn pin(&self, inode: &Inode<T>) -> Option<PinnedInode<'_, T>> {
+    pub(crate) fn pin(&self, inode: &Inode<T>) -> PinnedInode<'_, T> {
         let link = self.link(inode);
         // The pin is there before the look at the list: see `for_each()`.
         link.pins.fetch_add(1, Full);
-        // INVARIANT: Just pinned; in the list, or soon dropped.
+        // INVARIANT: Just pinned, and soon in the list.
         let pinned = PinnedInode {
             list: self,
             inode: NonNull::from(inode),
         };
-        if link.state.load(Relaxed) != LISTED && !self.list(&pinned) {
-            return None;
+        if link.state.load(Relaxed) != LISTED {
+            self.list(&pinned);
         }
-        Some(pinned)
+        pinned
     }
 
-    /// Adds an inode at the end, if it is not in the list; false where it has gone for good.
+    /// Adds an inode at the end, if it is not in the list.
     #[cold]
-    fn list(&self, pinned: &PinnedInode<'_, T>) -> bool {
-        // SAFETY: The inode is live, and `remove()` takes it out before it goes.
+    fn list(&self, pinned: &PinnedInode<'_, T>) {
+        // SAFETY: The inode is live, and by the type invariants it is taken out before it goes.
         unsafe { self.head.lock().insert(pinned.inode) }
     }
 
-    /// Takes an inode that is being evicted out of the list for good, and waits until nobody looks
-    /// at it. May sleep.
+    /// Takes an inode that is being evicted out of the list, and waits until nobody looks at it. May
+    /// sleep.
     pub(crate) fn remove(&self, inode: &Inode<T>) {
         let link = self.link(inode);
-        // What never was in swap needs no lock.
-        if link.pins.load(Acquire) == 0 && link.state.cmpxchg(OUTSIDE, GONE, Full).is_ok() {
+        // Nobody can reach the inode any more but by the list or by a pin, so that one that is in
+        // neither stays so.
+        if link.pins.load(Acquire) == 0 && link.state.load(Acquire) == OUTSIDE {
             return;
         }
         let mut head = self.head.lock();
@@ -303,7 +307,7 @@ impl<T: FileSystem> InodeList<T> {
             self.waiting.fetch_sub(1, Relaxed);
         }
         // SAFETY: The inode is live.
-        unsafe { head.remove(NonNull::from(inode), GONE) };
+        unsafe { head.remove(NonNull::from(inode)) };
     }
 
     /// Calls `f` for each inode, without the lock, until one fails; an inode that `keep` refuses is
@@ -340,7 +344,7 @@ impl<T: FileSystem> InodeList<T> {
                     if link.pins.load(Relaxed) > 0 {
                         link.state.store(LISTED, Relaxed);
                     } else {
-                        head.remove(inode, OUTSIDE);
+                        head.remove(inode);
                     }
                 }
             }

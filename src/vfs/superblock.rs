@@ -8,6 +8,8 @@
 use super::casefold::CaseFolding;
 use super::export::{self, Exports};
 use super::inode::{self, InodeCache};
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::inode_list::{InodeList, ListKind};
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use super::quota;
 use super::{FileSystem, MountContext, Registration};
@@ -34,6 +36,10 @@ pub(super) struct SuperInfo<T: FileSystem> {
     case_folding: Option<CaseFolding>,
     #[pin]
     exports: Exports,
+    /// Inodes that may have memory to give back.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    #[pin]
+    unused: InodeList<T>,
     #[pin]
     data: T::SuperData,
 }
@@ -96,6 +102,12 @@ impl<T: FileSystem> SuperBlock<T> {
     /// What the file system type keeps registered with the MM.
     pub(crate) fn memory(&self) -> &T::Memory {
         self.registration().memory()
+    }
+
+    /// Inodes that may have memory to give back, see [`Inode::list_unused`].
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn unused(&self) -> &InodeList<T> {
+        &self.info().unused
     }
 
     /// What file handles share.
@@ -170,6 +182,9 @@ pub(super) unsafe fn fill<T: FileSystem>(
             #[cfg(CONFIG_UNICODE)]
             case_folding: T::case_folding(options)?,
             exports <- Exports::new(),
+            // SAFETY: The list is only for inodes of the superblock, and their eviction takes them out.
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            unused <- unsafe { InodeList::new(ListKind::Unused) },
             data <- T::new_super(options, cx),
         }? Error),
         GFP_KERNEL,
