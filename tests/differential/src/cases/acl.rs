@@ -1,9 +1,7 @@
 //! POSIX access control lists: what is accepted, who may do what, what is inherited, what chmod does.
 
-use nix::mount::MsFlags;
-
-use super::idmapped::with_map;
 use super::user_namespaces::inside;
+use crate::harness::idmap::with_map;
 use crate::harness::prelude::*;
 use crate::harness::xattr::{Acl, ACCESS, CREATE, DEFAULT, REPLACE};
 
@@ -563,19 +561,18 @@ fn limits(t: &mut Trace, d: &Dir) -> Done {
 }
 
 fn read_only(t: &mut Trace, fs: &Fs) -> Done {
-    let mount = fs.mount("")?;
-    let d = mount.dir()?;
-    d.mkdir("d")?;
-    d.set_acl("d", ACCESS, FULL)?;
-    mount.remount_flags("", MsFlags::MS_RDONLY)?;
-    t.put("set", d.set_acl("d", DEFAULT, FULL));
-    t.put("remove", d.remove_xattr("d", ACCESS));
-    t.put("chmod", d.chmod("d", 0o700));
-    shown(t, "shown", &d, "d");
-    t.text("options", mount.options());
-    drop(d);
-    mount.unmount()?;
-    Ok(())
+    let prepare = |d: &Dir| {
+        d.mkdir("d")?;
+        Ok(d.set_acl("d", ACCESS, FULL)?)
+    };
+    fs.read_only(prepare, |mount, d| {
+        t.put("set", d.set_acl("d", DEFAULT, FULL));
+        t.put("remove", d.remove_xattr("d", ACCESS));
+        t.put("chmod", d.chmod("d", 0o700));
+        shown(t, "shown", d, "d");
+        t.text("options", mount.options());
+        Ok(())
+    })
 }
 
 fn user_namespace(t: &mut Trace, fs: &Fs) -> Done {
@@ -600,7 +597,7 @@ fn user_namespace(t: &mut Trace, fs: &Fs) -> Done {
 const MAPPED: &str = "u::rwx u:10010:rwx g::r-x g:10020:rw- m::rwx o::r--";
 
 fn idmapped(t: &mut Trace, fs: &Fs) -> Done {
-    with_map(t, fs, |t, plain, mapped| {
+    with_map(t, fs, "", |t, plain, mapped| {
         plain.create("f")?;
         plain.chown("f", Some(5), Some(6))?;
         for (label, d, text) in [
@@ -648,7 +645,7 @@ fn idmapped(t: &mut Trace, fs: &Fs) -> Done {
 }
 
 fn idmapped_inheritance(t: &mut Trace, fs: &Fs) -> Done {
-    with_map(t, fs, |t, plain, mapped| {
+    with_map(t, fs, "", |t, plain, mapped| {
         plain.mkdir("d")?;
         plain.chmod("d", 0o777)?;
         t.put("set", mapped.set_acl("d", DEFAULT, MAPPED));

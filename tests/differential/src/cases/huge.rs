@@ -6,6 +6,7 @@ use rustix::mm::Advice;
 
 use crate::harness::memcg::Group;
 use crate::harness::prelude::*;
+use crate::harness::smaps;
 
 cases! {
     own => options, bad_options, remounts, written, appended, sparse, overwritten, preallocated,
@@ -502,20 +503,6 @@ fn extended(t: &mut Trace, fs: &Fs) -> Done {
     })
 }
 
-/// A figure of smaps, in KiB.
-fn smaps(map: &Map, name: &str) -> anyhow::Result<String> {
-    let start = format!("{:x}-", map.start() as usize);
-    let text = std::fs::read_to_string("/proc/self/smaps")?;
-    let mut lines = text.lines().skip_while(|l| !l.starts_with(&start)).skip(1);
-    let line = lines.find(|l| l.split(':').next() == Some(name));
-    Ok(line
-        .context("smaps")?
-        .split_whitespace()
-        .skip(1)
-        .collect::<Vec<_>>()
-        .join(" "))
-}
-
 fn put_smaps(t: &mut Trace, label: &str, map: &Map) -> Done {
     for name in [
         "Rss",
@@ -524,7 +511,7 @@ fn put_smaps(t: &mut Trace, label: &str, map: &Map) -> Done {
         "AnonHugePages",
         "THPeligible",
     ] {
-        t.text(format!("{label}: {name}"), smaps(map, name)?);
+        t.text(format!("{label}: {name}"), smaps::one(map, name)?);
     }
     Ok(())
 }

@@ -1,17 +1,16 @@
-//! Notification and locks: what inotify and fanotify tell, and leases, flock(2), POSIX and OFD locks.
+//! Notification and locks: what inotify tells, and leases, flock(2), POSIX and OFD locks.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
-use crate::harness::handle::Handle;
 use crate::harness::prelude::*;
 use crate::harness::process::{forked, pipe};
 
 cases! {
     "" => inotify_on_a_directory, inotify_on_a_file, inotify_on_what_goes, whole_file_locks, posix_locks, ofd_locks,
         locks_end_with_their_owner, leases, leases_are_broken, delegations_of_directories;
-    own => fanotify_with_handles, fanotify_on_a_mount, inotify_of_unmount;
+    own => inotify_of_unmount;
 }
 
 /// An inotify instance, and the names of its watches.
@@ -204,168 +203,6 @@ fn inotify_of_unmount(t: &mut Trace, fs: &Fs) -> Done {
     let mut events = inotify.events()?;
     events.sort();
     t.each("events", events);
-    Ok(())
-}
-
-const FAN_REPORT_FID: u32 = 0x200;
-const FAN_REPORT_DFID_NAME: u32 = 0xc00;
-const FAN_MARK_ADD: u32 = 1;
-const FAN_MARK_FILESYSTEM: u32 = 0x100;
-const FAN_MARK_MOUNT: u32 = 0x10;
-const FAN_ONDIR: u64 = 0x4000_0000;
-/// Create, delete, moved from and to, rename, modify, attributes, delete self, move self, close after writing.
-const NAME_EVENTS: u64 =
-    0x100 | 0x200 | 0x40 | 0x80 | 0x1000_0000 | 0x2 | 0x4 | 0x400 | 0x800 | 0x8;
-/// Open, access, modify, close of either kind.
-const FILE_EVENTS: u64 = 0x20 | 0x1 | 0x2 | 0x8 | 0x10;
-
-fn fanotify(class: u32, mark: u32, mask: u64, at: &std::path::Path) -> Res<OwnedFd> {
-    const NONBLOCK: u32 = 2;
-    // SAFETY: takes no memory.
-    let fd = unsafe { libc::fanotify_init(class | NONBLOCK, libc::O_RDWR as u32) };
-    Errno::check(fd.into())?;
-    // SAFETY: the kernel has just given it out.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    let path = std::ffi::CString::new(at.as_os_str().as_encoded_bytes()).expect("a plain path");
-    // SAFETY: the path lives through the call.
-    let done = unsafe {
-        libc::fanotify_mark(
-            fd.as_raw_fd(),
-            FAN_MARK_ADD | mark,
-            mask,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-        )
-    };
-    Errno::check(done.into())?;
-    Ok(fd)
-}
-
-/// The records of an fanotify descriptor: mask, file descriptor, and the rest of each record.
-fn records(fd: &OwnedFd) -> Res<Vec<(u64, i32, Vec<u8>)>> {
-    const HEAD: usize = 24;
-    let mut records = Vec::new();
-    loop {
-        let mut buffer = [0_u8; 8192];
-        let n = match rustix::io::read(fd, &mut buffer) {
-            Ok(n) => n,
-            Err(rustix::io::Errno::AGAIN) => return Ok(records),
-            Err(e) => return Err(e.into()),
-        };
-        let mut rest = &buffer[..n];
-        while rest.len() >= HEAD {
-            let len = u32::from_ne_bytes(rest[..4].try_into().expect("4 bytes")) as usize;
-            let mask = u64::from_ne_bytes(rest[8..16].try_into().expect("8 bytes"));
-            let file = i32::from_ne_bytes(rest[16..20].try_into().expect("4 bytes"));
-            records.push((mask, file, rest[HEAD..len].to_vec()));
-            rest = &rest[len..];
-        }
-    }
-}
-
-/// The pieces of information of a record: kind, which of `known` the handle is, and the name.
-fn pieces(record: &[u8], known: &[(&str, Handle)]) -> Vec<String> {
-    const HEAD: usize = 12;
-    let mut pieces = Vec::new();
-    let mut rest = record;
-    while rest.len() > HEAD {
-        let kind = rest[0];
-        let len = u16::from_ne_bytes([rest[2], rest[3]]) as usize;
-        let body = &rest[HEAD..len];
-        let bytes = u32::from_ne_bytes(body[..4].try_into().expect("4 bytes")) as usize;
-        let (handle, name) = (&body[8..][..bytes], &body[8 + bytes..]);
-        let which = known
-            .iter()
-            .find(|(_, h)| h.data[..h.bytes as usize] == *handle);
-        let name: Vec<u8> = name.iter().copied().take_while(|&b| b != 0).collect();
-        pieces.push(format!(
-            "{kind} of {} {:?}",
-            which.map_or("another", |w| w.0),
-            String::from_utf8_lossy(&name)
-        ));
-        rest = &rest[len..];
-    }
-    pieces
-}
-
-fn fanotify_with_handles(t: &mut Trace, fs: &Fs) -> Done {
-    let mount = fs.mount("")?;
-    let d = mount.dir()?;
-    let sub = d.make("dir")?;
-    d.file("f", b"text")?;
-    let known = [
-        ("root", Handle::of(&d, ".")?),
-        ("dir", Handle::of(&d, "dir")?),
-        ("f", Handle::of(&d, "f")?),
-    ];
-    for class in [
-        FAN_REPORT_FID,
-        FAN_REPORT_DFID_NAME,
-        FAN_REPORT_FID | FAN_REPORT_DFID_NAME,
-    ] {
-        let mask = match class {
-            FAN_REPORT_FID => NAME_EVENTS & !0x1000_0000,
-            _ => NAME_EVENTS,
-        };
-        let fd = fanotify(class, FAN_MARK_FILESYSTEM, mask | FAN_ONDIR, &mount.path);
-        t.put(format!("class {class:#x}"), fd.as_ref().map(drop));
-        let fd = fd?;
-        let mut step = |label: &str, done: Res<()>| -> Done {
-            t.put(label, done);
-            for (mask, file, rest) in records(&fd)? {
-                t.put(label, (format!("{mask:#x}"), file, pieces(&rest, &known)));
-            }
-            Ok(())
-        };
-        step("create", sub.create("g").map(drop))?;
-        step(
-            "write",
-            d.read_write("f").and_then(|f| f.write(b"x")).map(drop),
-        )?;
-        step("chmod", d.chmod("f", 0o600))?;
-        step("mkdir", sub.mkdir("e"))?;
-        step("rename", sub.rename_to("g", &d, "h"))?;
-        step("rename of a directory", sub.rename("e", "i"))?;
-        step(
-            "exchange",
-            d.rename_flags("f", "dir", RenameFlags::EXCHANGE),
-        )?;
-        step(
-            "exchange back",
-            d.rename_flags("f", "dir", RenameFlags::EXCHANGE),
-        )?;
-        step("unlink", d.unlink("h"))?;
-        step("rmdir", sub.rmdir("i"))?;
-        step("without a name", d.tmpfile().map(drop))?;
-    }
-    drop((d, sub));
-    mount.unmount()?;
-    Ok(())
-}
-
-fn fanotify_on_a_mount(t: &mut Trace, fs: &Fs) -> Done {
-    let mount = fs.mount("")?;
-    let d = mount.dir()?;
-    d.file("f", b"text")?;
-    let fd = fanotify(0, FAN_MARK_MOUNT, FILE_EVENTS, &mount.path)?;
-    let mut step = |label: &str, done: Res<()>| -> Done {
-        t.put(label, done);
-        for (mask, file, _) in records(&fd)? {
-            // SAFETY: the record hands the descriptor over.
-            let file = Fd(unsafe { OwnedFd::from_raw_fd(file) });
-            t.put(label, (format!("{mask:#x}"), file.all().map(|c| c.0.len())));
-        }
-        Ok(())
-    };
-    step("read", d.contents("f").map(drop))?;
-    step(
-        "write",
-        d.read_write("f").and_then(|f| f.write(b"x")).map(drop),
-    )?;
-    step("create", d.file("g", b"xyz").map(drop))?;
-    drop(d);
-    drop(fd);
-    mount.unmount()?;
     Ok(())
 }
 

@@ -18,27 +18,13 @@ const UNGUARD: i32 = 103;
 const LOGGED: &str = "[Mm]emory failure|MCE: Killing";
 
 fn advise(map: &Map, page: usize, pages: usize, advice: i32) -> Res<()> {
-    // SAFETY: pages of the mapping, which is plain memory; the case looks at what is left of them.
-    let done = unsafe {
-        let start = map.start().wrapping_byte_add(page * PAGE);
-        libc::madvise(start, pages * PAGE, advice)
-    };
-    Errno::check(done.into()).map(|_| ())
+    map.advise(page * PAGE, pages * PAGE, advice)
 }
 
 fn mapped(d: &Dir) -> anyhow::Result<(Fd, Map)> {
     let file = d.file("f", &pattern(1, PAGES * PAGE))?;
     let map = Map::shared(&file, PAGES * PAGE, 0)?;
     Ok((file, map))
-}
-
-fn counts(t: &mut Trace, label: &str, d: &Dir, file: &Fd) -> Done {
-    let space = d.space()?;
-    t.put(
-        format!("{label}: counts"),
-        (file.meta()?, space.blocks - space.free, file.extents()?),
-    );
-    Ok(())
 }
 
 fn removed(t: &mut Trace, d: &Dir) -> Done {
@@ -53,11 +39,11 @@ fn removed(t: &mut Trace, d: &Dir) -> Done {
     t.put("file", file.all()?);
     t.put("other mapping", other.bytes(0, PAGES * PAGE));
     t.put("private copy", private.bytes(2 * PAGE, 2 * PAGE));
-    counts(t, "removed", d, &file)?;
+    t.counts("removed", d, &file)?;
     map.set(3 * PAGE, 1);
-    counts(t, "written", d, &file)?;
+    t.counts("written", d, &file)?;
     t.put("again", advise(&map, 0, PAGES, libc::MADV_REMOVE));
-    counts(t, "all", d, &file)?;
+    t.counts("all", d, &file)?;
     t.put("private", advise(&private, 0, 1, libc::MADV_REMOVE));
     let reading = Map::read_only(&file, PAGES * PAGE, 0)?;
     t.put("read-only", advise(&reading, 0, 1, libc::MADV_REMOVE));
@@ -66,7 +52,7 @@ fn removed(t: &mut Trace, d: &Dir) -> Done {
         "beyond the end",
         advise(&longer, PAGES - 1, 4, libc::MADV_REMOVE),
     );
-    counts(t, "in the end", d, &file)
+    t.counts("in the end", d, &file)
 }
 
 /// The mapping starts in the middle of the file.
@@ -75,7 +61,7 @@ fn removed_in_part(t: &mut Trace, d: &Dir) -> Done {
     let map = Map::shared(&file, 4 * PAGE, 3 * PAGE as u64)?;
     t.put("remove", advise(&map, 1, 2, libc::MADV_REMOVE));
     t.put("file", file.all()?);
-    counts(t, "removed", d, &file)
+    t.counts("removed", d, &file)
 }
 
 fn populated(t: &mut Trace, d: &Dir) -> Done {
@@ -83,9 +69,9 @@ fn populated(t: &mut Trace, d: &Dir) -> Done {
     file.truncate((PAGES * PAGE) as u64)?;
     let map = Map::shared(&file, 2 * PAGES * PAGE, 0)?;
     t.put("read", advise(&map, 0, 2, libc::MADV_POPULATE_READ));
-    counts(t, "read", d, &file)?;
+    t.counts("read", d, &file)?;
     t.put("write", advise(&map, 2, 2, libc::MADV_POPULATE_WRITE));
-    counts(t, "written", d, &file)?;
+    t.counts("written", d, &file)?;
     for (label, advice) in [
         ("read", libc::MADV_POPULATE_READ),
         ("write", libc::MADV_POPULATE_WRITE),
@@ -99,7 +85,7 @@ fn populated(t: &mut Trace, d: &Dir) -> Done {
             advise(&map, PAGES + 2, 2, advice),
         );
     }
-    counts(t, "beyond", d, &file)?;
+    t.counts("beyond", d, &file)?;
     let private = Map::private(&file, PAGES * PAGE, 0)?;
     t.put(
         "private read",
@@ -109,7 +95,7 @@ fn populated(t: &mut Trace, d: &Dir) -> Done {
         "private write",
         advise(&private, 5, 1, libc::MADV_POPULATE_WRITE),
     );
-    counts(t, "private", d, &file)?;
+    t.counts("private", d, &file)?;
     let reading = Map::read_only(&file, PAGES * PAGE, 0)?;
     t.put(
         "read-only read",
@@ -119,7 +105,7 @@ fn populated(t: &mut Trace, d: &Dir) -> Done {
         "read-only write",
         advise(&reading, 6, 1, libc::MADV_POPULATE_WRITE),
     );
-    counts(t, "read-only", d, &file)
+    t.counts("read-only", d, &file)
 }
 
 fn populated_beyond_the_limit(t: &mut Trace, d: &Dir) -> Done {
@@ -127,9 +113,9 @@ fn populated_beyond_the_limit(t: &mut Trace, d: &Dir) -> Done {
     file.truncate((PAGES * PAGE) as u64)?;
     let map = Map::shared(&file, PAGES * PAGE, 0)?;
     t.put("write", advise(&map, 0, PAGES, libc::MADV_POPULATE_WRITE));
-    counts(t, "write", d, &file)?;
+    t.counts("write", d, &file)?;
     t.put("read", advise(&map, 0, PAGES, libc::MADV_POPULATE_READ));
-    counts(t, "read", d, &file)
+    t.counts("read", d, &file)
 }
 
 fn paged_out(t: &mut Trace, d: &Dir) -> Done {
@@ -143,7 +129,7 @@ fn paged_out(t: &mut Trace, d: &Dir) -> Done {
     ] {
         t.put(label, advise(&map, 1, 4, advice));
         t.put(format!("{label}: seen"), map.bytes(0, PAGES * PAGE));
-        counts(t, label, d, &file)?;
+        t.counts(label, d, &file)?;
     }
     let private = Map::private(&file, PAGES * PAGE, 0)?;
     private.fill(0, 2 * PAGE, b'p');
@@ -178,7 +164,7 @@ fn guarded(t: &mut Trace, d: &Dir) -> Done {
     });
     t.put("unguard", advise(&map, 2, 2, UNGUARD));
     t.put("seen", map.bytes(2 * PAGE, 2 * PAGE));
-    counts(t, "guarded", d, &file)?;
+    t.counts("guarded", d, &file)?;
     let reading = Map::read_only(&file, PAGES * PAGE, 0)?;
     t.put("read-only", advise(&reading, 0, 1, GUARD));
     expecting("segfault at", || {
@@ -198,13 +184,13 @@ fn locked(t: &mut Trace, d: &Dir) -> Done {
     };
     t.put("lock", lock(0, 4));
     t.put("resident", map.resident()?);
-    counts(t, "locked", d, &file)?;
+    t.counts("locked", d, &file)?;
     t.put("out", advise(&map, 0, 4, libc::MADV_PAGEOUT));
     t.put("not needed", advise(&map, 0, 4, libc::MADV_DONTNEED));
     t.put("remove", advise(&map, 0, 4, libc::MADV_REMOVE));
     t.put("guard", advise(&map, 0, 4, GUARD));
     file.truncate(2 * PAGE as u64)?;
-    counts(t, "cut", d, &file)?;
+    t.counts("cut", d, &file)?;
     t.put("beyond the end", lock(PAGES, 2));
     // SAFETY: pages of the mapping.
     let done = unsafe { libc::munlock(map.start(), 2 * PAGES * PAGE) };
@@ -216,22 +202,18 @@ fn locked(t: &mut Trace, d: &Dir) -> Done {
 fn kept_at_the_old_place(t: &mut Trace, d: &Dir) -> Done {
     let (file, map) = mapped(d)?;
     map.set(0, b'!');
-    const DONTUNMAP: i32 = 4;
-    // SAFETY: the new place is the kernel's choice.
-    let new = unsafe {
-        let len = PAGES * PAGE;
-        libc::mremap(map.start(), len, len, libc::MREMAP_MAYMOVE | DONTUNMAP)
-    };
-    t.put("moved", new != libc::MAP_FAILED);
-    if new != libc::MAP_FAILED {
-        // SAFETY: the mapping of the file that was just made.
-        let byte = |at: usize| unsafe { new.cast::<u8>().add(at).read_volatile() };
-        t.put("at the new place", (byte(0), byte(PAGE)));
-        t.put("at the old one", (map.get(0), map.get(PAGE)));
-        // SAFETY: nothing refers to it any more.
-        t.put("unmap", unsafe { libc::munmap(new, PAGES * PAGE) });
-    }
-    counts(t, "kept", d, &file)
+    let new = map.part(
+        0,
+        PAGES * PAGE,
+        PAGES * PAGE,
+        libc::MREMAP_MAYMOVE | libc::MREMAP_DONTUNMAP,
+    );
+    t.put("moved", new.as_ref().map(drop));
+    let new = new?;
+    t.put("at the new place", (new.get(0), new.get(PAGE)));
+    t.put("at the old one", (map.get(0), map.get(PAGE)));
+    drop(new);
+    t.counts("kept", d, &file)
 }
 
 fn advised_by_pidfd(t: &mut Trace, d: &Dir) -> Done {
@@ -270,7 +252,7 @@ fn advised_by_pidfd(t: &mut Trace, d: &Dir) -> Done {
     t.put("seen", map.bytes(0, PAGES * PAGE));
     // SAFETY: the descriptor is this function's own.
     unsafe { libc::close(pidfd as i32) };
-    counts(t, "advised", d, &file)
+    t.counts("advised", d, &file)
 }
 
 /// A buffer that is registered with io_uring keeps its pages, whatever becomes of the file.
@@ -300,9 +282,9 @@ fn pinned(t: &mut Trace, d: &Dir) -> Done {
     t.put("seen", map.bytes(0, 10));
     t.put("out", advise(&map, 0, 4, libc::MADV_PAGEOUT));
     t.put("remove", advise(&map, 1, 1, libc::MADV_REMOVE));
-    counts(t, "with a hole", d, &file)?;
+    t.counts("with a hole", d, &file)?;
     file.truncate(2 * PAGE as u64)?;
-    counts(t, "cut", d, &file)?;
+    t.counts("cut", d, &file)?;
     file.truncate((PAGES * PAGE) as u64)?;
     t.put("grown", map.bytes(0, 4 * PAGE));
     t.put("unregister", unregister());
@@ -310,7 +292,7 @@ fn pinned(t: &mut Trace, d: &Dir) -> Done {
     t.put("read-only", register(&reading, 1));
     let longer = Map::shared(&file, 2 * PAGES * PAGE, 0)?;
     t.put("beyond the end", register(&longer, PAGES + 1));
-    counts(t, "in the end", d, &file)?;
+    t.counts("in the end", d, &file)?;
     // SAFETY: the descriptor is this function's own.
     unsafe { libc::close(ring as i32) };
     Ok(())
@@ -346,16 +328,16 @@ fn with_memory_errors(t: &mut Trace, d: &Dir) -> Done {
             rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, 4 * PAGE as u64)
                 .map_err(Errno::from),
         );
-        counts(t, "poisoned", d, &file)?;
+        t.counts("poisoned", d, &file)?;
         t.put("cut in the middle", file.truncate(2 * PAGE as u64 + 100));
         t.put("read", file.pread(10, 2 * PAGE as u64));
         let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         let punched = rustix::fs::fallocate(&file, punch, 2 * PAGE as u64, PAGE as u64);
         t.put("punch", punched.map_err(Errno::from));
-        counts(t, "punched", d, &file)?;
+        t.counts("punched", d, &file)?;
         t.put("read", file.pread(10, 2 * PAGE as u64));
         t.put("write", file.pwrite(b"w", 2 * PAGE as u64));
-        counts(t, "written", d, &file)
+        t.counts("written", d, &file)
     })
 }
 
@@ -367,9 +349,9 @@ fn memory_errors_in_holes(t: &mut Trace, d: &Dir) -> Done {
         // The fault makes the page, which has an error then.
         t.forked("poison", |t| t.put("done", advise(&map, 1, 1, POISON)));
         t.put("read", file.pread(10, PAGE as u64));
-        counts(t, "poisoned", d, &file)?;
+        t.counts("poisoned", d, &file)?;
         drop(map);
         t.put("cut", file.truncate(0));
-        counts(t, "cut", d, &file)
+        t.counts("cut", d, &file)
     })
 }

@@ -2,7 +2,9 @@
 
 use crate::harness::kmsg::expecting;
 use crate::harness::memcg::Group;
+use crate::harness::meminfo;
 use crate::harness::prelude::*;
+use crate::harness::smaps;
 
 cases! {
     "" => shmem_of_the_machine, smaps_of_a_mapping, resident_set;
@@ -13,30 +15,17 @@ const MIB: usize = 1 << 20;
 /// Large against what a CPU may keep to itself (64 pages, and as many of the group's).
 const AMOUNT: usize = 8 * MIB;
 
-/// A figure of /proc/meminfo in whole MiB, after all CPUs have handed in theirs.
-fn meminfo_mib(name: &str) -> anyhow::Result<i64> {
-    std::fs::write("/proc/sys/vm/stat_refresh", "1").context("stat_refresh")?;
-    let text = std::fs::read_to_string("/proc/meminfo")?;
-    let line = text
-        .lines()
-        .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
-    let kib: i64 = line
-        .and_then(|l| l.split_whitespace().next()?.parse().ok())
-        .context("meminfo")?;
-    Ok((kib + 512) >> 10)
-}
-
 fn shmem_of_the_machine(t: &mut Trace, d: &Dir) -> Done {
-    let start = meminfo_mib("Shmem")?;
-    let now = || -> anyhow::Result<i64> { Ok(meminfo_mib("Shmem")? - start) };
+    let start = meminfo::mib("Shmem")?;
+    let now = || -> anyhow::Result<i64> { Ok(meminfo::mib("Shmem")? - start) };
     let file = d.file("f", &vec![1; AMOUNT])?;
     t.put("written", now()?);
     file.truncate((AMOUNT / 2) as u64)?;
     t.put("cut", now()?);
     let map = Map::shared(&file, AMOUNT / 2, 0)?;
-    let mapped = meminfo_mib("Mapped")?;
+    let mapped = meminfo::mib("Mapped")?;
     (0..AMOUNT / 2).step_by(PAGE).for_each(|at| map.set(at, 2));
-    t.put("mapped", meminfo_mib("Mapped")? - mapped);
+    t.put("mapped", meminfo::mib("Mapped")? - mapped);
     drop(map);
     file.truncate(1 << 40)?;
     t.put("holes", now()?);
@@ -48,41 +37,30 @@ fn shmem_of_the_machine(t: &mut Trace, d: &Dir) -> Done {
     Ok(())
 }
 
-/// The lines of smaps that tell of a mapping.
-fn smaps(map: &Map) -> anyhow::Result<Vec<String>> {
-    let start = format!("{:x}-", map.start() as usize);
-    let text = std::fs::read_to_string("/proc/self/smaps")?;
-    let lines = text.lines().skip_while(|l| !l.starts_with(&start)).skip(1);
-    let wanted = [
-        "Size",
-        "Rss",
-        "Shared_Clean",
-        "Shared_Dirty",
-        "Private_Clean",
-        "Private_Dirty",
-        "Anonymous",
-        "Swap",
-        "ShmemPmdMapped",
-        "FilePmdMapped",
-        "Locked",
-    ];
-    let own = lines.take_while(|l| l.split(':').next().is_some_and(|key| !key.contains('-')));
-    Ok(own
-        .filter(|l| wanted.contains(&l.split(':').next().unwrap_or_default()))
-        .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect())
-}
+const SMAPS: &[&str] = &[
+    "Size",
+    "Rss",
+    "Shared_Clean",
+    "Shared_Dirty",
+    "Private_Clean",
+    "Private_Dirty",
+    "Anonymous",
+    "Swap",
+    "ShmemPmdMapped",
+    "FilePmdMapped",
+    "Locked",
+];
 
 fn smaps_of_a_mapping(t: &mut Trace, d: &Dir) -> Done {
     let file = d.file("f", &pattern(1, 16 * PAGE))?;
     file.truncate(64 * PAGE as u64)?;
     let shared = Map::shared(&file, 64 * PAGE, 0)?;
     let private = Map::private(&file, 64 * PAGE, 0)?;
-    t.each("untouched", smaps(&shared)?);
+    t.each("untouched", smaps::some(&shared, SMAPS)?);
     (0..32).for_each(|page| shared.set(page * PAGE, 1));
     (0..8).for_each(|page| private.set(page * PAGE, 1));
-    t.each("shared", smaps(&shared)?);
-    t.each("private", smaps(&private)?);
+    t.each("shared", smaps::some(&shared, SMAPS)?);
+    t.each("private", smaps::some(&private, SMAPS)?);
     Ok(())
 }
 
@@ -203,7 +181,7 @@ fn charged_to_who_touches(t: &mut Trace, fs: &Fs) -> Done {
 
 fn nothing_left_after_unmount(t: &mut Trace, fs: &Fs) -> Done {
     let group = enter(fs)?;
-    let start = meminfo_mib("Shmem")?;
+    let start = meminfo::mib("Shmem")?;
     for _ in 0..3 {
         let mount = fs.mount("")?;
         let d = mount.dir()?;
@@ -212,7 +190,7 @@ fn nothing_left_after_unmount(t: &mut Trace, fs: &Fs) -> Done {
         drop(d);
         mount.unmount()?;
     }
-    t.put("Shmem", meminfo_mib("Shmem")? - start);
+    t.put("Shmem", meminfo::mib("Shmem")? - start);
     t.put("of the group", group.stat_mib("shmem"));
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::harness::prelude::*;
 cases! {
     "" => shared_is_the_file, private_is_not, tail_of_the_page, sigbus_beyond_the_end, holes, truncated_under,
         private_copies_after_truncate, extended_under, blocks_of_faults, unlinked_file, msync_calls,
-        times, protection, offsets, resident, forked_mappings, many_pages, madvise_calls, remapped,
+        times, protection, offsets, resident, forked_mappings, many_pages, madvise_calls,
         unmapped_parts, open_modes, execute, around_faults;
     "size=16k" => no_block_is_sigbus, no_block_for_the_kernel;
 }
@@ -337,37 +337,6 @@ fn madvise_calls(t: &mut Trace, d: &Dir) -> Done {
         }
     }
     t.put("meta", file.meta()?);
-    Ok(())
-}
-
-fn remapped(t: &mut Trace, d: &Dir) -> Done {
-    use rustix::mm::{mremap, munmap, MremapFlags};
-    let file = d.file("f", &pattern(1, 4 * PAGE))?;
-    // SAFETY: the mapping is this function's own and is not touched after it has moved.
-    unsafe {
-        let start = rustix::mm::mmap(
-            std::ptr::null_mut(),
-            PAGE,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::SHARED,
-            &file,
-            PAGE as u64,
-        )
-        .map_err(Errno::from)?;
-        let moved = mremap(start, PAGE, 3 * PAGE, MremapFlags::MAYMOVE).map_err(Errno::from)?;
-        let byte: *mut u8 = moved.cast();
-        t.put(
-            "seen",
-            [
-                byte.read(),
-                byte.add(PAGE).read(),
-                byte.add(2 * PAGE).read(),
-            ],
-        );
-        byte.add(2 * PAGE).write(b'!');
-        munmap(moved, 3 * PAGE).map_err(Errno::from)?;
-    }
-    t.put("contents", file.pread(4, 3 * PAGE as u64)?);
     Ok(())
 }
 

@@ -38,6 +38,7 @@ subjects! {
     flags,
     handles,
     casefold,
+    fanotify,
     locks,
     permissions,
     statfs,

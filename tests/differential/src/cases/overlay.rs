@@ -2,8 +2,7 @@
 //!
 //! What is below is on tmpfs in either case, so that all differences are those of the upper one.
 
-use nix::mount::{umount2, MntFlags, MsFlags};
-
+use crate::harness::overlay::Overlay;
 use crate::harness::prelude::*;
 use crate::harness::xattr::{ACCESS, DEFAULT};
 
@@ -13,113 +12,6 @@ cases! {
 }
 
 const FULL: &str = "u::rwx u:10:rwx g::r-x g:20:rw- m::rwx o::r--";
-
-/// A directory below, an upper one of the type under test, and what they look like together.
-struct Overlay {
-    // In this order they are dropped.
-    merged: Dir,
-    upper: Dir,
-    _lower: Dir,
-    point: std::path::PathBuf,
-    below: std::path::PathBuf,
-    mount: Option<Mount>,
-}
-
-impl Overlay {
-    fn new(fs: &Fs, options: &str, fill: fn(&Dir) -> Done) -> anyhow::Result<Overlay> {
-        Overlay::limited(fs, "", options, fill)
-    }
-
-    /// With these mount options of the type under test.
-    fn limited(
-        fs: &Fs,
-        mount_options: &str,
-        options: &str,
-        fill: fn(&Dir) -> Done,
-    ) -> anyhow::Result<Overlay> {
-        let mount = fs.mount(mount_options)?;
-        let top = mount.dir()?;
-        top.mkdir("upper")?;
-        top.mkdir("work")?;
-        let below = fs.point("below");
-        let flags = MsFlags::empty();
-        nix::mount::mount(Some("below"), &below, Some("tmpfs"), flags, None::<&str>)?;
-        let lower = Dir::open(&below)?;
-        fill(&lower)?;
-        let point = fs.point("merged");
-        let path = mount.path.display();
-        let all = format!(
-            "lowerdir={},upperdir={path}/upper,workdir={path}/work{options}",
-            below.display()
-        );
-        nix::mount::mount(
-            Some("overlay"),
-            &point,
-            Some("overlay"),
-            flags,
-            Some(all.as_str()),
-        )
-        .context("mount of overlayfs")?;
-        Ok(Overlay {
-            merged: Dir::open(&point)?,
-            upper: top.sub("upper")?,
-            _lower: lower,
-            point,
-            below,
-            mount: Some(mount),
-        })
-    }
-
-    /// The names on both levels, with type, mode and the attributes' names.
-    fn show(&self, t: &mut Trace) -> Done {
-        tree(t, "merged", &self.merged, "")?;
-        tree(t, "upper", &self.upper, "")
-    }
-
-    fn end(self, t: &mut Trace) -> Done {
-        let Overlay {
-            merged,
-            upper,
-            _lower: lower,
-            point,
-            below,
-            mount,
-        } = self;
-        drop((merged, upper, lower));
-        t.put(
-            "unmount",
-            umount2(&point, MntFlags::empty()).map_err(Errno::from),
-        );
-        umount2(&below, MntFlags::empty())?;
-        if let Some(mount) = mount {
-            t.put("unmount the upper one", mount.unmount());
-        }
-        Ok(())
-    }
-}
-
-fn tree(t: &mut Trace, label: &str, d: &Dir, path: &str) -> Done {
-    for name in d.names()? {
-        let meta = d.meta(&name)?;
-        let directory = meta.mode & 0o170000 == 0o040000;
-        // Sizes of directories depend on what overlayfs does in between.
-        let size = if directory { 0 } else { meta.size };
-        let mut xattrs = d.xattrs(&name)?;
-        xattrs.sort();
-        t.put(
-            format!("{label} {path}{name}"),
-            (
-                format!("{:o} {}:{} {:?}", meta.mode, meta.uid, meta.gid, meta.rdev),
-                size,
-                xattrs,
-            ),
-        );
-        if directory {
-            tree(t, label, &d.sub(&name)?, &format!("{path}{name}/"))?;
-        }
-    }
-    Ok(())
-}
 
 fn fill(d: &Dir) -> Done {
     d.file("file", &pattern(1, 5000))?;

@@ -29,15 +29,6 @@ fn holes(d: &Dir) -> anyhow::Result<(Fd, Map)> {
     Ok((file, map))
 }
 
-fn counts(t: &mut Trace, label: &str, d: &Dir, file: &Fd) -> Done {
-    let space = d.space()?;
-    t.put(
-        format!("{label}: counts"),
-        (file.blocks()?, space.blocks - space.free, file.extents()?),
-    );
-    Ok(())
-}
-
 fn registrations(t: &mut Trace, d: &Dir) -> Done {
     let (file, shared) = holes(d)?;
     let private = Map::private(&file, PAGES * PAGE, 0)?;
@@ -86,11 +77,11 @@ fn missing_pages(t: &mut Trace, d: &Dir) -> Done {
     let all = || map.bytes(0, PAGES * PAGE);
     uffd.serve(t, "all", &map, all, copy);
     t.put("file", file.all()?);
-    counts(t, "full", d, &file)?;
+    t.counts("full", d, &file)?;
     file.truncate(PAGE as u64)?;
     file.truncate((PAGES * PAGE) as u64)?;
     uffd.serve(t, "cut and grown", &map, || map.get(3 * PAGE), copy);
-    counts(t, "cut and grown", d, &file)?;
+    t.counts("cut and grown", d, &file)?;
     drop((map, file));
     d.unlink("f")?;
     t.put("nothing left", d.space()?.free == d.space()?.blocks);
@@ -112,7 +103,7 @@ fn private_mappings(t: &mut Trace, d: &Dir) -> Done {
     uffd.serve(t, "store", &map, || map.set(PAGE, 1), copy);
     t.put("zero", uffd.zero(&map, 2, 1));
     t.put("of it", map.get(2 * PAGE));
-    counts(t, "private", d, &file)?;
+    t.counts("private", d, &file)?;
     t.put("file", file.all()?);
     Ok(())
 }
@@ -141,7 +132,7 @@ fn copies_refused(t: &mut Trace, d: &Dir) -> Done {
     t.put("not to be woken", mode(uffd::DONT_WAKE));
     t.put("out of the mapping", uffd.copy(&map, PAGES, &data));
     t.put("file", file.all()?);
-    counts(t, "refused", d, &file)
+    t.counts("refused", d, &file)
 }
 
 /// A copy that finds its place in the page table taken is taken back from the file.
@@ -151,7 +142,7 @@ fn undone_copies(t: &mut Trace, d: &Dir) -> Done {
     uffd.register(&map, 0, PAGES, MISSING)?;
     t.put("poison", uffd.poison(&map, 0, 1));
     t.put("copy onto poison", uffd.copy(&map, 0, &page(b'u')));
-    counts(t, "onto poison", d, &file)?;
+    t.counts("onto poison", d, &file)?;
     // SAFETY: pages of the mapping that are not in memory.
     let done = unsafe {
         let start = map.start().wrapping_byte_add(2 * PAGE);
@@ -164,10 +155,10 @@ fn undone_copies(t: &mut Trace, d: &Dir) -> Done {
     }
     t.put("copy", uffd.copy(&map, 2, &page(b'u')));
     t.put("zero", uffd.zero(&map, 3, 1));
-    counts(t, "undone", d, &file)?;
+    t.counts("undone", d, &file)?;
     t.put("file", file.all()?);
     t.put("write", file.pwrite(&page(b'w'), 2 * PAGE as u64));
-    counts(t, "written", d, &file)
+    t.counts("written", d, &file)
 }
 
 /// The source is not in memory, or not there at all.
@@ -187,7 +178,7 @@ fn sources_that_fault(t: &mut Trace, d: &Dir) -> Done {
     let two = source.start() as u64 + 3 * PAGE as u64;
     t.put("half of it", uffd.copy_from(&map, 4, two, 2 * PAGE, 0));
     t.put("seen", map.bytes(PAGE, 10));
-    counts(t, "sources", d, &file)?;
+    t.counts("sources", d, &file)?;
     t.put("file", file.all()?);
     Ok(())
 }
@@ -203,11 +194,11 @@ fn zero_pages(t: &mut Trace, d: &Dir) -> Done {
     };
     uffd.serve(t, "load", &map, || map.get(0), zero);
     uffd.serve(t, "store", &map, || map.set(PAGE, 1), zero);
-    counts(t, "one by one", d, &file)?;
+    t.counts("one by one", d, &file)?;
     t.put("two", uffd.zero(&map, 4, 2));
     t.put("again", uffd.zero(&map, 4, 1));
     t.put("too many", uffd.zero(&map, 6, 20));
-    counts(t, "several", d, &file)?;
+    t.counts("several", d, &file)?;
     t.put("file", file.all()?);
     Ok(())
 }
@@ -232,7 +223,7 @@ fn minor_pages(t: &mut Trace, d: &Dir) -> Done {
     t.put("ahead of the fault", uffd.resume(&map, 2, 2, 0));
     uffd.serve(t, "mapped", &map, || map.bytes(2 * PAGE, 10), resume);
     t.put("file", file.all()?);
-    counts(t, "minor", d, &file)
+    t.counts("minor", d, &file)
 }
 
 fn continues_refused(t: &mut Trace, d: &Dir) -> Done {
@@ -260,7 +251,7 @@ fn continues_refused(t: &mut Trace, d: &Dir) -> Done {
     t.put("in missing mode", missing.resume(&other, 0, 1, 0));
     t.put("copy in minor mode", uffd.copy(&map, 5, &page(b'c')));
     t.put("zero in minor mode", uffd.zero(&map, 6, 1));
-    counts(t, "refused", d, &file)
+    t.counts("refused", d, &file)
 }
 
 fn preallocated_pages(t: &mut Trace, d: &Dir) -> Done {
@@ -281,7 +272,7 @@ fn preallocated_pages(t: &mut Trace, d: &Dir) -> Done {
     t.put("copy onto it", missing.copy(&other, 2, &page(b'c')));
     let nothing = |_: &mut Trace, _: &Uffd, _: Event| {};
     missing.serve(t, "not missing", &other, || other.get(3 * PAGE), nothing);
-    counts(t, "preallocated", d, &file)
+    t.counts("preallocated", d, &file)
 }
 
 fn both_modes(t: &mut Trace, d: &Dir) -> Done {
@@ -306,7 +297,7 @@ fn both_modes(t: &mut Trace, d: &Dir) -> Done {
     unsafe { rustix::mm::madvise(map.start(), PAGES * PAGE, Advice::LinuxDontNeed)? };
     uffd.serve(t, "again", &map, || map.bytes(0, PAGES * PAGE), answer);
     file.pwrite(&page(b'W'), 0)?;
-    counts(t, "both", d, &file)
+    t.counts("both", d, &file)
 }
 
 fn poisoned_pages(t: &mut Trace, d: &Dir) -> Done {
@@ -330,7 +321,7 @@ fn poisoned_pages(t: &mut Trace, d: &Dir) -> Done {
         rustix::io::pread(&file, &mut *buffer, 0).map_err(Errno::from)
     });
     t.put("file", file.all()?);
-    counts(t, "poisoned", d, &file)
+    t.counts("poisoned", d, &file)
 }
 
 fn protected_pages(t: &mut Trace, d: &Dir) -> Done {
@@ -358,7 +349,7 @@ fn protected_pages(t: &mut Trace, d: &Dir) -> Done {
     uffd.serve(t, "not protected", &map, || map.set(4 * PAGE, 1), allow);
     t.put("write", file.pwrite(b"not seen", 10));
     t.put("file", file.all()?);
-    counts(t, "protected", d, &file)?;
+    t.counts("protected", d, &file)?;
 
     let both = Map::shared(&file, PAGES * PAGE, 0)?;
     let mut uffd = Uffd::new(uffd::FEATURE_FLAG_WP)?;
@@ -388,19 +379,13 @@ fn protected_asynchronously(t: &mut Trace, d: &Dir) -> Done {
     }
     uffd.serve(t, "load", &map, || map.get(5 * PAGE), nothing);
     t.put("protected pages", marks(&map)?);
-    counts(t, "asynchronously", d, &file)
+    t.counts("asynchronously", d, &file)
 }
 
 /// Which pages of a mapping are write-protected by a monitor, as /proc/self/pagemap has it.
 fn marks(map: &Map) -> anyhow::Result<Vec<bool>> {
-    use std::os::unix::fs::FileExt;
-    let file = std::fs::File::open("/proc/self/pagemap")?;
-    let mut words = vec![0u8; PAGES * 8];
-    file.read_exact_at(&mut words, map.start() as u64 / PAGE as u64 * 8)?;
-    Ok(words
-        .chunks(8)
-        .map(|word| word[7] & (1 << (57 - 56)) != 0)
-        .collect())
+    let words = map.pagemap()?;
+    Ok(words.into_iter().map(|w| w & (1 << 57) != 0).collect())
 }
 
 /// What is protected remains so when it leaves the page table.
@@ -447,7 +432,7 @@ fn moves_refused(t: &mut Trace, d: &Dir) -> Done {
     let private = Map::private(&file, PAGES * PAGE, 0)?;
     t.put("register", uffd.register(&private, 0, PAGES, MISSING));
     t.put("into private", uffd.move_from(&private, 0, &other, 1));
-    counts(t, "moves", d, &file)
+    t.counts("moves", d, &file)
 }
 
 fn removed_ranges(t: &mut Trace, d: &Dir) -> Done {
@@ -480,9 +465,9 @@ fn removed_ranges(t: &mut Trace, d: &Dir) -> Done {
         || advise(4, 2, Advice::LinuxDontNeed),
         copy,
     );
-    counts(t, "removed", d, &file)?;
+    t.counts("removed", d, &file)?;
     uffd.serve(t, "all", &map, || map.bytes(0, PAGES * PAGE), copy);
-    counts(t, "all", d, &file)
+    t.counts("all", d, &file)
 }
 
 fn moved_and_unmapped_mappings(t: &mut Trace, d: &Dir) -> Done {
@@ -526,7 +511,7 @@ fn moved_and_unmapped_mappings(t: &mut Trace, d: &Dir) -> Done {
     uffd.serve(t, "unmap", &place, unmap, nothing);
     // Nobody would read of what else is unmapped.
     drop(uffd);
-    counts(t, "moved", d, &file)
+    t.counts("moved", d, &file)
 }
 
 fn signals_instead(t: &mut Trace, d: &Dir) -> Done {
@@ -540,7 +525,7 @@ fn signals_instead(t: &mut Trace, d: &Dir) -> Done {
     let read = rustix::io::pread(&file, &mut *buffer, 0).map_err(Errno::from);
     t.put("hole as a buffer", read);
     t.put("hole as a source", file.pwrite(buffer, 0));
-    counts(t, "signals", d, &file)?;
+    t.counts("signals", d, &file)?;
     t.put("copy", uffd.copy(&map, 1, &page(b'c')));
     t.put("there", map.get(PAGE));
     Ok(())
@@ -568,8 +553,8 @@ fn two_files_in_one_monitor(t: &mut Trace, d: &Dir) -> Done {
     uffd.serve(t, "second", &other, || other.get(2 * PAGE), copy);
     uffd.serve(t, "not registered", &other, || other.get(0), copy);
     t.put("the same page of the other", map.get(0));
-    counts(t, "first", d, &first)?;
-    counts(t, "second", d, &second)
+    t.counts("first", d, &first)?;
+    t.counts("second", d, &second)
 }
 
 /// The kernel itself faults, on a buffer; write(2) to the file does not ask a monitor.
@@ -600,7 +585,7 @@ fn faults_of_the_kernel(t: &mut Trace, d: &Dir) -> Done {
     };
     uffd.serve(t, "write to the file from it", &map, own, copy);
     uffd.serve(t, "read of the file", &map, || file.all(), copy);
-    counts(t, "kernel", d, &file)
+    t.counts("kernel", d, &file)
 }
 
 fn unregistered(t: &mut Trace, d: &Dir) -> Done {
@@ -613,11 +598,11 @@ fn unregistered(t: &mut Trace, d: &Dir) -> Done {
         t.put("wake", uffd.wake(&map, 0, PAGES));
     };
     uffd.serve(t, "load", &map, || map.get(0), free);
-    counts(t, "unregistered", d, &file)?;
+    t.counts("unregistered", d, &file)?;
     uffd.register(&map, 0, PAGES, MISSING)?;
     drop(uffd);
     t.put("without a monitor", map.get(PAGE));
-    counts(t, "closed", d, &file)
+    t.counts("closed", d, &file)
 }
 
 fn no_block(t: &mut Trace, d: &Dir) -> Done {
@@ -626,13 +611,13 @@ fn no_block(t: &mut Trace, d: &Dir) -> Done {
     uffd.register(&map, 0, PAGES, MISSING)?;
     let data: Vec<u8> = (0..PAGES as u8).flat_map(page).collect();
     t.put("more than may be", uffd.copy(&map, 0, &data));
-    counts(t, "full", d, &file)?;
+    t.counts("full", d, &file)?;
     t.put("copy", uffd.copy(&map, 5, &page(b'c')));
     t.put("copy onto a page", uffd.copy(&map, 1, &page(b'c')));
     t.put("zero", uffd.zero(&map, 6, 1));
-    counts(t, "refused", d, &file)?;
+    t.counts("refused", d, &file)?;
     file.truncate(PAGE as u64)?;
     file.truncate((PAGES * PAGE) as u64)?;
     t.put("and go on", uffd.copy(&map, 5, &page(b'c')));
-    counts(t, "gone on", d, &file)
+    t.counts("gone on", d, &file)
 }

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::mount::MsFlags;
 
-use super::idmapped::with_map;
 use super::user_namespaces::inside;
+use crate::harness::idmap::with_map;
 use crate::harness::prelude::*;
-use crate::harness::xattr::{CREATE, LARGEST, REPLACE};
+use crate::harness::xattr::{file_capability, CREATE, LARGEST, REPLACE};
 
 cases! {
     "" => namespaces, names, flags, values, empty_values, effects, listing, list_sizes, long_list, many,
@@ -415,10 +415,8 @@ fn trusted_is_for_root(t: &mut Trace, d: &Dir) -> Done {
     Ok(())
 }
 
-/// `security.capability`: cap_net_raw+ep in its second version.
-const CAPABILITY: [u8; 20] = [
-    1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-];
+/// cap_net_raw+ep.
+const CAPABILITY: [u8; 20] = file_capability(1 << 13, 0, true);
 
 /// Whoever changes a file takes its capabilities away, each time anew.
 fn file_capabilities(t: &mut Trace, d: &Dir) -> Done {
@@ -728,18 +726,17 @@ fn limit_lifted(t: &mut Trace, d: &Dir) -> Done {
 }
 
 fn read_only(t: &mut Trace, fs: &Fs) -> Done {
-    let mount = fs.mount("")?;
-    let d = mount.dir()?;
-    d.create("f")?;
-    d.set_xattr("f", "user.a", b"1", 0)?;
-    mount.remount_flags("", MsFlags::MS_RDONLY)?;
-    t.put("set", d.set_xattr("f", "user.b", b"1", 0));
-    t.put("replace", d.set_xattr("f", "user.a", b"1", REPLACE));
-    t.put("remove", d.remove_xattr("f", "user.a"));
-    t.put("all", d.all_xattrs("f"));
-    drop(d);
-    mount.unmount()?;
-    Ok(())
+    let prepare = |d: &Dir| {
+        d.create("f")?;
+        Ok(d.set_xattr("f", "user.a", b"1", 0)?)
+    };
+    fs.read_only(prepare, |_, d| {
+        t.put("set", d.set_xattr("f", "user.b", b"1", 0));
+        t.put("replace", d.set_xattr("f", "user.a", b"1", REPLACE));
+        t.put("remove", d.remove_xattr("f", "user.a"));
+        t.put("all", d.all_xattrs("f"));
+        Ok(())
+    })
 }
 
 fn user_namespace(t: &mut Trace, fs: &Fs) -> Done {
@@ -768,7 +765,7 @@ fn user_namespace(t: &mut Trace, fs: &Fs) -> Done {
 }
 
 fn idmapped(t: &mut Trace, fs: &Fs) -> Done {
-    with_map(t, fs, |t, plain, mapped| {
+    with_map(t, fs, "", |t, plain, mapped| {
         plain.create("f")?;
         plain.chown("f", Some(5), Some(6))?;
         for (label, d) in [("plain", plain), ("mapped", mapped)] {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MntFlags, MsFlags};
 use rustix::mount as api;
 
+use super::case::Done;
 use super::errno::Res;
 use super::sys::Dir;
 
@@ -60,6 +61,22 @@ impl Fs {
             path,
             mounted: true,
         })
+    }
+
+    /// Runs `prepare` in a new mount, and `steps` once it is read-only.
+    pub fn read_only(
+        &self,
+        prepare: impl FnOnce(&Dir) -> Done,
+        steps: impl FnOnce(&Mount, &Dir) -> Done,
+    ) -> Done {
+        let mount = self.mount("")?;
+        let dir = mount.dir()?;
+        prepare(&dir)?;
+        mount.remount_flags("", MsFlags::MS_RDONLY)?;
+        steps(&mount, &dir)?;
+        drop(dir);
+        mount.unmount()?;
+        Ok(())
     }
 
     /// A new mount context of the type.

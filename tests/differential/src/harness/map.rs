@@ -50,6 +50,64 @@ impl Map {
         })
     }
 
+    /// Moves the mapping, or changes its length.
+    pub fn remap(&mut self, len: usize, flags: i32) -> Res<()> {
+        let moved = self.part(0, self.len, len, flags)?;
+        std::mem::forget(std::mem::replace(self, moved));
+        Ok(())
+    }
+
+    /// Moves a part of the mapping to a place of its own.
+    pub fn part(&self, offset: usize, len: usize, new_len: usize, flags: i32) -> Res<Map> {
+        let (start, anywhere) = (self.at(offset), std::ptr::null_mut::<u8>());
+        // SAFETY: the new place is the kernel's choice; what is gone is touched by those alone who expect a signal.
+        let new = unsafe { libc::mremap(start.cast(), len, new_len, flags, anywhere) };
+        Map::moved(new, new_len)
+    }
+
+    /// Moves the mapping to the place of another one, which is gone then.
+    pub fn remap_onto(&mut self, len: usize, flags: i32, other: Map) -> Res<()> {
+        let flags = flags | libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // SAFETY: as in `part`; the other place is a mapping that is given up.
+        let new = unsafe { libc::mremap(self.start(), self.len, len, flags, other.start()) };
+        let moved = Map::moved(new, len)?;
+        std::mem::forget(std::mem::replace(self, moved));
+        // What was behind the new mapping is still there.
+        if other.len > len {
+            // SAFETY: the rest of a mapping that is given up.
+            let _ = unsafe { mm::munmap(other.at(len).cast(), other.len - len) };
+        }
+        std::mem::forget(other);
+        Ok(())
+    }
+
+    fn moved(new: *mut std::ffi::c_void, len: usize) -> Res<Map> {
+        if new == libc::MAP_FAILED {
+            return Err(super::errno::Errno::last());
+        }
+        Ok(Map {
+            start: new.cast(),
+            len,
+        })
+    }
+
+    pub fn advise(&self, offset: usize, len: usize, advice: i32) -> Res<()> {
+        // SAFETY: inside the mapping, which is plain memory; the case looks at what is left of it.
+        let done = unsafe { libc::madvise(self.start().wrapping_byte_add(offset), len, advice) };
+        super::errno::Errno::check(done.into()).map(drop)
+    }
+
+    /// The words of /proc/self/pagemap for its pages.
+    pub fn pagemap(&self) -> std::io::Result<Vec<u64>> {
+        use std::os::unix::fs::FileExt;
+        let pages = self.len / super::sys::PAGE;
+        let mut data = vec![0; pages * 8];
+        let at = self.start as usize / super::sys::PAGE * 8;
+        std::fs::File::open("/proc/self/pagemap")?.read_exact_at(&mut data, at as u64)?;
+        let word = |w: &[u8]| u64::from_ne_bytes(w.try_into().expect("8 bytes"));
+        Ok(data.chunks_exact(8).map(word).collect())
+    }
+
     fn at(&self, offset: usize) -> *mut u8 {
         assert!(offset < self.len, "{offset} is outside of the mapping");
         // SAFETY: inside the mapping.

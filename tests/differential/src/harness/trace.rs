@@ -4,9 +4,10 @@ use std::fmt::{Debug, Display};
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
+use super::case::Done;
 use super::meta::{self, Snapshot};
 use super::process;
-use super::sys::Dir;
+use super::sys::{Dir, Fd};
 
 /// Lines go to the runner as they are made, so that those before a crash are not lost, and so that a
 /// forked child adds to the record of its parent.
@@ -71,6 +72,16 @@ impl Trace {
             self.text(format!("{label} [{path}]"), change);
         }
         value
+    }
+
+    /// Records what counts of a file: its metadata, the blocks in use of its mount, its extents.
+    pub fn counts(&mut self, label: impl Display, dir: &Dir, file: &Fd) -> Done {
+        let space = dir.space()?;
+        self.put(
+            format!("{label}: counts"),
+            (file.meta()?, space.blocks - space.free, file.extents()?),
+        );
+        Ok(())
     }
 
     /// Runs `body` in a child process and records how that ended.

@@ -17,6 +17,15 @@ pub const DEFAULT: &str = "system.posix_acl_default";
 /// The largest list of names and the largest value that the kernel hands out.
 pub const LARGEST: usize = 65_536;
 
+/// The value of `security.capability` in its second version, for the first 32 capabilities.
+pub const fn file_capability(permitted: u32, inheritable: u32, effective: bool) -> [u8; 20] {
+    let (p, i) = (permitted.to_le_bytes(), inheritable.to_le_bytes());
+    let e = effective as u8;
+    [
+        e, 0, 0, 2, p[0], p[1], p[2], p[3], i[0], i[1], i[2], i[3], 0, 0, 0, 0, 0, 0, 0, 0,
+    ]
+}
+
 /// Numbers that the C library does not know yet; the same on all architectures.
 const SYS_SETXATTRAT: libc::c_long = 463;
 const SYS_GETXATTRAT: libc::c_long = 464;
