@@ -33,6 +33,8 @@ subjects! {
     enospc_blocks,
     enospc_inodes,
     splice,
+    io_uring,
+    aio,
     fsync,
     attributes,
     flags,

@@ -1,5 +1,6 @@
 //! What every case stands on: the runner, the trace and thin wrappers over system calls.
 
+pub mod aio;
 pub mod bytes;
 pub mod case;
 pub mod errno;
@@ -22,6 +23,7 @@ pub mod smaps;
 pub mod sys;
 pub mod trace;
 pub mod uffd;
+pub mod uring;
 pub mod xattr;
 
 /// What a case imports.
