@@ -6,6 +6,7 @@ use std::sync::Barrier;
 use rustix::fs::FallocateFlags;
 
 use super::mount_options::attempts;
+use crate::harness::idmap::with_map;
 use crate::harness::kmsg::Kmsg;
 use crate::harness::prelude::*;
 use crate::harness::process::{in_user_namespace, program};
@@ -13,7 +14,7 @@ use crate::harness::quota::{self, command, field, Info, Kind, Quota};
 
 cases! {
     own => switches, hard_limit_values, hard_limits_without_quota, remounts, remounts_by_context, messages, namespaces,
-        owner_of_the_root, unmounted_in_use, one_kind_only, programs;
+        owner_of_the_root, unmounted_in_use, one_kind_only, programs, idmapped;
     "quota" => bytes_of_a_file, inodes_of_all_types, names_are_no_inodes, chown_moves, chown_of_a_group_at_its_limit,
         unlinked_but_open, commands, commands_of_a_user, limits_by_command, ids, soft_limits, usage_by_command,
         enforcement, beyond_the_range, fallocate_at_the_limit, faults_at_the_limit, symlinks_at_the_limit,
@@ -320,6 +321,62 @@ fn programs(t: &mut Trace, fs: &Fs) -> Done {
     }
     mount.unmount()?;
     Ok(())
+}
+
+/// Who writes through an idmapped mount is charged under the id that the file has without the map.
+fn idmapped(t: &mut Trace, fs: &Fs) -> Done {
+    with_map(t, fs, "quota", |t, plain, mapped| {
+        plain.chmod(".", 0o777)?;
+        let mut show = |label: &str, done: Res<()>| {
+            t.put(label, done);
+            for (kind, ids) in [
+                (Kind::User, [0, 5, 7, 10_005]),
+                (Kind::Group, [0, 6, 8, 10_006]),
+            ] {
+                for id in ids {
+                    let seen = (quota::get(plain, kind, id), quota::get(mapped, kind, id));
+                    t.put(format!("{label}: {kind:?} {id}"), seen);
+                }
+            }
+        };
+        let by = |op: &dyn Fn() -> Res<()>| User::run(10_005, 10_006, op);
+        let write = |name: &str, len: usize| {
+            mapped
+                .read_write(name)
+                .and_then(|f| f.pwrite(&vec![1; len], 0))
+                .map(drop)
+        };
+        show("create", by(&|| mapped.create("f").map(drop)));
+        show("write", by(&|| write("f", 3 * PAGE)));
+        show("mkdir", by(&|| mapped.mkdir("d")));
+        show(
+            "unnamed",
+            by(&|| mapped.tmpfile().and_then(|f| mapped.link_fd(&f, "g"))),
+        );
+        show("chown", mapped.chown("f", Some(10_007), Some(10_008)));
+        show("chown back", plain.chown("f", Some(5), Some(6)));
+        show("by root", mapped.create("root").map(drop));
+        show("limit", quota::limit(mapped, Kind::User, 5, 16, 4));
+        show("write up to it", by(&|| write("g", 2 * PAGE)));
+        show(
+            "and over it",
+            by(&|| {
+                mapped
+                    .read_write("g")
+                    .and_then(|f| f.pwrite(&[1; PAGE], PAGE as u64))
+                    .map(drop)
+            }),
+        );
+        show("another inode", by(&|| mapped.create("h").map(drop)));
+        show("and one too many", by(&|| mapped.create("i").map(drop)));
+        show(
+            "limit of the id that it has through the map",
+            quota::limit(plain, Kind::User, 10_005, 4, 1),
+        );
+        show("unlink", by(&|| mapped.unlink("f")));
+        show("write again", by(&|| write("g", 3 * PAGE)));
+        Ok(())
+    })
 }
 
 fn bytes_of_a_file(t: &mut Trace, d: &Dir) -> Done {
