@@ -27,6 +27,8 @@ subjects! {
     holes,
     mmap,
     madvise,
+    page_states,
+    remapping,
     userfaultfd,
     mempolicy,
     truncate,
