@@ -55,6 +55,8 @@ subjects! {
     xattr,
     acl,
     overlay,
+    overlay_features,
+    fuse_passthrough,
     archive,
     memory,
     huge,

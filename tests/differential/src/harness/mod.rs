@@ -3,9 +3,11 @@
 pub mod aio;
 pub mod bytes;
 pub mod case;
+pub mod device;
 pub mod errno;
 pub mod fileattr;
 pub mod fs;
+pub mod fuse;
 pub mod handle;
 pub mod idmap;
 pub mod kmsg;
