@@ -12,6 +12,7 @@ use libtest_mimic::{Arguments, Trial};
 use nix::mount::MsFlags;
 use nix::sched::{unshare, CloneFlags};
 
+use harness::khugepaged::Asleep;
 use harness::run;
 
 fn main() -> ExitCode {
@@ -19,8 +20,8 @@ fn main() -> ExitCode {
     // Cases compare figures of the whole machine and fork.
     arguments.test_threads = Some(1);
     let kind = std::env::var("RTMPFS_TYPE").unwrap_or_else(|_| run::SUBJECT.to_owned());
-    let base = match prepare(&kind, arguments.list) {
-        Ok(base) => base,
+    let (base, asleep) = match prepare(&kind, arguments.list) {
+        Ok(prepared) => prepared,
         Err(e) => {
             eprintln!("differential: {e:#}");
             return ExitCode::from(2);
@@ -34,18 +35,18 @@ fn main() -> ExitCode {
         })
     });
     let failed = libtest_mimic::run(&arguments, trials.collect()).has_failed();
-    drop(base);
+    drop((base, asleep));
     ExitCode::from(u8::from(failed) * 101)
 }
 
 /// Mounts of this process are seen by nobody else and go with it.
-fn prepare(kind: &str, list_only: bool) -> anyhow::Result<tempfile::TempDir> {
+fn prepare(kind: &str, list_only: bool) -> anyhow::Result<(tempfile::TempDir, Option<Asleep>)> {
     let base = tempfile::Builder::new()
         .prefix("differential-")
         .tempdir()
         .context("TMPDIR")?;
     if list_only {
-        return Ok(base);
+        return Ok((base, None));
     }
     ensure!(nix::unistd::geteuid().is_root(), "must be root to mount");
     let known = std::fs::read_to_string("/proc/filesystems").context("/proc/filesystems")?;
@@ -66,5 +67,5 @@ fn prepare(kind: &str, list_only: bool) -> anyhow::Result<tempfile::TempDir> {
         base.path(),
         std::os::unix::fs::PermissionsExt::from_mode(0o755),
     )?;
-    Ok(base)
+    Ok((base, Asleep::new()?))
 }

@@ -59,7 +59,10 @@ pub struct Setting {
 
 impl Setting {
     pub fn new(path: &str, value: &str) -> Result<Self> {
-        let old = read(path)?.trim().to_owned();
+        let text = read(path)?;
+        // Some show all values that there are, with the one that holds in brackets.
+        let old = text.split(['[', ']']).nth(1).unwrap_or(&text);
+        let old = old.trim().to_owned();
         write(path, value)?;
         Ok(Self {
             path: path.into(),

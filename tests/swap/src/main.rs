@@ -3,14 +3,6 @@
 //! and a way to run any program with less memory than it needs.
 
 mod cases;
-mod device;
-mod group;
-#[path = "../../faultinject/src/inject.rs"]
-mod inject;
-mod machine;
-mod mapping;
-mod mounted;
-mod pages;
 mod torture;
 mod under;
 
@@ -19,6 +11,7 @@ use cases::{Case, Scene, Skip};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::time::Instant;
+use swap::{device, group, inject, machine, mapping, mounted, pages};
 
 #[derive(Parser)]
 #[command(about)]

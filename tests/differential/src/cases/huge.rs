@@ -3,6 +3,7 @@
 
 use rustix::fs::FallocateFlags;
 use rustix::mm::Advice;
+use swap::machine::Setting;
 
 use crate::harness::memcg::Group;
 use crate::harness::prelude::*;
@@ -17,7 +18,7 @@ cases! {
 }
 
 /// The size of what a PMD maps.
-const HUGE: usize = 2 << 20;
+pub const HUGE: usize = 2 << 20;
 
 const MODES: [&str; 4] = ["never", "always", "within_size", "advise"];
 
@@ -31,7 +32,7 @@ fn free_blocks() -> anyhow::Result<u64> {
 }
 
 /// Sees to it that whether there is a large folio is no matter of luck.
-fn compact() -> Done {
+pub fn compact() -> Done {
     const ENOUGH: u64 = 100;
     if free_blocks()? < ENOUGH {
         std::fs::write("/proc/sys/vm/drop_caches", "1").context("drop_caches")?;
@@ -41,30 +42,9 @@ fn compact() -> Done {
     Ok(())
 }
 
-/// A control of the system, set back when dropped.
-struct Control {
-    path: String,
-    old: String,
-}
-
-impl Control {
-    fn set(name: &str, value: &str) -> anyhow::Result<Control> {
-        let path = format!("{THP}/{name}");
-        let text = std::fs::read_to_string(&path).with_context(|| path.clone())?;
-        let old = text
-            .split(['[', ']'])
-            .nth(1)
-            .context("no value")?
-            .to_owned();
-        std::fs::write(&path, value).with_context(|| format!("{value} > {path}"))?;
-        Ok(Control { path, old })
-    }
-}
-
-impl Drop for Control {
-    fn drop(&mut self) {
-        let _ = std::fs::write(&self.path, &self.old);
-    }
+/// A control of large folios, set back when dropped.
+fn set_control(name: &str, value: &str) -> anyhow::Result<Setting> {
+    Setting::new(&format!("{THP}/{name}"), value)
 }
 
 /// What the kernel has counted so far of large folios of files.
@@ -107,7 +87,7 @@ impl Counters {
 }
 
 /// What can be seen of a file's space, and its contents, which must be `expected`.
-fn look(t: &mut Trace, label: &str, mount: &Mount, file: &Fd, expected: &[u8]) -> Done {
+pub fn look(t: &mut Trace, label: &str, mount: &Mount, file: &Fd, expected: &[u8]) -> Done {
     t.put(format!("{label}: blocks"), file.blocks()?);
     t.put(format!("{label}: extents"), file.extents()?);
     t.put(format!("{label}: space"), mount.dir()?.space()?);
@@ -148,7 +128,7 @@ fn fallocate(file: &Fd, flags: FallocateFlags, at: usize, len: usize) -> Res<()>
     Ok(rustix::fs::fallocate(file, flags, at as u64, len as u64)?)
 }
 
-fn punch(file: &Fd, at: usize, len: usize) -> Res<()> {
+pub fn punch(file: &Fd, at: usize, len: usize) -> Res<()> {
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     fallocate(file, flags, at, len)
 }
@@ -586,7 +566,7 @@ fn mapped_addresses(t: &mut Trace, fs: &Fs) -> Done {
         Ok(())
     })?;
     for control in ["deny", "force"] {
-        let _control = Control::set("shmem_enabled", control)?;
+        let _control = set_control("shmem_enabled", control)?;
         for mode in ["always", "never"] {
             let mount = fs.mount(&format!("huge={mode}"))?;
             let file = mount.dir()?.create("f")?;
@@ -672,7 +652,7 @@ fn advised(t: &mut Trace, fs: &Fs) -> Done {
 
 fn denied_and_forced(t: &mut Trace, fs: &Fs) -> Done {
     for control in ["deny", "force", "always", "within_size", "advise", "never"] {
-        let _control = Control::set("shmem_enabled", control)?;
+        let _control = set_control("shmem_enabled", control)?;
         t.text("control", control);
         each_mode(t, fs, "size=32m", |t, mode, mount, d| {
             let label = format!("{control} {mode}");
@@ -703,7 +683,7 @@ fn sizes_of_anonymous_memory(t: &mut Trace, fs: &Fs) -> Done {
         ("2048kB", "never"),
         ("128kB", "inherit"),
     ] {
-        let _control = Control::set(&format!("hugepages-{size}/shmem_enabled"), value)?;
+        let _control = set_control(&format!("hugepages-{size}/shmem_enabled"), value)?;
         t.text("control", format!("{size} {value}"));
         each_mode(t, fs, "size=32m", |t, mode, mount, d| {
             let file = d.tmpfile()?;

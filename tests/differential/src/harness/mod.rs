@@ -10,6 +10,7 @@ pub mod fs;
 pub mod fuse;
 pub mod handle;
 pub mod idmap;
+pub mod khugepaged;
 pub mod kmsg;
 pub mod known;
 pub mod map;
