@@ -60,6 +60,7 @@ subjects! {
     archive,
     memory,
     huge,
+    khugepaged,
     concurrency,
     leaks,
     quota,

@@ -108,6 +108,39 @@ impl Map {
         Ok(data.chunks_exact(8).map(word).collect())
     }
 
+    /// A shared mapping at an address that is a multiple of `align`, whatever the file system would choose.
+    pub fn aligned(file: &Fd, len: usize, align: usize) -> Res<Map> {
+        let prot = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the place is reserved first, with what there is around it given back.
+        unsafe {
+            let room = len.next_multiple_of(align) + align;
+            let free = mm::mmap_anonymous(
+                std::ptr::null_mut(),
+                room,
+                ProtFlags::empty(),
+                MapFlags::PRIVATE,
+            )?;
+            let skip = free.align_offset(align);
+            let start = free.byte_add(skip);
+            if skip > 0 {
+                mm::munmap(free, skip)?;
+            }
+            mm::munmap(start.byte_add(len), room - skip - len)?;
+            mm::mmap(
+                start,
+                len,
+                prot,
+                MapFlags::SHARED | MapFlags::FIXED,
+                file,
+                0,
+            )?;
+            Ok(Map {
+                start: start.cast(),
+                len,
+            })
+        }
+    }
+
     fn at(&self, offset: usize) -> *mut u8 {
         assert!(offset < self.len, "{offset} is outside of the mapping");
         // SAFETY: inside the mapping.
@@ -117,6 +150,13 @@ impl Map {
     pub fn get(&self, offset: usize) -> u8 {
         // SAFETY: inside the mapping; a page that cannot be had is a SIGBUS that the case expects.
         unsafe { self.at(offset).read_volatile() }
+    }
+
+    /// Looks at each of its first pages.
+    pub fn touch(&self, pages: usize) {
+        (0..pages).for_each(|page| {
+            self.get(page * super::sys::PAGE);
+        });
     }
 
     pub fn set(&self, offset: usize, value: u8) {

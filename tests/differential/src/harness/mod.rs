@@ -19,6 +19,7 @@ pub mod meminfo;
 pub mod meta;
 pub mod numa;
 pub mod overlay;
+pub mod owned;
 pub mod process;
 pub mod quota;
 pub mod run;
