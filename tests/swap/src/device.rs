@@ -90,6 +90,43 @@ impl Drop for Swap {
     }
 }
 
+const ZRAM: &str = "/sys/block/zram0";
+
+pub fn has_zram() -> bool {
+    Path::new(ZRAM).exists()
+}
+
+/// Compressed memory as a swap device, from which large folios come back whole.
+pub struct Zram(());
+
+impl Zram {
+    pub fn new() -> Result<Self> {
+        machine::write(format!("{ZRAM}/disksize"), "32M")?;
+        Ok(Self(()))
+    }
+
+    pub fn swap(&self) -> Result<Swap> {
+        Swap::new(Path::new("/dev/zram0"), None, None)
+    }
+}
+
+impl Drop for Zram {
+    fn drop(&mut self) {
+        if let Err(error) = machine::write(format!("{ZRAM}/reset"), "1") {
+            println!("# {error:#}");
+        }
+    }
+}
+
+/// Runs with zram as the only swap.
+pub fn on_zram<T>(run: impl FnOnce(&Swap) -> Result<T>) -> Result<T> {
+    let zram = Zram::new()?;
+    let mut swap = zram.swap()?;
+    let value = run(&swap)?;
+    swap.off()?;
+    Ok(value)
+}
+
 fn c_path(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).expect("no zero in a path")
 }

@@ -25,7 +25,7 @@ fn mount(fs: &Fs, options: &[&str]) -> Res<Mount> {
     fs.attach("m", context.mount()?)
 }
 
-fn two_nodes() -> Done {
+pub fn two_nodes() -> Done {
     if numa::nodes_with_memory() < 2 {
         skip!("the machine has one node");
     }

@@ -31,6 +31,7 @@ subjects! {
     remapping,
     userfaultfd,
     mempolicy,
+    migration,
     truncate,
     enospc_blocks,
     enospc_inodes,

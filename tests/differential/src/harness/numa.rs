@@ -15,6 +15,8 @@ pub const RELATIVE_NODES: i32 = 1 << 14;
 
 pub const STRICT: u32 = 1;
 pub const MOVE: u32 = 2;
+/// Also what others have mapped.
+pub const MOVE_ALL: u32 = 4;
 
 /// One bit more than the kernel's mask has nodes.
 const MAX_NODE: libc::c_ulong = 64;
@@ -34,7 +36,61 @@ pub fn set_task(mode: i32, nodes: u64) -> Res<()> {
     Errno::check(done).map(|_| ())
 }
 
+/// Moves what this process has on some nodes to others; both are bit masks. Returns how many pages stay behind.
+pub fn migrate(from: u64, to: u64) -> Res<i64> {
+    // SAFETY: the masks have as many bits as are said.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_migrate_pages,
+            0,
+            MAX_NODE,
+            &raw const from,
+            &raw const to,
+        )
+    };
+    Errno::check(done)
+}
+
 impl Map {
+    /// Moves pages to nodes; what became of each is returned, a node or an error.
+    pub fn move_pages(&self, pages: &[usize], nodes: &[i32], flags: u32) -> Res<Vec<i32>> {
+        assert_eq!(pages.len(), nodes.len());
+        let addresses: Vec<_> = pages
+            .iter()
+            .map(|page| self.start().wrapping_byte_add(page * PAGE))
+            .collect();
+        let mut status = vec![i32::MAX; pages.len()];
+        // SAFETY: one address, node and result for each page.
+        let done = unsafe {
+            libc::syscall(
+                libc::SYS_move_pages,
+                0,
+                pages.len(),
+                addresses.as_ptr(),
+                nodes.as_ptr(),
+                status.as_mut_ptr(),
+                flags,
+            )
+        };
+        Errno::check(done).map(|_| status)
+    }
+
+    /// The frame of each page that is mapped, as /proc/self/pagemap has it.
+    pub fn frames(&self, pages: usize) -> std::io::Result<Vec<Option<u64>>> {
+        use std::os::unix::fs::FileExt;
+        const PRESENT: u64 = 1 << 63;
+        const FRAME: u64 = (1 << 55) - 1;
+        let mut buffer = vec![0; pages * 8];
+        let first = self.start() as usize / PAGE;
+        std::fs::File::open("/proc/self/pagemap")?.read_exact_at(&mut buffer, first as u64 * 8)?;
+        let words = buffer
+            .chunks_exact(8)
+            .map(|w| u64::from_ne_bytes(w.try_into().expect("8 bytes")));
+        Ok(words
+            .map(|w| (w & PRESENT != 0).then_some(w & FRAME))
+            .collect())
+    }
+
     /// Sets the policy of pages of the mapping, and with it that of the file.
     pub fn bind(&self, page: usize, pages: usize, mode: i32, nodes: u64, flags: u32) -> Res<()> {
         let start = self.start().wrapping_byte_add(page * PAGE);
@@ -94,9 +150,7 @@ impl Map {
 
     /// The same, after a look at each page.
     pub fn nodes_touched(&self, pages: usize) -> Res<Vec<i32>> {
-        (0..pages).for_each(|page| {
-            self.get(page * PAGE);
-        });
+        self.touch(pages);
         self.nodes(pages)
     }
 }

@@ -2,9 +2,9 @@
 //! Where pages go: a file, two devices, a compressed cache in front of a device, compressed memory.
 
 use super::{Case, Scene, Skip};
-use crate::device::{disk, Swap};
+use crate::device::{self, disk, Swap};
 use crate::group::Group;
-use crate::machine::{self, vmstat, Setting};
+use crate::machine::{vmstat, Setting};
 use crate::pages::{self, PAGE};
 use anyhow::{ensure, Result};
 use std::os::unix::fs::PermissionsExt;
@@ -57,7 +57,7 @@ fn round(
     pages::verify(&file, 1, 0, PAGES, |_| 2)?;
     drop(file);
     mount.unmount()?;
-    crate::device::nothing_in_use()?;
+    device::nothing_in_use()?;
     group.remove()
 }
 
@@ -185,16 +185,8 @@ fn zram(scene: &mut Scene) -> Result<()> {
 
 /// Runs with zram as the only swap, if the machine has that.
 pub(super) fn on_zram(run: impl FnOnce(&Swap) -> Result<()>) -> Result<()> {
-    const ZRAM: &str = "/sys/block/zram0";
-    if !Path::new(ZRAM).exists() {
+    if !device::has_zram() {
         return Err(Skip("this kernel has no zram0 (CONFIG_ZRAM)".into()).into());
     }
-    machine::write(format!("{ZRAM}/disksize"), "32M")?;
-    let result = (|| {
-        let mut swap = Swap::new(Path::new("/dev/zram0"), None, None)?;
-        run(&swap)?;
-        Ok(swap.off()?)
-    })();
-    machine::write(format!("{ZRAM}/reset"), "1")?;
-    result
+    device::on_zram(run)
 }
