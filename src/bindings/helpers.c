@@ -843,6 +843,12 @@ bool rtmpfs_helper_user_backed_iter(const struct iov_iter *i)
 }
 
 __rtmpfs_helper
+bool rtmpfs_helper_userfaultfd_armed(struct vm_area_struct *vma)
+{
+	return userfaultfd_armed(vma);
+}
+
+__rtmpfs_helper
 bool rtmpfs_helper_userfaultfd_minor(struct vm_area_struct *vma)
 {
 	return userfaultfd_minor(vma);

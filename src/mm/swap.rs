@@ -15,9 +15,9 @@ use kernel::sync::aref::ARef;
 
 /// The largest folio that is read in at once.
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-const MAX_ORDER: u32 = super::huge::MAX_ORDER;
+pub(crate) const MAX_ORDER: u32 = super::huge::MAX_ORDER;
 #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-const MAX_ORDER: u32 = 0;
+pub(crate) const MAX_ORDER: u32 = 0;
 
 /// Where a page is in swap: a device and an offset in it (`swp_entry_t`).
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -52,6 +52,13 @@ impl<T: FileSystem> Fault<'_, T> {
         }
         armed
     }
+
+    /// Whether user space handles faults of some kind in this mapping, and hence counts single pages.
+    #[inline]
+    pub(crate) fn is_watched_by_user(&self) -> bool {
+        // SAFETY: By the type invariants the mapping is locked, so that its flags are stable.
+        unsafe { bindings::userfaultfd_armed(self.vma()) }
+    }
 }
 
 /// The operations of mappings that user space may handle faults in.

@@ -18,6 +18,7 @@ use crate::mm::fault::Fault;
 use crate::mm::folio::MemoryOwner;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge::Effort;
+use crate::mm::swap::MAX_ORDER;
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::userfault::Found;
 use crate::mm::{Folio, LockedFolio, NewFolio, Slot, PAGE_SIZE};
@@ -66,6 +67,19 @@ impl Purpose<'_> {
         matches!(self, Self::Fault(fault) if fault.is_anonymous())
     }
 
+    /// The order of the largest folio that may be read from swap for it.
+    #[inline]
+    fn largest_read(self) -> u32 {
+        #[cfg(CONFIG_USERFAULTFD)]
+        if let Self::Fault(fault) = self {
+            // What the monitor was not asked for stays where it is.
+            if fault.is_watched_by_user() {
+                return 0;
+            }
+        }
+        MAX_ORDER
+    }
+
     /// Whether it is a fault that user space handles, and that therefore has to end.
     #[inline]
     fn is_left_to_user(self, slot: &Slot) -> bool {
@@ -105,7 +119,7 @@ pub(super) fn find(inode: &TmpfsInode, index: u64) -> Result<Option<ARef<Folio>>
             Slot::Empty => Ok(None),
             Slot::Folio(folio) if folio.is_uptodate() => Ok(Some(folio)),
             Slot::Folio(_) => Ok(None),
-            Slot::Swap(entry) => match swap::swap_in(inode, index, entry, &mut false) {
+            Slot::Swap(entry) => match swap::swap_in(inode, index, entry, MAX_ORDER, &mut false) {
                 Err(EEXIST) => continue,
                 result => result.map(|folio| Some(folio.unlock())),
             },
@@ -124,7 +138,7 @@ pub(super) fn find_locked(
         let mut folio = match inode.mapping().get(index) {
             Slot::Empty => return Ok(None),
             Slot::Folio(folio) => LockedFolio::lock(folio),
-            Slot::Swap(entry) => match swap::swap_in(inode, index, entry, &mut false) {
+            Slot::Swap(entry) => match swap::swap_in(inode, index, entry, MAX_ORDER, &mut false) {
                 Err(EEXIST) => continue,
                 result => result?,
             },
@@ -196,10 +210,12 @@ pub(super) fn find_or_make(
                 Err(EEXIST) => continue,
                 result => (result?, true),
             },
-            Slot::Swap(entry) => match swap::swap_in(inode, index, entry, major) {
-                Err(EEXIST) => continue,
-                result => (result?, false),
-            },
+            Slot::Swap(entry) => {
+                match swap::swap_in(inode, index, entry, purpose.largest_read(), major) {
+                    Err(EEXIST) => continue,
+                    result => (result?, false),
+                }
+            }
             Slot::Poisoned => return Err(EIO),
         };
 

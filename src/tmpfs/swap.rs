@@ -28,7 +28,7 @@ use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
-use crate::mm::swap::{is_there_swap, SwapDevice, SwapDeviceId, SwapEntry};
+use crate::mm::swap::{is_there_swap, SwapDevice, SwapDeviceId, SwapEntry, MAX_ORDER};
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::NewFolio;
 use crate::mm::{task, LockedFolio, PAGE_SIZE};
@@ -42,7 +42,7 @@ static BACKEND: BackendCell<Tmpfs> = BackendCell::new();
 const SWAPOFF_BATCH: usize = 16;
 
 /// Brings page `index` back, which was seen to be in swap in a slot with `entry`, perhaps with others
-/// of that slot. May sleep. `major` is set where it had to be read.
+/// of that slot. May sleep. `major` is set where it had to be read: at most 2^`largest` pages at once.
 ///
 /// Fails with `EEXIST` where the entry is not there any more: look again. With `EIO` the contents
 /// are lost, and the page is poisoned.
@@ -50,6 +50,7 @@ pub(super) fn swap_in(
     inode: &TmpfsInode,
     index: u64,
     entry: SwapEntry,
+    largest: u32,
     major: &mut bool,
 ) -> Result<LockedFolio> {
     let mapping = inode.mapping();
@@ -63,7 +64,7 @@ pub(super) fn swap_in(
         .find_or_read(
             mapping,
             page,
-            order,
+            order.min(largest),
             |order| inode::place(inode, index, order),
             major,
         )
@@ -171,7 +172,7 @@ impl SharedMemory for Tmpfs {
                 .find_on_device(device, &mut next, &mut batch);
             for (index, entry) in batch[..found].iter().flatten() {
                 // Pages that have gone or cannot be read need not come back.
-                if let Err(ENOMEM) = swap_in(inode, *index, *entry, &mut false) {
+                if let Err(ENOMEM) = swap_in(inode, *index, *entry, MAX_ORDER, &mut false) {
                     return Err(ENOMEM);
                 }
                 if task::signal_pending() {

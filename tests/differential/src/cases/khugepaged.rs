@@ -13,6 +13,7 @@ use crate::harness::khugepaged::{self, collapsed};
 use crate::harness::memcg;
 use crate::harness::owned::{set, write, Own};
 use crate::harness::prelude::*;
+use crate::harness::smaps;
 
 cases! {
     own => by_mount_and_advice, used_afterwards, beyond_the_end, holes, preallocated, in_swap, in_swap_by_sixteen, no_block,

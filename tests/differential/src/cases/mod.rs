@@ -30,6 +30,7 @@ subjects! {
     page_states,
     remapping,
     userfaultfd,
+    userfaultfd_swap,
     mempolicy,
     migration,
     truncate,
