@@ -118,7 +118,10 @@ pub(super) fn find(inode: &TmpfsInode, index: u64) -> Result<Option<ARef<Folio>>
         return match inode.mapping().get(index) {
             Slot::Empty => Ok(None),
             Slot::Folio(folio) if folio.is_uptodate() => Ok(Some(folio)),
-            Slot::Folio(_) => Ok(None),
+            Slot::Folio(folio) => match find_invalid(inode, folio) {
+                Err(EEXIST) => continue,
+                result => result,
+            },
             Slot::Swap(entry) => match swap::swap_in(inode, index, entry, MAX_ORDER, &mut false) {
                 Err(EEXIST) => continue,
                 result => result.map(|folio| Some(folio.unlock())),
@@ -126,6 +129,19 @@ pub(super) fn find(inode: &TmpfsInode, index: u64) -> Result<Option<ARef<Folio>>
             Slot::Poisoned => Err(EIO),
         };
     }
+}
+
+/// What a folio is to a reader that was not valid when it was found: never written, and hence `None`, or just taking
+/// the place of another one that migrates to it, which is in the file before it says that it is valid. May sleep.
+///
+/// Fails with `EEXIST` where it has left the file: look again.
+#[cold]
+fn find_invalid(inode: &TmpfsInode, folio: ARef<Folio>) -> Result<Option<ARef<Folio>>> {
+    let folio = LockedFolio::lock(folio);
+    if !folio.belongs_to(inode.mapping()) {
+        return Err(EEXIST);
+    }
+    Ok(folio.is_uptodate().then(|| folio.unlock()))
 }
 
 /// Finds the folio at page `index`, and locks it. `None` is a hole. May sleep.
