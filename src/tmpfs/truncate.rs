@@ -51,9 +51,11 @@ fn free_partly(
     // Nothing begins before the file does.
     if start > 0 || is_one {
         if let Some(mut folio) = find(inode, first, pages.head.is_some() || pages.tail_is(first)) {
-            is_one = end.is_some_and(|end| page(end - 1) < folio.end());
+            let folio_end = folio.end();
+            is_one = end.is_some_and(|end| page(end - 1) < folio_end);
             if !folio.cut_out(start, end) {
-                left.start = folio.end();
+                // What it was: it may be in pieces by now, of which none was taken out.
+                left.start = folio_end;
                 if is_one {
                     left.end = folio.index();
                 }
