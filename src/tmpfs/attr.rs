@@ -45,7 +45,7 @@ impl AttrOperations for Tmpfs {
             // What frees pages counts as a modification, even where the size stays as it is.
             modified = size != inode.size() || space::has_pages(inode);
             changed = modified;
-            resize(inode, size);
+            resize(inode, size)?;
         }
 
         #[cfg(CONFIG_TMPFS_QUOTA)]
@@ -77,13 +77,18 @@ impl AttrOperations for Tmpfs {
 }
 
 /// Sets the size of a regular file; what is beyond it is gone for good when it grows again.
-fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: i64) {
+///
+/// Fails with `ENOMEM`, with nothing changed.
+fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: i64) -> Result {
     let old = inode.size();
+    if size <= old {
+        truncate::prepare(inode, size, None)?;
+    }
     if size != old {
         inode.set_size(size);
     }
     if size > old {
-        return;
+        return Ok(());
     }
 
     // User mappings go first, so that none is left of the folios that are removed; and once more,
@@ -100,4 +105,5 @@ fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: i64) {
         truncate::free(inode, size, None);
     }
     unmap(inode);
+    Ok(())
 }

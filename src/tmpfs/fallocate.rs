@@ -116,7 +116,10 @@ fn allocate_one(inode: &TmpfsInode, next: &mut u64, end: i64) -> Result<bool> {
 }
 
 /// Punches a hole into the bytes from `start` to before `end`. May sleep.
-pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: i64, end: i64) {
+///
+/// Fails with `ENOMEM`, with nothing changed.
+pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: i64, end: i64) -> Result {
+    truncate::prepare(inode, start, Some(end))?;
     let pages = range::pages(start, Some(end), PAGE_SIZE as u64);
     let whole = pages.start..pages.end.unwrap_or(pages.start).max(pages.start);
     inode.data().set_activity(Activity::Punching(whole.clone()));
@@ -131,6 +134,7 @@ pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: i64, end: i64) {
     inode.touch();
     inode.data().set_activity(Activity::None);
     inode.sb().data().punched.notify_all();
+    Ok(())
 }
 
 /// Whether a fault is in a hole that is just being punched; then it has waited for that, and is to

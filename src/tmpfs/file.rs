@@ -80,8 +80,7 @@ impl FileOperations for Tmpfs {
     }
 
     fn punch(inode: &mut Exclusive<'_, Self>, start: i64, end: i64) -> Result {
-        fallocate::punch(inode, start, end);
-        Ok(())
+        fallocate::punch(inode, start, end)
     }
 
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]

@@ -13,6 +13,31 @@ use super::space;
 use crate::mm::mapping::END;
 use crate::mm::{LockedFolio, PAGE_SIZE};
 use core::ops::Range;
+use kernel::prelude::*;
+
+/// Brings back from swap what the range has in part, as long as that may fail: what is wanted later only to be
+/// zeroed, and cannot be read for want of memory, would come to light again. May sleep.
+///
+/// Fails with `ENOMEM`.
+pub(super) fn prepare(inode: &TmpfsInode, start: i64, end: Option<i64>) -> Result {
+    if space::in_swap(inode) == 0 {
+        return Ok(());
+    }
+    let pages = range::pages(start, end, PAGE_SIZE as u64);
+    let page = |byte: i64| byte as u64 / PAGE_SIZE as u64;
+    // Nothing begins before the file does.
+    let first = Some(page(start)).filter(|_| start > 0);
+    let first = first.map(|first| (first, pages.head.is_some() || pages.tail_is(first)));
+    let last = end.filter(|end| *end > start);
+    let last = last.map(|end| (page(end - 1), pages.tail.is_some()));
+    for (index, partly) in [first, last].into_iter().flatten() {
+        // A page that is lost has nothing that could come to light.
+        if let Err(ENOMEM) = look_up(inode, index, partly) {
+            return Err(ENOMEM);
+        }
+    }
+    Ok(())
+}
 
 /// Frees the bytes from `start` to before `end`, or to the last where that is `None`. May sleep.
 ///
@@ -73,12 +98,16 @@ fn free_partly(
 }
 
 /// The folio at page `index`, which the range has `partly`, or may have where it is one of several
-/// in a folio. A hole is zeros already; a page that cannot be read back is lost anyway.
-fn find(inode: &TmpfsInode, index: u64, partly: bool) -> Option<LockedFolio> {
-    let found = if partly {
+/// in a folio. A hole is zeros already.
+fn look_up(inode: &TmpfsInode, index: u64, partly: bool) -> Result<Option<LockedFolio>> {
+    if partly {
         lookup::find_locked(inode, index, Unwritten::Keep)
     } else {
         lookup::find_large(inode, index)
-    };
-    found.ok().flatten()
+    }
+}
+
+/// The same; a page that cannot be read back is lost anyway.
+fn find(inode: &TmpfsInode, index: u64, partly: bool) -> Option<LockedFolio> {
+    look_up(inode, index, partly).ok().flatten()
 }
