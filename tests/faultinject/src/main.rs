@@ -136,6 +136,7 @@ fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
         return Ok(Walked::Unsupported);
     }
     operations::wipe(place)?;
+    operations::set_huge(place, operation.huge)?;
     let empty = state::of(&place.mount)?;
     let mut survived = 0;
     for nth in 1..=MOST_ALLOCATIONS {

@@ -157,8 +157,8 @@ pub fn operations() -> Vec<Operation> {
 
 /// A mapping that goes when it is dropped.
 pub struct Map {
-    address: *mut libc::c_void,
-    length: usize,
+    pub address: *mut libc::c_void,
+    pub length: usize,
 }
 
 impl Drop for Map {
@@ -169,20 +169,21 @@ impl Drop for Map {
 }
 
 fn map(fd: RawFd, flags: libc::c_int) -> io::Result<Map> {
+    map_of(fd, flags, MAPPED)
+}
+
+pub fn map_of(fd: RawFd, flags: libc::c_int, length: usize) -> io::Result<Map> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: the kernel chooses the place, and the memory is reached through raw pointers only.
-    let address = unsafe { libc::mmap(std::ptr::null_mut(), MAPPED, protection, flags, fd, 0) };
+    let address = unsafe { libc::mmap(std::ptr::null_mut(), length, protection, flags, fd, 0) };
     if address == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    Ok(Map {
-        address,
-        length: MAPPED,
-    })
+    Ok(Map { address, length })
 }
 
 /// A file of `length` bytes, and as many bytes to be written to it.
-fn writable(place: &Place, length: usize, bytes: usize) -> Result<Held> {
+pub fn writable(place: &Place, length: usize, bytes: usize) -> Result<Held> {
     let file = filled(&place.mount.join("data"), length)?;
     Ok(Held {
         file: Some(file),
@@ -191,7 +192,7 @@ fn writable(place: &Place, length: usize, bytes: usize) -> Result<Held> {
     })
 }
 
-fn write(held: &mut Held, offset: u64) -> io::Result<()> {
+pub fn write(held: &mut Held, offset: u64) -> io::Result<()> {
     // SAFETY: the buffer is as long as said.
     let written = unsafe {
         libc::pwrite(
@@ -206,7 +207,7 @@ fn write(held: &mut Held, offset: u64) -> io::Result<()> {
 }
 
 /// A write may stop short where a page finds no memory; what it says it wrote must be there, and no more.
-fn holds(held: Held, offset: u64) -> Result<()> {
+pub fn holds(held: Held, offset: u64) -> Result<()> {
     ensure!(held.moved > 0, "a write of no bytes, and no error");
     let file = held.file.expect("prepared with a file");
     let mut back = vec![0; held.moved];
@@ -285,21 +286,31 @@ fn copied(held: Held) -> Result<()> {
     Ok(())
 }
 
-fn truncate(held: &mut Held, length: u64) -> io::Result<()> {
+pub fn truncate(held: &mut Held, length: u64) -> io::Result<()> {
     // SAFETY: no memory is passed.
     check(unsafe { libc::ftruncate(held.fd(), length as libc::off_t) }.into())?;
     Ok(())
 }
 
-fn sized(held: Held, length: u64) -> Result<()> {
+pub fn sized(held: Held, length: u64) -> Result<()> {
     let size = held.file.expect("prepared with a file").metadata()?.len();
     ensure!(size == length, "the size is {size}, not {length}");
     Ok(())
 }
 
 fn fallocate(held: &mut Held, mode: libc::c_int) -> io::Result<()> {
+    fallocate_range(held, mode, 0, 16 * PAGE)
+}
+
+pub fn fallocate_range(
+    held: &mut Held,
+    mode: libc::c_int,
+    at: usize,
+    length: usize,
+) -> io::Result<()> {
+    let (at, length) = (at as libc::off_t, length as libc::off_t);
     // SAFETY: no memory is passed.
-    check(unsafe { libc::fallocate(held.fd(), mode, 0, 16 * PAGE as libc::off_t) }.into())?;
+    check(unsafe { libc::fallocate(held.fd(), mode, at, length) }.into())?;
     Ok(())
 }
 
@@ -332,7 +343,7 @@ fn mapped(place: &Place, flags: libc::c_int, written: usize) -> Result<Held> {
 }
 
 /// Writes through the mapping as any program does: no error can come back, only a signal that ends this one.
-fn touch(held: &mut Held) -> io::Result<()> {
+pub fn touch(held: &mut Held) -> io::Result<()> {
     let map = held.map.as_ref().expect("prepared with a mapping");
     for page in 0..map.length / PAGE {
         // SAFETY: inside the mapping, which nothing else in this process knows of.
@@ -366,7 +377,7 @@ fn untouched(place: &Place, held: Held) -> Result<()> {
     Ok(())
 }
 
-fn advise(held: &mut Held, advice: libc::c_int) -> io::Result<()> {
+pub fn advise(held: &mut Held, advice: libc::c_int) -> io::Result<()> {
     let map = held.map.as_ref().expect("prepared with a mapping");
     // SAFETY: the whole of a mapping that is ours.
     check(unsafe { libc::madvise(map.address, map.length, advice) }.into())?;

@@ -2,12 +2,13 @@
 //! The operations: what each needs, the one thing that is to fail, and the way back.
 
 mod data;
+mod large;
 mod mounts;
 mod names;
 
 pub use mounts::is_mounted;
 
-use anyhow::{ensure, Result};
+use anyhow::{ensure, Context, Result};
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -45,6 +46,8 @@ pub struct Operation {
     pub verify: fn(&Place, Held) -> Result<()>,
     /// The type need not know this one: EOPNOTSUPP skips it.
     pub optional: bool,
+    /// What the mount says about large folios meanwhile.
+    pub huge: &'static str,
 }
 
 impl Operation {
@@ -60,7 +63,13 @@ impl Operation {
             act,
             verify,
             optional: false,
+            huge: "never",
         }
+    }
+
+    const fn huge(mut self, huge: &'static str) -> Self {
+        self.huge = huge;
+        self
     }
 
     const fn optional(mut self) -> Self {
@@ -72,6 +81,7 @@ impl Operation {
 pub fn all() -> Vec<Operation> {
     let mut all = names::operations();
     all.extend(data::operations());
+    all.extend(large::operations());
     all.extend(mounts::operations());
     all
 }
@@ -123,6 +133,19 @@ fn present(place: &Place, name: &str) -> Result<()> {
         "{name} is not there after a success"
     );
     Ok(())
+}
+
+/// What the mount says about large folios from now on.
+pub fn set_huge(place: &Place, huge: &str) -> Result<()> {
+    let options = format!("huge={huge}");
+    nix::mount::mount(
+        None::<&str>,
+        &place.mount,
+        None::<&str>,
+        nix::mount::MsFlags::MS_REMOUNT,
+        Some(options.as_str()),
+    )
+    .with_context(|| format!("remount -o {options}"))
 }
 
 pub const PAGE: usize = 4096;

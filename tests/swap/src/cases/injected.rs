@@ -2,12 +2,14 @@
 //! Every memory allocation on the ways to swap and back fails once.
 
 use super::{Case, Scene, Skip};
-use crate::device::{self, Swap};
+use crate::device::{self, Swap, Zram};
 use crate::group::Group;
 use crate::inject::{self, Countdown};
+use crate::machine;
 use crate::mapping::Mapping;
 use crate::pages::{self, PAGE};
 use anyhow::{bail, ensure, Context, Result};
+use rustix::fs::{fallocate, FallocateFlags};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -19,29 +21,78 @@ const MOST: u32 = 400;
 const EACH: u32 = 16;
 const STRIDE: u32 = 13;
 
+/// Where the pages are, and in what pieces.
+#[derive(Clone, Copy, PartialEq)]
+enum How {
+    Small,
+    /// In one folio, which comes back page by page.
+    Large,
+    /// The same, which comes back whole.
+    LargeOnZram,
+}
+
 pub fn cases() -> Vec<Case> {
     vec![
         Case {
             name: "each allocation of a read from swap fails",
-            run: read,
+            run: |scene| read(scene, How::Small),
+        },
+        Case {
+            name: "each allocation of a read from swap fails, large folios",
+            run: |scene| read(scene, How::Large),
+        },
+        Case {
+            name: "each allocation of a read from swap fails, large folios on zram",
+            run: |scene| read(scene, How::LargeOnZram),
         },
         Case {
             name: "each allocation of a write over pages in swap fails",
-            run: write,
+            run: |scene| write(scene, How::Small),
+        },
+        Case {
+            name: "each allocation of a write over pages in swap fails, large folios",
+            run: |scene| write(scene, How::Large),
         },
         Case {
             name: "each allocation of a truncation within a page in swap fails",
-            run: truncate,
+            run: |scene| truncate(scene, How::Small),
+        },
+        Case {
+            name: "each allocation of a truncation within a page in swap fails, large folios",
+            run: |scene| truncate(scene, How::Large),
+        },
+        Case {
+            name:
+                "each allocation of a truncation within a page in swap fails, large folios on zram",
+            run: |scene| truncate(scene, How::LargeOnZram),
+        },
+        Case {
+            name: "each allocation of a hole within pages in swap fails, large folios on zram",
+            run: |scene| punch(scene, How::LargeOnZram),
         },
         Case {
             name: "allocations of MADV_PAGEOUT fail",
-            run: pageout,
+            run: |scene| pageout(scene, How::Small),
+        },
+        Case {
+            name: "allocations of MADV_PAGEOUT fail, large folios",
+            run: |scene| pageout(scene, How::Large),
         },
         Case {
             name: "allocations of swapoff fail",
-            run: swapoff,
+            run: |scene| swapoff(scene, How::Small),
+        },
+        Case {
+            name: "allocations of swapoff fail, large folios",
+            run: |scene| swapoff(scene, How::Large),
         },
     ]
+}
+
+/// How many folios of the size of the file have gone to swap as a whole.
+fn large_went_out() -> Result<u64> {
+    let count = machine::read("/sys/kernel/mm/transparent_hugepage/hugepages-256kB/stats/swpout")?;
+    Ok(count.trim().parse()?)
 }
 
 struct Held {
@@ -55,6 +106,7 @@ struct Held {
 /// file must be as before, or as `changed` makes it where it succeeds.
 fn walk(
     scene: &mut Scene,
+    how: How,
     errors: &[i32],
     act: fn(&mut Held) -> io::Result<()>,
     verify: fn(&Held, bool) -> Result<()>,
@@ -65,12 +117,26 @@ fn walk(
         );
     }
     inject::prepare()?;
-    let mount = scene.mount("size=64m")?;
+    let zram = match how {
+        How::LargeOnZram if !device::has_zram() => {
+            return Err(Skip("this kernel has no zram0 (CONFIG_ZRAM)".into()).into());
+        }
+        How::LargeOnZram => Some(Zram::new()?),
+        How::Small | How::Large => None,
+    };
+    let mount = match how {
+        How::Small => scene.mount("size=64m")?,
+        How::Large | How::LargeOnZram => scene.mount("size=64m,huge=within_size")?,
+    };
+    let whole = large_went_out()?;
     let group = Group::enter(&[])?;
     let file = pages::create(&mount.file("file"))?;
     let mapping = Mapping::shared(&file, PAGES as usize)?;
     let mut held = Held {
-        swap: Swap::disk(1)?,
+        swap: match &zram {
+            Some(zram) => zram.swap()?,
+            None => Swap::disk(1)?,
+        },
         file,
         mapping,
         page: vec![0; PAGE],
@@ -114,6 +180,11 @@ fn walk(
                 "{failed} allocations failed with an error, {survived} without harm"
             ));
             ensure!(failed + survived > 0, "nothing was injected");
+            let whole = large_went_out()? > whole;
+            ensure!(
+                whole == (how != How::Small),
+                "large folios go out as a whole: {whole}"
+            );
             drop(held);
             mount.unmount()?;
             device::nothing_in_use()?;
@@ -127,18 +198,20 @@ fn intact(held: &Held, _done: bool) -> Result<()> {
     pages::verify(&held.file, 1, 0, PAGES, |_| 1)
 }
 
-fn read(scene: &mut Scene) -> Result<()> {
+fn read(scene: &mut Scene, how: How) -> Result<()> {
     walk(
         scene,
+        how,
         &[libc::ENOMEM],
         |held| held.file.read_exact_at(&mut held.page, 20 * PAGE as u64),
         intact,
     )
 }
 
-fn write(scene: &mut Scene) -> Result<()> {
+fn write(scene: &mut Scene, how: How) -> Result<()> {
     walk(
         scene,
+        how,
         &[libc::ENOMEM, libc::ENOSPC],
         |held| {
             pages::fill(&mut held.page, 1, 20, 2);
@@ -162,9 +235,14 @@ fn write(scene: &mut Scene) -> Result<()> {
     )
 }
 
-fn truncate(scene: &mut Scene) -> Result<()> {
+fn truncate(scene: &mut Scene, how: How) -> Result<()> {
+    if how == How::LargeOnZram && scene.kind == "tmpfs" {
+        // What cannot be brought back for want of memory is not zeroed there, and comes to light when the file grows.
+        return Ok(());
+    }
     walk(
         scene,
+        how,
         &[libc::ENOMEM],
         |held| held.file.set_len(20 * PAGE as u64 + 1000),
         |held, done| {
@@ -187,9 +265,43 @@ fn truncate(scene: &mut Scene) -> Result<()> {
     )
 }
 
-fn pageout(scene: &mut Scene) -> Result<()> {
+fn punch(scene: &mut Scene, how: How) -> Result<()> {
+    if scene.kind == "tmpfs" {
+        // As above.
+        return Ok(());
+    }
+    const START: usize = 20 * PAGE + 1000;
+    const END: usize = 22 * PAGE + 10;
     walk(
         scene,
+        how,
+        &[libc::ENOMEM],
+        |held| {
+            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let len = (END - START) as u64;
+            Ok(fallocate(&held.file, flags, START as u64, len)?)
+        },
+        |held, done| {
+            let mut wanted = vec![0; 3 * PAGE];
+            for (n, page) in wanted.chunks_mut(PAGE).enumerate() {
+                pages::fill(page, 1, 20 + n as u64, 1);
+            }
+            if done {
+                wanted[START - 20 * PAGE..END - 20 * PAGE].fill(0);
+            }
+            let mut found = vec![0; 3 * PAGE];
+            held.file.read_exact_at(&mut found, 20 * PAGE as u64)?;
+            ensure!(found == wanted, "the hole is not as far as it should be");
+            pages::verify(&held.file, 1, 0, 20, |_| 1)?;
+            pages::verify(&held.file, 1, 23, PAGES, |_| 1)
+        },
+    )
+}
+
+fn pageout(scene: &mut Scene, how: How) -> Result<()> {
+    walk(
+        scene,
+        how,
         &[libc::ENOMEM],
         |held| {
             // Mapped by this process alone, which is asked for.
@@ -202,6 +314,6 @@ fn pageout(scene: &mut Scene) -> Result<()> {
     )
 }
 
-fn swapoff(scene: &mut Scene) -> Result<()> {
-    walk(scene, &[libc::ENOMEM], |held| held.swap.off(), intact)
+fn swapoff(scene: &mut Scene, how: How) -> Result<()> {
+    walk(scene, how, &[libc::ENOMEM], |held| held.swap.off(), intact)
 }
