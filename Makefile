@@ -8,7 +8,7 @@ SHELL := /bin/bash
 
 KERNEL ?= release
 
-variables := KDIR KERNEL KERNEL_TARBALL CMD SUITE TEST
+variables := KDIR KERNEL KERNEL_TARBALL CMD SUITE TEST OPERATIONS
 # Those of make torture.
 variables += DURATION SEED
 # Those of make bench; tests/bench/run says what they take.
@@ -97,4 +97,5 @@ help:
 	'KERNEL=release|debug   which of the two kernels (release)' \
 	'KDIR=DIR               a built kernel of your own instead' \
 	'KERNEL_TARBALL=FILE    build the kernels from this linux-7.3.y archive' \
-	'SUITE=NAME TEST=FILTER a part of make test'
+	'SUITE=NAME TEST=FILTER a part of make test' \
+	'OPERATIONS=N           how many operations fsx does in its long runs (200000; on the debug kernel 20000)'
