@@ -208,6 +208,12 @@ class Ran:
     def tail(self, lines: int = 15) -> str:
         return "\n".join(self.output.splitlines()[-lines:])
 
+    def verdict(self) -> Outcome:
+        """What became of a program that has only to come to its end."""
+        if self.expired:
+            return broken(f"no end within its time\n{self.tail()}")
+        return broken(f"status {self.status}\n{self.tail()}") if self.status else OK
+
 
 def run(command: Sequence[object], seconds: float, **kwargs) -> Ran:
     """Runs a program to its end, or kills it with all its children after so many seconds."""
