@@ -40,7 +40,7 @@ def programs() -> Path:
 
 
 def schedule() -> Path:
-    return HERE / "short_schedule" if suite.DEBUG else programs() / "regress" / "parallel_schedule"
+    return HERE / ("short_schedule" if suite.DEBUG else "release_schedule")
 
 
 def scheduled() -> list[str]:
