@@ -215,7 +215,7 @@ fn refused(t: &mut Trace, d: &Dir) -> Done {
     // SAFETY: the buffer lives until the request is done.
     t.put("no file", unsafe { aio.one(closed) });
     let mut priority = request(&file, code::PREAD, start, 1, 0);
-    (priority.aio_flags, priority.aio_reqprio) = (2, 1 << 13 | 4);
+    (priority.aio_flags, priority.aio_reqprio) = (2, (1 << 13) | 4);
     // SAFETY: as above.
     t.put("with a priority", unsafe { aio.one(priority) });
     priority.aio_reqprio = -1;
