@@ -8,7 +8,7 @@ SHELL := /bin/bash
 
 KERNEL ?= release
 
-variables := KDIR KERNEL KERNEL_TARBALL CMD SUITE TEST OPERATIONS
+variables := KDIR KERNEL WITHOUT KERNEL_TARBALL CMD SUITE TEST OPERATIONS
 # Those of make torture.
 variables += DURATION SEED
 # Those of make bench; tests/bench/run says what they take.
@@ -36,7 +36,7 @@ endif
 
 export $(variables)
 
-.PHONY: modules modules_install clean run test torture bench rustfmtcheck rustfmt clippy shellcheck doc rust-analyzer help
+.PHONY: modules modules_install clean run test test-configs torture bench rustfmtcheck rustfmt clippy shellcheck doc rust-analyzer help
 
 ifneq ($(KDIR),)
 override KDIR := $(abspath $(KDIR))
@@ -63,6 +63,8 @@ run:
 	@scripts/vm/run --timeout 0 $(if $(value CMD),-- bash -c "$$CMD")
 test:
 	@tests/run/all
+test-configs:
+	@tests/run/configs
 torture:
 	@tests/suites/swap/torture
 bench:
@@ -84,6 +86,7 @@ help:
 	@printf '%s\n' \
 	'make run [CMD="..."]   a shell in a virtual machine with rtmpfs mounted at /mnt/rtmpfs; with CMD, that command only' \
 	'make test              all tests in the machine; ends with a line of what passed, failed and was skipped' \
+	'make test-configs      the same and clippy on kernels that lack an option, one after another' \
 	'make torture           swap and everything else at once; DURATION=SECONDS (600), SEED=NUMBER' \
 	'make bench             tmpfs, rtmpfs and ramfs compared; OPS=REGEX picks operations' \
 	'make [modules]         build the module; with KDIR, for a kernel of your own and in place' \
@@ -95,6 +98,7 @@ help:
 	'make rust-analyzer     rust-project.json for an editor' \
 	'' \
 	'KERNEL=release|debug   which of the two kernels (release)' \
+	'WITHOUT="OPTION..."    the same kernel without these options, say NUMA or TMPFS_XATTR' \
 	'KDIR=DIR               a built kernel of your own instead' \
 	'KERNEL_TARBALL=FILE    build the kernels from this linux-7.3.y archive' \
 	'SUITE=NAME TEST=FILTER a part of make test' \

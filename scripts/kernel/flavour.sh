@@ -1,0 +1,54 @@
+# shellcheck shell=bash
+# Which kernel is asked for: KERNEL=release|debug, and WITHOUT="OPTION..." for one
+# that lacks some of what the module can do without. Sourced after lib.sh, never run.
+
+# What WITHOUT takes: the module is written to do without each of these.
+optional=(UNICODE TMPFS_XATTR TMPFS_POSIX_ACL TMPFS_QUOTA QUOTA USERFAULTFD TRANSPARENT_HUGEPAGE NUMA SWAP MEMCG)
+
+# Off only together with the option that selects it.
+declare -A selected_by=([TMPFS_XATTR]=TMPFS_POSIX_ACL [QUOTA]=TMPFS_QUOTA)
+
+# kernel_name: release, or say release-without-NUMA-SWAP.
+kernel_name() {
+	local name=${KERNEL:-release} option
+	one_of KERNEL "$name" release debug
+	for option in ${WITHOUT:-}; do
+		one_of WITHOUT "$option" "${optional[@]}"
+	done
+	if [[ ${WITHOUT:-} ]]; then
+		[[ ! ${KDIR:-} ]] || die "WITHOUT=$WITHOUT is for the kernels that are built here, and KDIR=$KDIR is another one"
+		name+=-without$(tr -s ' ' '\n' <<<"$WITHOUT" | sort -u | sed '/./s/^/-/' | tr -d '\n')
+	fi
+	printf '%s\n' "$name"
+}
+
+# fragments_without "OPTION..." FILE...: the lines of configuration fragments but for those that
+# switch the options on.
+fragments_without() {
+	local options=$1 option expression=()
+	shift
+	for option in $options; do
+		expression+=(-e "/^CONFIG_$option=/d" -e "/^CONFIG_${selected_by[$option]:-$option}=/d")
+	done
+	sed -e '' "${expression[@]}" "$@"
+}
+
+# lacking CONFIG: which of the optional ones a final configuration does not have.
+lacking() {
+	local option
+	for option in "${optional[@]}"; do
+		grep -q "^CONFIG_$option=y" "$1" || printf '%s\n' "$option"
+	done | paste -sd' '
+}
+
+# all_off "OPTION..." CONFIG: says which of them a final configuration has all the same.
+all_off() {
+	local options=$1 config=$2 option status=0
+	for option in $options; do
+		! grep -q "^CONFIG_$option=" "$config" || {
+			echo "CONFIG_$option stays on"
+			status=1
+		}
+	done
+	return "$status"
+}
