@@ -464,6 +464,13 @@ void rtmpfs_helper_lockdep_annotate_inode_mutex_key(struct inode *inode)
 	lockdep_annotate_inode_mutex_key(inode);
 }
 
+__rtmpfs_helper
+void rtmpfs_helper_lruvec_stat_mod_folio(struct folio *folio,
+					 enum node_stat_item idx, int val)
+{
+	lruvec_stat_mod_folio(folio, idx, val);
+}
+
 #ifdef CONFIG_TMPFS_QUOTA
 __rtmpfs_helper
 struct kqid rtmpfs_helper_make_kqid(struct user_namespace *ns,

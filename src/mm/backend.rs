@@ -13,14 +13,21 @@ use super::fault::{self, FaultOperations};
 use super::folio::LockedFolio;
 #[cfg(CONFIG_USERFAULTFD)]
 use super::folio::{MemoryOwner, NewFolio};
+#[cfg(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
+use super::huge;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use super::huge::{self, VmaAdvice};
+use super::huge::VmaAdvice;
+#[cfg(CONFIG_SWAP)]
+use super::mapping::Expected;
 #[cfg(CONFIG_NUMA)]
 use super::mempolicy::SharedPolicy;
+#[cfg(CONFIG_SWAP)]
 use super::swap::{SwapDeviceId, SwapEntry};
+#[cfg(CONFIG_SWAP)]
 use super::Mapping;
 use crate::bindings;
 use crate::vfs::fs_type::Memory;
+#[cfg(CONFIG_SWAP)]
 use crate::vfs::inode_list::{InodeList, ListKind, PinnedInode};
 use crate::vfs::Inode;
 use core::marker::PhantomData;
@@ -28,6 +35,7 @@ use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use kernel::error::to_result;
 use kernel::prelude::*;
+#[cfg(CONFIG_SWAP)]
 use kernel::sync::atomic::{Acquire, Atomic, Release};
 use kernel::types::Opaque;
 use kernel::ThisModule;
@@ -53,13 +61,16 @@ pub(crate) enum Want {
 pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// Moves a folio to swap for reclaim, or gives it back. Must not wait for `i_rwsem`, for
     /// memory or for other folios.
+    #[cfg(CONFIG_SWAP)]
     fn write_out(inode: &Inode<Self>, folio: OutgoingFolio<'_>) -> WrittenOut;
 
     /// Brings the pages of a file that are on `device` back. May sleep; the inode cannot be evicted
     /// meanwhile. Fails with `ENOMEM`; pages and entries that go away meanwhile are no error.
+    #[cfg(CONFIG_SWAP)]
     fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result;
 
     /// How many pages of a file are in swap; a snapshot. Must not sleep.
+    #[cfg(CONFIG_SWAP)]
     fn swapped(inode: &Inode<Self>) -> u64;
 
     /// Finds or makes the folio at page `index`, locked; `None` only for [`Want::Read`]. May sleep.
@@ -122,6 +133,7 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     fn seals(inode: &Inode<Self>) -> &Seals;
 
     /// Where the registered type is remembered, for the hooks that are not about one file.
+    #[cfg(CONFIG_SWAP)]
     fn cell() -> &'static BackendCell<Self>;
 }
 
@@ -141,11 +153,14 @@ impl Seals {
 }
 
 /// Remembers the registered backend of a file system type.
+#[cfg(CONFIG_SWAP)]
 pub(crate) struct BackendCell<T: SharedMemory>(Atomic<*mut c_void>, PhantomData<T>);
 
+#[cfg(CONFIG_SWAP)]
 // SAFETY: The pointer is to something that may be used from any task.
 unsafe impl<T: SharedMemory> Sync for BackendCell<T> {}
 
+#[cfg(CONFIG_SWAP)]
 impl<T: SharedMemory> BackendCell<T> {
     /// A cell for a type that is not registered.
     pub(crate) const fn new() -> Self {
@@ -153,7 +168,16 @@ impl<T: SharedMemory> BackendCell<T> {
     }
 }
 
+/// A folio that reclaim has locked stays where it is, dirty as before; returns the value for reclaim.
+fn stay(folio: &mut LockedFolio) -> c_int {
+    // SAFETY: The folio is live and locked, and stays so for reclaim.
+    unsafe { bindings::folio_mark_dirty(folio.as_ptr()) };
+    folio.set_referenced();
+    bindings::AOP_WRITEPAGE_ACTIVATE
+}
+
 /// What became of a folio that reclaim wanted to be written out: the value for reclaim.
+#[cfg(CONFIG_SWAP)]
 pub(crate) struct WrittenOut(c_int);
 
 /// A folio that reclaim has locked and wants to be written out.
@@ -161,6 +185,7 @@ pub(crate) struct WrittenOut(c_int);
 /// # Invariants
 ///
 /// The folio is locked, referenced by reclaim, in the page cache of `mapping`, and not dirty.
+#[cfg(CONFIG_SWAP)]
 pub(crate) struct OutgoingFolio<'a> {
     folio: ManuallyDrop<LockedFolio>,
     mapping: &'a Mapping,
@@ -169,13 +194,11 @@ pub(crate) struct OutgoingFolio<'a> {
     list: *mut bindings::list_head,
 }
 
+#[cfg(CONFIG_SWAP)]
 impl<'a> OutgoingFolio<'a> {
     /// The folio stays where it is, dirty as before.
     pub(crate) fn keep(mut self) -> WrittenOut {
-        // SAFETY: The folio is live and locked, and stays so for reclaim.
-        unsafe { bindings::folio_mark_dirty(self.folio.as_ptr()) };
-        self.folio.set_referenced();
-        WrittenOut(bindings::AOP_WRITEPAGE_ACTIVATE)
+        WrittenOut(stay(&mut self.folio))
     }
 
     /// Splits a large folio into pages, the other ones of which go back to reclaim. False where
@@ -257,8 +280,10 @@ impl<'a> OutgoingFolio<'a> {
 /// # Invariants
 ///
 /// The folio is in the swap cache, and in the page cache as well.
+#[cfg(CONFIG_SWAP)]
 pub(crate) struct PlacedFolio<'a>(OutgoingFolio<'a>);
 
+#[cfg(CONFIG_SWAP)]
 impl PlacedFolio<'_> {
     /// Moves the folio to swap. `counted` is called with the number of pages before they leave the
     /// page cache, and returns what keeps the inode from then on, when the folio lock does no more;
@@ -293,7 +318,8 @@ impl PlacedFolio<'_> {
         // SAFETY: The folio is in no page cache, and the entry's count goes with it.
         unsafe {
             let gfp = bindings::__GFP_HIGH | bindings::__GFP_NOMEMALLOC | bindings::__GFP_NOWARN;
-            if this.mapping.store(raw, index, Some(entry), gfp).is_ok() {
+            let expected = Expected::Swap(entry);
+            if this.mapping.store(raw, index, expected, gfp).is_ok() {
                 returned(&inode, nr);
                 bindings::folio_put_swap(raw, core::ptr::null_mut());
             }
@@ -320,6 +346,7 @@ pub(crate) struct Backend<T: SharedMemory> {
     #[pin]
     ops: Opaque<bindings::shmem_backend_ops>,
     /// The inodes that have pages in swap.
+    #[cfg(CONFIG_SWAP)]
     #[pin]
     pub(crate) swapped: InodeList<T>,
     _fs: PhantomData<T>,
@@ -338,6 +365,7 @@ impl<T: SharedMemory> Memory<T> for Backend<T> {
         try_pin_init!(&this in Self {
             vm_ops: Opaque::new(fault::vm_operations::<T>()),
             anon_vm_ops: Opaque::new(fault::vm_operations::<T>()),
+            #[cfg(CONFIG_SWAP)]
             // SAFETY: There is one backend for a type, and `forget()` takes the inodes out.
             swapped <- unsafe { InodeList::new(ListKind::Swapped) },
             a_ops: Opaque::new(bindings::address_space_operations {
@@ -375,12 +403,16 @@ impl<T: SharedMemory> Memory<T> for Backend<T> {
         .pin_chain(|this| {
             // SAFETY: The table is complete and pinned, and stays until drop unregisters it.
             to_result(unsafe { bindings::register_shmem_backend(this.ops.get()) })?;
-            let this: *const Self = &*this;
-            T::cell().0.store(this.cast_mut().cast(), Release);
+            #[cfg(CONFIG_SWAP)]
+            {
+                let this: *const Self = &*this;
+                T::cell().0.store(this.cast_mut().cast(), Release);
+            }
             Ok(())
         })
     }
 
+    #[cfg(CONFIG_SWAP)]
     fn forget(&self, inode: &Inode<T>) {
         self.swapped.remove(inode);
     }
@@ -416,10 +448,12 @@ impl<T: SharedMemory> Backend<T> {
 #[pinned_drop]
 impl<T: SharedMemory> PinnedDrop for Backend<T> {
     fn drop(self: Pin<&mut Self>) {
+        #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))]
         // SAFETY: By the type invariants. The file system type is unregistered and no superblock
         // left, so this does not fail.
         let result = unsafe { bindings::unregister_shmem_backend(self.ops.get()) };
         // Where the registration had failed, another may be registered.
+        #[cfg(CONFIG_SWAP)]
         if result == 0 {
             T::cell().0.store(core::ptr::null_mut(), Release);
         }
@@ -441,6 +475,7 @@ unsafe extern "C" fn error_remove_folio(
 /// # Safety
 ///
 /// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+#[cfg(CONFIG_SWAP)]
 unsafe extern "C" fn unuse<T: SharedMemory>(device: c_uint) -> c_int {
     // SAFETY: The cell holds null or a registered backend, and unregistering waits for this call.
     let Some(backend) = (unsafe { T::cell().0.load(Acquire).cast::<Backend<T>>().as_ref() }) else {
@@ -459,6 +494,7 @@ unsafe extern "C" fn unuse<T: SharedMemory>(device: c_uint) -> c_int {
 /// # Safety
 ///
 /// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+#[cfg(CONFIG_SWAP)]
 unsafe extern "C" fn writeout<T: SharedMemory>(
     cx: *mut bindings::swap_io_ctx,
     folio: *mut bindings::folio,
@@ -482,6 +518,33 @@ unsafe extern "C" fn writeout<T: SharedMemory>(
         )
     };
     T::write_out(inode, folio).0
+}
+
+/// There is no swap to bring anything back from.
+///
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+#[cfg(not(CONFIG_SWAP))]
+unsafe extern "C" fn unuse<T: SharedMemory>(_device: c_uint) -> c_int {
+    0
+}
+
+/// There is no swap to go to.
+///
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+#[cfg(not(CONFIG_SWAP))]
+unsafe extern "C" fn writeout<T: SharedMemory>(
+    _cx: *mut bindings::swap_io_ctx,
+    folio: *mut bindings::folio,
+    _list: *mut bindings::list_head,
+) -> c_int {
+    // SAFETY: Reclaim passes a locked folio with a reference. The result is not dropped: lock and
+    // reference are reclaim's.
+    let folio = unsafe { LockedFolio::borrowed(NonNull::new_unchecked(folio)) };
+    stay(&mut ManuallyDrop::new(folio))
 }
 
 /// # Safety
@@ -618,9 +681,20 @@ unsafe extern "C" fn huge_orders<T: SharedMemory>(
 /// # Safety
 ///
 /// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+#[cfg(CONFIG_SWAP)]
 unsafe extern "C" fn pages_in_swap<T: SharedMemory>(inode: *mut bindings::inode) -> c_ulong {
     // SAFETY: The callers pass a live inode of this file system.
     T::swapped(unsafe { Inode::<T>::from_raw(inode) }) as c_ulong
+}
+
+/// There is no swap.
+///
+/// # Safety
+///
+/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+#[cfg(not(CONFIG_SWAP))]
+unsafe extern "C" fn pages_in_swap<T: SharedMemory>(_inode: *mut bindings::inode) -> c_ulong {
+    0
 }
 
 /// # Safety

@@ -8,7 +8,7 @@
 //! trying only; under them `i_mmap_rwsem` (unmapping) and the lock of the xarray.
 
 use super::folio::{Folio, LockedFolio};
-use super::mapping::{Mapping, END};
+use super::mapping::{Mapping, Removed, END};
 use super::PAGE_SHIFT;
 use crate::bindings;
 use core::ops::Range;
@@ -59,6 +59,8 @@ pub(super) enum Stopped {
 pub(super) struct Batch {
     batch: bindings::folio_batch,
     indices: [c_ulong; SIZE],
+    /// What was removed so far.
+    pub(super) removed: Removed,
 }
 
 impl Batch {
@@ -67,6 +69,7 @@ impl Batch {
         Self {
             batch: bindings::folio_batch::default(),
             indices: [0; SIZE],
+            removed: Removed::default(),
         }
     }
 
@@ -121,21 +124,23 @@ impl Batch {
         found > 0
     }
 
-    /// Takes the folios that [`Batch::find_locked`] has found out of the cache and passes the
-    /// values on; empties the batch.
+    /// Takes what [`Batch::find_locked`] has found in a range that ends before page `end` out of the
+    /// cache; empties the batch.
     pub(super) fn remove_locked(
         &mut self,
         mapping: &Mapping,
         what: Removal,
-        mut value: impl FnMut(u64, *mut c_void),
+        #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] end: u64,
     ) {
         let len = core::mem::take(&mut self.batch.nr) as usize;
         let mut unmapped = bindings::folio_batch::default();
         for at in 0..len {
             let folio = self.batch.folios[at];
+            #[cfg(CONFIG_SWAP)]
             if is_value(folio) {
                 if what == Removal::All {
-                    value(self.indices[at] as u64, folio.cast());
+                    let index = self.indices[at] as u64;
+                    mapping.remove_value(index, end, folio.cast(), &mut self.removed);
                 }
                 continue;
             }
@@ -168,25 +173,27 @@ impl Batch {
         }
     }
 
-    /// Takes the folios that [`Batch::find`] has found in `range` out of the cache, waiting for their
-    /// locks, and passes the values on; empties the batch. A folio that is only partly in the range
-    /// loses that part, or all of it where it was never written and that is what is to go. Stops
-    /// where a folio has left the cache meanwhile, `value` returns false, or a folio was split.
+    /// Takes what [`Batch::find`] has found in `range` out of the cache, waiting for the locks of
+    /// folios; empties the batch. A folio that is only partly in the range loses that part, or all of
+    /// it where it was never written and that is what is to go; a value stays. Stops where there is
+    /// something else in the cache meanwhile, or a folio was split.
     pub(super) fn remove_waiting(
         &mut self,
         mapping: &Mapping,
         what: Removal,
         range: &Range<u64>,
-        mut value: impl FnMut(u64, *mut c_void) -> bool,
     ) -> Stopped {
         let len = core::mem::take(&mut self.batch.nr) as usize;
         let mut stopped = Stopped::Not;
         for at in 0..len {
             let (folio, index) = (self.batch.folios[at], self.indices[at] as u64);
+            #[cfg(CONFIG_SWAP)]
             if is_value(folio) {
+                let value = folio.cast();
                 if what == Removal::All
                     && matches!(stopped, Stopped::Not)
-                    && !value(index, folio.cast())
+                    && !mapping.remove_value(index, range.end, value, &mut self.removed)
+                    && !mapping.is_partly_outside(index, range, value)
                 {
                     stopped = Stopped::Changed(index);
                 }
@@ -223,6 +230,7 @@ fn remove_folio(
     }
     let (start, end) = (folio.index(), folio.end());
     if what == Removal::Unwritten || (range.start <= start && end <= range.end) {
+        #[cfg(CONFIG_SWAP)]
         folio.wait_for_writeback();
         // SAFETY: The folio is locked and in this mapping.
         unsafe { bindings::truncate_inode_folio(mapping.as_ptr(), folio.as_ptr()) };
@@ -240,6 +248,7 @@ fn remove_folio(
     Stopped::Not
 }
 
+#[cfg(CONFIG_SWAP)]
 fn is_value(entry: *mut bindings::folio) -> bool {
     entry.addr() & 1 != 0
 }

@@ -30,6 +30,7 @@ use kernel::prelude::*;
 /// of `T`.
 pub(crate) struct Fault<'a, T: FileSystem> {
     vmf: &'a mut bindings::vm_fault,
+    #[cfg(CONFIG_SWAP)]
     major: Cell<bool>,
     again: Cell<bindings::vm_fault_t>,
     /// Why the fault is left to user space; 0 where it is not.
@@ -59,6 +60,7 @@ impl<'a, T: FileSystem> Fault<'a, T> {
     }
 
     /// The fault had to wait for a read from swap: counts it, and tells the MM.
+    #[cfg(CONFIG_SWAP)]
     pub(crate) fn set_major(&self) {
         self.major.set(true);
         // SAFETY: By the type invariants.
@@ -185,6 +187,7 @@ unsafe extern "C" fn fault<T: FaultOperations>(
     let fault = Fault::<T> {
         // SAFETY: As above; nobody else uses it.
         vmf: unsafe { &mut *vmf },
+        #[cfg(CONFIG_SWAP)]
         major: Cell::new(false),
         again: Cell::new(bindings::VM_FAULT_NOPAGE),
         #[cfg(CONFIG_USERFAULTFD)]
@@ -198,11 +201,14 @@ unsafe extern "C" fn fault<T: FaultOperations>(
         // SAFETY: The fault is in progress still, and no folio is locked for it.
         return unsafe { bindings::handle_userfault(fault.vmf, fault.user_reason.get()) };
     }
+    #[cfg(CONFIG_SWAP)]
     let major = if fault.major.get() {
         bindings::VM_FAULT_MAJOR
     } else {
         0
     };
+    #[cfg(not(CONFIG_SWAP))]
+    let major = 0;
     match result {
         Ok(Faulted::Again) => major | fault.again.get(),
         Ok(Faulted::Folio(folio)) => {

@@ -154,6 +154,7 @@ pub(crate) fn count_not_charged(order: u32) {
 /// # Safety
 ///
 /// `folio` must be live.
+#[cfg(CONFIG_SWAP)]
 pub(super) unsafe fn count_split_for_swap(folio: *mut bindings::folio, order: u32) {
     if order >= PMD_ORDER {
         let event = bindings::vm_event_item_THP_SWPOUT_FALLBACK;

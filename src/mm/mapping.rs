@@ -9,13 +9,18 @@
 
 use super::batch::{Batch, Removal, Stopped};
 use super::folio::{Folio, LockedFolio, NewFolio};
+#[cfg(CONFIG_SWAP)]
 use super::swap::{self, SwapDeviceId, SwapEntry};
 use super::task;
 use crate::bindings;
+#[cfg(CONFIG_SWAP)]
+use core::ops::Range;
 use core::ptr::{addr_of_mut, NonNull};
+#[cfg(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
 use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
+#[cfg(CONFIG_SWAP)]
 use kernel::sync::rcu;
 use kernel::types::Opaque;
 
@@ -26,13 +31,16 @@ pub(crate) enum Slot {
     /// A folio, with a reference. It may leave the cache before it is locked.
     Folio(ARef<Folio>),
     /// The page is in swap. Seen without a lock this is a hint: the entry may be gone.
+    #[cfg(CONFIG_SWAP)]
     Swap(SwapEntry),
     /// The page was in swap and could not be read back.
+    #[cfg(CONFIG_SWAP)]
     Poisoned,
 }
 
 /// What a value in a slot of the page cache stands for; it is none of the kinds that anonymous
 /// memory has.
+#[cfg(CONFIG_SWAP)]
 fn decode_value(value: *mut c_void) -> Slot {
     // SAFETY: Computes numbers.
     let (entry, is_swap) = unsafe {
@@ -46,8 +54,19 @@ fn decode_value(value: *mut c_void) -> Slot {
     }
 }
 
+#[cfg(CONFIG_SWAP)]
 fn is_value(entry: *mut c_void) -> bool {
     entry.addr() & 1 != 0
+}
+
+/// What is to be in the slots that a folio is stored in.
+#[derive(Clone, Copy)]
+pub(super) enum Expected {
+    /// Nothing.
+    Nothing,
+    /// The swap entries from this one on.
+    #[cfg(CONFIG_SWAP)]
+    Swap(SwapEntry),
 }
 
 /// The page cache of a file (`struct address_space`).
@@ -150,6 +169,7 @@ impl Mapping {
         let entry = unsafe { bindings::filemap_get_entry(self.as_ptr(), index as c_ulong) };
         match NonNull::new(entry) {
             None => Slot::Empty,
+            #[cfg(CONFIG_SWAP)]
             Some(entry) if is_value(entry.as_ptr()) => decode_value(entry.as_ptr()),
             // SAFETY: An entry that is no value is a folio, with a reference for the caller.
             Some(entry) => Slot::Folio(unsafe { Folio::from_raw(entry.cast()) }),
@@ -174,7 +194,7 @@ impl Mapping {
     /// that is not aligned; then drops the folio.
     pub(crate) fn insert(&self, folio: NewFolio, index: u64) -> Result<LockedFolio> {
         // SAFETY: The folio is new, so it is in no other cache.
-        unsafe { self.store(folio.as_ptr(), index, None, self.reclaim_gfp())? };
+        unsafe { self.store(folio.as_ptr(), index, Expected::Nothing, self.reclaim_gfp())? };
         Ok(folio.into_locked())
     }
 
@@ -183,6 +203,7 @@ impl Mapping {
     ///
     /// Fails with `EEXIST` where the entry is not there any more or the folio not its, and with
     /// `ENOMEM`.
+    #[cfg(CONFIG_SWAP)]
     pub(crate) fn insert_from_swap(
         &self,
         folio: &mut LockedFolio,
@@ -193,13 +214,16 @@ impl Mapping {
             return Err(EEXIST);
         }
         // SAFETY: A folio in the swap cache is in no page cache.
-        unsafe { self.store(folio.as_ptr(), index, Some(entry), self.reclaim_gfp())? };
+        unsafe {
+            let expected = Expected::Swap(entry);
+            self.store(folio.as_ptr(), index, expected, self.reclaim_gfp())?;
+        }
         folio.leave_swap_cache();
         folio.mark_dirty();
         Ok(())
     }
 
-    /// Stores a folio in slots that are empty, or hold the swap entries from `expected` on.
+    /// Stores a folio in slots that hold what is expected.
     ///
     /// # Safety
     ///
@@ -208,7 +232,7 @@ impl Mapping {
         &self,
         folio: *mut bindings::folio,
         index: u64,
-        expected: Option<SwapEntry>,
+        expected: Expected,
         gfp: bindings::gfp_t,
     ) -> Result {
         // SAFETY: The folio is live.
@@ -251,6 +275,7 @@ impl Mapping {
     ///
     /// The folio must be locked and in the swap cache with that entry, whose count for the page
     /// cache the caller has taken.
+    #[cfg(CONFIG_SWAP)]
     pub(super) unsafe fn replace_by_swap(&self, folio: *mut bindings::folio, entry: SwapEntry) {
         // SAFETY: A folio of this cache is in its slot for as long as it is locked; the references
         // of the cache are given back, and the caller has another one.
@@ -274,10 +299,12 @@ impl Mapping {
 
     /// Whether page `index` is still in swap at `entry`, and how many pages the slot covers, as a
     /// binary logarithm. Takes no lock: only the folio lock of the swap cache makes it last.
+    #[cfg(CONFIG_SWAP)]
     pub(crate) fn find_entry(&self, index: u64, entry: SwapEntry) -> Option<u32> {
         self.find_value(index, entry.as_value())
     }
 
+    #[cfg(CONFIG_SWAP)]
     fn find_value(&self, index: u64, value: *mut c_void) -> Option<u32> {
         let _rcu = rcu::read_lock();
         // SAFETY: The xarray is that of a live mapping, and RCU is held.
@@ -297,6 +324,7 @@ impl Mapping {
     /// Marks the pages of a folio at page `index`, which could not be read back from `entry` on, as
     /// poisoned, and frees their swap entries. May sleep. Returns false, and does nothing, where the
     /// entries are not there any more, the folio is not theirs, or there is no memory.
+    #[cfg(CONFIG_SWAP)]
     pub(crate) fn poison(&self, index: u64, entry: SwapEntry, folio: &mut LockedFolio) -> bool {
         let order = folio.order();
         if !folio.is_swap_cache_of(entry) || index & ((1 << order) - 1) != 0 {
@@ -306,7 +334,8 @@ impl Mapping {
         let poisoned = unsafe {
             let value = bindings::swp_to_radix_entry(bindings::make_poisoned_swp_entry());
             let mut xas = bindings::xa_state(self.xa(), index as usize, order);
-            self.replace(&mut xas, Some(entry), value, self.reclaim_gfp(), || {})
+            let expected = Expected::Swap(entry);
+            self.replace(&mut xas, expected, value, self.reclaim_gfp(), || {})
         };
         if poisoned.is_err() {
             return false;
@@ -316,8 +345,8 @@ impl Mapping {
         true
     }
 
-    /// Stores `value` in the slots of `xas`, where they are empty or hold the swap entries from
-    /// `expected` on, and then calls `stored`, under the lock.
+    /// Stores `value` in the slots of `xas`, where they hold what is expected, and then calls `stored`,
+    /// under the lock.
     ///
     /// # Safety
     ///
@@ -325,19 +354,25 @@ impl Mapping {
     unsafe fn replace(
         &self,
         xas: &mut bindings::xa_state,
-        expected: Option<SwapEntry>,
+        expected: Expected,
         value: *mut c_void,
         gfp: bindings::gfp_t,
         mut stored: impl FnMut(),
     ) -> Result {
         let xa = self.xa();
+        #[cfg(CONFIG_SWAP)]
         let nr = pages_of(xas);
         // SAFETY: By the caller's promise; the xarray is locked where that must be.
         unsafe {
             loop {
                 bindings::xa_lock_irq(xa);
                 let mut result = Err(EEXIST);
-                if conflicts_are(xas, expected, nr) {
+                let fits = match expected {
+                    Expected::Nothing => bindings::xas_find_conflict(xas).is_null(),
+                    #[cfg(CONFIG_SWAP)]
+                    Expected::Swap(first) => entries_are(xas, first, nr),
+                };
+                if fits {
                     bindings::xas_store(xas, value);
                     result = match bindings::xas_error(xas) {
                         0 => {
@@ -363,7 +398,7 @@ impl Mapping {
     /// page has a slot of its own; each then holds the entry of its first page. May sleep.
     ///
     /// Fails with `EEXIST` where the entry is not there any more, and with `ENOMEM`.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    #[cfg(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
     pub(crate) fn split_entry(&self, index: u64, mut entry: SwapEntry) -> Result {
         let xa = self.xa();
         loop {
@@ -413,7 +448,7 @@ impl Mapping {
     /// # Safety
     ///
     /// The xarray must be locked, and the slots must be so.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    #[cfg(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
     unsafe fn number_entries(
         &self,
         index: u64,
@@ -432,6 +467,7 @@ impl Mapping {
 
     /// Fills `found` with pages from `*from` on that are in swap on `device`, moves `*from` behind
     /// the last of them, and returns how many it found. May sleep.
+    #[cfg(CONFIG_SWAP)]
     pub(crate) fn find_on_device(
         &self,
         device: SwapDeviceId,
@@ -480,7 +516,8 @@ impl Mapping {
     /// Takes the swap entry at page `index` out of the cache and frees it, where it is still there
     /// and all of it in the pages before `end`; a poisoned page too. Counts it in `removed`, and
     /// returns whether the slot is empty now.
-    fn remove_value(
+    #[cfg(CONFIG_SWAP)]
+    pub(super) fn remove_value(
         &self,
         index: u64,
         end: u64,
@@ -589,15 +626,12 @@ impl Mapping {
         what: Removal,
         cut: impl FnOnce() -> (u64, u64),
     ) -> Removed {
-        let mut removed = Removed::default();
         let mut batch = Batch::new();
 
         // What can be had without waiting goes in batches.
         let mut next = start;
         while next < end && batch.find_locked(self, &mut next, end - 1) {
-            batch.remove_locked(self, what, |index, value| {
-                self.remove_value(index, end, value, &mut removed);
-            });
+            batch.remove_locked(self, what, end);
             task::cond_resched();
         }
 
@@ -614,11 +648,7 @@ impl Mapping {
                 next = start;
                 continue;
             }
-            let range = start..end;
-            match batch.remove_waiting(self, what, &range, |index, value| {
-                self.remove_value(index, end, value, &mut removed)
-                    || self.is_partly_outside(index, start, end, value)
-            }) {
+            match batch.remove_waiting(self, what, &(start..end)) {
                 Stopped::Not => {}
                 Stopped::Changed(index) => next = index,
                 Stopped::Split => next = start,
@@ -629,14 +659,20 @@ impl Mapping {
                 }
             }
         }
-        removed
+        batch.removed
     }
 
     /// Whether the slot at page `index` still holds `value`, and covers pages outside the range.
-    fn is_partly_outside(&self, index: u64, start: u64, end: u64, value: *mut c_void) -> bool {
+    #[cfg(CONFIG_SWAP)]
+    pub(super) fn is_partly_outside(
+        &self,
+        index: u64,
+        range: &Range<u64>,
+        value: *mut c_void,
+    ) -> bool {
         self.find_value(index, value).is_some_and(|order| {
             let base = index & !((1 << order) - 1);
-            base < start || base + (1 << order) > end
+            base < range.start || base + (1 << order) > range.end
         })
     }
 }
@@ -645,8 +681,10 @@ impl Mapping {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Removed {
     /// Those that were in swap.
+    #[cfg(CONFIG_SWAP)]
     pub(crate) swapped: u64,
     /// Those that could not be read back.
+    #[cfg(CONFIG_SWAP)]
     pub(crate) poisoned: u64,
 }
 
@@ -654,31 +692,26 @@ pub(crate) struct Removed {
 pub(crate) const END: u64 = u64::MAX;
 
 /// How many pages the slots of `xas` have.
+#[cfg(CONFIG_SWAP)]
 fn pages_of(xas: &bindings::xa_state) -> usize {
     (xas.xa_sibs as usize + 1) << xas.xa_shift
 }
 
-/// Whether what is in the slots of `xas` is nothing, or with `expected` the swap entries of `nr`
-/// pages from that on.
+/// Whether what is in the slots of `xas` is the swap entries of `nr` pages from `first` on.
 ///
 /// # Safety
 ///
 /// The xarray must be locked.
+#[cfg(CONFIG_SWAP)]
 #[inline]
-unsafe fn conflicts_are(
-    xas: &mut bindings::xa_state,
-    expected: Option<SwapEntry>,
-    nr: usize,
-) -> bool {
+unsafe fn entries_are(xas: &mut bindings::xa_state, first: SwapEntry, nr: usize) -> bool {
     // SAFETY: By the caller's promise.
     unsafe {
         let found = bindings::xas_find_conflict(xas);
-        match expected {
-            None => found.is_null(),
-            Some(entry) if nr == 1 => {
-                core::ptr::eq(found, entry.as_value()) && bindings::xas_get_order(xas) == 0
-            }
-            Some(first) => conflicts_go_on(xas, found, first, nr),
+        if nr == 1 {
+            core::ptr::eq(found, first.as_value()) && bindings::xas_get_order(xas) == 0
+        } else {
+            entries_go_on(xas, found, first, nr)
         }
     }
 }
@@ -689,7 +722,8 @@ unsafe fn conflicts_are(
 /// # Safety
 ///
 /// The xarray must be locked, and `found` the first conflict.
-unsafe fn conflicts_go_on(
+#[cfg(CONFIG_SWAP)]
+unsafe fn entries_go_on(
     xas: &mut bindings::xa_state,
     mut found: *mut c_void,
     first: SwapEntry,

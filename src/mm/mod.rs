@@ -16,6 +16,7 @@ pub(crate) mod folio;
 pub(crate) mod huge;
 pub(crate) mod mapping;
 pub(crate) mod mempolicy;
+#[cfg(CONFIG_SWAP)]
 pub(crate) mod swap;
 pub(crate) mod task;
 #[cfg(CONFIG_USERFAULTFD)]

@@ -19,6 +19,18 @@ pub(crate) const MAX_ORDER: u32 = super::huge::MAX_ORDER;
 #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
 pub(crate) const MAX_ORDER: u32 = 0;
 
+/// How much of a folio of 2^`order` pages is read in at once, as an order.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+fn readable(order: u32) -> u32 {
+    order.min(MAX_ORDER)
+}
+
+/// There are no large folios.
+#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+fn readable(_order: u32) -> u32 {
+    MAX_ORDER
+}
+
 /// Where a page is in swap: a device and an offset in it (`swp_entry_t`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SwapEntry(usize);
@@ -114,7 +126,7 @@ impl SwapDevice {
             }
 
             *major = true;
-            let order = order.min(MAX_ORDER);
+            let order = readable(order);
             let flags = core::ptr::read_volatile(&(*self.device.as_ptr()).flags);
             let folio = if flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0 {
                 // What zswap may have some pages of is read page by page.

@@ -13,6 +13,7 @@ pub(crate) fn cond_resched() {
 }
 
 /// Whether the current task has a signal to handle.
+#[cfg(CONFIG_SWAP)]
 pub(crate) fn signal_pending() -> bool {
     // SAFETY: Looks at the current task only.
     unsafe { bindings::signal_pending() }

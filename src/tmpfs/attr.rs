@@ -82,6 +82,7 @@ impl AttrOperations for Tmpfs {
 fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: i64) -> Result {
     let old = inode.size();
     if size <= old {
+        #[cfg(CONFIG_SWAP)]
         truncate::prepare(inode, size, None)?;
     }
     if size != old {

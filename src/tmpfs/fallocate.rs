@@ -30,6 +30,7 @@ pub(super) enum Activity {
     /// Punching a hole into these pages.
     Punching(Range<u64>),
     /// Allocating.
+    #[cfg(CONFIG_SWAP)]
     Allocating {
         /// The pages that were allocated so far.
         done: Range<u64>,
@@ -61,6 +62,7 @@ pub(super) fn allocate(
         return Err(ENOSPC);
     }
 
+    #[cfg(CONFIG_SWAP)]
     inode.data().set_activity(Activity::Allocating {
         done: pages.start..pages.start,
         new: 0,
@@ -71,6 +73,7 @@ pub(super) fn allocate(
     if result.is_err() {
         inode.data().set_kept(kept);
     }
+    #[cfg(CONFIG_SWAP)]
     inode.data().set_activity(Activity::None);
     result?;
     if !keep_size && end > inode.size() {
@@ -109,7 +112,10 @@ fn allocate_one(inode: &TmpfsInode, next: &mut u64, end: i64) -> Result<bool> {
     }
     let mut folio = lookup::find_or_make(inode, *next, Purpose::Allocate { end }, &mut false)?;
     *next = folio.end();
+    #[cfg(CONFIG_SWAP)]
     let is_driven_into_swap = inode.data().allocated_up_to(*next, !folio.is_uptodate());
+    #[cfg(not(CONFIG_SWAP))]
+    let is_driven_into_swap = false;
     // Memory pressure shall swap it out rather than drop it.
     folio.mark_dirty();
     Ok(is_driven_into_swap)
@@ -119,6 +125,7 @@ fn allocate_one(inode: &TmpfsInode, next: &mut u64, end: i64) -> Result<bool> {
 ///
 /// Fails with `ENOMEM`, with nothing changed.
 pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: i64, end: i64) -> Result {
+    #[cfg(CONFIG_SWAP)]
     truncate::prepare(inode, start, Some(end))?;
     let pages = range::pages(start, Some(end), PAGE_SIZE as u64);
     let whole = pages.start..pages.end.unwrap_or(pages.start).max(pages.start);

@@ -18,7 +18,7 @@ use crate::mm::task;
 use crate::mm::PAGE_SIZE;
 use crate::vfs::file::Seek;
 use crate::vfs::pipe::PipeWriter;
-use crate::vfs::{Exclusive, File, FileOperations, Inode, InodeGuard, Kiocb};
+use crate::vfs::{Exclusive, File, FileOperations, InodeGuard, Kiocb};
 use kernel::iov::{IovIterDest, IovIterSource};
 use kernel::prelude::*;
 
@@ -84,7 +84,7 @@ impl FileOperations for Tmpfs {
     }
 
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    fn mapping_alignment(inode: &Inode<Self>) -> Option<usize> {
+    fn mapping_alignment(inode: &TmpfsInode) -> Option<usize> {
         orders::mapping_alignment(inode)
     }
 

@@ -95,6 +95,7 @@ impl InodeInfo {
 
     /// fallocate(2) has got all pages before `end`, the last of which are `new`. Returns whether
     /// reclaim wants to write out more of what was allocated than that is.
+    #[cfg(CONFIG_SWAP)]
     pub(super) fn allocated_up_to(&self, end: u64, is_new: bool) -> bool {
         match &mut *self.activity.lock() {
             Activity::Allocating { done, new, refused } => {
@@ -110,6 +111,7 @@ impl InodeInfo {
 
     /// Whether the folio of `pages` pages at page `index` was allocated by the fallocate(2) that is
     /// still at work; counts that reclaim wanted it.
+    #[cfg(CONFIG_SWAP)]
     pub(super) fn refuse_to_write_out(&self, index: u64, pages: u64) -> bool {
         if !self.is_active() {
             return false;
@@ -197,6 +199,7 @@ impl InodeInfo {
     }
 
     /// From which nodes the memory comes.
+    #[cfg(CONFIG_NUMA)]
     pub(super) fn policy(&self) -> &SharedPolicy {
         &self.policy
     }

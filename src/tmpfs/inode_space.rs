@@ -18,6 +18,7 @@ impl InodeSpace {
     pub(crate) const INODE: Self = Self(1024);
 
     /// What counts as `bytes` bytes.
+    #[cfg(any(CONFIG_TMPFS_XATTR, CONFIG_KUNIT, test))]
     pub(crate) const fn from_bytes(bytes: usize) -> Self {
         Self(bytes as u64)
     }

@@ -11,6 +11,7 @@ use super::inode::{self, TmpfsInode};
 use super::orders;
 use super::space::{self, SpaceReservation};
 use super::superblock::Tmpfs;
+#[cfg(CONFIG_SWAP)]
 use super::swap;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::unused;
@@ -18,6 +19,7 @@ use crate::mm::fault::Fault;
 use crate::mm::folio::MemoryOwner;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge::Effort;
+#[cfg(CONFIG_SWAP)]
 use crate::mm::swap::MAX_ORDER;
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::userfault::Found;
@@ -31,7 +33,8 @@ pub(super) enum Purpose<'a> {
     /// To be written by write(2), which goes on to before byte `end`: where it is new, the caller
     /// fills or zeros all of it.
     Write {
-        /// 0 where that is not known.
+        /// 0 where that is not known. Only large folios care.
+        #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(dead_code))]
         end: i64,
     },
     /// To be used like a mapped one: all of it must be valid.
@@ -41,7 +44,8 @@ pub(super) enum Purpose<'a> {
     /// To be allocated in advance, like all before byte `end`: one that is new stays as it is, one
     /// that was allocated earlier becomes valid, so that it is not taken for new.
     Allocate {
-        /// Behind the last byte of all that is to be allocated.
+        /// Behind the last byte of all that is to be allocated. Only large folios care.
+        #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(dead_code))]
         end: i64,
     },
 }
@@ -68,6 +72,7 @@ impl Purpose<'_> {
     }
 
     /// The order of the largest folio that may be read from swap for it.
+    #[cfg(CONFIG_SWAP)]
     #[inline]
     fn largest_read(self) -> u32 {
         #[cfg(CONFIG_USERFAULTFD)]
@@ -87,7 +92,7 @@ impl Purpose<'_> {
         if let Self::Fault(fault) = self {
             return fault.is_left_to_user(match slot {
                 Slot::Empty => Found::Nothing,
-                Slot::Folio(_) | Slot::Swap(_) | Slot::Poisoned => Found::Page,
+                _ => Found::Page,
             });
         }
         #[cfg(not(CONFIG_USERFAULTFD))]
@@ -122,10 +127,12 @@ pub(super) fn find(inode: &TmpfsInode, index: u64) -> Result<Option<ARef<Folio>>
                 Err(EEXIST) => continue,
                 result => result,
             },
+            #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => match swap::swap_in(inode, index, entry, MAX_ORDER, &mut false) {
                 Err(EEXIST) => continue,
                 result => result.map(|folio| Some(folio.unlock())),
             },
+            #[cfg(CONFIG_SWAP)]
             Slot::Poisoned => Err(EIO),
         };
     }
@@ -154,10 +161,12 @@ pub(super) fn find_locked(
         let mut folio = match inode.mapping().get(index) {
             Slot::Empty => return Ok(None),
             Slot::Folio(folio) => LockedFolio::lock(folio),
+            #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => match swap::swap_in(inode, index, entry, MAX_ORDER, &mut false) {
                 Err(EEXIST) => continue,
                 result => result?,
             },
+            #[cfg(CONFIG_SWAP)]
             Slot::Poisoned => return Err(EIO),
         };
         if !folio.belongs_to(inode.mapping()) {
@@ -180,8 +189,9 @@ pub(super) fn find_large(inode: &TmpfsInode, index: u64) -> Result<Option<Locked
     let mapping = inode.mapping();
     let is_large = match mapping.get(index) {
         Slot::Folio(folio) => folio.order() > 0,
+        #[cfg(CONFIG_SWAP)]
         Slot::Swap(entry) => mapping.find_entry(index, entry).is_some_and(|n| n > 0),
-        Slot::Empty | Slot::Poisoned => false,
+        _ => false,
     };
     if !is_large {
         return Ok(None);
@@ -203,7 +213,7 @@ pub(super) fn find_or_make(
     inode: &TmpfsInode,
     index: u64,
     purpose: Purpose<'_>,
-    major: &mut bool,
+    #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] major: &mut bool,
 ) -> Result<LockedFolio> {
     loop {
         check_size(inode, index, purpose)?;
@@ -226,12 +236,14 @@ pub(super) fn find_or_make(
                 Err(EEXIST) => continue,
                 result => (result?, true),
             },
+            #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => {
                 match swap::swap_in(inode, index, entry, purpose.largest_read(), major) {
                     Err(EEXIST) => continue,
                     result => (result?, false),
                 }
             }
+            #[cfg(CONFIG_SWAP)]
             Slot::Poisoned => return Err(EIO),
         };
 
@@ -376,7 +388,7 @@ fn reserve_what_is_unused(
 pub(super) fn reserve(inode: &TmpfsInode, index: u64) -> Result<SpaceReservation<'_>> {
     reserve_blocks(inode, 1).map_err(|e| match inode.mapping().get(index) {
         Slot::Empty => e,
-        Slot::Folio(_) | Slot::Swap(_) | Slot::Poisoned => EEXIST,
+        _ => EEXIST,
     })
 }
 

@@ -163,17 +163,20 @@ pub(super) fn release_elsewhere(inode: &TmpfsInode) {
 }
 
 /// Pages are about to go from the page cache to swap.
+#[cfg(CONFIG_SWAP)]
 pub(super) fn going_to_swap(inode: &TmpfsInode, pages: u64) {
     inode.data().usage.with(|counts| counts.swapped += pages);
 }
 
 /// Pages have come from swap to the page cache.
+#[cfg(CONFIG_SWAP)]
 pub(super) fn back_from_swap(inode: &TmpfsInode, pages: u64) {
     recount(inode, |counts| counts.swapped -= pages);
 }
 
 /// Pages in swap cannot be read back; `poison` marks them so, unless they are there no more. They
 /// count until they are truncated. Returns what `poison` does.
+#[cfg(CONFIG_SWAP)]
 pub(super) fn lose_in_swap(inode: &TmpfsInode, pages: u64, poison: impl FnOnce() -> bool) -> bool {
     let usage = &inode.data().usage;
     // Counted first, lest truncation finds the mark before.
@@ -190,6 +193,7 @@ pub(super) fn lose_in_swap(inode: &TmpfsInode, pages: u64, poison: impl FnOnce()
 }
 
 /// Pages of the file have gone.
+#[cfg(CONFIG_SWAP)]
 pub(super) fn freed(inode: &TmpfsInode, removed: Removed) {
     recount(inode, |counts| {
         counts.swapped -= removed.swapped;
@@ -197,7 +201,14 @@ pub(super) fn freed(inode: &TmpfsInode, removed: Removed) {
     });
 }
 
+/// Pages of the file have gone.
+#[cfg(not(CONFIG_SWAP))]
+pub(super) fn freed(inode: &TmpfsInode, _removed: Removed) {
+    recalculate(inode);
+}
+
 /// How many pages of the file are in swap; a snapshot.
+#[cfg(CONFIG_SWAP)]
 pub(super) fn in_swap(inode: &TmpfsInode) -> u64 {
     inode.data().usage.with(|counts| counts.swapped)
 }

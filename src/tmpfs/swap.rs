@@ -10,6 +10,7 @@
 //! Lock order: the folio lock, then that of the page cache or of [`space::Usage`], or of the list of
 //! inodes with pages in swap.
 
+#[cfg(CONFIG_SWAP)]
 use super::inode::{self, TmpfsInode};
 use super::lookup::{self, Purpose, Unwritten};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
@@ -19,26 +20,31 @@ use super::superblock::Tmpfs;
 use super::truncate;
 #[cfg(CONFIG_USERFAULTFD)]
 use super::userfault;
-use crate::mm::backend::{
-    Backend, BackendCell, OutgoingFolio, Seals, SharedMemory, Want, WrittenOut,
-};
+#[cfg(CONFIG_SWAP)]
+use crate::mm::backend::{Backend, BackendCell, OutgoingFolio, WrittenOut};
+use crate::mm::backend::{Seals, SharedMemory, Want};
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::folio::MemoryOwner;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
+#[cfg(CONFIG_SWAP)]
 use crate::mm::swap::{is_there_swap, SwapDevice, SwapDeviceId, SwapEntry, MAX_ORDER};
+use crate::mm::LockedFolio;
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::NewFolio;
-use crate::mm::{task, LockedFolio, PAGE_SIZE};
+#[cfg(CONFIG_SWAP)]
+use crate::mm::{task, PAGE_SIZE};
 use crate::vfs::Inode;
 use kernel::prelude::*;
 
 /// The registered file system type, for calls that are not about one file.
+#[cfg(CONFIG_SWAP)]
 static BACKEND: BackendCell<Tmpfs> = BackendCell::new();
 
 /// How many pages of a file are looked for at a time on a device that goes away.
+#[cfg(CONFIG_SWAP)]
 const SWAPOFF_BATCH: usize = 16;
 
 /// Brings page `index` back, which was seen to be in swap in a slot with `entry`, perhaps with others
@@ -46,6 +52,7 @@ const SWAPOFF_BATCH: usize = 16;
 ///
 /// Fails with `EEXIST` where the entry is not there any more: look again. With `EIO` the contents
 /// are lost, and the page is poisoned.
+#[cfg(CONFIG_SWAP)]
 pub(super) fn swap_in(
     inode: &TmpfsInode,
     index: u64,
@@ -86,6 +93,7 @@ pub(super) fn swap_in(
 
 /// Puts a folio from the swap cache, which has page `index` at `entry`, into the page cache, or
 /// poisons its pages.
+#[cfg(CONFIG_SWAP)]
 fn settle(
     inode: &TmpfsInode,
     index: u64,
@@ -112,6 +120,7 @@ fn settle(
 
 /// Whether a folio must not go to swap as a whole: what it has beyond the end of the file can be given
 /// back only in memory.
+#[cfg(CONFIG_SWAP)]
 fn must_be_split(inode: &TmpfsInode, folio: &OutgoingFolio<'_>) -> bool {
     let file_end = (inode.size() as u64).div_ceil(PAGE_SIZE as u64);
     let end = inode.data().kept_end(file_end);
@@ -119,10 +128,12 @@ fn must_be_split(inode: &TmpfsInode, folio: &OutgoingFolio<'_>) -> bool {
 }
 
 impl SharedMemory for Tmpfs {
+    #[cfg(CONFIG_SWAP)]
     fn cell() -> &'static BackendCell<Self> {
         &BACKEND
     }
 
+    #[cfg(CONFIG_SWAP)]
     #[inline]
     fn write_out(inode: &Inode<Self>, mut folio: OutgoingFolio<'_>) -> WrittenOut {
         let info = inode.data();
@@ -163,6 +174,7 @@ impl SharedMemory for Tmpfs {
         )
     }
 
+    #[cfg(CONFIG_SWAP)]
     fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result {
         let mut next = 0;
         let mut batch = [None; SWAPOFF_BATCH];
@@ -186,6 +198,7 @@ impl SharedMemory for Tmpfs {
         }
     }
 
+    #[cfg(CONFIG_SWAP)]
     fn swapped(inode: &Inode<Self>) -> u64 {
         space::in_swap(inode)
     }

@@ -19,6 +19,7 @@ use kernel::prelude::*;
 /// zeroed, and cannot be read for want of memory, would come to light again. May sleep.
 ///
 /// Fails with `ENOMEM`.
+#[cfg(CONFIG_SWAP)]
 pub(super) fn prepare(inode: &TmpfsInode, start: i64, end: Option<i64>) -> Result {
     if space::in_swap(inode) == 0 {
         return Ok(());

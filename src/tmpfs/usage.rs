@@ -14,6 +14,7 @@ pub(super) struct Counts {
     /// Pages that count against the limits.
     pub(super) alloced: u64,
     /// Those of them that are in swap.
+    #[cfg(CONFIG_SWAP)]
     pub(super) swapped: u64,
     /// Those of them that are neither in the page cache nor in swap: the target of a symbolic link,
     /// and pages that could not be read back.
@@ -21,12 +22,19 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    /// Those that are not in the page cache.
+    fn others(&self) -> u64 {
+        #[cfg(CONFIG_SWAP)]
+        let others = self.swapped + self.elsewhere;
+        #[cfg(not(CONFIG_SWAP))]
+        let others = self.elsewhere;
+        others
+    }
+
     /// Takes out what the file no longer has, whose page cache has `cached` pages; returns how many
     /// that are.
     pub(super) fn take_surplus(&mut self, cached: u64) -> u64 {
-        let surplus = self
-            .alloced
-            .saturating_sub(self.swapped + self.elsewhere + cached);
+        let surplus = self.alloced.saturating_sub(self.others() + cached);
         self.alloced -= surplus;
         surplus
     }
@@ -55,9 +63,8 @@ impl Usage {
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Counts) -> R) -> R {
         let mut counts = self.counts.lock();
         let result = f(&mut counts);
-        let others = counts.swapped + counts.elsewhere;
         // Less than nothing while a page is counted at two places.
-        let cached = counts.alloced.wrapping_sub(others);
+        let cached = counts.alloced.wrapping_sub(counts.others());
         self.cached.store(cached, Relaxed);
         result
     }

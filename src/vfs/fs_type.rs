@@ -8,7 +8,9 @@
 use super::casefold::CaseFolding;
 #[cfg(CONFIG_SYSFS)]
 use super::features::{Feature, Features};
-use super::inode::{Inode, InodeCache};
+#[cfg(CONFIG_SWAP)]
+use super::inode::Inode;
+use super::inode::InodeCache;
 use super::{context, superblock};
 use super::{
     Exclusive, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue, SuperBlock,
@@ -49,6 +51,7 @@ pub(crate) trait Memory<T: FileSystem>: Send + Sync + Sized {
     ) -> impl PinInit<Self, Error>;
 
     /// Forgets an inode that is being evicted and has no pages any more. May sleep.
+    #[cfg(CONFIG_SWAP)]
     fn forget(&self, inode: &Inode<T>);
 }
 

@@ -5,7 +5,9 @@
 //! C header: `include/linux/fs.h`.
 
 use super::dir_index::DirIndex;
+#[cfg(CONFIG_SWAP)]
 use super::fs_type::Memory;
+#[cfg(any(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
 use super::inode_list::Links;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use super::quota::{self, Records};
@@ -42,6 +44,7 @@ pub(super) struct LockedState<T: FileSystem> {
 struct InodeBox<T: FileSystem> {
     inode: Opaque<bindings::inode>,
     locked: UnsafeCell<LockedState<T>>,
+    #[cfg(any(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
     links: Links<T>,
     #[cfg(CONFIG_TMPFS_XATTR)]
     xattrs: super::xattr::List,
@@ -102,6 +105,7 @@ impl<T: FileSystem> Inode<T> {
     }
 
     /// The inode's places in lists.
+    #[cfg(any(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
     pub(super) fn list_links(&self) -> &Links<T> {
         // SAFETY: By the type invariants the box is initialised; the links are never changed but
         // through interior mutability.
@@ -503,6 +507,7 @@ pub(super) unsafe extern "C" fn alloc_inode<T: FileSystem>(
         addr_of_mut!((*object).locked).write(UnsafeCell::new(LockedState {
             index: DirIndex::new(),
         }));
+        #[cfg(any(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
         addr_of_mut!((*object).links).write(Links::new());
         #[cfg(CONFIG_TMPFS_XATTR)]
         super::xattr::init_list(addr_of_mut!((*object).xattrs));
@@ -543,6 +548,7 @@ pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings:
     let mut exclusive = unsafe { Exclusive::new(Inode::<T>::from_raw(inode)) };
     T::evict(&mut exclusive);
     // What is written out or looked at just now was there before the pages went.
+    #[cfg(CONFIG_SWAP)]
     exclusive.sb().memory().forget(&exclusive);
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     exclusive.sb().unused().remove(&exclusive);

@@ -21,6 +21,7 @@ use kernel::sync::{new_condvar, new_spinlock, CondVar, SpinLock};
 #[derive(Clone, Copy)]
 pub(crate) enum ListKind {
     /// Inodes with pages in swap, of all file systems of a type.
+    #[cfg(CONFIG_SWAP)]
     Swapped,
     /// Inodes of a superblock that may have memory to give back.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
@@ -29,6 +30,7 @@ pub(crate) enum ListKind {
 
 /// An inode's places in lists.
 pub(super) struct Links<T: FileSystem> {
+    #[cfg(CONFIG_SWAP)]
     swapped: Link<T>,
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     unused: Link<T>,
@@ -38,6 +40,7 @@ impl<T: FileSystem> Links<T> {
     /// The places of an inode that is in no list.
     pub(super) const fn new() -> Self {
         Self {
+            #[cfg(CONFIG_SWAP)]
             swapped: Link::new(),
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             unused: Link::new(),
@@ -46,6 +49,7 @@ impl<T: FileSystem> Links<T> {
 
     fn of(&self, kind: ListKind) -> &Link<T> {
         match kind {
+            #[cfg(CONFIG_SWAP)]
             ListKind::Swapped => &self.swapped,
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             ListKind::Unused => &self.unused,

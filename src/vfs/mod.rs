@@ -30,6 +30,7 @@ pub(crate) mod fileattr;
 pub(crate) mod fs_type;
 pub(crate) mod handle;
 pub(crate) mod inode;
+#[cfg(any(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
 pub(crate) mod inode_list;
 pub(crate) mod lock;
 pub(crate) mod mode;

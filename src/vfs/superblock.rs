@@ -182,8 +182,8 @@ pub(super) unsafe fn fill<T: FileSystem>(
             #[cfg(CONFIG_UNICODE)]
             case_folding: T::case_folding(options)?,
             exports <- Exports::new(),
-            // SAFETY: The list is only for inodes of the superblock, and their eviction takes them out.
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            // SAFETY: The list is only for inodes of the superblock, and their eviction takes them out.
             unused <- unsafe { InodeList::new(ListKind::Unused) },
             data <- T::new_super(options, cx),
         }? Error),
