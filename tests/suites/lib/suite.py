@@ -2,7 +2,8 @@
 """What the suites share: outcomes, TAP, the comparison with tmpfs, mounts, programs with a time limit.
 
 Environment: RTMPFS_TYPE is the file system under test (rtmpfs unless set), RTMPFS_BIN the folder of built
-programs, RTMPFS_SCRATCH a writable folder, RTMPFS_KERNEL the flavour of the kernel (release or debug).
+programs, RTMPFS_SCRATCH a writable folder, RTMPFS_KERNEL the flavour of the kernel (release or debug), RTMPFS_LACKS the
+options that it does not have, of those that it can do without.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ TYPE = os.environ.get("RTMPFS_TYPE", "rtmpfs")
 # Only sub-tests with this in their name are reported.
 WANTED = sys.argv[1] if len(sys.argv) > 1 else ""
 DEBUG = os.environ.get("RTMPFS_KERNEL", "release") == "debug"
+LACKS = os.environ.get("RTMPFS_LACKS", "").split()
 
 
 def die(message: str) -> None:

@@ -37,6 +37,10 @@ pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Result<Complet
     if std::env::var_os("DIFFERENTIAL_TRACE").is_some() {
         eprintln!("--- {} on {ORACLE}\n{}", case.name, oracle.lines.join("\n"));
     }
+    let lacks = std::env::var("RTMPFS_LACKS").unwrap_or_default();
+    if !oracle.failures.is_empty() && !lacks.is_empty() {
+        return refused(&oracle, &run_on(case, kind, base), kind, &lacks);
+    }
     check(&oracle, ORACLE)?;
     if let Some(reason) = oracle.skip {
         return Ok(Completion::ignored_with(reason));
@@ -61,6 +65,27 @@ pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Result<Complet
         return Ok(Completion::Completed);
     }
     Err(Failed::from(text))
+}
+
+/// A kernel that lacks an option may refuse, with good reason, what a case takes for granted. Then it
+/// must do so in the same way, after the same steps.
+fn refused(
+    oracle: &Outcome,
+    other: &Outcome,
+    kind: &str,
+    lacks: &str,
+) -> Result<Completion, Failed> {
+    let said = |outcome: &Outcome, kind| outcome.failures.join("; ").replace(kind, "TYPE");
+    let (theirs, mine) = (said(oracle, ORACLE), said(other, kind));
+    if theirs != mine || oracle.skip != other.skip || oracle.lines != other.lines {
+        let lines = difference(&oracle.lines, &other.lines, kind);
+        return Err(Failed::from(format!(
+            "on {ORACLE}: {theirs}\non {kind}: {mine}\n{lines}"
+        )));
+    }
+    Ok(Completion::ignored_with(format!(
+        "{ORACLE} refuses too, in a kernel without {lacks}: {theirs}"
+    )))
 }
 
 /// Takes a known difference for equal; says so where it is not there any more.
