@@ -104,7 +104,7 @@ impl<T: FileSystem> SuperBlock<T> {
         self.registration().memory()
     }
 
-    /// Inodes that may have memory to give back, see [`Inode::list_unused`].
+    /// Inodes that may have memory to give back, see [`super::Inode::list_unused`].
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn unused(&self) -> &InodeList<T> {
         &self.info().unused
