@@ -260,23 +260,45 @@ struct Block {
 const MEMORY: &str = "/sys/devices/system/memory";
 
 impl Block {
-    /// Any that nothing of the kernel's is in; nothing will be then.
+    /// Any that nothing of the kernel's is in; nothing will be then. The last ones are the least used.
     fn new() -> anyhow::Result<Option<Block>> {
+        let mut blocks = Vec::new();
         for entry in std::fs::read_dir(MEMORY).context(MEMORY)? {
             let path = entry?.path();
-            if machine::write(path.join("state"), "offline").is_err() {
-                continue;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if let Some(Ok(number)) = name.strip_prefix("memory").map(str::parse::<u32>) {
+                blocks.push((number, path));
             }
-            machine::write(path.join("state"), "online_movable")?;
+        }
+        blocks.sort();
+        for (_, path) in blocks.into_iter().rev() {
             let node = |node: &u32| path.join(format!("node{node}")).exists();
             let node = (0..64).find(node).context("a block without a node")?;
-            return Ok(Some(Block { path, node }));
+            let block = Block { path, node };
+            if block.offline_within(3).is_ok() {
+                block.online()?;
+                return Ok(Some(block));
+            }
+            // It is as it was.
+            std::mem::forget(block);
         }
         Ok(None)
     }
 
     fn offline(&self) -> Done {
-        machine::write(self.path.join("state"), "offline")
+        self.offline_within(30)
+    }
+
+    /// The kernel tries again and again where a page does not go, until a signal ends that.
+    fn offline_within(&self, seconds: u32) -> Done {
+        let state = self.path.join("state");
+        let done = std::process::Command::new("timeout")
+            .arg(seconds.to_string())
+            .args(["sh", "-c", "echo offline >\"$0\"", state.to_str().context("a path")?])
+            .stderr(std::process::Stdio::null())
+            .status()?;
+        ensure!(done.success(), "{} does not go offline", state.display());
+        Ok(())
     }
 
     fn online(&self) -> Done {
