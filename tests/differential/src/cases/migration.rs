@@ -294,7 +294,12 @@ impl Block {
         let state = self.path.join("state");
         let done = std::process::Command::new("timeout")
             .arg(seconds.to_string())
-            .args(["sh", "-c", "echo offline >\"$0\"", state.to_str().context("a path")?])
+            .args([
+                "sh",
+                "-c",
+                "echo offline >\"$0\"",
+                state.to_str().context("a path")?,
+            ])
             .stderr(std::process::Stdio::null())
             .status()?;
         ensure!(done.success(), "{} does not go offline", state.display());
