@@ -8,6 +8,8 @@
 //! trying only; under them `i_mmap_rwsem` (unmapping) and the lock of the xarray.
 
 use super::folio::{Folio, LockedFolio};
+#[cfg(CONFIG_SWAP)]
+use super::mapping::is_value;
 use super::mapping::{Mapping, Removed, END};
 use super::PAGE_SHIFT;
 use crate::bindings;
@@ -137,7 +139,7 @@ impl Batch {
         for at in 0..len {
             let folio = self.batch.folios[at];
             #[cfg(CONFIG_SWAP)]
-            if is_value(folio) {
+            if is_value(folio.cast()) {
                 if what == Removal::All {
                     let index = self.indices[at] as u64;
                     mapping.remove_value(index, end, folio.cast(), &mut self.removed);
@@ -188,7 +190,7 @@ impl Batch {
         for at in 0..len {
             let (folio, index) = (self.batch.folios[at], self.indices[at] as u64);
             #[cfg(CONFIG_SWAP)]
-            if is_value(folio) {
+            if is_value(folio.cast()) {
                 let value = folio.cast();
                 if what == Removal::All
                     && matches!(stopped, Stopped::Not)
@@ -246,9 +248,4 @@ fn remove_folio(
         return Stopped::Stuck(end);
     }
     Stopped::Not
-}
-
-#[cfg(CONFIG_SWAP)]
-fn is_value(entry: *mut bindings::folio) -> bool {
-    entry.addr() & 1 != 0
 }

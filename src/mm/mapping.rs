@@ -54,8 +54,9 @@ fn decode_value(value: *mut c_void) -> Slot {
     }
 }
 
+/// Whether an entry of a page cache is a value, and no folio.
 #[cfg(CONFIG_SWAP)]
-fn is_value(entry: *mut c_void) -> bool {
+pub(super) fn is_value(entry: *mut c_void) -> bool {
     entry.addr() & 1 != 0
 }
 

@@ -210,7 +210,7 @@ pub(super) fn freed(inode: &TmpfsInode, _removed: Removed) {
 /// How many pages of the file are in swap; a snapshot.
 #[cfg(CONFIG_SWAP)]
 pub(super) fn in_swap(inode: &TmpfsInode) -> u64 {
-    inode.data().usage.with(|counts| counts.swapped)
+    inode.data().usage.swapped()
 }
 
 /// Whether the file has any pages, in the page cache or elsewhere.

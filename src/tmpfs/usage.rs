@@ -47,6 +47,9 @@ pub(super) struct Usage {
     counts: SpinLock<Counts>,
     /// How many pages there are in the page cache if nothing has changed since.
     cached: Atomic<u64>,
+    /// How many are in swap.
+    #[cfg(CONFIG_SWAP)]
+    swapped: Atomic<u64>,
 }
 
 impl Usage {
@@ -55,6 +58,8 @@ impl Usage {
         pin_init!(Self {
             counts <- new_spinlock!(Counts::default(), "rtmpfs_usage"),
             cached: Atomic::new(0),
+            #[cfg(CONFIG_SWAP)]
+            swapped: Atomic::new(0),
         })
     }
 
@@ -66,6 +71,8 @@ impl Usage {
         // Less than nothing while a page is counted at two places.
         let cached = counts.alloced.wrapping_sub(counts.others());
         self.cached.store(cached, Relaxed);
+        #[cfg(CONFIG_SWAP)]
+        self.swapped.store(counts.swapped, Relaxed);
         result
     }
 
@@ -73,5 +80,11 @@ impl Usage {
     #[inline]
     pub(super) fn agrees(&self, cached: u64) -> bool {
         self.cached.load(Relaxed) == cached
+    }
+
+    /// How many pages are in swap. Takes no lock: a snapshot.
+    #[cfg(CONFIG_SWAP)]
+    pub(super) fn swapped(&self) -> u64 {
+        self.swapped.load(Relaxed)
     }
 }
