@@ -384,21 +384,23 @@ fn unplugged(t: &mut Trace, fs: &Fs) -> Done {
         let file = d.create("g")?;
         file.truncate((pages * PAGE) as u64)?;
         let map = Map::aligned(&file, pages * PAGE, HUGE)?;
-        in_use(&file, &map, pages, Duration::from_millis(700), |turn| {
-            if turn % 2 == 0 {
-                // While it is in use it may stay.
-                let _ = block.offline_within(5);
-                Ok(())
+        let mut is_gone = false;
+        in_use(&file, &map, pages, Duration::from_millis(700), |_| {
+            if is_gone {
+                block.online()?;
+                is_gone = false;
             } else {
-                let _ = block.online();
-                Ok(())
+                // While it is in use it may stay.
+                is_gone = block.offline_within(5).is_ok();
             }
+            Ok(())
         })?;
         map.touch(pages);
         t.put(format!("{huge}, in use: blocks"), file.blocks()?);
         t.put(format!("{huge}, in use: space"), d.space()?);
-        // Wherever the last turn has left it.
-        let _ = block.online();
+        if is_gone {
+            block.online()?;
+        }
         drop((file, map, d));
         mount.unmount()?;
     }
