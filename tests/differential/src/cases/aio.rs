@@ -3,6 +3,7 @@
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use crate::harness::aio::{code, request, Context as Aio};
+use crate::harness::bytes::{READS, WRITES};
 use crate::harness::prelude::*;
 
 cases! {
@@ -35,25 +36,13 @@ fn bare(aio: &Aio, file: &Fd, code: u16) -> Res<i64> {
 fn reads_and_writes(t: &mut Trace, d: &Dir) -> Done {
     let aio = Aio::new(8)?;
     let file = d.create("f")?;
-    for (at, len) in [
-        (0, PAGE),
-        (100, 7),
-        (PAGE - 3, 10),
-        (5 * PAGE + 1, 2 * PAGE),
-        (0, 0),
-    ] {
+    for (at, len) in WRITES {
         let data = pattern(at as u32, len);
         t.effects(format!("write {len} at {at}"), d, &["f"], || {
             write(&aio, &file, &data, at as i64)
         })?;
     }
-    for (at, len) in [
-        (0, SIZE),
-        (4000, 200),
-        (2 * PAGE + 5, 9),
-        (7 * PAGE, PAGE),
-        (1 << 30, 1),
-    ] {
+    for (at, len) in READS {
         t.put(
             format!("read {len} at {at}"),
             read(&aio, &file, len, at as i64),

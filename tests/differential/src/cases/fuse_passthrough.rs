@@ -1,5 +1,6 @@
 //! A FUSE file system that passes its file on to one of the type under test.
 
+use crate::harness::bytes::{READS, WRITES};
 use crate::harness::fuse::{Passthrough, NAME};
 use crate::harness::prelude::*;
 use crate::harness::process::pipe;
@@ -27,13 +28,7 @@ fn with(fs: &Fs, options: &str, steps: impl FnOnce(&Dir, &Fd, &Dir) -> Done) -> 
 fn reads_and_writes(t: &mut Trace, fs: &Fs) -> Done {
     with(fs, "", |d, backing, shown| {
         let file = shown.read_write(NAME)?;
-        for (at, len) in [
-            (0, PAGE),
-            (100, 7),
-            (PAGE - 3, 10),
-            (5 * PAGE + 1, 2 * PAGE),
-            (0, 0),
-        ] {
+        for (at, len) in WRITES {
             let data = pattern(at as u32, len);
             t.put(
                 format!("write {len} at {at}"),
@@ -41,13 +36,7 @@ fn reads_and_writes(t: &mut Trace, fs: &Fs) -> Done {
             );
             t.put("size", (file.size()?, backing.size()?));
         }
-        for (at, len) in [
-            (0, SIZE),
-            (4000, 200),
-            (2 * PAGE + 5, 9),
-            (7 * PAGE, PAGE),
-            (1 << 30, 1),
-        ] {
+        for (at, len) in READS {
             t.put(format!("read {len} at {at}"), file.pread(len, at as u64));
         }
         t.put("behind", backing.all()?);

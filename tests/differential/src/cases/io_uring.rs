@@ -7,6 +7,7 @@ use io_uring::opcode;
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{Fd as Raw, Fixed, FsyncFlags, OpenHow};
 
+use crate::harness::bytes::{READS, WRITES};
 use crate::harness::prelude::*;
 use crate::harness::process::pipe;
 use crate::harness::uring::{Ring, WAYS};
@@ -55,13 +56,7 @@ fn reads_and_writes(t: &mut Trace, d: &Dir) -> Done {
     let mut ring = Ring::new(4)?;
     for (way, flags) in WAYS {
         let file = d.create(format!("{way}f"))?;
-        for (at, len) in [
-            (0, PAGE),
-            (100, 7),
-            (PAGE - 3, 10),
-            (5 * PAGE + 1, 2 * PAGE),
-            (0, 0),
-        ] {
+        for (at, len) in WRITES {
             let data = pattern(at as u32, len);
             t.effects(
                 format!("{way}write {len} at {at}"),
@@ -70,13 +65,7 @@ fn reads_and_writes(t: &mut Trace, d: &Dir) -> Done {
                 || write(&mut ring, &file, &data, at as u64, flags),
             )?;
         }
-        for (at, len) in [
-            (0, SIZE),
-            (4000, 200),
-            (2 * PAGE + 5, 9),
-            (7 * PAGE, PAGE),
-            (1 << 30, 1),
-        ] {
+        for (at, len) in READS {
             t.put(
                 format!("{way}read {len} at {at}"),
                 read(&mut ring, &file, len, at as u64, flags),

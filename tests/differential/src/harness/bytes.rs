@@ -3,6 +3,8 @@
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use super::sys::PAGE;
+
 /// More runs than this are shown as a digest.
 const RUNS_SHOWN: usize = 12;
 
@@ -34,6 +36,24 @@ impl fmt::Debug for Bytes {
         write!(f, ">")
     }
 }
+
+/// Where to write a new file, and how much: whole pages, parts, over a boundary, beyond a hole, and nothing.
+pub const WRITES: [(usize, usize); 5] = [
+    (0, PAGE),
+    (100, 7),
+    (PAGE - 3, 10),
+    (5 * PAGE + 1, 2 * PAGE),
+    (0, 0),
+];
+
+/// Where to read it then: data, boundaries, the hole, over the end, and far beyond that.
+pub const READS: [(usize, usize); 5] = [
+    (0, 4 * PAGE),
+    (4000, 200),
+    (2 * PAGE + 5, 9),
+    (7 * PAGE, PAGE),
+    (1 << 30, 1),
+];
 
 /// Bytes that differ from page to page and within a page, so that data in the wrong place is seen.
 pub fn pattern(seed: u32, len: usize) -> Vec<u8> {
