@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A mapping of a test file.
+//! A mapping of a test file, or of memory alone.
 
 use anyhow::{bail, Result};
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use crate::pages::PAGE;
 
@@ -18,15 +18,19 @@ unsafe impl Send for Mapping {}
 
 impl Mapping {
     pub fn shared(file: &File, pages: usize) -> Result<Self> {
-        Self::new(file, 0, pages, libc::MAP_SHARED)
+        Self::new(file.as_raw_fd(), 0, pages, libc::MAP_SHARED)
     }
 
     /// `pages` pages from page `from` on, that are copied when they are written to.
     pub fn private(file: &File, from: u64, pages: usize) -> Result<Self> {
-        Self::new(file, from, pages, libc::MAP_PRIVATE)
+        Self::new(file.as_raw_fd(), from, pages, libc::MAP_PRIVATE)
     }
 
-    fn new(file: &File, from: u64, pages: usize, flags: i32) -> Result<Self> {
+    pub fn anonymous(pages: usize) -> Result<Self> {
+        Self::new(-1, 0, pages, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS)
+    }
+
+    fn new(file: RawFd, from: u64, pages: usize, flags: i32) -> Result<Self> {
         let len = pages * PAGE;
         let (prot, offset) = (
             libc::PROT_READ | libc::PROT_WRITE,
@@ -39,7 +43,7 @@ impl Mapping {
                 len,
                 prot,
                 flags,
-                file.as_raw_fd(),
+                file,
                 offset,
             )
         };

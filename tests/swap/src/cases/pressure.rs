@@ -116,19 +116,31 @@ fn group(scene: &mut Scene) -> Result<()> {
     group.remove()
 }
 
-/// Leaves about `free` KiB of memory to everybody: the rest goes to the pool of huge pages, which no reclaim touches.
-fn short_of_memory(free: u64) -> Result<Setting> {
+/// Memory that nobody else can have, and no reclaim touches.
+struct Taken {
+    _pool: Setting,
+    _locked: Mapping,
+}
+
+/// Leaves about `free` KiB of memory to everybody. The rest goes to the pool of huge pages, whose size the OOM killer
+/// does not count as anybody's, and what is too fragmented for those to pages that are locked.
+fn short_of_memory(free: u64) -> Result<Taken> {
     std::fs::write("/proc/sys/vm/drop_caches", "3")?;
     std::fs::write("/proc/sys/vm/compact_memory", "1")?;
-    let size = meminfo("Hugepagesize")?;
-    let taken = meminfo("MemAvailable")?.saturating_sub(free) / size;
-    let pool = Setting::new("/proc/sys/vm/nr_hugepages", &taken.to_string())?;
-    let available = meminfo("MemAvailable")?;
+    let surplus = || -> Result<u64> { Ok(meminfo("MemAvailable")?.saturating_sub(free)) };
+    let huge = surplus()? / meminfo("Hugepagesize")?;
+    let pool = Setting::new("/proc/sys/vm/nr_hugepages", &huge.to_string())?;
+    let locked = Mapping::anonymous((surplus()? * 1024) as usize / PAGE + 1)?;
+    locked.lock(true)?;
+    let surplus = surplus()?;
     ensure!(
-        available < 2 * free,
-        "{available} KiB are still available where {free} were to be"
+        surplus < free / 4,
+        "{surplus} KiB are available beside the {free} that were to be"
     );
-    Ok(pool)
+    Ok(Taken {
+        _pool: pool,
+        _locked: locked,
+    })
 }
 
 fn machine(scene: &mut Scene) -> Result<()> {
@@ -138,9 +150,9 @@ fn machine(scene: &mut Scene) -> Result<()> {
     let mount = scene.mount("size=600m")?;
     let file = pages::create(&mount.file("file"))?;
     let (out, back) = (vmstat("pswpout")?, vmstat("pswpin")?);
-    let kswapd = vmstat("pgsteal_kswapd")?;
     {
-        let _short = short_of_memory(sized(GLOBAL_FREE.0, GLOBAL_FREE.1) * 1024)?;
+        let _taken = short_of_memory(sized(GLOBAL_FREE.0, GLOBAL_FREE.1) * 1024)?;
+        let (out, kswapd) = (vmstat("pswpout")?, vmstat("pgsteal_kswapd")?);
         pages::write(&file, 2, 0, pages, 1)?;
         let went = vmstat("pswpout")? - out;
         ensure!(
