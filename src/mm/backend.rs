@@ -28,7 +28,7 @@ use super::Mapping;
 use crate::bindings;
 use crate::vfs::fs_type::Memory;
 #[cfg(CONFIG_SWAP)]
-use crate::vfs::inode_list::{InodeList, ListKind, PinnedInode};
+use crate::vfs::inode_list::{InodeList, PinnedInode, Swapped};
 use crate::vfs::Inode;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -290,7 +290,7 @@ impl PlacedFolio<'_> {
     /// `returned` is called where they come back since swap did not take them.
     pub(crate) fn move_to_swap<'p, T: SharedMemory>(
         self,
-        counted: impl FnOnce(u64) -> PinnedInode<'p, T>,
+        counted: impl FnOnce(u64) -> PinnedInode<'p, T, Swapped>,
         returned: impl FnOnce(&Inode<T>, u64),
     ) -> WrittenOut {
         let this = self.0;
@@ -348,7 +348,7 @@ pub(crate) struct Backend<T: SharedMemory> {
     /// The inodes that have pages in swap.
     #[cfg(CONFIG_SWAP)]
     #[pin]
-    pub(crate) swapped: InodeList<T>,
+    pub(crate) swapped: InodeList<T, Swapped>,
     _fs: PhantomData<T>,
 }
 
@@ -367,7 +367,7 @@ impl<T: SharedMemory> Memory<T> for Backend<T> {
             anon_vm_ops: Opaque::new(fault::vm_operations::<T>()),
             #[cfg(CONFIG_SWAP)]
             // SAFETY: There is one backend for a type, and `forget()` takes the inodes out.
-            swapped <- unsafe { InodeList::new(ListKind::Swapped) },
+            swapped <- unsafe { InodeList::new() },
             a_ops: Opaque::new(bindings::address_space_operations {
                 dirty_folio: Some(bindings::noop_dirty_folio),
                 #[cfg(CONFIG_MIGRATION)]

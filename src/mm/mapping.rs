@@ -274,12 +274,13 @@ impl Mapping {
     ///
     /// # Safety
     ///
-    /// The folio must be locked and in the swap cache with that entry, whose count for the page
-    /// cache the caller has taken.
+    /// The folio must be locked, referenced by the caller, and in the swap cache with that entry,
+    /// whose count for the page cache the caller has taken.
     #[cfg(CONFIG_SWAP)]
+    #[inline]
     pub(super) unsafe fn replace_by_swap(&self, folio: *mut bindings::folio, entry: SwapEntry) {
-        // SAFETY: A folio of this cache is in its slot for as long as it is locked; the references
-        // of the cache are given back, and the caller has another one.
+        // SAFETY: A folio of this cache is in its slot for as long as it is locked. The references
+        // of the cache are given back, which are not the last: the caller has one.
         unsafe {
             let nr = 1u32 << bindings::folio_order(folio);
             let fields = addr_of_mut!((*folio).__bindgen_anon_1.__bindgen_anon_1);
@@ -294,7 +295,7 @@ impl Mapping {
             (*self.as_ptr()).nrpages -= nr as c_ulong;
             account(folio, -(nr as c_int));
             bindings::xa_unlock_irq(xa);
-            bindings::folio_put_refs(folio, nr as c_int);
+            bindings::folio_ref_sub(folio, nr as c_int);
         }
     }
 
@@ -518,6 +519,7 @@ impl Mapping {
     /// and all of it in the pages before `end`; a poisoned page too. Counts it in `removed`, and
     /// returns whether the slot is empty now.
     #[cfg(CONFIG_SWAP)]
+    #[inline(always)]
     pub(super) fn remove_value(
         &self,
         index: u64,
@@ -533,8 +535,7 @@ impl Mapping {
             bindings::xa_lock_irq(xa);
             if core::ptr::eq(bindings::xas_load(&mut xas), value) {
                 let pages = 1u64 << bindings::xas_get_order(&mut xas);
-                let base = xas.xa_index as u64 & !(pages - 1);
-                if base >= index && base + pages <= end {
+                if index & (pages - 1) == 0 && index + pages <= end {
                     bindings::xas_store(&mut xas, core::ptr::null_mut());
                     nr = pages;
                 }

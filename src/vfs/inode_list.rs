@@ -10,6 +10,7 @@
 
 use super::{FileSystem, Inode};
 use core::cell::UnsafeCell;
+use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::NonNull;
 use kernel::prelude::*;
@@ -18,18 +19,35 @@ use kernel::sync::barrier::smp_mb;
 use kernel::sync::{new_condvar, new_spinlock, CondVar, SpinLock};
 
 /// What a list is for. An inode has a place in one list of each kind.
-#[derive(Clone, Copy)]
-pub(crate) enum ListKind {
-    /// Inodes with pages in swap, of all file systems of a type.
-    #[cfg(CONFIG_SWAP)]
-    Swapped,
-    /// Inodes of a superblock that may have memory to give back.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    Unused,
+pub(crate) trait ListKind {
+    /// An inode's place in lists of this kind.
+    fn link<T: FileSystem>(links: &Links<T>) -> &Link<T>;
+}
+
+/// Inodes with pages in swap, of all file systems of a type.
+#[cfg(CONFIG_SWAP)]
+pub(crate) struct Swapped;
+
+/// Inodes of a superblock that may have memory to give back.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+pub(crate) struct Unused;
+
+#[cfg(CONFIG_SWAP)]
+impl ListKind for Swapped {
+    fn link<T: FileSystem>(links: &Links<T>) -> &Link<T> {
+        &links.swapped
+    }
+}
+
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+impl ListKind for Unused {
+    fn link<T: FileSystem>(links: &Links<T>) -> &Link<T> {
+        &links.unused
+    }
 }
 
 /// An inode's places in lists.
-pub(super) struct Links<T: FileSystem> {
+pub(crate) struct Links<T: FileSystem> {
     #[cfg(CONFIG_SWAP)]
     swapped: Link<T>,
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
@@ -46,15 +64,6 @@ impl<T: FileSystem> Links<T> {
             unused: Link::new(),
         }
     }
-
-    fn of(&self, kind: ListKind) -> &Link<T> {
-        match kind {
-            #[cfg(CONFIG_SWAP)]
-            ListKind::Swapped => &self.swapped,
-            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-            ListKind::Unused => &self.unused,
-        }
-    }
 }
 
 /// An inode's place in a list.
@@ -64,7 +73,7 @@ impl<T: FileSystem> Links<T> {
 /// `neighbours` is read and written under the lock of the list only; they are inodes in the list,
 /// which are live for as long as they are in it. `state` changes under that lock; it is
 /// [`LISTED`] or [`LEAVING`] where the inode is in the list.
-struct Link<T: FileSystem> {
+pub(crate) struct Link<T: FileSystem> {
     neighbours: UnsafeCell<Neighbours<T>>,
     state: Atomic<u32>,
     /// How many are looking at the inode without the lock.
@@ -97,16 +106,16 @@ impl<T: FileSystem> Link<T> {
     }
 }
 
-struct Head<T: FileSystem> {
+struct Head<T: FileSystem, K: ListKind> {
     first: Option<NonNull<Inode<T>>>,
     last: Option<NonNull<Inode<T>>>,
-    kind: ListKind,
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     len: usize,
+    _kind: PhantomData<fn() -> K>,
 }
 
 // SAFETY: The inodes of a list may be reached from any task.
-unsafe impl<T: FileSystem> Send for Head<T> {}
+unsafe impl<T: FileSystem, K: ListKind> Send for Head<T, K> {}
 
 /// A list of inodes of file system `T`.
 ///
@@ -115,24 +124,23 @@ unsafe impl<T: FileSystem> Send for Head<T> {}
 /// An inode that is put in this list is put in no other of its kind, and [`InodeList::remove`] is
 /// called when it is evicted, which is before the list goes.
 #[pin_data]
-pub(crate) struct InodeList<T: FileSystem> {
+pub(crate) struct InodeList<T: FileSystem, K: ListKind> {
     #[pin]
-    head: SpinLock<Head<T>>,
-    kind: ListKind,
+    head: SpinLock<Head<T, K>>,
     /// How many wait for an inode to be pinned no more.
     waiting: Atomic<u32>,
     #[pin]
     unpinned: CondVar,
 }
 
-impl<T: FileSystem> Head<T> {
-    fn new(kind: ListKind) -> Self {
+impl<T: FileSystem, K: ListKind> Head<T, K> {
+    const fn new() -> Self {
         Self {
             first: None,
             last: None,
-            kind,
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             len: 0,
+            _kind: PhantomData,
         }
     }
 
@@ -142,7 +150,7 @@ impl<T: FileSystem> Head<T> {
     unsafe fn neighbours(&mut self, inode: NonNull<Inode<T>>) -> &mut Neighbours<T> {
         // SAFETY: By the caller's promise; the lock of the list, which `self` is behind, protects
         // the neighbours.
-        unsafe { &mut *inode.as_ref().list_links().of(self.kind).neighbours.get() }
+        unsafe { &mut *K::link(inode.as_ref().list_links()).neighbours.get() }
     }
 
     /// Adds an inode at the end, if it is not in the list.
@@ -153,7 +161,7 @@ impl<T: FileSystem> Head<T> {
     unsafe fn insert(&mut self, inode: NonNull<Inode<T>>) {
         // SAFETY: All inodes in the list are live, and `inode` is.
         unsafe {
-            let link = inode.as_ref().list_links().of(self.kind);
+            let link = K::link(inode.as_ref().list_links());
             if link.state.cmpxchg(OUTSIDE, LISTED, Relaxed).is_err() {
                 return;
             }
@@ -181,7 +189,7 @@ impl<T: FileSystem> Head<T> {
     unsafe fn remove(&mut self, inode: NonNull<Inode<T>>) {
         // SAFETY: All inodes in the list are live.
         unsafe {
-            let link = inode.as_ref().list_links().of(self.kind);
+            let link = K::link(inode.as_ref().list_links());
             if link.state.load(Relaxed) == OUTSIDE {
                 return;
             }
@@ -210,12 +218,12 @@ impl<T: FileSystem> Head<T> {
 /// # Invariants
 ///
 /// Owns one of the pins of the inode, which is in the list.
-pub(crate) struct PinnedInode<'a, T: FileSystem> {
-    list: &'a InodeList<T>,
+pub(crate) struct PinnedInode<'a, T: FileSystem, K: ListKind> {
+    list: &'a InodeList<T, K>,
     inode: NonNull<Inode<T>>,
 }
 
-impl<T: FileSystem> Deref for PinnedInode<'_, T> {
+impl<T: FileSystem, K: ListKind> Deref for PinnedInode<'_, T, K> {
     type Target = Inode<T>;
 
     fn deref(&self) -> &Inode<T> {
@@ -224,26 +232,25 @@ impl<T: FileSystem> Deref for PinnedInode<'_, T> {
     }
 }
 
-impl<T: FileSystem> Drop for PinnedInode<'_, T> {
+impl<T: FileSystem, K: ListKind> Drop for PinnedInode<'_, T, K> {
     fn drop(&mut self) {
         // The inode may go as soon as the pin has gone; from then on only the list is looked at.
-        self.list.link(self).pins.fetch_sub(1, Full);
+        K::link(self.list_links()).pins.fetch_sub(1, Full);
         if self.list.waiting.load(Relaxed) > 0 {
             self.list.wake();
         }
     }
 }
 
-impl<T: FileSystem> InodeList<T> {
+impl<T: FileSystem, K: ListKind> InodeList<T, K> {
     /// An empty list.
     ///
     /// # Safety
     ///
     /// The type invariants must hold.
-    pub(crate) unsafe fn new(kind: ListKind) -> impl PinInit<Self> {
+    pub(crate) unsafe fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            head <- new_spinlock!(Head::new(kind), "inode_list"),
-            kind,
+            head <- new_spinlock!(Head::new(), "inode_list"),
             waiting: Atomic::new(0),
             unpinned <- new_condvar!("inode_list"),
         })
@@ -257,10 +264,6 @@ impl<T: FileSystem> InodeList<T> {
         self.unpinned.notify_all();
     }
 
-    fn link<'i>(&self, inode: &'i Inode<T>) -> &'i Link<T> {
-        inode.list_links().of(self.kind)
-    }
-
     /// How many inodes are in the list. Does not sleep.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn len(&self) -> usize {
@@ -270,8 +273,8 @@ impl<T: FileSystem> InodeList<T> {
     /// Adds an inode at the end, if it is not in the list, and pins it: it cannot go as long as the result
     /// lives. Does not sleep.
     #[inline]
-    pub(crate) fn pin(&self, inode: &Inode<T>) -> PinnedInode<'_, T> {
-        let link = self.link(inode);
+    pub(crate) fn pin(&self, inode: &Inode<T>) -> PinnedInode<'_, T, K> {
+        let link = K::link(inode.list_links());
         // The pin is there before the look at the list: see `for_each()`.
         link.pins.fetch_add(1, Full);
         // INVARIANT: Just pinned, and soon in the list.
@@ -287,7 +290,7 @@ impl<T: FileSystem> InodeList<T> {
 
     /// Adds an inode at the end, if it is not in the list.
     #[cold]
-    fn list(&self, pinned: &PinnedInode<'_, T>) {
+    fn list(&self, pinned: &PinnedInode<'_, T, K>) {
         // SAFETY: The inode is live, and by the type invariants it is taken out before it goes.
         unsafe { self.head.lock().insert(pinned.inode) }
     }
@@ -295,7 +298,7 @@ impl<T: FileSystem> InodeList<T> {
     /// Takes an inode that is being evicted out of the list, and waits until nobody looks at it. May
     /// sleep.
     pub(crate) fn remove(&self, inode: &Inode<T>) {
-        let link = self.link(inode);
+        let link = K::link(inode.list_links());
         // Nobody can reach the inode any more but by the list or by a pin, so that one that is in
         // neither stays so.
         if link.pins.load(Acquire) == 0 && link.state.load(Acquire) == OUTSIDE {
@@ -328,7 +331,7 @@ impl<T: FileSystem> InodeList<T> {
             // SAFETY: The inode is in the list, so it is live while the lock is held, and while it
             // is pinned. The pin goes with the lock held, so that the next one is live too.
             unsafe {
-                let link = self.link(inode.as_ref());
+                let link = K::link(inode.as_ref().list_links());
                 if keep(inode.as_ref()) {
                     link.pins.fetch_add(1, Full);
                     drop(head);

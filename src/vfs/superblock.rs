@@ -9,7 +9,7 @@ use super::casefold::CaseFolding;
 use super::export::{self, Exports};
 use super::inode::{self, InodeCache};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use super::inode_list::{InodeList, ListKind};
+use super::inode_list::{InodeList, Unused};
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use super::quota;
 use super::{FileSystem, MountContext, Registration};
@@ -39,7 +39,7 @@ pub(super) struct SuperInfo<T: FileSystem> {
     /// Inodes that may have memory to give back.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     #[pin]
-    unused: InodeList<T>,
+    unused: InodeList<T, Unused>,
     #[pin]
     data: T::SuperData,
 }
@@ -106,7 +106,7 @@ impl<T: FileSystem> SuperBlock<T> {
 
     /// Inodes that may have memory to give back, see [`super::Inode::list_unused`].
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    pub(crate) fn unused(&self) -> &InodeList<T> {
+    pub(crate) fn unused(&self) -> &InodeList<T, Unused> {
         &self.info().unused
     }
 
@@ -184,7 +184,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
             exports <- Exports::new(),
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             // SAFETY: The list is only for inodes of the superblock, and their eviction takes them out.
-            unused <- unsafe { InodeList::new(ListKind::Unused) },
+            unused <- unsafe { InodeList::new() },
             data <- T::new_super(options, cx),
         }? Error),
         GFP_KERNEL,
