@@ -37,16 +37,7 @@ impl Mapping {
             (from * PAGE as u64) as i64,
         );
         // SAFETY: a new mapping at an address of the kernel's choice.
-        let start = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                len,
-                prot,
-                flags,
-                file,
-                offset,
-            )
-        };
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), len, prot, flags, file, offset) };
         if start == libc::MAP_FAILED {
             bail!("mmap: {}", io::Error::last_os_error());
         }
