@@ -13,6 +13,7 @@ use super::mapping::is_value;
 use super::mapping::{Mapping, Removed, END};
 use super::PAGE_SHIFT;
 use crate::bindings;
+use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::ptr::NonNull;
 use kernel::prelude::*;
@@ -56,11 +57,11 @@ pub(super) enum Stopped {
 ///
 /// # Invariants
 ///
-/// The first `batch.nr` entries are folios with a reference that this owns, or values; `indices` are
-/// theirs.
+/// The first `batch.nr` entries are folios with a reference that this owns, or values. `indices` of as
+/// many entries as the last search has found are theirs.
 pub(super) struct Batch {
     batch: bindings::folio_batch,
-    indices: [c_ulong; SIZE],
+    indices: [MaybeUninit<c_ulong>; SIZE],
     /// What was removed so far.
     pub(super) removed: Removed,
 }
@@ -70,7 +71,7 @@ impl Batch {
     pub(super) fn new() -> Self {
         Self {
             batch: bindings::folio_batch::default(),
-            indices: [0; SIZE],
+            indices: [const { MaybeUninit::uninit() }; SIZE],
             removed: Removed::default(),
         }
     }
@@ -119,11 +120,22 @@ impl Batch {
                 &mut start,
                 last as c_ulong,
                 &mut self.batch,
-                self.indices.as_mut_ptr(),
+                self.indices.as_mut_ptr().cast(),
             )
         };
         *next = start as u64;
         found > 0
+    }
+
+    /// The entry at `at` and its index.
+    ///
+    /// # Safety
+    ///
+    /// The last search must have found more than `at` entries.
+    unsafe fn entry(&self, at: usize) -> (*mut bindings::folio, u64) {
+        // SAFETY: By the type invariants.
+        let index = unsafe { self.indices[at].assume_init() };
+        (self.batch.folios[at], index as u64)
     }
 
     /// Takes what [`Batch::find_locked`] has found in a range that ends before page `end` out of the
@@ -135,13 +147,13 @@ impl Batch {
         #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] end: u64,
     ) {
         let len = core::mem::take(&mut self.batch.nr) as usize;
-        let mut unmapped = bindings::folio_batch::default();
         for at in 0..len {
-            let folio = self.batch.folios[at];
+            #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))]
+            // SAFETY: So many were found.
+            let (folio, index) = unsafe { self.entry(at) };
             #[cfg(CONFIG_SWAP)]
             if is_value(folio.cast()) {
                 if what == Removal::All {
-                    let index = self.indices[at] as u64;
                     mapping.remove_value(index, end, folio.cast(), &mut self.removed);
                 }
                 continue;
@@ -156,22 +168,24 @@ impl Batch {
                     bindings::folio_put(folio);
                 } else {
                     bindings::folio_cancel_dirty(folio);
-                    unmapped.folios[unmapped.nr as usize] = folio;
-                    unmapped.nr += 1;
+                    // Those that are left for the end, in the place of those that are done with.
+                    self.batch.folios[self.batch.nr as usize] = folio;
+                    self.batch.nr += 1;
                 }
             }
         }
+        let unmapped = &mut self.batch;
         if unmapped.nr == 0 {
             return;
         }
         // SAFETY: The folios are locked, in this mapping, neither mapped nor dirty; nobody can map
         // them while they are locked.
         unsafe {
-            bindings::delete_from_page_cache_batch(mapping.as_ptr(), &mut unmapped);
+            bindings::delete_from_page_cache_batch(mapping.as_ptr(), unmapped);
             for at in 0..unmapped.nr as usize {
                 bindings::folio_unlock(unmapped.folios[at]);
             }
-            bindings::folio_batch_release(&mut unmapped);
+            bindings::folio_batch_release(unmapped);
         }
     }
 
@@ -188,7 +202,8 @@ impl Batch {
         let len = core::mem::take(&mut self.batch.nr) as usize;
         let mut stopped = Stopped::Not;
         for at in 0..len {
-            let (folio, index) = (self.batch.folios[at], self.indices[at] as u64);
+            // SAFETY: So many were found.
+            let (folio, index) = unsafe { self.entry(at) };
             #[cfg(CONFIG_SWAP)]
             if is_value(folio.cast()) {
                 let value = folio.cast();
