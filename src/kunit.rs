@@ -63,7 +63,7 @@ mod numbers {
 
 #[kunit_tests(rtmpfs_range)]
 mod range {
-    use crate::tmpfs::range::{chunk, clip, pages, round_up, Chunk, Pages, Partial};
+    use crate::tmpfs::range::{chunk, clip, pages, round_up, Chunk, Edge, Pages};
 
     #[test]
     fn transfers_stop_at_units() {
@@ -88,33 +88,33 @@ mod range {
     }
 
     #[test]
-    fn ranges_have_partial_ends() {
-        let partial = |index, start, end| Some(Partial { index, start, end });
+    fn ranges_have_partial_edges() {
+        let edge = |index, is_partial| Some(Edge { index, is_partial });
         assert_eq!(
             pages(100, None, 4096),
             Pages {
-                head: partial(0, 100, 4096),
                 start: 1,
                 end: None,
-                tail: None
+                first: edge(0, true),
+                last: None
             }
         );
         assert_eq!(
             pages(100, Some(200), 4096),
             Pages {
-                head: partial(0, 100, 200),
                 start: 1,
-                end: Some(0),
-                tail: None
+                end: Some(1),
+                first: edge(0, true),
+                last: edge(0, true)
             }
         );
         assert_eq!(
             pages(4096, Some(8192 + 5), 4096),
             Pages {
-                head: None,
                 start: 1,
                 end: Some(2),
-                tail: partial(2, 0, 5)
+                first: edge(1, false),
+                last: edge(2, true)
             }
         );
     }

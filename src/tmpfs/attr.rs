@@ -9,7 +9,7 @@ use super::flags;
 use super::range;
 use super::space;
 use super::superblock::Tmpfs;
-use super::truncate;
+use super::truncate::Cut;
 use crate::mm::PAGE_SIZE;
 use crate::vfs::attr::{AttrOperations, AttrRequest, IdMap, Stat};
 #[cfg(CONFIG_TMPFS_XATTR)]
@@ -81,9 +81,10 @@ impl AttrOperations for Tmpfs {
 /// Fails with `ENOMEM`, with nothing changed.
 fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: i64) -> Result {
     let old = inode.size();
+    let cut = Cut::new(size, None);
     if size <= old {
         #[cfg(CONFIG_SWAP)]
-        truncate::prepare(inode, size, None)?;
+        cut.prepare(inode)?;
     }
     if size != old {
         inode.set_size(size);
@@ -103,7 +104,7 @@ fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: i64) -> Result {
     };
     unmap(inode);
     if space::has_pages(inode) {
-        truncate::free(inode, size, None);
+        cut.free(inode);
     }
     unmap(inode);
     Ok(())

@@ -14,7 +14,7 @@ use super::lookup::{self, Purpose};
 use super::range;
 use super::space;
 use super::superblock::Tmpfs;
-use super::truncate;
+use super::truncate::Cut;
 use crate::mm::fault::Fault;
 use crate::mm::{task, PAGE_SIZE};
 use crate::vfs::Exclusive;
@@ -125,10 +125,10 @@ fn allocate_one(inode: &TmpfsInode, next: &mut u64, end: i64) -> Result<bool> {
 ///
 /// Fails with `ENOMEM`, with nothing changed.
 pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: i64, end: i64) -> Result {
+    let cut = Cut::new(start, Some(end));
     #[cfg(CONFIG_SWAP)]
-    truncate::prepare(inode, start, Some(end))?;
-    let pages = range::pages(start, Some(end), PAGE_SIZE as u64);
-    let whole = pages.start..pages.end.unwrap_or(pages.start).max(pages.start);
+    cut.prepare(inode)?;
+    let whole = cut.whole();
     inode.data().set_activity(Activity::Punching(whole.clone()));
     if !whole.is_empty() {
         // Private copies stay.
@@ -137,7 +137,7 @@ pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: i64, end: i64) -> R
             .mapping()
             .unmap_shared(bytes(whole.start), bytes(whole.end));
     }
-    truncate::free(inode, start, Some(end));
+    cut.free(inode);
     inode.touch();
     inode.data().set_activity(Activity::None);
     inode.sb().data().punched.notify_all();

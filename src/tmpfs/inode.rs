@@ -8,7 +8,7 @@ use super::flags;
 use super::inode_space::InodeSpace;
 use super::space;
 use super::superblock::Tmpfs;
-use super::truncate;
+use super::truncate::Cut;
 use super::usage::Usage;
 #[cfg(CONFIG_TMPFS_XATTR)]
 use super::xattr;
@@ -305,7 +305,7 @@ pub(super) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
     if inode.file_type() == FileType::Regular {
         if space::has_pages(inode) || !inode.mapping().is_empty() {
             inode.set_size(0);
-            truncate::free(inode, 0, None);
+            Cut::new(0, None).free(inode);
         }
         inode.data().policy.clear();
     }

@@ -34,72 +34,51 @@ pub(crate) fn clip(pos: i64, wanted: usize, size: i64) -> usize {
     }
 }
 
-/// A page that is only partly in a range: which one, and the bytes of it that are.
+/// A page where a range starts or ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Partial {
+pub(crate) struct Edge {
     /// The index of the page.
     pub(crate) index: u64,
-    /// The first byte, from the start of the page.
-    pub(crate) start: usize,
-    /// Behind the last byte.
-    pub(crate) end: usize,
+    /// Whether only a part of the page is in the range.
+    pub(crate) is_partial: bool,
 }
 
 /// A range of a file in pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pages {
-    /// The page that the range starts in the middle of.
-    pub(crate) head: Option<Partial>,
     /// The first page that is wholly in the range.
     pub(crate) start: u64,
-    /// Behind the last page that is wholly in the range; may be below `start`. None where the range
-    /// has no end.
+    /// Behind the last page that is wholly in the range, `start` where there is none. None where the
+    /// range has no end.
     pub(crate) end: Option<u64>,
-    /// The page that the range ends in the middle of, unless it is `head`.
-    pub(crate) tail: Option<Partial>,
-}
-
-impl Pages {
-    /// Whether the range ends in the middle of page `index`, where it does not start.
-    pub(crate) fn tail_is(&self, index: u64) -> bool {
-        self.tail.is_some_and(|tail| tail.index == index)
-    }
+    /// The page that the range starts in, unless that is the first of the file.
+    pub(crate) first: Option<Edge>,
+    /// The page that the range ends in; it may be the same.
+    pub(crate) last: Option<Edge>,
 }
 
 /// The pages of the bytes from `start` to before `end`, `None` being no end, in units of `page`
 /// bytes.
+#[inline]
 pub(crate) fn pages(start: i64, end: Option<i64>, page: u64) -> Pages {
     let start = start.max(0) as u64;
     let end = end.map(|end| start.max(end.max(0) as u64));
-    let first = start / page;
-    let head_start = (start % page) as usize;
-    let (last, tail_end) = match end {
-        Some(end) => (Some(end / page), (end % page) as usize),
-        None => (None, 0),
+    let whole_start = start.div_ceil(page);
+    let whole_end = end.map(|end| whole_start.max(end / page));
+    let edge = |byte: u64| {
+        let index = byte / page;
+        let is_whole = whole_start <= index && whole_end.is_none_or(|end| index < end);
+        Edge {
+            index,
+            is_partial: !is_whole,
+        }
     };
-
-    let head = (head_start > 0).then(|| Partial {
-        index: first,
-        start: head_start,
-        end: if last == Some(first) {
-            tail_end
-        } else {
-            page as usize
-        },
-    });
-    let tail = match last {
-        Some(last) if tail_end > 0 && (head_start == 0 || last != first) => Some(Partial {
-            index: last,
-            start: 0,
-            end: tail_end,
-        }),
-        _ => None,
-    };
+    let is_empty = end == Some(start);
     Pages {
-        head: head.filter(|head| head.start < head.end),
-        start: start.div_ceil(page),
-        end: last,
-        tail,
+        start: whole_start,
+        end: whole_end,
+        first: (start > 0 && !is_empty).then(|| edge(start)),
+        last: end.filter(|_| !is_empty).map(|end| edge(end - 1)),
     }
 }
 

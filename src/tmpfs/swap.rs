@@ -17,7 +17,7 @@ use super::lookup::{self, Purpose, Unwritten};
 use super::orders;
 use super::space;
 use super::superblock::Tmpfs;
-use super::truncate;
+use super::truncate::Cut;
 #[cfg(CONFIG_USERFAULTFD)]
 use super::userfault;
 #[cfg(CONFIG_SWAP)]
@@ -232,7 +232,7 @@ impl SharedMemory for Tmpfs {
     }
 
     fn free_range(inode: &Inode<Self>, start: i64, end: Option<i64>) {
-        truncate::free(inode, start, end);
+        Cut::new(start, end).free(inode);
     }
 
     fn charge(inode: &Inode<Self>, pages: u64, add: impl FnOnce()) -> bool {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::range::{chunk, clip, pages, round_up, Pages, Partial};
+use crate::range::{chunk, clip, pages, round_up, Edge};
 
 const PAGE: u64 = 4096;
 
@@ -13,46 +13,33 @@ fn position() -> impl Strategy<Value = i64> {
     prop_oneof![4 => near, 2 => 0..100_000i64, 1 => end, 1 => 0..i64::MAX]
 }
 
-/// The bytes that a partial page stands for.
-fn bytes(partial: Option<Partial>) -> Option<(u128, u128)> {
-    let partial = partial?;
-    let start = u128::from(partial.index) * u128::from(PAGE);
-    Some((start + partial.start as u128, start + partial.end as u128))
-}
-
-/// All that `pages` stands for, in order, joined where one part follows the other.
-fn covered(pages: &Pages, no_end: u128) -> Vec<(u128, u128)> {
-    let scale = |index: u64| u128::from(index) * u128::from(PAGE);
-    let whole = (scale(pages.start), pages.end.map_or(no_end, scale));
-    let mut parts: Vec<(u128, u128)> = Vec::new();
-    let all = [bytes(pages.head), Some(whole), bytes(pages.tail)];
-    for part in all.into_iter().flatten().filter(|(start, end)| start < end) {
-        match parts.last_mut() {
-            Some(last) if last.1 == part.0 => last.1 = part.1,
-            _ => parts.push(part),
-        }
-    }
-    parts
+/// Whether a page is wholly in a range.
+fn is_inside(index: u64, start: i64, end: Option<i64>) -> bool {
+    let byte = |index: u64| u128::from(index) * u128::from(PAGE);
+    byte(index) >= start as u128 && end.is_none_or(|end| byte(index + 1) <= end as u128)
 }
 
 proptest! {
-    /// Head, whole pages and tail are the range, each byte of it once, and nothing else.
+    /// The whole pages are those inside and no others, and what else there is of the range is at its edges.
     #[test]
     fn the_parts_are_the_range(start in position(), end in prop::option::of(position())) {
-        let no_end = u128::MAX;
         let got = pages(start, end, PAGE);
-        let want = (start as u128, end.map_or(no_end, |end| end as u128));
-        let want = if want.0 < want.1 { vec![want] } else { vec![] };
-        prop_assert_eq!(covered(&got, no_end), want, "{:?}", got);
-        for partial in [got.head, got.tail].into_iter().flatten() {
-            prop_assert!(partial.start < partial.end && partial.end <= PAGE as usize);
-            prop_assert!(partial.end - partial.start < PAGE as usize, "a whole page is none in part");
-            let whole = got.start..got.end.unwrap_or(u64::MAX);
-            prop_assert!(!whole.contains(&partial.index), "a page is both whole and in part");
+        let is_empty = end.is_some_and(|end| end <= start);
+        let inside = |index| !is_empty && is_inside(index, start, end);
+        let last = got.end.unwrap_or(u64::MAX / PAGE);
+        prop_assert!(got.start <= last && got.end.is_none() == end.is_none());
+        if got.start < last {
+            prop_assert!(inside(got.start) && inside(last - 1), "{:?}", got);
         }
-        if let (Some(head), Some(tail)) = (got.head, got.tail) {
-            prop_assert!(head.index < tail.index);
-        }
+        prop_assert!(got.start == 0 || !inside(got.start - 1), "{:?}", got);
+        prop_assert!(got.end.is_none_or(|end| !inside(end)), "{:?}", got);
+
+        let edge = |byte: i64| {
+            let index = byte as u64 / PAGE;
+            Edge { index, is_partial: !inside(index) }
+        };
+        prop_assert_eq!(got.first, (!is_empty && start > 0).then(|| edge(start)));
+        prop_assert_eq!(got.last, end.filter(|_| !is_empty).map(|end| edge(end - 1)));
     }
 
     #[test]
@@ -96,12 +83,4 @@ proptest! {
         }
         prop_assert!(got >= size);
     }
-}
-
-#[test]
-fn a_tail_is_in_its_page() {
-    let inside = pages(0, Some(PAGE as i64 + 1), PAGE);
-    assert!(inside.tail_is(1) && !inside.tail_is(0));
-    let whole = pages(0, Some(PAGE as i64), PAGE);
-    assert!(!whole.tail_is(0) && !whole.tail_is(1));
 }
