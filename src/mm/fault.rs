@@ -30,9 +30,8 @@ use kernel::prelude::*;
 /// of `T`.
 pub(crate) struct Fault<'a, T: FileSystem> {
     vmf: &'a mut bindings::vm_fault,
-    #[cfg(CONFIG_SWAP)]
-    major: Cell<bool>,
-    again: Cell<bindings::vm_fault_t>,
+    /// What the MM is told beside the result: `VM_FAULT_MAJOR`, `VM_FAULT_RETRY`.
+    told: Cell<bindings::vm_fault_t>,
     /// Why the fault is left to user space; 0 where it is not.
     #[cfg(CONFIG_USERFAULTFD)]
     pub(super) user_reason: Cell<c_ulong>,
@@ -59,10 +58,14 @@ impl<'a, T: FileSystem> Fault<'a, T> {
         self.vmf.__bindgen_anon_1.vma
     }
 
+    fn tell(&self, what: bindings::vm_fault_t) {
+        self.told.set(self.told.get() | what);
+    }
+
     /// The fault had to wait for a read from swap: counts it, and tells the MM.
     #[cfg(CONFIG_SWAP)]
     pub(crate) fn set_major(&self) {
-        self.major.set(true);
+        self.tell(bindings::VM_FAULT_MAJOR);
         // SAFETY: By the type invariants.
         unsafe {
             bindings::count_vm_event(bindings::vm_event_item_PGMAJFAULT);
@@ -80,7 +83,7 @@ impl<'a, T: FileSystem> Fault<'a, T> {
             let file = bindings::maybe_unlock_mmap_for_io(vmf.cast_mut(), core::ptr::null_mut());
             wait();
             if !file.is_null() {
-                self.again.set(bindings::VM_FAULT_RETRY);
+                self.tell(bindings::VM_FAULT_RETRY);
                 bindings::fput(file);
             }
         }
@@ -187,38 +190,29 @@ unsafe extern "C" fn fault<T: FaultOperations>(
     let fault = Fault::<T> {
         // SAFETY: As above; nobody else uses it.
         vmf: unsafe { &mut *vmf },
-        #[cfg(CONFIG_SWAP)]
-        major: Cell::new(false),
-        again: Cell::new(bindings::VM_FAULT_NOPAGE),
+        told: Cell::new(0),
         #[cfg(CONFIG_USERFAULTFD)]
         user_reason: Cell::new(0),
         _fs: PhantomData,
     };
     let result = T::fault(&fault);
-    #[cfg(CONFIG_USERFAULTFD)]
-    if fault.user_reason.get() != 0 {
-        drop(result);
-        // SAFETY: The fault is in progress still, and no folio is locked for it.
-        return unsafe { bindings::handle_userfault(fault.vmf, fault.user_reason.get()) };
-    }
-    #[cfg(CONFIG_SWAP)]
-    let major = if fault.major.get() {
-        bindings::VM_FAULT_MAJOR
-    } else {
-        0
-    };
-    #[cfg(not(CONFIG_SWAP))]
-    let major = 0;
+    let told = fault.told.get();
     match result {
-        Ok(Faulted::Again) => major | fault.again.get(),
+        Ok(Faulted::Again) if told & bindings::VM_FAULT_RETRY != 0 => told,
+        Ok(Faulted::Again) => told | bindings::VM_FAULT_NOPAGE,
         Ok(Faulted::Folio(folio)) => {
             let index = fault.index();
             // SAFETY: The folio is live and locked; lock and reference go to the MM.
             let page = unsafe { bindings::folio_file_page(folio.into_raw(), index as c_ulong) };
             fault.vmf.page = page;
-            major | bindings::VM_FAULT_LOCKED
+            told | bindings::VM_FAULT_LOCKED
         }
+        #[cfg(CONFIG_USERFAULTFD)]
+        // SAFETY: The fault is in progress still, and no folio is locked for it.
+        Err(_) if fault.user_reason.get() != 0 => unsafe {
+            bindings::handle_userfault(fault.vmf, fault.user_reason.get())
+        },
         // SAFETY: Translates a number.
-        Err(e) => unsafe { major | bindings::vmf_error(e.to_errno()) },
+        Err(e) => unsafe { told | bindings::vmf_error(e.to_errno()) },
     }
 }
