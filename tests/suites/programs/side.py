@@ -14,10 +14,11 @@ import suite  # noqa: E402
 import archive  # noqa: E402
 import package  # noqa: E402
 import postgresql  # noqa: E402
+import quota  # noqa: E402
 import sqlite  # noqa: E402
 from step import Step  # noqa: E402
 
-PARTS = {"archive": archive, "package": package, "sqlite": sqlite, "postgresql": postgresql}
+PARTS = {"archive": archive, "package": package, "quota": quota, "sqlite": sqlite, "postgresql": postgresql}
 MOUNTS = {
     "/tmp": "mode=1777,nosuid,nodev,size=1g,nr_inodes=1m",
     "/run": "mode=755,nosuid,nodev,size=20%,nr_inodes=800k",
