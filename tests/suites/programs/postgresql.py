@@ -20,7 +20,7 @@ SOCKETS = Path("/run/postgresql")
 SHARED = Path("/dev/shm")
 # The server does not work for root.
 USER, GROUP = "nobody", "nogroup"
-SECONDS = 1000
+SECONDS = 1800
 SETTINGS = """\
 dynamic_shared_memory_type = posix
 jit = off
@@ -40,7 +40,7 @@ def programs() -> Path:
 
 
 def schedule() -> Path:
-    return HERE / ("short_schedule" if suite.DEBUG else "release_schedule")
+    return HERE / "short_schedule" if suite.DEBUG else programs() / "regress" / "parallel_schedule"
 
 
 def scheduled() -> list[str]:
