@@ -198,8 +198,7 @@ unsafe extern "C" fn fault<T: FaultOperations>(
     let result = T::fault(&fault);
     let told = fault.told.get();
     match result {
-        // The MM does not look at anything else then.
-        _ if told & bindings::VM_FAULT_RETRY != 0 => told,
+        Ok(Faulted::Again) if told & bindings::VM_FAULT_RETRY != 0 => told,
         Ok(Faulted::Again) => told | bindings::VM_FAULT_NOPAGE,
         Ok(Faulted::Folio(folio)) => {
             let index = fault.index();

@@ -268,7 +268,6 @@ pub(super) fn find_or_make(
 }
 
 /// Makes the folio at page `index`; `EEXIST` where somebody else did.
-#[inline(never)]
 fn make(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<LockedFolio> {
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     if orders::may_be_large(inode, || purpose.is_for_anonymous()) {
