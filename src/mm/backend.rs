@@ -296,7 +296,6 @@ impl PlacedFolio<'_> {
         let this = self.0;
         let raw = this.folio.as_ptr();
         let nr = this.folio.nr_pages();
-        let index = this.folio.index();
         // SAFETY: By the type invariants the folio has an entry, which gets the page cache's count
         // before it is stored.
         let (entry, inode) = unsafe {
@@ -319,6 +318,8 @@ impl PlacedFolio<'_> {
         unsafe {
             let gfp = bindings::__GFP_HIGH | bindings::__GFP_NOMEMALLOC | bindings::__GFP_NOWARN;
             let expected = Expected::Swap(entry);
+            // Out of the page cache it has kept its index.
+            let index = this.folio.index();
             if this.mapping.store(raw, index, expected, gfp).is_ok() {
                 returned(&inode, nr);
                 bindings::folio_put_swap(raw, core::ptr::null_mut());
