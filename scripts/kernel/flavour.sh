@@ -5,7 +5,7 @@
 # What WITHOUT takes: the module is written to do without each of these.
 optional=(UNICODE TMPFS_XATTR TMPFS_POSIX_ACL TMPFS_QUOTA QUOTA USERFAULTFD TRANSPARENT_HUGEPAGE NUMA SWAP MEMCG)
 
-# Off only together with the option that selects it.
+# Off only together with the options that select it, a regular expression.
 declare -A selected_by=([TMPFS_XATTR]=TMPFS_POSIX_ACL [QUOTA]=TMPFS_QUOTA)
 
 # kernel_name: release, or say release-without-NUMA-SWAP.
