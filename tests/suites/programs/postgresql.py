@@ -20,7 +20,7 @@ SOCKETS = Path("/run/postgresql")
 SHARED = Path("/dev/shm")
 # The server does not work for root.
 USER, GROUP = "nobody", "nogroup"
-SECONDS = 1800
+SECONDS = 2400
 SETTINGS = """\
 dynamic_shared_memory_type = posix
 jit = off
