@@ -8,11 +8,8 @@ SHELL := /bin/bash
 
 KERNEL ?= release
 
-variables := KDIR KERNEL WITHOUT KERNEL_TARBALL CMD SUITE TEST OPERATIONS
-# Those of make torture.
-variables += DURATION SEED
-# Those of make bench; tests/bench/run says what they take.
-variables += OPS SEEDS REPETITIONS TYPES MAX_RATIO RESULTS
+# Those that the scripts take, in the build environment as well.
+variables := $(strip $(file <scripts/variables))
 # Kbuild's own; handed on to it.
 kbuild-variables := V W LLVM ARCH CROSS_COMPILE CC MO CLIPPY INSTALL_MOD_PATH INSTALL_MOD_DIR
 
@@ -101,5 +98,5 @@ help:
 	'WITHOUT="OPTION..."    the same kernel without these options, say NUMA or TMPFS_XATTR' \
 	'KDIR=DIR               a built kernel of your own instead' \
 	'KERNEL_TARBALL=FILE    build the kernels from this linux-7.3.y archive' \
-	'SUITE=NAME TEST=FILTER a part of make test' \
+	'SUITE="NAME..." TEST=FILTER a part of make test' \
 	'OPERATIONS=N           how many operations fsx does in its long runs (200000; on the debug kernel 20000)'
