@@ -3,6 +3,7 @@
 
 use crate::machine::{self, figure};
 use crate::pages::PAGE;
+use crate::skip::Skip;
 use anyhow::{ensure, Context, Result};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,8 @@ pub struct Group {
 }
 
 impl Group {
-    /// A new group with these settings, and this process in it.
+    /// A new group with these settings, and this process in it. Where the kernel has no such groups, the test is
+    /// skipped.
     pub fn enter(settings: &[(&str, &str)]) -> Result<Self> {
         let group = Self::new(settings)?;
         group.add_self()?;
@@ -22,6 +24,10 @@ impl Group {
 
     pub fn new(settings: &[(&str, &str)]) -> Result<Self> {
         let root = root()?;
+        let controllers = machine::read(root.join("cgroup.controllers"))?;
+        if !controllers.split_whitespace().any(|name| name == "memory") {
+            return Err(Skip("this kernel has no memory cgroups (CONFIG_MEMCG)".into()).into());
+        }
         machine::write(root.join("cgroup.subtree_control"), "+memory")?;
         let path = root.join(format!("swap-test-{}", std::process::id()));
         std::fs::create_dir(&path).with_context(|| path.display().to_string())?;

@@ -10,3 +10,4 @@ pub mod machine;
 pub mod mapping;
 pub mod mounted;
 pub mod pages;
+pub mod skip;

@@ -7,11 +7,12 @@ mod torture;
 mod under;
 
 use anyhow::{ensure, Result};
-use cases::{Case, Scene, Skip};
+use cases::{Case, Scene};
 use clap::{Parser, Subcommand};
+use skip::Skip;
 use std::process::ExitCode;
 use std::time::Instant;
-use swap::{device, group, inject, machine, mapping, mounted, pages};
+use swap::{device, group, inject, machine, mapping, mounted, pages, skip};
 
 #[derive(Parser)]
 #[command(about)]

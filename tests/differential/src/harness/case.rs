@@ -21,16 +21,7 @@ pub struct Case {
 }
 
 /// Ends a case without a verdict.
-#[derive(Debug)]
-pub struct Skip(pub String);
-
-impl std::fmt::Display for Skip {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "skipped: {}", self.0)
-    }
-}
-
-impl std::error::Error for Skip {}
+pub use swap::skip::Skip;
 
 /// `skip!("reason {}", x)`
 #[macro_export]

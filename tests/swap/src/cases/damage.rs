@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A device that cannot be read or written any more.
 
-use super::{Case, Scene, Skip};
+use super::{Case, Scene};
 use crate::device::Swap;
 use crate::group::Group;
 use crate::machine::{self, Expected};
 use crate::mapping::Mapping;
 use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
+use crate::skip::Skip;
 use anyhow::{bail, ensure, Context, Result};
 use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::{fork, ForkResult};

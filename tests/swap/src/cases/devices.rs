@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Where pages go: a file, two devices, a compressed cache in front of a device, compressed memory.
 
-use super::{Case, Scene, Skip};
+use super::{Case, Scene};
 use crate::device::{self, disk, Swap};
 use crate::group::Group;
 use crate::machine::{vmstat, Setting};
 use crate::pages::{self, PAGE};
+use crate::skip::Skip;
 use anyhow::{ensure, Result};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

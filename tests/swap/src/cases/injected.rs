@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Every memory allocation on the ways to swap and back fails once.
 
-use super::{Case, Scene, Skip};
+use super::{Case, Scene};
 use crate::device::{self, Swap, Zram};
 use crate::group::Group;
 use crate::inject::{self, Countdown};
 use crate::machine;
 use crate::mapping::Mapping;
 use crate::pages::{self, PAGE};
+use crate::skip::Skip;
 use anyhow::{bail, ensure, Context, Result};
 use rustix::fs::{fallocate, FallocateFlags};
 use std::fs::File;

@@ -14,7 +14,7 @@ mod swapoff;
 
 use crate::mounted::Mounted;
 use anyhow::{Context, Result};
-use std::fmt::{Debug, Display};
+use std::fmt::Debug;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
@@ -39,18 +39,6 @@ pub fn all() -> Vec<Case> {
     .flatten()
     .collect()
 }
-
-/// Why a test has no place on this machine.
-#[derive(Debug)]
-pub struct Skip(pub String);
-
-impl Display for Skip {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Skip {}
 
 /// What a test has to work with.
 pub struct Scene {
