@@ -40,7 +40,8 @@ def programs() -> Path:
 
 
 def schedule() -> Path:
-    return HERE / "short_schedule" if suite.DEBUG else programs() / "regress" / "parallel_schedule"
+    short = suite.DEBUG or suite.LACKS
+    return HERE / "short_schedule" if short else programs() / "regress" / "parallel_schedule"
 
 
 def scheduled() -> list[str]:
