@@ -25,10 +25,14 @@ impl Group {
     pub fn new(settings: &[(&str, &str)]) -> Result<Self> {
         let root = root()?;
         let controllers = machine::read(root.join("cgroup.controllers"))?;
-        if !controllers.split_whitespace().any(|name| name == "memory") {
+        let has = |wanted| controllers.split_whitespace().any(|name| name == wanted);
+        if !has("memory") {
             return Err(Skip("this kernel has no memory cgroups (CONFIG_MEMCG)".into()).into());
         }
         machine::write(root.join("cgroup.subtree_control"), "+memory")?;
+        if has("cpuset") {
+            machine::write(root.join("cgroup.subtree_control"), "+cpuset")?;
+        }
         let path = root.join(format!("swap-test-{}", std::process::id()));
         std::fs::create_dir(&path).with_context(|| path.display().to_string())?;
         let group = Self {
@@ -65,6 +69,15 @@ impl Group {
     pub fn stat(&self, name: &str) -> Result<u64> {
         let stat = machine::read(self.path.join("memory.stat"))?;
         figure(&stat, name).with_context(|| format!("memory.stat has no {name}"))
+    }
+
+    /// Figures of memory.stat in whole MiB, since the kernel gathers them in batches for each processor.
+    pub fn stats_mib<const N: usize>(&self, names: [&str; N]) -> Result<[u64; N]> {
+        let mut figures = [0; N];
+        for (figure, name) in figures.iter_mut().zip(names) {
+            *figure = (self.stat(name)? + (1 << 19)) >> 20;
+        }
+        Ok(figures)
     }
 
     pub fn event(&self, name: &str) -> Result<u64> {

@@ -3,9 +3,9 @@
 
 use rustix::fs::FallocateFlags;
 use rustix::mm::Advice;
+use swap::group::Group;
 use swap::machine::Setting;
 
-use crate::harness::memcg::Group;
 use crate::harness::prelude::*;
 use crate::harness::smaps;
 
@@ -785,15 +785,11 @@ fn given_back_to_the_machine(t: &mut Trace, fs: &Fs) -> Done {
 }
 
 fn counted_in_a_group(t: &mut Trace, fs: &Fs) -> Done {
-    let group = match Group::enter(fs) {
-        Ok(group) => group,
-        Err(reason) => skip!("{reason}"),
-    };
+    let group = Group::enter(&[])?;
     each_mode(t, fs, "size=32m", |t, mode, _, d| {
         let file = d.file("f", &vec![1; 4 * HUGE])?;
-        for name in ["shmem", "shmem_thp", "file_thp", "anon_thp"] {
-            t.put(format!("{mode}: {name}"), group.stat_mib(name));
-        }
+        let figures = group.stats_mib(["shmem", "shmem_thp", "file_thp", "anon_thp"])?;
+        t.put(format!("{mode}: of the group"), figures);
         std::fs::write("/proc/sys/vm/stat_refresh", "1").context("stat_refresh")?;
         let meminfo = std::fs::read_to_string("/proc/meminfo")?;
         for name in ["ShmemHugePages", "FileHugePages", "ShmemPmdMapped"] {
@@ -806,13 +802,13 @@ fn counted_in_a_group(t: &mut Trace, fs: &Fs) -> Done {
         file.truncate(HUGE as u64 + 1)?;
         t.put(
             format!("{mode}: shmem_thp, cut"),
-            group.stat_mib("shmem_thp"),
+            group.stats_mib(["shmem_thp"])?,
         );
         drop(file);
         d.unlink("f")?;
         t.put(
             format!("{mode}: shmem_thp, gone"),
-            group.stat_mib("shmem_thp"),
+            group.stats_mib(["shmem_thp"])?,
         );
         Ok(())
     })

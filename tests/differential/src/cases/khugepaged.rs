@@ -10,7 +10,6 @@ use swap::group::Group;
 
 use super::huge::{compact, look, punch, HUGE};
 use crate::harness::khugepaged::{self, collapsed};
-use crate::harness::memcg;
 use crate::harness::owned::{set, write, Own};
 use crate::harness::prelude::*;
 use crate::harness::smaps;
@@ -296,17 +295,14 @@ fn over_quota(t: &mut Trace, fs: &Fs) -> Done {
 
 fn charged_to_the_group(t: &mut Trace, fs: &Fs) -> Done {
     let small = Small::new(fs, "size=16m", "always", 2 * HUGE, |n| n % 2 == 0)?;
-    let group = memcg::Group::enter(fs).map_err(crate::harness::case::Skip)?;
-    let figures = |t: &mut Trace, when: &str| {
-        let figures = ["shmem", "shmem_thp"].map(|name| group.stat_mib(name));
-        t.put(when, figures);
-    };
-    figures(t, "before");
+    let group = Group::enter(&[])?;
+    let figures = || group.stats_mib(["shmem", "shmem_thp"]);
+    t.put("before", figures()?);
     small.collapse(t, "collapsed", 2)?;
-    figures(t, "collapsed");
+    t.put("collapsed", figures()?);
     small.file.truncate(0)?;
-    figures(t, "gone");
-    drop(group);
+    t.put("gone", figures()?);
+    group.remove()?;
     small.done(t, "gone")
 }
 

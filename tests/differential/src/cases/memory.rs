@@ -1,7 +1,8 @@
 //! Where pages are counted: /proc/meminfo, memory control groups, smaps.
 
+use swap::group::Group;
+
 use crate::harness::kmsg::expecting;
-use crate::harness::memcg::Group;
 use crate::harness::meminfo;
 use crate::harness::prelude::*;
 use crate::harness::smaps;
@@ -92,32 +93,24 @@ fn resident_set(t: &mut Trace, d: &Dir) -> Done {
     Ok(())
 }
 
-fn enter(fs: &Fs) -> Result<Group, crate::harness::case::Skip> {
-    Group::enter(fs).map_err(crate::harness::case::Skip)
-}
-
 fn shmem_of_a_group(t: &mut Trace, fs: &Fs) -> Done {
-    let group = enter(fs)?;
+    let group = Group::enter(&[])?;
     let mount = fs.mount("")?;
     let d = mount.dir()?;
-    let show = |t: &mut Trace, label: &str| {
-        let figures =
-            ["shmem", "file", "file_mapped", "file_dirty"].map(|name| group.stat_mib(name));
-        t.put(label, figures);
-    };
-    show(t, "start");
+    let figures = || group.stats_mib(["shmem", "file", "file_mapped", "file_dirty"]);
+    t.put("start", figures()?);
     let file = d.file("f", &vec![1; AMOUNT])?;
-    show(t, "written");
+    t.put("written", figures()?);
     let map = Map::shared(&file, AMOUNT, 0)?;
     (0..AMOUNT).step_by(PAGE).for_each(|at| map.set(at, 2));
-    show(t, "mapped");
+    t.put("mapped", figures()?);
     drop(map);
     file.truncate((AMOUNT / 4) as u64)?;
-    show(t, "cut");
+    t.put("cut", figures()?);
     d.symlink("x".repeat(3000), "long")?;
     drop(file);
     d.unlink("f")?;
-    show(t, "gone");
+    t.put("gone", figures()?);
     drop(d);
     mount.unmount()?;
     Ok(())
@@ -128,12 +121,12 @@ fn group_at_its_limit(t: &mut Trace, fs: &Fs) -> Done {
     if std::fs::read_to_string("/proc/swaps")?.lines().count() > 1 {
         skip!("there is swap, so that the limit is not the end");
     }
-    let group = enter(fs)?;
+    let group = Group::enter(&[])?;
     let mount = fs.mount("")?;
     let d = mount.dir()?;
     let file = d.create("f")?;
-    group.set("memory.max", &AMOUNT.to_string());
-    group.set("memory.oom.group", "0");
+    group.set("memory.max", &AMOUNT.to_string())?;
+    group.set("memory.oom.group", "0")?;
     expecting("invoked oom-killer|oom-kill:|[Oo]ut of memory", || {
         t.forked("write of more than may be", |_| {
             // The out-of-memory killer is to end this child and not the runner, which is of the group too.
@@ -148,7 +141,7 @@ fn group_at_its_limit(t: &mut Trace, fs: &Fs) -> Done {
         "not all of it",
         (file.blocks()? as usize) * 512 < 2 * AMOUNT,
     );
-    group.set("memory.max", "max");
+    group.set("memory.max", "max")?;
     t.put(
         "blocks are the mount's",
         file.blocks()? * 512 / PAGE as u64 == {
@@ -166,21 +159,21 @@ fn charged_to_who_touches(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("")?;
     let d = mount.dir()?;
     let file = d.file("f", &vec![1; AMOUNT])?;
-    let group = enter(fs)?;
-    t.put("of before", group.stat_mib("shmem"));
+    let group = Group::enter(&[])?;
+    t.put("of before", group.stats_mib(["shmem"])?);
     file.pwrite(&vec![2; AMOUNT], 0)?;
-    t.put("overwritten", group.stat_mib("shmem"));
+    t.put("overwritten", group.stats_mib(["shmem"])?);
     file.pwrite(&vec![3; AMOUNT], AMOUNT as u64)?;
-    t.put("new", group.stat_mib("shmem"));
+    t.put("new", group.stats_mib(["shmem"])?);
     file.truncate(0)?;
-    t.put("given back", group.stat_mib("shmem"));
+    t.put("given back", group.stats_mib(["shmem"])?);
     drop((file, d));
     mount.unmount()?;
     Ok(())
 }
 
 fn nothing_left_after_unmount(t: &mut Trace, fs: &Fs) -> Done {
-    let group = enter(fs)?;
+    let group = Group::enter(&[])?;
     let start = meminfo::mib("Shmem")?;
     for _ in 0..3 {
         let mount = fs.mount("")?;
@@ -191,6 +184,6 @@ fn nothing_left_after_unmount(t: &mut Trace, fs: &Fs) -> Done {
         mount.unmount()?;
     }
     t.put("Shmem", meminfo::mib("Shmem")? - start);
-    t.put("of the group", group.stat_mib("shmem"));
+    t.put("of the group", group.stats_mib(["shmem"])?);
     Ok(())
 }

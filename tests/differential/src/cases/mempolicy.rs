@@ -1,6 +1,7 @@
 //! Memory policies: of the mount, of ranges of a file, of the task, and the nodes where pages are.
 
 use rustix::fs::FallocateFlags;
+use swap::group::Group;
 
 use crate::harness::kmsg::Kmsg;
 use crate::harness::numa::{self, BIND, DEFAULT, INTERLEAVE, LOCAL, PREFERRED};
@@ -249,9 +250,9 @@ fn files_keep_theirs(t: &mut Trace, fs: &Fs) -> Done {
 /// The nodes of the mount are those that the maker of the file may use.
 fn within_a_cpuset(t: &mut Trace, fs: &Fs) -> Done {
     two_nodes()?;
-    let group = crate::harness::memcg::Group::enter(fs).map_err(crate::harness::case::Skip)?;
+    let group = Group::enter(&[])?;
     let bind = mount(fs, &["mpol=bind:1"])?;
-    group.set("cpuset.mems", "0");
+    group.set("cpuset.mems", "0")?;
     made(t, "bind to another node", &bind.dir()?)?;
     bind.unmount()?;
     let relative = mount(fs, &["mpol=bind=relative:1"])?;
@@ -260,8 +261,8 @@ fn within_a_cpuset(t: &mut Trace, fs: &Fs) -> Done {
     let both = mount(fs, &["mpol=interleave:0-1"])?;
     made(t, "one of them", &both.dir()?)?;
     both.unmount()?;
-    group.set("cpuset.mems", "");
-    Ok(())
+    group.set("cpuset.mems", "")?;
+    group.remove()
 }
 
 fn ranges(t: &mut Trace, d: &Dir) -> Done {

@@ -14,7 +14,6 @@ pub mod khugepaged;
 pub mod kmsg;
 pub mod known;
 pub mod map;
-pub mod memcg;
 pub mod meminfo;
 pub mod meta;
 pub mod numa;
