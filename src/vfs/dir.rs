@@ -215,6 +215,43 @@ unsafe fn new_name<'a, T: FileSystem>(
     }
 }
 
+/// The directory and the name that an operation takes away, as the VFS passes them.
+///
+/// # Safety
+///
+/// `dir` must be a live directory of `T` and `dentry` a name in it, and the current task must hold
+/// the locks of `dir` and of the file behind `dentry` for writing, for the life of the results.
+unsafe fn old_name<'a, T: FileSystem>(
+    dir: *mut bindings::inode,
+    dentry: *mut bindings::dentry,
+) -> (Exclusive<'a, T>, Victim<'a, T>) {
+    // SAFETY: By the caller's promise.
+    unsafe {
+        (
+            Exclusive::new(Inode::from_raw(dir)),
+            Victim::from_raw(dentry),
+        )
+    }
+}
+
+/// What [`create`], [`mkdir`] and [`mknod`] have in common.
+///
+/// # Safety
+///
+/// As for [`new_name`]; `idmap` is that of the mount.
+unsafe fn make<T: DirectoryOperations>(
+    idmap: *mut bindings::mnt_idmap,
+    dir: *mut bindings::inode,
+    dentry: *mut bindings::dentry,
+    mode: Mode,
+    device: DeviceId,
+) -> Result {
+    // SAFETY: By the safety requirements.
+    let ((mut dir, dentry), idmap) =
+        unsafe { (new_name::<T>(dir, dentry), IdMap::from_raw(idmap)) };
+    T::make(&mut dir, idmap, dentry, mode, device)
+}
+
 /// # Safety
 ///
 /// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
@@ -225,16 +262,9 @@ unsafe extern "C" fn create<T: DirectoryOperations>(
     mode: bindings::umode_t,
 ) -> c_int {
     from_result(|| {
+        let mode = Mode::from_raw(mode).regular();
         // SAFETY: The VFS holds the lock of `dir` and passes a name without a file.
-        let ((mut dir, dentry), idmap) =
-            unsafe { (new_name::<T>(dir, dentry), IdMap::from_raw(idmap)) };
-        T::make(
-            &mut dir,
-            idmap,
-            dentry,
-            Mode::from_raw(mode).regular(),
-            DeviceId::NONE,
-        )?;
+        unsafe { make::<T>(idmap, dir, dentry, mode, DeviceId::NONE)? };
         Ok(0)
     })
 }
@@ -248,16 +278,9 @@ unsafe extern "C" fn mkdir<T: DirectoryOperations>(
     dentry: *mut bindings::dentry,
     mode: bindings::umode_t,
 ) -> *mut bindings::dentry {
+    let mode = Mode::from_raw(mode).directory();
     // SAFETY: The VFS holds the lock of `dir` and passes a name without a file.
-    let ((mut dir, dentry), idmap) =
-        unsafe { (new_name::<T>(dir, dentry), IdMap::from_raw(idmap)) };
-    match T::make(
-        &mut dir,
-        idmap,
-        dentry,
-        Mode::from_raw(mode).directory(),
-        DeviceId::NONE,
-    ) {
+    match unsafe { make::<T>(idmap, dir, dentry, mode, DeviceId::NONE) } {
         Ok(()) => core::ptr::null_mut(),
         Err(e) => e.to_ptr(),
     }
@@ -274,16 +297,9 @@ unsafe extern "C" fn mknod<T: DirectoryOperations>(
     device: bindings::dev_t,
 ) -> c_int {
     from_result(|| {
+        let (mode, device) = (Mode::from_raw(mode), DeviceId::from_raw(device));
         // SAFETY: The VFS holds the lock of `dir` and passes a name without a file.
-        let ((mut dir, dentry), idmap) =
-            unsafe { (new_name::<T>(dir, dentry), IdMap::from_raw(idmap)) };
-        T::make(
-            &mut dir,
-            idmap,
-            dentry,
-            Mode::from_raw(mode),
-            DeviceId::from_raw(device),
-        )?;
+        unsafe { make::<T>(idmap, dir, dentry, mode, device)? };
         Ok(0)
     })
 }
@@ -364,12 +380,7 @@ unsafe extern "C" fn unlink<T: DirectoryOperations>(
 ) -> c_int {
     from_result(|| {
         // SAFETY: The VFS holds the locks of `dir` and of the file behind `dentry`.
-        let (mut dir, victim) = unsafe {
-            (
-                Exclusive::<T>::new(Inode::from_raw(dir)),
-                Victim::from_raw(dentry),
-            )
-        };
+        let (mut dir, victim) = unsafe { old_name::<T>(dir, dentry) };
         T::unlink(&mut dir, victim)?;
         Ok(0)
     })
@@ -384,12 +395,7 @@ unsafe extern "C" fn rmdir<T: DirectoryOperations>(
 ) -> c_int {
     from_result(|| {
         // SAFETY: The VFS holds the locks of `dir` and of the directory behind `dentry`.
-        let (mut dir, victim) = unsafe {
-            (
-                Exclusive::<T>::new(Inode::from_raw(dir)),
-                Victim::from_raw(dentry),
-            )
-        };
+        let (mut dir, victim) = unsafe { old_name::<T>(dir, dentry) };
         T::rmdir(&mut dir, victim)?;
         Ok(0)
     })
