@@ -30,22 +30,28 @@ use kernel::prelude::*;
 /// of `T`.
 pub(crate) struct Fault<'a, T: FileSystem> {
     vmf: &'a mut bindings::vm_fault,
-    /// What the MM is told beside the result: `VM_FAULT_MAJOR`, `VM_FAULT_RETRY`.
+    pub(super) remarks: &'a Remarks,
+    _fs: PhantomData<T>,
+}
+
+/// What the MM is told beside the result.
+#[derive(Default)]
+pub(super) struct Remarks {
+    /// `VM_FAULT_MAJOR`; `VM_FAULT_RETRY` alone, which says that the mapping is no longer locked.
     told: Cell<bindings::vm_fault_t>,
     /// Why the fault is left to user space; 0 where it is not.
     #[cfg(CONFIG_USERFAULTFD)]
     pub(super) user_reason: Cell<c_ulong>,
-    _fs: PhantomData<T>,
 }
 
-impl<'a, T: FileSystem> Fault<'a, T> {
+impl<T: FileSystem> Fault<'_, T> {
     /// The page of the file, as an index.
     pub(crate) fn index(&self) -> u64 {
         self.vmf.__bindgen_anon_1.pgoff as u64
     }
 
     /// The file.
-    pub(crate) fn inode(&self) -> &'a Inode<T> {
+    pub(crate) fn inode(&self) -> &Inode<T> {
         // SAFETY: By the type invariants; a mapping holds its file, and that its inode.
         unsafe {
             let file = (*self.vma()).vm_file;
@@ -58,14 +64,10 @@ impl<'a, T: FileSystem> Fault<'a, T> {
         self.vmf.__bindgen_anon_1.vma
     }
 
-    fn tell(&self, what: bindings::vm_fault_t) {
-        self.told.set(self.told.get() | what);
-    }
-
     /// The fault had to wait for a read from swap: counts it, and tells the MM.
     #[cfg(CONFIG_SWAP)]
     pub(crate) fn set_major(&self) {
-        self.tell(bindings::VM_FAULT_MAJOR);
+        self.remarks.told.set(bindings::VM_FAULT_MAJOR);
         // SAFETY: By the type invariants.
         unsafe {
             bindings::count_vm_event(bindings::vm_event_item_PGMAJFAULT);
@@ -73,20 +75,21 @@ impl<'a, T: FileSystem> Fault<'a, T> {
         }
     }
 
-    /// Waits, as `wait` does, with the lock of the address space released where the MM allows that.
-    /// The fault must be ended with [`Faulted::Again`] then. May sleep.
-    pub(crate) fn wait(&self, wait: impl FnOnce()) {
-        let vmf: *const bindings::vm_fault = &*self.vmf;
+    /// Waits, as `wait` does for this inode, with the lock of the mapping released where the MM allows
+    /// that: the end of the fault, which is tried again. May sleep.
+    pub(crate) fn wait(self, wait: impl FnOnce(&Inode<T>)) -> Faulted {
         // SAFETY: By the type invariants; where the lock is released there is a reference to the
-        // file, which keeps the inode that `wait` looks at until it is given back.
+        // file, which keeps the inode until it is given back.
         unsafe {
-            let file = bindings::maybe_unlock_mmap_for_io(vmf.cast_mut(), core::ptr::null_mut());
-            wait();
+            let inode = core::ptr::from_ref(self.inode());
+            let file = bindings::maybe_unlock_mmap_for_io(self.vmf, core::ptr::null_mut());
+            wait(&*inode);
             if !file.is_null() {
-                self.tell(bindings::VM_FAULT_RETRY);
+                self.remarks.told.set(bindings::VM_FAULT_RETRY);
                 bindings::fput(file);
             }
         }
+        Faulted::Again
     }
 
     /// What the mapping says about large folios.
@@ -133,7 +136,7 @@ impl<'a, T: FileSystem> Fault<'a, T> {
 pub(crate) enum Faulted {
     /// With this folio, up to date.
     Folio(LockedFolio),
-    /// It had to wait, see [`Fault::wait`], and is to be tried again.
+    /// It is to be tried again, see [`Fault::wait`].
     Again,
 }
 
@@ -143,7 +146,7 @@ pub(crate) trait FaultOperations: FileSystem {
     ///
     /// Errors become signals as `vmf_error()` says: `ENOMEM` is the OOM killer's, others are
     /// SIGBUS.
-    fn fault(fault: &Fault<'_, Self>) -> Result<Faulted>;
+    fn fault(fault: Fault<'_, Self>) -> Result<Faulted>;
 }
 
 /// The operations of mappings.
@@ -186,31 +189,33 @@ pub(crate) unsafe extern "C" fn mmap_prepare<T: SharedMemory>(
 unsafe extern "C" fn fault<T: FaultOperations>(
     vmf: *mut bindings::vm_fault,
 ) -> bindings::vm_fault_t {
+    let remarks = Remarks::default();
     // INVARIANT: The MM passes a fault in progress, in a mapping with the operations of `T`.
     let fault = Fault::<T> {
         // SAFETY: As above; nobody else uses it.
         vmf: unsafe { &mut *vmf },
-        told: Cell::new(0),
-        #[cfg(CONFIG_USERFAULTFD)]
-        user_reason: Cell::new(0),
+        remarks: &remarks,
         _fs: PhantomData,
     };
-    let result = T::fault(&fault);
-    let told = fault.told.get();
+    let result = T::fault(fault);
+    let told = remarks.told.get();
+    if told == bindings::VM_FAULT_RETRY {
+        // Neither the mapping nor the fault may be looked at any more, whatever the result says.
+        return told;
+    }
     match result {
-        Ok(Faulted::Again) if told & bindings::VM_FAULT_RETRY != 0 => told,
         Ok(Faulted::Again) => told | bindings::VM_FAULT_NOPAGE,
-        Ok(Faulted::Folio(folio)) => {
-            let index = fault.index();
-            // SAFETY: The folio is live and locked; lock and reference go to the MM.
-            let page = unsafe { bindings::folio_file_page(folio.into_raw(), index as c_ulong) };
-            fault.vmf.page = page;
+        // SAFETY: The fault is in progress still. The folio is live and locked; lock and reference go
+        // to the MM.
+        Ok(Faulted::Folio(folio)) => unsafe {
+            let index = (*vmf).__bindgen_anon_1.pgoff;
+            (*vmf).page = bindings::folio_file_page(folio.into_raw(), index);
             told | bindings::VM_FAULT_LOCKED
-        }
+        },
         #[cfg(CONFIG_USERFAULTFD)]
         // SAFETY: The fault is in progress still, and no folio is locked for it.
-        Err(_) if fault.user_reason.get() != 0 => unsafe {
-            bindings::handle_userfault(fault.vmf, fault.user_reason.get())
+        Err(_) if remarks.user_reason.get() != 0 => unsafe {
+            bindings::handle_userfault(vmf, remarks.user_reason.get())
         },
         // SAFETY: Translates a number.
         Err(e) => unsafe { told | bindings::vmf_error(e.to_errno()) },

@@ -48,7 +48,7 @@ impl<T: FileSystem> Fault<'_, T> {
             }
         };
         if armed {
-            self.user_reason.set(reason as c_ulong);
+            self.remarks.user_reason.set(reason as c_ulong);
         }
         armed
     }

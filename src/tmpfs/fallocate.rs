@@ -15,10 +15,10 @@ use super::range;
 use super::space;
 use super::superblock::Tmpfs;
 use super::truncate::Cut;
-use crate::mm::fault::Fault;
+use crate::mm::fault::{Fault, Faulted};
 use crate::mm::{task, PAGE_SIZE};
 use crate::vfs::Exclusive;
-use core::ops::Range;
+use core::ops::{ControlFlow, Range};
 use kernel::prelude::*;
 
 /// What fallocate(2) is doing with a file just now; `i_rwsem` lets it do one thing at a time.
@@ -144,21 +144,24 @@ pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: i64, end: i64) -> R
     Ok(())
 }
 
-/// Whether a fault is in a hole that is just being punched; then it has waited for that, and is to
-/// be tried again.
+/// A fault in a hole that is just being punched waits for that, and is over.
 #[inline]
-pub(super) fn wait_for_punch(fault: &Fault<'_, Tmpfs>) -> bool {
-    fault.inode().data().is_active() && wait_for_activity(fault)
+pub(super) fn wait_for_punch(fault: Fault<'_, Tmpfs>) -> ControlFlow<Faulted, Fault<'_, Tmpfs>> {
+    if fault.inode().data().is_active() {
+        wait_for_activity(fault)
+    } else {
+        ControlFlow::Continue(fault)
+    }
 }
 
 #[cold]
-fn wait_for_activity(fault: &Fault<'_, Tmpfs>) -> bool {
-    let inode = fault.inode();
+fn wait_for_activity(fault: Fault<'_, Tmpfs>) -> ControlFlow<Faulted, Fault<'_, Tmpfs>> {
     let index = fault.index();
-    if !inode.data().is_being_punched(index) {
-        return false;
+    if !fault.inode().data().is_being_punched(index) {
+        return ControlFlow::Continue(fault);
     }
-    let punched = &inode.sb().data().punched;
-    fault.wait(|| inode.data().wait_while_punched(index, punched));
-    true
+    ControlFlow::Break(fault.wait(|inode| {
+        let punched = &inode.sb().data().punched;
+        inode.data().wait_while_punched(index, punched);
+    }))
 }

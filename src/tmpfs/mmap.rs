@@ -6,19 +6,21 @@ use super::fallocate;
 use super::lookup::{self, Purpose};
 use super::superblock::Tmpfs;
 use crate::mm::fault::{Fault, FaultOperations, Faulted};
+use core::ops::ControlFlow;
 use kernel::prelude::*;
 
 impl FaultOperations for Tmpfs {
     #[inline]
-    fn fault(fault: &Fault<'_, Self>) -> Result<Faulted> {
-        if fallocate::wait_for_punch(fault) {
-            return Ok(Faulted::Again);
-        }
+    fn fault(fault: Fault<'_, Self>) -> Result<Faulted> {
+        let fault = match fallocate::wait_for_punch(fault) {
+            ControlFlow::Continue(fault) => fault,
+            ControlFlow::Break(ended) => return Ok(ended),
+        };
         let mut major = false;
         let result = lookup::find_or_make(
             fault.inode(),
             fault.index(),
-            Purpose::Fault(fault),
+            Purpose::Fault(&fault),
             &mut major,
         );
         #[cfg(CONFIG_SWAP)]
