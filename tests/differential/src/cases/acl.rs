@@ -1,7 +1,10 @@
 //! POSIX access control lists: what is accepted, who may do what, what is inherited, what chmod does.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::user_namespaces::inside;
 use crate::harness::idmap::with_map;
+use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
 use crate::harness::xattr::{Acl, ACCESS, CREATE, DEFAULT, REPLACE};
 
@@ -502,29 +505,22 @@ fn renamed(t: &mut Trace, d: &Dir) -> Done {
 fn changed_by_several_threads(t: &mut Trace, d: &Dir) -> Done {
     d.create("f")?;
     let texts = [FULL, "u::rw- u:11:r-- g::r-- m::r-- o::---"];
-    let over = std::sync::atomic::AtomicBool::new(false);
-    let wrong = std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let known = texts.map(Acl::parse);
-            let mut wrong = 0;
-            while !over.load(std::sync::atomic::Ordering::Relaxed) {
-                match d.acl("f", ACCESS) {
-                    Ok(acl) if known.contains(&acl) => {}
-                    Err(Errno(libc::ENODATA)) => {}
-                    _ => wrong += 1,
-                }
-            }
-            wrong
-        });
+    let known = texts.map(Acl::parse);
+    let wrong = AtomicU32::new(0);
+    let look = || match d.acl("f", ACCESS) {
+        Ok(acl) if known.contains(&acl) => {}
+        Err(Errno(libc::ENODATA)) => {}
+        _ => drop(wrong.fetch_add(1, Ordering::Relaxed)),
+    };
+    meanwhile(look, || -> Done {
         for i in 0..150 {
-            d.set_acl("f", ACCESS, texts[i % 2]).expect("set");
+            d.set_acl("f", ACCESS, texts[i % 2])?;
             if i % 7 == 0 {
-                d.remove_xattr("f", ACCESS).expect("remove");
+                d.remove_xattr("f", ACCESS)?;
             }
         }
-        over.store(true, std::sync::atomic::Ordering::Relaxed);
-        reader.join().expect("the reader")
-    });
+        Ok(())
+    })?;
     t.put("wrong", wrong);
     shown(t, "in the end", d, "f");
     Ok(())

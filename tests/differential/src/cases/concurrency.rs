@@ -4,11 +4,12 @@
 //! end is compared.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Barrier;
 
 use rustix::io::ReadWriteFlags;
 
+use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
 
 cases! {
@@ -38,21 +39,6 @@ fn together<T: Send>(threads: u32, body: impl Fn(u32) -> T + Sync) -> Vec<T> {
             .into_iter()
             .map(|h| h.join().expect("a thread panicked"))
             .collect()
-    })
-}
-
-/// Runs `side` in a loop for as long as `main` runs.
-fn meanwhile<T>(side: impl Fn() + Sync, main: impl FnOnce() -> T) -> T {
-    let over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                side();
-            }
-        });
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(main));
-        over.store(true, Ordering::Relaxed);
-        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 

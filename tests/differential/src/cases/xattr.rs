@@ -1,11 +1,12 @@
 //! Extended attributes: namespaces, sizes, what they take of the limit of inodes, who may do what.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::mount::MsFlags;
 
 use super::user_namespaces::inside;
 use crate::harness::idmap::with_map;
+use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
 use crate::harness::xattr::{file_capability, CREATE, LARGEST, REPLACE};
 
@@ -470,36 +471,29 @@ fn several_threads(t: &mut Trace, d: &Dir) -> Done {
     const ROUNDS: u32 = 200;
     d.create("f")?;
     let value = |i: u32| vec![i as u8; 1 + (i as usize * 37) % 900];
-    let over = AtomicBool::new(false);
-    let (mut wrong, mut lists) = (0, 0);
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let (mut wrong, mut lists) = (0, 0);
-            while !over.load(Ordering::Relaxed) {
-                match d.xattr("f", "user.a") {
-                    Ok(found) if (0..256).any(|i| value(i) == found.0) => {}
-                    Ok(_) => wrong += 1,
-                    Err(Errno(libc::ENODATA)) => {}
-                    Err(_) => wrong += 1,
-                }
-                match d.xattrs("f") {
-                    Ok(names) if names.iter().all(|n| n == "user.a" || n == "user.b") => {}
-                    _ => lists += 1,
-                }
-            }
-            (wrong, lists)
-        });
+    let (wrong, lists) = (AtomicU32::new(0), AtomicU32::new(0));
+    let look = || {
+        match d.xattr("f", "user.a") {
+            Ok(found) if (0..256).any(|i| value(i) == found.0) => {}
+            Err(Errno(libc::ENODATA)) => {}
+            _ => drop(wrong.fetch_add(1, Ordering::Relaxed)),
+        }
+        match d.xattrs("f") {
+            Ok(names) if names.iter().all(|n| n == "user.a" || n == "user.b") => {}
+            _ => drop(lists.fetch_add(1, Ordering::Relaxed)),
+        }
+    };
+    meanwhile(look, || -> Done {
         for i in 0..ROUNDS {
-            d.set_xattr("f", "user.a", &value(i % 256), 0).expect("set");
+            d.set_xattr("f", "user.a", &value(i % 256), 0)?;
             if i % 5 == 0 {
-                d.set_xattr("f", "user.b", b"x", 0).expect("set");
-                d.remove_xattr("f", "user.a").expect("remove");
-                d.remove_xattr("f", "user.b").expect("remove");
+                d.set_xattr("f", "user.b", b"x", 0)?;
+                d.remove_xattr("f", "user.a")?;
+                d.remove_xattr("f", "user.b")?;
             }
         }
-        over.store(true, Ordering::Relaxed);
-        (wrong, lists) = reader.join().expect("the reader");
-    });
+        Ok(())
+    })?;
     t.put("wrong values", wrong);
     t.put("wrong lists", lists);
     t.put("list", d.xattrs("f"));

@@ -14,6 +14,7 @@ pub mod khugepaged;
 pub mod kmsg;
 pub mod known;
 pub mod map;
+pub mod meanwhile;
 pub mod meminfo;
 pub mod meta;
 pub mod numa;
