@@ -25,6 +25,9 @@ class Features:
     acls: bool = True
     security: bool = True
 
+    def __and__(self, other: "Features") -> "Features":
+        return Features(self.acls and other.acls, self.security and other.security)
+
     def lacks(self) -> str:
         return " and ".join(name for name, there in (("ACLs", self.acls), ("security.* attributes", self.security)) if not there)
 

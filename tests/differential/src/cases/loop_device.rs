@@ -232,8 +232,11 @@ fn direct_io(t: &mut Trace, fs: &Fs) -> Done {
             t.put("sync", rustix::fs::fsync(&disk).map_err(Errno::from));
             t.put("in the file", image.pread(65_536, 32_768)?);
             image.pwrite(b"from below", 0)?;
-            discard_cache(&disk)?;
-            t.put("from below", disk.pread(10, 0)?);
+            // Whoever looks at new devices may be reading the same page into the device's cache.
+            t.put(
+                "from below",
+                Bytes(device.read_direct(0, 4096)?[..10].into()),
+            );
         }
         for size in [512, 1024, 4096, 1000] {
             t.put(format!("block size {size}"), device.set_block_size(size));

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use super::case::Done;
 use super::errno::{Errno, Res};
 use super::fs::Mount;
-use super::sys::Fd;
+use super::sys::{Fd, PAGE};
 
 const SET_FD: libc::Ioctl = 0x4c00;
 const CLR_FD: libc::Ioctl = 0x4c01;
@@ -47,6 +48,18 @@ impl Loop {
     pub fn disk(&self) -> std::io::Result<Fd> {
         let disk = File::options().read(true).write(true).open(&self.path)?;
         Ok(Fd(OwnedFd::from(disk)))
+    }
+
+    /// Reads whole blocks past the pages that the kernel has of the device.
+    pub fn read_direct(&self, at: u64, len: usize) -> std::io::Result<Vec<u8>> {
+        let disk = File::options()
+            .read(true)
+            .custom_flags(libc::O_DIRECT)
+            .open(&self.path)?;
+        let mut room = vec![0; len + PAGE];
+        let start = room.as_ptr().align_offset(PAGE);
+        disk.read_exact_at(&mut room[start..][..len], at)?;
+        Ok(room[start..][..len].to_vec())
     }
 
     fn set(&self, number: libc::Ioctl, value: libc::c_ulong) -> Res<()> {

@@ -17,6 +17,23 @@ const ORDER: &str = "a rename within a directory keeps the position of the entry
 const FORGOTTEN: &str =
     "an id whose limits come back from the options is held to them; tmpfs has marked it as one without limits";
 
+/// A case of which tmpfs makes something else in a kernel that lacks an option: the traces are not compared there.
+pub struct Lacking {
+    pub option: &'static str,
+    pub reason: &'static str,
+    /// Subject and names of the cases.
+    pub cases: (&'static str, &'static [&'static str]),
+}
+
+pub const LACKING: &[Lacking] = &[Lacking {
+    option: "TMPFS_POSIX_ACL",
+    reason: "without CONFIG_TMPFS_POSIX_ACL tmpfs does not move the quota of a directory or a special file to its new owner",
+    cases: (
+        "quota",
+        &["chown_moves", "inodes_of_all_types", "namespaces", "owner_of_the_root"],
+    ),
+}];
+
 pub const KNOWN: &[Known] = &[
     Known {
         case: ("quota", "limits_that_come_back"),

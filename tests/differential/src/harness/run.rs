@@ -14,7 +14,7 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
 use super::case::{Body, Case, Done, Skip};
 use super::fs::Fs;
-use super::known::{Known, KNOWN};
+use super::known::{Known, Lacking, KNOWN, LACKING};
 use super::trace::{self, Trace};
 
 /// The type that is always right.
@@ -58,13 +58,29 @@ pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Result<Complet
             text.push_str(&allow(known, &oracle.lines, &mut other.lines));
         }
     }
-    if oracle.lines != other.lines {
-        text.push_str(&difference(&oracle.lines, &other.lines, kind));
+    let odd = oracle.lines != other.lines;
+    match lacking(subject, case, &lacks).filter(|_| kind == SUBJECT) {
+        Some(known) if odd && text.is_empty() => return Ok(Completion::ignored_with(known.reason)),
+        Some(known) if !odd => text.push_str(&gone(known.reason, known.option)),
+        _ if odd => text.push_str(&difference(&oracle.lines, &other.lines, kind)),
+        _ => {}
     }
     if text.is_empty() {
         return Ok(Completion::Completed);
     }
     Err(Failed::from(text))
+}
+
+/// Whether this kernel lacks what the case needs to be compared.
+fn lacking(subject: &str, case: Case, lacks: &str) -> Option<&'static Lacking> {
+    LACKING.iter().find(|known| {
+        let (of, cases) = known.cases;
+        of == subject
+            && cases.contains(&case.name)
+            && lacks
+                .split_whitespace()
+                .any(|option| option == known.option)
+    })
 }
 
 /// A kernel that lacks an option may refuse, with good reason, what a case takes for granted. Then it
@@ -97,10 +113,11 @@ fn allow(known: &Known, oracle: &[String], other: &mut [String]) -> String {
             return String::new();
         }
     }
-    format!(
-        "the known difference ({}) is gone: take it out of the table: {}\n",
-        known.reason, known.subject
-    )
+    gone(known.reason, known.subject)
+}
+
+fn gone(reason: &str, what: &str) -> String {
+    format!("the known difference ({reason}) is gone: take it out of the table: {what}\n")
 }
 
 fn check(outcome: &Outcome, kind: &str) -> Result<(), Failed> {
