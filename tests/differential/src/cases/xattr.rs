@@ -502,28 +502,28 @@ fn several_threads(t: &mut Trace, d: &Dir) -> Done {
 
 fn several_files_at_once(t: &mut Trace, d: &Dir) -> Done {
     let before = d.space()?;
-    let wrong: u32 = std::thread::scope(|scope| {
-        let work = |thread: u32| {
+    let wrong: Vec<u32> = std::thread::scope(|scope| {
+        let work = |thread: u32| -> Res<u32> {
             let mut wrong = 0;
             for round in 0..30 {
                 let name = format!("f{thread}");
-                d.create(&name).expect("create");
+                d.create(&name)?;
                 for i in 0..5 {
                     let value = pattern(thread * 1000 + round * 10 + i, 50);
                     let key = format!("user.{i}");
-                    d.set_xattr(&name, &key, &value, CREATE).expect("set");
-                    wrong += u32::from(d.xattr(&name, &key).expect("get").0 != value);
+                    d.set_xattr(&name, &key, &value, CREATE)?;
+                    wrong += u32::from(d.xattr(&name, &key)?.0 != value);
                 }
-                d.unlink(&name).expect("unlink");
+                d.unlink(&name)?;
             }
-            wrong
+            Ok(wrong)
         };
         let threads: Vec<_> = (0..3).map(|i| scope.spawn(move || work(i))).collect();
         threads
             .into_iter()
             .map(|t| t.join().expect("a thread"))
-            .sum()
-    });
+            .collect::<Res<_>>()
+    })?;
     t.put("wrong", wrong);
     t.put("space", before == d.space()?);
     Ok(())
