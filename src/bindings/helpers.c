@@ -351,6 +351,12 @@ bool rtmpfs_helper_generic_ci_validate_strict_name(struct inode *dir,
 }
 #endif
 
+__rtmpfs_helper
+void rtmpfs_helper_get_page(struct page *page)
+{
+	get_page(page);
+}
+
 #ifdef CONFIG_TMPFS_QUOTA
 __rtmpfs_helper
 bool rtmpfs_helper_i_gid_needs_update(struct mnt_idmap *idmap,

@@ -47,56 +47,21 @@ impl PipeWriter<'_> {
         }
         let offset = pos as usize % PAGE_SIZE;
         let bytes = bytes.min(PAGE_SIZE - offset);
-        // SAFETY: The pipe is live and locked, and has a free buffer. The zero page needs no
-        // reference: its operations take none.
+        // A pipe may outlive the module, so the operations are the kernel's, and these want a reference.
+        // SAFETY: The pipe is live and locked, and has a free buffer. The zero page is never freed.
         unsafe {
+            let page = bindings::zero_page();
+            bindings::get_page(page);
             let buf = bindings::pipe_head_buf(self.0);
             buf.write(bindings::pipe_buffer {
-                page: bindings::zero_page(),
+                page,
                 offset: offset as u32,
                 len: bytes as u32,
-                ops: &ZERO_PAGE_OPERATIONS,
+                ops: &raw const bindings::nosteal_pipe_buf_ops,
                 ..core::mem::zeroed()
             });
             bindings::pipe_advance_head(self.0);
         }
         bytes
     }
-}
-
-/// Buffers of the zero page hold no reference and cannot be stolen.
-static ZERO_PAGE_OPERATIONS: bindings::pipe_buf_operations = bindings::pipe_buf_operations {
-    confirm: None,
-    release: Some(release),
-    try_steal: Some(try_steal),
-    get: Some(get),
-};
-
-/// # Safety
-///
-/// For calls through the table of `pipe_buf_operations` that it is in, only.
-unsafe extern "C" fn release(
-    _pipe: *mut bindings::pipe_inode_info,
-    _buf: *mut bindings::pipe_buffer,
-) {
-}
-
-/// # Safety
-///
-/// For calls through the table of `pipe_buf_operations` that it is in, only.
-unsafe extern "C" fn try_steal(
-    _pipe: *mut bindings::pipe_inode_info,
-    _buf: *mut bindings::pipe_buffer,
-) -> bool {
-    false
-}
-
-/// # Safety
-///
-/// For calls through the table of `pipe_buf_operations` that it is in, only.
-unsafe extern "C" fn get(
-    _pipe: *mut bindings::pipe_inode_info,
-    _buf: *mut bindings::pipe_buffer,
-) -> bool {
-    true
 }
