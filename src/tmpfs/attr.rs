@@ -6,6 +6,8 @@
 
 #[cfg(CONFIG_TMPFS_XATTR)]
 use super::flags;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::orders;
 use super::range;
 use super::space;
 use super::superblock::Tmpfs;
@@ -29,6 +31,10 @@ impl AttrOperations for Tmpfs {
         stat.know_flags();
         #[cfg(CONFIG_TMPFS_XATTR)]
         stat.set_flags(inode.data().flags());
+        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+        if let Some(bytes) = orders::block_size(inode) {
+            stat.set_block_size(bytes);
+        }
     }
 
     fn set_attributes(

@@ -14,6 +14,7 @@ mod with_huge_pages {
     use crate::mm::{Mapping, PAGE_SIZE};
     use crate::tmpfs::huge::{allowed, Advice, Controls, Orders, Request, System};
     use crate::tmpfs::inode::TmpfsInode;
+    use crate::vfs::FileType;
 
     /// Whether there can be large folios on this machine.
     pub(in crate::tmpfs) fn are_supported() -> bool {
@@ -105,6 +106,15 @@ mod with_huge_pages {
         crate::tmpfs::huge::without_conflict(orders, index, |start, end| {
             mapping.first_in(start, end)
         })
+    }
+
+    /// The size that I/O on `inode` is best done in where that is not a page, in bytes: that of the folios
+    /// that it begins with. Does not sleep.
+    pub(in crate::tmpfs) fn block_size(inode: &TmpfsInode) -> Option<u32> {
+        let is_large = inode.file_type() == FileType::Regular
+            && may_be_large(inode, || false)
+            && !allowed_for(inode, 0, 0, None, false).is_empty();
+        is_large.then_some((PAGE_SIZE << huge::PMD_ORDER) as u32)
     }
 
     /// The size that mappings of `inode` are best aligned to, in bytes.

@@ -56,6 +56,12 @@ impl Stat<'_> {
         self.stat.btime.tv_nsec = nanoseconds as isize;
     }
 
+    /// Sets the size that I/O is best done in, in bytes.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn set_block_size(&mut self, bytes: u32) {
+        self.stat.blksize = bytes;
+    }
+
     /// Says that the file system knows the flags that statx(2) reports, set or not.
     pub(crate) fn know_flags(&mut self) {
         self.stat.attributes_mask |= u64::from(
