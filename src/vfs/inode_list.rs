@@ -345,10 +345,11 @@ impl<T: FileSystem, K: ListKind> InodeList<T, K> {
                 next = head.neighbours(inode).next;
                 if !keep(inode.as_ref()) {
                     // Whoever pins it from here on waits for the lock to list it again; whoever
-                    // has done so before is seen here.
+                    // has done so before is seen here, or has let go of it again, and then what
+                    // that was for is.
                     link.state.store(LEAVING, Relaxed);
                     smp_mb(Full);
-                    if link.pins.load(Relaxed) > 0 {
+                    if link.pins.load(Acquire) > 0 || keep(inode.as_ref()) {
                         link.state.store(LISTED, Relaxed);
                     } else {
                         head.remove(inode);
