@@ -25,6 +25,14 @@ void *rtmpfs_helper_alloc_inode_sb(struct super_block *sb,
 	return alloc_inode_sb(sb, cache, gfp);
 }
 
+#ifdef CONFIG_SWAP
+__rtmpfs_helper
+void rtmpfs_helper_arch_swap_restore(swp_entry_t entry, struct folio *folio)
+{
+	arch_swap_restore(entry, folio);
+}
+#endif
+
 #ifdef CONFIG_TMPFS_QUOTA
 __rtmpfs_helper
 void rtmpfs_helper_clear_bit(long nr, unsigned long *addr)
@@ -781,6 +789,12 @@ __rtmpfs_helper
 void *rtmpfs_helper_swp_to_radix_entry(swp_entry_t entry)
 {
 	return swp_to_radix_entry(entry);
+}
+
+__rtmpfs_helper
+pgoff_t rtmpfs_helper_swp_offset(swp_entry_t entry)
+{
+	return swp_offset(entry);
 }
 
 __rtmpfs_helper

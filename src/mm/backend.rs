@@ -23,12 +23,10 @@ use super::mapping::Expected;
 use super::mempolicy::SharedPolicy;
 #[cfg(CONFIG_SWAP)]
 use super::swap::{SwapDeviceId, SwapEntry};
-#[cfg(CONFIG_SWAP)]
-use super::Mapping;
 use crate::bindings;
 use crate::vfs::fs_type::Memory;
 #[cfg(CONFIG_SWAP)]
-use crate::vfs::inode_list::{InodeList, PinnedInode, Swapped};
+use crate::vfs::inode_list::{InodeList, Swapped};
 use crate::vfs::Inode;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -62,7 +60,7 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// Moves a folio to swap for reclaim, or gives it back. Must not wait for `i_rwsem`, for
     /// memory or for other folios.
     #[cfg(CONFIG_SWAP)]
-    fn write_out(inode: &Inode<Self>, folio: OutgoingFolio<'_>) -> WrittenOut;
+    fn write_out<'a>(folio: OutgoingFolio<'a, Self>) -> WrittenOut<'a>;
 
     /// Brings the pages of a file that are on `device` back. May sleep; the inode cannot be evicted
     /// meanwhile. Fails with `ENOMEM`; pages and entries that go away meanwhile are no error.
@@ -176,29 +174,42 @@ fn stay(folio: &mut LockedFolio) -> c_int {
     bindings::AOP_WRITEPAGE_ACTIVATE
 }
 
-/// What became of a folio that reclaim wanted to be written out: the value for reclaim.
+/// What became of a folio that reclaim wanted to be written out in `'a`: the value for reclaim.
 #[cfg(CONFIG_SWAP)]
-pub(crate) struct WrittenOut(c_int);
+pub(crate) struct WrittenOut<'a>(c_int, PhantomData<&'a ()>);
+
+#[cfg(CONFIG_SWAP)]
+impl WrittenOut<'_> {
+    fn new(result: c_int) -> Self {
+        Self(result, PhantomData)
+    }
+}
 
 /// A folio that reclaim has locked and wants to be written out.
 ///
 /// # Invariants
 ///
-/// The folio is locked, referenced by reclaim, in the page cache of `mapping`, and not dirty.
+/// The folio is locked, referenced by reclaim, in the page cache of `inode`, and not dirty. The inode
+/// stays for as long as the folio does.
 #[cfg(CONFIG_SWAP)]
-pub(crate) struct OutgoingFolio<'a> {
+pub(crate) struct OutgoingFolio<'a, T: SharedMemory> {
     folio: ManuallyDrop<LockedFolio>,
-    mapping: &'a Mapping,
+    inode: &'a Inode<T>,
     cx: *mut bindings::swap_io_ctx,
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     list: *mut bindings::list_head,
 }
 
 #[cfg(CONFIG_SWAP)]
-impl<'a> OutgoingFolio<'a> {
+impl<'a, T: SharedMemory> OutgoingFolio<'a, T> {
+    /// The file.
+    pub(crate) fn inode(&self) -> &Inode<T> {
+        self.inode
+    }
+
     /// The folio stays where it is, dirty as before.
-    pub(crate) fn keep(mut self) -> WrittenOut {
-        WrittenOut(stay(&mut self.folio))
+    pub(crate) fn keep(mut self) -> WrittenOut<'a> {
+        WrittenOut::new(stay(&mut self.folio))
     }
 
     /// Splits a large folio into pages, the other ones of which go back to reclaim. False where
@@ -261,7 +272,7 @@ impl<'a> OutgoingFolio<'a> {
 
     /// Gets a place in swap for the folio, all of whose pages must be valid; gives it back where there
     /// is none.
-    pub(crate) fn allocate_swap(self) -> Result<PlacedFolio<'a>, Self> {
+    pub(crate) fn allocate_swap(self) -> Result<PlacedFolio<'a, T>, Self> {
         if !self.is_valid() {
             return Err(self);
         }
@@ -281,35 +292,38 @@ impl<'a> OutgoingFolio<'a> {
 ///
 /// The folio is in the swap cache, and in the page cache as well.
 #[cfg(CONFIG_SWAP)]
-pub(crate) struct PlacedFolio<'a>(OutgoingFolio<'a>);
+pub(crate) struct PlacedFolio<'a, T: SharedMemory>(OutgoingFolio<'a, T>);
 
 #[cfg(CONFIG_SWAP)]
-impl PlacedFolio<'_> {
+impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
     /// Moves the folio to swap. `counted` is called with the number of pages before they leave the
-    /// page cache, and returns what keeps the inode from then on, when the folio lock does no more;
-    /// `returned` is called where they come back since swap did not take them.
-    pub(crate) fn move_to_swap<'p, T: SharedMemory>(
+    /// page cache, `returned` where they come back since swap did not take them.
+    pub(crate) fn move_to_swap(
         self,
-        counted: impl FnOnce(u64) -> PinnedInode<'p, T, Swapped>,
+        counted: impl FnOnce(&Inode<T>, u64),
         returned: impl FnOnce(&Inode<T>, u64),
-    ) -> WrittenOut {
+    ) -> WrittenOut<'a> {
         let this = self.0;
+        let inode = this.inode;
         let raw = this.folio.as_ptr();
         let nr = this.folio.nr_pages();
+        // Once it is in the swap cache only, the lock of the folio does not keep the inode any more.
+        let backend: &Backend<T> = inode.sb().memory();
+        let pinned = backend.swapped.pin(inode);
+        counted(inode, nr);
         // SAFETY: By the type invariants the folio has an entry, which gets the page cache's count
         // before it is stored.
-        let (entry, inode) = unsafe {
+        let entry = unsafe {
             let entry = SwapEntry::from_raw(bindings::folio_swap_entry(raw));
-            let inode = counted(nr);
             bindings::folio_dup_swap(raw, core::ptr::null_mut());
-            this.mapping.replace_by_swap(raw, entry);
-            (entry, inode)
+            inode.mapping().replace_by_swap(raw, entry);
+            entry
         };
 
         // SAFETY: The folio is locked and in the swap cache only; the context is reclaim's.
         let result = unsafe { bindings::swap_writeout(this.cx, raw) };
         if result != bindings::AOP_WRITEPAGE_ACTIVATE {
-            return WrittenOut(result);
+            return WrittenOut::new(result);
         }
 
         // Swap did not take it after all. The folio is locked still; where the entry was freed
@@ -320,8 +334,8 @@ impl PlacedFolio<'_> {
             let expected = Expected::Swap(entry);
             // Out of the page cache it has kept its index.
             let index = this.folio.index();
-            if this.mapping.store(raw, index, expected, gfp).is_ok() {
-                returned(&inode, nr);
+            if pinned.mapping().store(raw, index, expected, gfp).is_ok() {
+                returned(&pinned, nr);
                 bindings::folio_put_swap(raw, core::ptr::null_mut());
             }
             bindings::swap_cache_del_folio(raw);
@@ -413,6 +427,10 @@ impl<T: SharedMemory> Memory<T> for Backend<T> {
         })
     }
 
+    fn a_ops(&self) -> *const bindings::address_space_operations {
+        self.a_ops.get()
+    }
+
     #[cfg(CONFIG_SWAP)]
     fn forget(&self, inode: &Inode<T>) {
         self.swapped.remove(inode);
@@ -420,11 +438,6 @@ impl<T: SharedMemory> Memory<T> for Backend<T> {
 }
 
 impl<T: SharedMemory> Backend<T> {
-    /// The operations of page caches.
-    pub(crate) fn a_ops(&self) -> *const bindings::address_space_operations {
-        self.a_ops.get()
-    }
-
     /// Whether a mapping is of anonymous shared memory.
     ///
     /// # Safety
@@ -502,23 +515,20 @@ unsafe extern "C" fn writeout<T: SharedMemory>(
     #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(unused_variables))]
     list: *mut bindings::list_head,
 ) -> c_int {
-    // SAFETY: Reclaim passes a locked folio with a reference, in the page cache of a file of this
-    // file system, whose inode the lock pins. The result is not dropped: lock and reference are
-    // reclaim's.
-    let (folio, inode) = unsafe {
+    // INVARIANT: Reclaim passes a locked folio with a reference, in the page cache of a file of this
+    // file system, whose inode the lock keeps while the folio is there.
+    // SAFETY: As above. The result is not dropped: lock and reference are reclaim's.
+    let folio = unsafe {
         let mapping = (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping;
-        (
-            OutgoingFolio {
-                folio: ManuallyDrop::new(LockedFolio::borrowed(NonNull::new_unchecked(folio))),
-                mapping: Mapping::from_raw(mapping),
-                cx,
-                #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-                list,
-            },
-            Inode::<T>::from_raw((*mapping).host),
-        )
+        OutgoingFolio {
+            folio: ManuallyDrop::new(LockedFolio::borrowed(NonNull::new_unchecked(folio))),
+            inode: Inode::<T>::from_raw((*mapping).host),
+            cx,
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            list,
+        }
     };
-    T::write_out(inode, folio).0
+    T::write_out(folio).0
 }
 
 /// There is no swap to bring anything back from.
@@ -565,19 +575,22 @@ unsafe extern "C" fn get_folio<T: SharedMemory>(
         bindings::sgp_type_SGP_CACHE => Want::Valid,
         _ => Want::Write { end: write_end },
     };
-    // SAFETY: The callers pass a live inode of this file system, and room for a pointer.
-    unsafe {
-        match T::get_folio(Inode::from_raw(inode), index as u64, want) {
-            Ok(found) => {
-                *folio = found.map_or(core::ptr::null_mut(), LockedFolio::into_raw);
-                0
-            }
-            Err(e) => {
-                *folio = core::ptr::null_mut();
-                e.to_errno()
-            }
+    // SAFETY: The callers pass a live inode of this file system.
+    let inode = unsafe { Inode::<T>::from_raw(inode) };
+    let (found, result) = match T::get_folio(inode, index as u64, want) {
+        // Nothing else is to be mapped or collapsed in its place.
+        Ok(Some(found)) if !found.has_page(inode.mapping(), index as u64) => {
+            (core::ptr::null_mut(), EINVAL.to_errno())
         }
-    }
+        Ok(found) => (
+            found.map_or(core::ptr::null_mut(), LockedFolio::into_raw),
+            0,
+        ),
+        Err(e) => (core::ptr::null_mut(), e.to_errno()),
+    };
+    // SAFETY: The callers pass room for a pointer.
+    unsafe { *folio = found };
+    result
 }
 
 /// # Safety

@@ -44,7 +44,7 @@ impl Removal {
 pub(super) enum Stopped {
     /// It did.
     Not,
-    /// At this page there is something else now.
+    /// From this page on there is something else now.
     Changed(u64),
     /// A folio that was partly in the range was split.
     Split,
@@ -210,9 +210,10 @@ impl Batch {
                 if what == Removal::All
                     && matches!(stopped, Stopped::Not)
                     && !mapping.remove_value(index, range.end, value, &mut self.removed)
-                    && !mapping.is_partly_outside(index, range, value)
                 {
-                    stopped = Stopped::Changed(index);
+                    if let Some(again) = mapping.look_again(index, range, value) {
+                        stopped = Stopped::Changed(again);
+                    }
                 }
                 continue;
             }

@@ -14,6 +14,7 @@ use super::huge::{Effort, VmaAdvice};
 use super::mempolicy;
 #[cfg(CONFIG_USERFAULTFD)]
 use super::userfault;
+use super::Mapping;
 use crate::bindings;
 use crate::vfs::{FileSystem, Inode};
 use core::cell::Cell;
@@ -197,6 +198,14 @@ unsafe extern "C" fn fault<T: FaultOperations>(
         remarks: &remarks,
         _fs: PhantomData,
     };
+    // SAFETY: As above.
+    let (index, mapping) = unsafe {
+        let file = (*(*vmf).__bindgen_anon_1.vma).vm_file;
+        (
+            (*vmf).__bindgen_anon_1.pgoff,
+            Mapping::from_raw((*file).f_mapping),
+        )
+    };
     let result = T::fault(fault);
     let told = remarks.told.get();
     if told == bindings::VM_FAULT_RETRY {
@@ -205,10 +214,14 @@ unsafe extern "C" fn fault<T: FaultOperations>(
     }
     match result {
         Ok(Faulted::Again) => told | bindings::VM_FAULT_NOPAGE,
+        // What is mapped here, and not a page of this file, would never be unmapped.
+        // SAFETY: Translates a number.
+        Ok(Faulted::Folio(folio)) if !folio.has_page(mapping, index as u64) => unsafe {
+            told | bindings::vmf_error(EIO.to_errno())
+        },
         // SAFETY: The fault is in progress still. The folio is live and locked; lock and reference go
         // to the MM.
         Ok(Faulted::Folio(folio)) => unsafe {
-            let index = (*vmf).__bindgen_anon_1.pgoff;
             (*vmf).page = bindings::folio_file_page(folio.into_raw(), index);
             told | bindings::VM_FAULT_LOCKED
         },

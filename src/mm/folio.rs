@@ -196,6 +196,11 @@ impl LockedFolio {
         self.mapping_ptr() == mapping.as_ptr()
     }
 
+    /// Whether page `index` of the page cache of `mapping` is in the folio.
+    pub(super) fn has_page(&self, mapping: &Mapping, index: u64) -> bool {
+        self.belongs_to(mapping) && index.wrapping_sub(self.index()) < self.nr_pages()
+    }
+
     fn mapping_ptr(&self) -> *mut bindings::address_space {
         // SAFETY: The folio is live, and its lock keeps the mapping as it is.
         unsafe { (*self.0.as_ptr()).__bindgen_anon_1.__bindgen_anon_1.mapping }
@@ -314,12 +319,13 @@ impl LockedFolio {
         }
     }
 
-    /// Takes the folio out of the page cache it is in, as `filemap_remove_folio()`; returns its
-    /// reference, unlocked.
+    /// Takes the folio out of the page cache it is in and out of user mappings, as
+    /// `truncate_inode_folio()`. May sleep.
     pub(crate) fn remove_from_cache(self) {
-        if !self.mapping_ptr().is_null() {
-            // SAFETY: The folio is locked and in a page cache, which holds a reference.
-            unsafe { bindings::filemap_remove_folio(self.0.as_ptr()) }
+        let mapping = self.mapping_ptr();
+        if !mapping.is_null() {
+            // SAFETY: The folio is locked and in the page cache of this mapping, which holds a reference.
+            unsafe { bindings::truncate_inode_folio(mapping, self.0.as_ptr()) };
         }
     }
 

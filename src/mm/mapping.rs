@@ -10,7 +10,7 @@
 use super::batch::{Batch, Removal, Stopped};
 use super::folio::{Folio, LockedFolio, NewFolio};
 #[cfg(CONFIG_SWAP)]
-use super::swap::{self, SwapDeviceId, SwapEntry};
+use super::swap::{self, LockedSwapFolio, SwapDeviceId, SwapEntry};
 use super::task;
 use crate::bindings;
 #[cfg(CONFIG_SWAP)]
@@ -94,21 +94,24 @@ impl Mapping {
         self.0.get()
     }
 
-    /// Makes the cache one whose folios go to swap, with the operations of its file system type.
+    /// Makes the cache one whose folios go to swap.
     ///
     /// # Safety
     ///
-    /// The inode must be new, and `operations` must outlive it and name the backend of its file
-    /// system.
-    pub(crate) unsafe fn init_swap_backed(
-        &self,
-        operations: *const bindings::address_space_operations,
-    ) {
+    /// The inode must be new, and its operations must name the backend of its file system.
+    pub(crate) unsafe fn init_swap_backed(&self) {
         // SAFETY: By the caller's promise; nobody else uses the mapping yet.
-        unsafe {
-            (*self.as_ptr()).a_ops = operations;
-            bindings::mapping_set_shmem(self.as_ptr());
-        }
+        unsafe { bindings::mapping_set_shmem(self.as_ptr()) }
+    }
+
+    /// Whoever finds a folio mapped from now on need not account for it any more.
+    ///
+    /// # Safety
+    ///
+    /// The inode must be on its way out, so that nobody maps it.
+    pub(crate) unsafe fn set_exiting(&self) {
+        // SAFETY: The mapping is live.
+        unsafe { bindings::mapping_set_exiting(self.as_ptr()) }
     }
 
     /// The cache may have folios of any size.
@@ -189,13 +192,17 @@ impl Mapping {
         (!found.is_null()).then_some(index as u64)
     }
 
-    /// Adds a folio at page `index`, a multiple of its size. May sleep.
+    /// Adds a folio at page `index`, a multiple of its size, and to the LRU, where reclaim will find it.
+    /// May sleep.
     ///
     /// Fails with `EEXIST` where something is there, with `ENOMEM`, and with `EINVAL` for an index
     /// that is not aligned; then drops the folio.
     pub(crate) fn insert(&self, folio: NewFolio, index: u64) -> Result<LockedFolio> {
-        // SAFETY: The folio is new, so it is in no other cache.
-        unsafe { self.store(folio.as_ptr(), index, Expected::Nothing, self.reclaim_gfp())? };
+        // SAFETY: The folio is new, so it is in no other cache, and in no list.
+        unsafe {
+            self.store(folio.as_ptr(), index, Expected::Nothing, self.reclaim_gfp())?;
+            bindings::folio_add_lru(folio.as_ptr());
+        }
         Ok(folio.into_locked())
     }
 
@@ -207,21 +214,36 @@ impl Mapping {
     #[cfg(CONFIG_SWAP)]
     pub(crate) fn insert_from_swap(
         &self,
-        folio: &mut LockedFolio,
+        folio: LockedSwapFolio,
         index: u64,
         entry: SwapEntry,
-    ) -> Result {
-        if !folio.is_swap_cache_of(entry) {
+    ) -> Result<LockedFolio> {
+        if !self.has_in_swap(&folio, index, entry) {
             return Err(EEXIST);
         }
-        // SAFETY: A folio in the swap cache is in no page cache.
+        // What is being written keeps its place in swap.
+        folio.wait_for_writeback();
+        // SAFETY: A folio in the swap cache is in no page cache, and this one has pages of this file.
         unsafe {
+            bindings::arch_swap_restore(entry.as_raw(), folio.as_ptr());
             let expected = Expected::Swap(entry);
             self.store(folio.as_ptr(), index, expected, self.reclaim_gfp())?;
         }
-        folio.leave_swap_cache();
+        // SAFETY: The folio was found to be the swap cache's for these entries, and has waited.
+        let mut folio = unsafe { folio.leave_swap_cache() };
         folio.mark_dirty();
-        Ok(())
+        Ok(folio)
+    }
+
+    /// Whether a folio is the swap cache's for `entry` and the entries behind it, and these were just now
+    /// in the slots of as many pages from page `index` on, a multiple of its size.
+    #[cfg(CONFIG_SWAP)]
+    fn has_in_swap(&self, folio: &LockedSwapFolio, index: u64, entry: SwapEntry) -> bool {
+        let order = folio.order();
+        index & ((1 << order) - 1) == 0
+            && entry.aligned_to(order) == entry
+            && folio.is_of(entry)
+            && self.find_entry(index, entry).is_some()
     }
 
     /// Stores a folio in slots that hold what is expected.
@@ -327,11 +349,11 @@ impl Mapping {
     /// poisoned, and frees their swap entries. May sleep. Returns false, and does nothing, where the
     /// entries are not there any more, the folio is not theirs, or there is no memory.
     #[cfg(CONFIG_SWAP)]
-    pub(crate) fn poison(&self, index: u64, entry: SwapEntry, folio: &mut LockedFolio) -> bool {
-        let order = folio.order();
-        if !folio.is_swap_cache_of(entry) || index & ((1 << order) - 1) != 0 {
+    pub(crate) fn poison(&self, index: u64, entry: SwapEntry, folio: LockedSwapFolio) -> bool {
+        if !self.has_in_swap(&folio, index, entry) {
             return false;
         }
+        let order = folio.order();
         // SAFETY: The xarray is that of a live mapping.
         let poisoned = unsafe {
             let value = bindings::swp_to_radix_entry(bindings::make_poisoned_swp_entry());
@@ -343,7 +365,8 @@ impl Mapping {
             return false;
         }
         folio.wait_for_writeback();
-        folio.leave_swap_cache();
+        // SAFETY: As in `insert_from_swap()`. The folio is nobody's now.
+        drop(unsafe { folio.leave_swap_cache() });
         true
     }
 
@@ -558,12 +581,6 @@ impl Mapping {
         unsafe { addr_of_mut!((*self.as_ptr()).i_pages) }
     }
 
-    /// Adds a folio of this cache to the LRU, where reclaim will find it.
-    pub(crate) fn add_to_lru(&self, folio: &LockedFolio) {
-        // SAFETY: The folio is live.
-        unsafe { bindings::folio_add_lru(folio.as_ptr()) }
-    }
-
     /// The first data or hole at or after byte `offset` of a file of `size` bytes, as
     /// `mapping_seek_hole_data()`; `ENXIO` where there is none.
     pub(crate) fn seek(&self, offset: i64, size: i64, data: bool) -> Result<i64> {
@@ -596,13 +613,6 @@ impl Mapping {
             // SAFETY: The mapping is live.
             unsafe { bindings::unmap_mapping_range(self.as_ptr(), start, end - start, 0) }
         }
-    }
-
-    /// The inode is about to go: no more folios will be added, and those who look at the last one
-    /// are waited for.
-    pub(crate) fn set_exiting(&self) {
-        // SAFETY: The mapping is live. The cache holds nothing that this could remove but folios.
-        unsafe { bindings::mapping_set_exiting(self.as_ptr()) }
     }
 
     /// Takes the pages from `start` to before `end` out of the cache and out of swap. With `end` at
@@ -664,18 +674,20 @@ impl Mapping {
         batch.removed
     }
 
-    /// Whether the slot at page `index` still holds `value`, and covers pages outside the range.
+    /// Where to look again for what was `value` at page `index` and could not be taken out: at the first
+    /// page that it has by now. `None` where it has pages outside the range, and stays.
     #[cfg(CONFIG_SWAP)]
-    pub(super) fn is_partly_outside(
+    pub(super) fn look_again(
         &self,
         index: u64,
         range: &Range<u64>,
         value: *mut c_void,
-    ) -> bool {
-        self.find_value(index, value).is_some_and(|order| {
-            let base = index & !((1 << order) - 1);
-            base < range.start || base + (1 << order) > range.end
-        })
+    ) -> Option<u64> {
+        let Some(order) = self.find_value(index, value) else {
+            return Some(index);
+        };
+        let base = index & !((1 << order) - 1);
+        (range.start <= base && base + (1 << order) <= range.end).then_some(base)
     }
 }
 

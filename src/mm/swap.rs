@@ -60,6 +60,12 @@ impl SwapEntry {
         unsafe { bindings::swp_to_radix_entry(self.as_raw()) }
     }
 
+    /// The offset in the device.
+    fn offset(self) -> u64 {
+        // SAFETY: Computes a number.
+        unsafe { bindings::swp_offset(self.as_raw()) as u64 }
+    }
+
     /// The device.
     pub(crate) fn device(self) -> SwapDeviceId {
         // SAFETY: Computes a number.
@@ -105,7 +111,7 @@ impl SwapDevice {
     /// entry: at most 2^`order` where it is read, whose place is that of its first.
     ///
     /// May sleep. Fails with `ENOMEM`, and with the errors of `swapin_sync()`. Whether the contents
-    /// could be read at all shows only in [`Folio::is_uptodate`], under the folio lock.
+    /// could be read at all shows only in [`LockedSwapFolio::is_uptodate`].
     pub(crate) fn find_or_read<'a>(
         &self,
         mapping: &Mapping,
@@ -113,16 +119,18 @@ impl SwapDevice {
         order: u32,
         place: impl Fn(u32) -> Placement<'a>,
         major: &mut bool,
-    ) -> Result<ARef<Folio>> {
-        if entry.device() != self.entry.device() {
+    ) -> Result<SwapFolio> {
+        // SAFETY: By the type invariants the device is in use.
+        let end = u64::from(unsafe { (*self.device.as_ptr()).max });
+        if entry.device() != self.entry.device() || entry.offset() >= end {
             return Err(EINVAL);
         }
-        // SAFETY: By the type invariants the device is stable, which all of these ask for. They
-        // return a folio with a reference.
+        // SAFETY: By the type invariants the device is stable, which all of these ask for, and has the
+        // entry. They return a folio with a reference.
         unsafe {
             if let Some(folio) = NonNull::new(bindings::swap_cache_get_folio(entry.as_raw())) {
                 bindings::swap_update_readahead(folio.as_ptr(), core::ptr::null_mut(), 0);
-                return Ok(Folio::from_raw(folio));
+                return Ok(SwapFolio(Folio::from_raw(folio)));
             }
 
             *major = true;
@@ -156,7 +164,9 @@ impl SwapDevice {
                     placement.turn(),
                 )
             };
-            Ok(Folio::from_raw(NonNull::new(folio).ok_or(ENOMEM)?))
+            Ok(SwapFolio(Folio::from_raw(
+                NonNull::new(folio).ok_or(ENOMEM)?,
+            )))
         }
     }
 }
@@ -168,32 +178,80 @@ impl Drop for SwapDevice {
     }
 }
 
-impl LockedFolio {
-    /// Whether the folio is the swap cache's for `entry`. Stays true while it is locked.
-    pub(crate) fn is_swap_cache_of(&self, entry: SwapEntry) -> bool {
+/// A folio of the swap cache, with a reference. Whose it is shows when it is locked: it may by now be
+/// anybody's.
+pub(crate) struct SwapFolio(ARef<Folio>);
+
+impl SwapFolio {
+    /// The number of pages, as a binary logarithm; a snapshot.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn order(&self) -> u32 {
+        self.0.order()
+    }
+
+    /// Waits for its lock. May sleep.
+    pub(crate) fn lock(self) -> LockedSwapFolio {
+        LockedSwapFolio(LockedFolio::lock(self.0))
+    }
+}
+
+/// The same, locked. Nothing of it may be changed until it is known to be a file's, see
+/// [`Mapping::insert_from_swap`].
+pub(crate) struct LockedSwapFolio(LockedFolio);
+
+impl LockedSwapFolio {
+    pub(super) fn as_ptr(&self) -> *mut bindings::folio {
+        self.0.as_ptr()
+    }
+
+    /// The number of pages, as a binary logarithm.
+    pub(crate) fn order(&self) -> u32 {
+        self.0.order()
+    }
+
+    /// How many pages it has.
+    pub(crate) fn nr_pages(&self) -> u64 {
+        self.0.nr_pages()
+    }
+
+    /// Whether the contents could be read.
+    pub(crate) fn is_uptodate(&self) -> bool {
+        self.0.is_uptodate()
+    }
+
+    /// Whether it is the swap cache's for `entry`. Stays true while it is locked.
+    pub(super) fn is_of(&self, entry: SwapEntry) -> bool {
         // SAFETY: The folio is live and locked.
         unsafe { bindings::folio_matches_swap_entry(self.as_ptr(), entry.as_raw()) }
     }
 
     /// Waits until no write of the folio is in progress. May sleep.
+    pub(super) fn wait_for_writeback(&self) {
+        self.0.wait_for_writeback();
+    }
+
+    /// The page cache refers to the swap entries of this folio no more, and the folio leaves the swap
+    /// cache.
+    ///
+    /// # Safety
+    ///
+    /// The folio must be in the swap cache, and not be written out; the caller must have replaced the
+    /// entries in the page cache, whose counts this gives back.
+    pub(super) unsafe fn leave_swap_cache(self) -> LockedFolio {
+        // SAFETY: By the caller's promise; the folio is live and locked.
+        unsafe {
+            bindings::folio_put_swap(self.as_ptr(), core::ptr::null_mut());
+            bindings::swap_cache_del_folio(self.as_ptr());
+        }
+        self.0
+    }
+}
+
+impl LockedFolio {
+    /// Waits until no write of the folio is in progress. May sleep.
     pub(crate) fn wait_for_writeback(&self) {
         // SAFETY: The folio is live and locked.
         unsafe { bindings::folio_wait_writeback(self.as_ptr()) }
-    }
-
-    /// The page cache refers to the swap entry of this swap cache folio no more, and the folio
-    /// leaves the swap cache.
-    ///
-    /// Has no effect on a folio that is not in the swap cache.
-    pub(super) fn leave_swap_cache(&mut self) {
-        // SAFETY: The folio is live and locked, and in the swap cache, so that its entry is valid.
-        // The caller has replaced the entry in the page cache, whose count this gives back.
-        unsafe {
-            if bindings::folio_test_swapcache(self.as_ptr()) {
-                bindings::folio_put_swap(self.as_ptr(), core::ptr::null_mut());
-                bindings::swap_cache_del_folio(self.as_ptr());
-            }
-        }
     }
 }
 

@@ -109,8 +109,8 @@ unsafe extern "C" fn get_folio_noalloc<T: SharedMemory>(
     // SAFETY: The MM passes the inode of a mapping that it has locked.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
     match T::get_folio(inode, index as u64, Want::Existing) {
-        Ok(Some(folio)) => folio.into_raw(),
-        Ok(None) => ENOENT.to_ptr(),
+        Ok(Some(folio)) if folio.has_page(inode.mapping(), index as u64) => folio.into_raw(),
+        Ok(_) => ENOENT.to_ptr(),
         Err(e) => e.to_ptr(),
     }
 }
@@ -159,9 +159,12 @@ unsafe extern "C" fn filemap_add<T: SharedMemory>(
                 NewFolio::from_unlocked(NonNull::new_unchecked(folio)),
             )
         };
-        let folio = T::add_folio(inode, index as u64, new)?.into_raw();
+        let added = T::add_folio(inode, index as u64, new)?;
+        if added.as_ptr() != folio || !added.has_page(inode.mapping(), index as u64) {
+            return Err(EINVAL);
+        }
         // SAFETY: The lock goes to the MM, which has a reference of its own.
-        unsafe { bindings::folio_put(folio) };
+        unsafe { bindings::folio_put(added.into_raw()) };
         Ok(0)
     })
 }

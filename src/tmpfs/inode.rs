@@ -301,7 +301,6 @@ pub(super) fn set_operations(inode: &NewInode<Tmpfs>) {
 
 /// The inode has no user left: gives back its pages and its place.
 pub(super) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
-    inode.mapping().set_exiting();
     if inode.file_type() == FileType::Regular {
         if space::has_pages(inode) || !inode.mapping().is_empty() {
             inode.set_size(0);

@@ -227,9 +227,6 @@ pub(super) fn find_or_make(
                 if !folio.belongs_to(inode.mapping()) {
                     continue;
                 }
-                if let Purpose::Write { .. } = purpose {
-                    folio.mark_accessed();
-                }
                 (folio, false)
             }
             Slot::Empty => match make(inode, index, purpose) {
@@ -247,6 +244,9 @@ pub(super) fn find_or_make(
             Slot::Poisoned => return Err(EIO),
         };
 
+        if let (Purpose::Write { .. }, false) = (purpose, is_new) {
+            folio.mark_accessed();
+        }
         let may_be_invalid = match purpose {
             Purpose::Write { .. } => true,
             Purpose::Fault(_) | Purpose::Valid => false,
@@ -404,7 +404,6 @@ pub(super) fn insert(
 ) -> Result<LockedFolio> {
     let folio = inode.mapping().insert(folio, index)?;
     reservation.keep(inode);
-    inode.mapping().add_to_lru(&folio);
     Ok(folio)
 }
 

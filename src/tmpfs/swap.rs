@@ -21,7 +21,7 @@ use super::truncate::Cut;
 #[cfg(CONFIG_USERFAULTFD)]
 use super::userfault;
 #[cfg(CONFIG_SWAP)]
-use crate::mm::backend::{Backend, BackendCell, OutgoingFolio, WrittenOut};
+use crate::mm::backend::{BackendCell, OutgoingFolio, WrittenOut};
 use crate::mm::backend::{Seals, SharedMemory, Want};
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::folio::MemoryOwner;
@@ -30,7 +30,9 @@ use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
 #[cfg(CONFIG_SWAP)]
-use crate::mm::swap::{is_there_swap, SwapDevice, SwapDeviceId, SwapEntry, MAX_ORDER};
+use crate::mm::swap::{
+    is_there_swap, LockedSwapFolio, SwapDevice, SwapDeviceId, SwapEntry, MAX_ORDER,
+};
 use crate::mm::LockedFolio;
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::NewFolio;
@@ -82,7 +84,7 @@ pub(super) fn swap_in(
             if folio.order() < order {
                 mapping.split_entry(index, entry)?;
             }
-            settle(inode, index, page, LockedFolio::lock(folio))
+            settle(inode, index, page, folio.lock())
         });
     match result {
         // Whatever went wrong may be due to somebody else, who was faster.
@@ -98,22 +100,17 @@ fn settle(
     inode: &TmpfsInode,
     index: u64,
     entry: SwapEntry,
-    mut folio: LockedFolio,
+    folio: LockedSwapFolio,
 ) -> Result<LockedFolio> {
     let mapping = inode.mapping();
-    let order = folio.order();
+    let (order, pages) = (folio.order(), folio.nr_pages());
     let start = index & !((1 << order) - 1);
     let first = entry.aligned_to(order);
-    if !folio.is_swap_cache_of(first) || mapping.find_entry(start, first).is_none() {
-        return Err(EEXIST);
-    }
-    let pages = folio.nr_pages();
     if !folio.is_uptodate() {
-        let lost = space::lose_in_swap(inode, pages, || mapping.poison(start, first, &mut folio));
+        let lost = space::lose_in_swap(inode, pages, || mapping.poison(start, first, folio));
         return Err(if lost { EIO } else { EEXIST });
     }
-    folio.wait_for_writeback();
-    mapping.insert_from_swap(&mut folio, start, first)?;
+    let folio = mapping.insert_from_swap(folio, start, first)?;
     space::back_from_swap(inode, pages);
     Ok(folio)
 }
@@ -121,7 +118,8 @@ fn settle(
 /// Whether a folio must not go to swap as a whole: what it has beyond the end of the file can be given
 /// back only in memory.
 #[cfg(CONFIG_SWAP)]
-fn must_be_split(inode: &TmpfsInode, folio: &OutgoingFolio<'_>) -> bool {
+fn must_be_split(folio: &OutgoingFolio<'_, Tmpfs>) -> bool {
+    let inode = folio.inode();
     let file_end = (inode.size() as u64).div_ceil(PAGE_SIZE as u64);
     let end = inode.data().kept_end(file_end);
     !folio.may_go_whole() || (folio.index() < end && end < folio.end())
@@ -135,22 +133,22 @@ impl SharedMemory for Tmpfs {
 
     #[cfg(CONFIG_SWAP)]
     #[inline]
-    fn write_out(inode: &Inode<Self>, mut folio: OutgoingFolio<'_>) -> WrittenOut {
-        let info = inode.data();
-        if info.is_locked() || inode.sb().data().is_without_swap() || !is_there_swap() {
+    fn write_out<'a>(mut folio: OutgoingFolio<'a, Self>) -> WrittenOut<'a> {
+        let inode = folio.inode();
+        let mount = inode.sb().data();
+        if inode.data().is_locked() || mount.is_without_swap() || !is_there_swap() {
             return folio.keep();
         }
-        if folio.nr_pages() > 1 && must_be_split(inode, &folio) && !folio.split() {
+        if folio.nr_pages() > 1 && must_be_split(&folio) && !folio.split() {
             return folio.keep();
         }
         if !folio.is_valid() {
+            let info = folio.inode().data();
             if info.refuse_to_write_out(folio.index(), folio.nr_pages()) {
                 return folio.keep();
             }
             folio.make_valid();
         }
-        let backend: &Backend<Self> = inode.sb().memory();
-        let pinned = backend.swapped.pin(inode);
         let placed = match folio.allocate_swap() {
             Ok(placed) => placed,
             // Its pages may find room where it does not.
@@ -164,14 +162,8 @@ impl SharedMemory for Tmpfs {
                 }
             }
         };
-        placed.move_to_swap(
-            |pages| {
-                // Before the page leaves the cache, lest it is taken for one that reclaim dropped.
-                space::going_to_swap(inode, pages);
-                pinned
-            },
-            space::back_from_swap,
-        )
+        // They count before they leave the cache, lest they are taken for some that reclaim dropped.
+        placed.move_to_swap(space::going_to_swap, space::back_from_swap)
     }
 
     #[cfg(CONFIG_SWAP)]

@@ -50,6 +50,9 @@ pub(crate) trait Memory<T: FileSystem>: Send + Sync + Sized {
         fs_type: *mut bindings::file_system_type,
     ) -> impl PinInit<Self, Error>;
 
+    /// The operations of page caches.
+    fn a_ops(&self) -> *const bindings::address_space_operations;
+
     /// Forgets an inode that is being evicted and has no pages any more. May sleep.
     #[cfg(CONFIG_SWAP)]
     fn forget(&self, inode: &Inode<T>);

@@ -262,6 +262,8 @@ impl<T: FileSystem> NewInode<T> {
             (*raw).i_ino = ino;
             bindings::inode_init_owner(idmap.as_ptr(), raw, parent, mode.as_raw());
             (*raw).i_blocks = 0;
+            // The caches of directories and the like stay empty; that is not for the mm to find out.
+            (*(*raw).i_mapping).a_ops = sb.memory().a_ops();
             bindings::simple_inode_init_ts(raw);
             // What it inherits comes later, and there is nowhere else to look for any.
             bindings::cache_no_acl(raw);
@@ -372,9 +374,9 @@ impl<T: FileSystem> NewInode<T> {
             (*self.as_ptr()).i_op = &attr::Tables::<T>::FILE_OPERATIONS;
             (*self.as_ptr()).__bindgen_anon_3.i_fop = &file::Tables::<T>::FILE_OPERATIONS;
         }
-        // SAFETY: The inode is new, and the registration outlives it.
+        // SAFETY: The inode is new, and what has the operations of its cache outlives it.
         unsafe {
-            self.mapping().init_swap_backed(self.sb().memory().a_ops());
+            self.mapping().init_swap_backed();
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             self.mapping().allow_large_folios();
         }
@@ -546,6 +548,8 @@ pub(super) unsafe extern "C" fn free_inode<T: FileSystem>(inode: *mut bindings::
 pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings::inode) {
     // SAFETY: The VFS passes a live inode that nobody else uses any more.
     let mut exclusive = unsafe { Exclusive::new(Inode::<T>::from_raw(inode)) };
+    // SAFETY: The inode is being evicted.
+    unsafe { exclusive.mapping().set_exiting() };
     T::evict(&mut exclusive);
     // What is written out or looked at just now was there before the pages went.
     #[cfg(CONFIG_SWAP)]
