@@ -309,7 +309,8 @@ impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
         let nr = this.folio.nr_pages();
         // Once it is in the swap cache only, the lock of the folio does not keep the inode any more.
         let backend: &Backend<T> = inode.sb().memory();
-        let pinned = backend.swapped.pin(inode);
+        // SAFETY: This is the list that `forget()` takes it out of.
+        let pinned = unsafe { backend.swapped.pin(inode) };
         counted(inode, nr);
         // SAFETY: By the type invariants the folio has an entry, which gets the page cache's count
         // before it is stored.
@@ -363,7 +364,7 @@ pub(crate) struct Backend<T: SharedMemory> {
     /// The inodes that have pages in swap.
     #[cfg(CONFIG_SWAP)]
     #[pin]
-    pub(crate) swapped: InodeList<T, Swapped>,
+    swapped: InodeList<T, Swapped>,
     _fs: PhantomData<T>,
 }
 

@@ -10,7 +10,7 @@ use super::inode::{self, DIR_ENTRY_SIZE};
 use super::inode_space::InodeSpace;
 use super::superblock::Tmpfs;
 use super::symlink;
-use crate::vfs::dir::{RenameTarget, Victim};
+use crate::vfs::dir::{LinkSource, RenameTarget, Victim};
 use crate::vfs::{
     Dentry, DeviceId, DirectoryOperations, Exclusive, FileType, IdMap, Inode, Mode, Negative,
     NewInode, Positive, RenameDirs,
@@ -60,22 +60,27 @@ impl DirectoryOperations for Tmpfs {
         Ok(inode)
     }
 
-    fn link(dir: &mut Locked<'_>, inode: &mut Locked<'_>, dentry: Negative<'_, Self>) -> Result {
+    fn link(
+        dir: &mut Locked<'_>,
+        mut source: LinkSource<'_, Self>,
+        dentry: Negative<'_, Self>,
+    ) -> Result {
         // A file that was made without a name has its place already.
-        let reservation = match inode.nlink() {
+        let reservation = match source.exclusive().nlink() {
             0 => None,
             _ => {
                 let inodes = &dir.inode().sb().data().inodes;
                 Some(inodes.reserve(InodeSpace::INODE).ok_or(ENOSPC)?)
             }
         };
-        dir.add_link(dentry, inode.to_ref())?;
+        dir.add_link(dentry, &source)?;
         if let Some(reservation) = reservation {
             reservation.keep();
         }
+        let mut inode = source.exclusive();
         inode.inc_nlink();
         dir.set_size(dir.size() + DIR_ENTRY_SIZE);
-        dir.touch_with(inode);
+        dir.touch_with(&mut inode);
         Ok(())
     }
 

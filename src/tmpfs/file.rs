@@ -47,16 +47,14 @@ impl FileOperations for Tmpfs {
 
     #[inline]
     fn write(kiocb: &mut Kiocb<'_, Self>, from: &mut IovIterSource<'_>) -> Result<usize> {
-        let inode = kiocb.file().inode();
-        let mut guard = inode.lock();
-        kiocb.start_write(&mut guard, from)?;
+        let mut guard = kiocb.start_write(from)?;
 
         let mut done = 0;
         let result = loop {
             if from.is_empty() {
                 break Ok(());
             }
-            match write_some(guard.exclusive(), kiocb.pos(), from) {
+            match write_some(&mut guard.exclusive(), kiocb.pos(), from) {
                 Ok(bytes) => {
                     kiocb.advance(bytes);
                     done += bytes;

@@ -10,8 +10,6 @@ use super::space;
 use super::superblock::Tmpfs;
 use super::truncate::Cut;
 use super::usage::Usage;
-#[cfg(CONFIG_TMPFS_XATTR)]
-use super::xattr;
 use crate::mm::backend::Seals;
 use crate::mm::mempolicy::{Placement, SharedPolicy};
 #[cfg(CONFIG_TMPFS_XATTR)]
@@ -309,7 +307,5 @@ pub(super) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
         inode.data().policy.clear();
     }
     space::release_elsewhere(inode);
-    #[cfg(CONFIG_TMPFS_XATTR)]
-    xattr::free_all(inode);
     inode.sb().data().inodes.release(InodeSpace::INODE);
 }

@@ -14,6 +14,8 @@ use super::quota::{self, Quota};
 use super::space::SpaceCounter;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::unused;
+#[cfg(CONFIG_TMPFS_XATTR)]
+use super::xattr;
 use crate::mm::backend::Backend;
 use crate::mm::counter::PerCpuCounter;
 #[cfg(CONFIG_NUMA)]
@@ -243,6 +245,11 @@ impl FileSystem for Tmpfs {
 
     fn evict(inode: &mut Exclusive<'_, Self>) {
         inode::evict(inode);
+    }
+
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize) {
+        xattr::freed(sb, bytes);
     }
 
     fn set_operations(inode: &NewInode<Self>) {

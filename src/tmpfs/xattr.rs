@@ -8,7 +8,7 @@
 use super::inode_space::InodeSpace;
 use super::superblock::Tmpfs;
 use crate::vfs::xattr::{self, Name, NewXattr, SetFlags, XattrOperations};
-use crate::vfs::Exclusive;
+use crate::vfs::{Exclusive, SuperBlock};
 use kernel::prelude::*;
 
 impl XattrOperations for Tmpfs {
@@ -45,11 +45,7 @@ impl XattrOperations for Tmpfs {
     }
 }
 
-/// Frees the attributes of an inode that goes away.
-pub(super) fn free_all(inode: &mut Exclusive<'_, Tmpfs>) {
-    let freed = inode.free_xattrs();
-    if freed != 0 {
-        let inodes = &inode.inode().sb().data().inodes;
-        inodes.release(InodeSpace::from_bytes(freed));
-    }
+/// The attributes of an inode that goes away have gone, and what they took of the limit of inodes.
+pub(super) fn freed(sb: &SuperBlock<Tmpfs>, bytes: usize) {
+    sb.data().inodes.release(InodeSpace::from_bytes(bytes));
 }

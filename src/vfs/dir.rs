@@ -7,8 +7,8 @@
 //! `Documentation/filesystems/directory-locking.rst`.
 
 use super::{
-    attr, AttrOperations, Dentry, DeviceId, Exclusive, FileSystem, IdMap, Inode, Mode, Negative,
-    NewInode, Positive, Shared,
+    attr, AttrOperations, Dentry, DeviceId, Exclusive, FileSystem, IdMap, Inode, InodeRef, Mode,
+    Negative, NewInode, Positive, Shared,
 };
 use crate::bindings;
 use core::marker::PhantomData;
@@ -117,7 +117,7 @@ pub(crate) trait DirectoryOperations: FileSystem {
     /// Gives a file another name.
     fn link(
         dir: &mut Exclusive<'_, Self>,
-        inode: &mut Exclusive<'_, Self>,
+        source: LinkSource<'_, Self>,
         dentry: Negative<'_, Self>,
     ) -> Result;
 
@@ -194,6 +194,28 @@ impl<T: DirectoryOperations + AttrOperations> Tables<T> {
         // SAFETY: All-zero bytes are valid: the other operations are absent.
         ..unsafe { core::mem::zeroed() }
     };
+}
+
+/// A file that is to get another name.
+///
+/// # Invariants
+///
+/// The file is not a directory, the current task holds its `i_rwsem`, and somebody else a reference to
+/// it.
+pub(crate) struct LinkSource<'a, T: FileSystem>(&'a Inode<T>);
+
+impl<T: FileSystem> LinkSource<'_, T> {
+    /// What the holder of the lock may do.
+    pub(crate) fn exclusive(&mut self) -> Exclusive<'_, T> {
+        // SAFETY: By the type invariants the lock is held; the value is borrowed for as long.
+        unsafe { Exclusive::new(self.0) }
+    }
+
+    /// Another reference.
+    pub(super) fn to_ref(&self) -> InodeRef<T> {
+        // SAFETY: By the type invariants.
+        unsafe { self.0.to_ref() }
+    }
 }
 
 /// The directory and the name of an operation, as the VFS passes them.
@@ -360,13 +382,14 @@ unsafe extern "C" fn link<T: DirectoryOperations>(
     from_result(|| {
         // SAFETY: The VFS holds the locks of `dir` and of the file behind `old_dentry`, which is
         // not a directory and so not `dir`, and passes a name without a file.
-        let ((mut dir, dentry), mut victim) = unsafe {
+        // INVARIANT: As above; the dentry holds its file.
+        let ((mut dir, dentry), source) = unsafe {
             (
                 new_name::<T>(dir, dentry),
-                Victim::<T>::from_raw(old_dentry),
+                LinkSource(Inode::from_raw((*old_dentry).d_inode)),
             )
         };
-        T::link(&mut dir, &mut victim.inode, dentry)?;
+        T::link(&mut dir, source, dentry)?;
         Ok(0)
     })
 }

@@ -11,6 +11,7 @@
 //! appear, so that it ends.
 
 use super::cookies::{self, Slot};
+use super::dir::LinkSource;
 use super::{
     Dentry, Exclusive, FileSystem, InodeRef, Negative, NewInode, Positive, RenameDirs, Shared,
 };
@@ -190,8 +191,12 @@ impl<T: FileSystem> Exclusive<'_, T> {
     /// Gives a name in this directory a file that has one already (hard link); counts no link.
     ///
     /// May sleep. Fails with `ENOMEM`.
-    pub(crate) fn add_link(&mut self, dentry: Negative<'_, T>, inode: InodeRef<T>) -> Result {
-        self.add(dentry, inode)
+    pub(crate) fn add_link(
+        &mut self,
+        dentry: Negative<'_, T>,
+        source: &LinkSource<'_, T>,
+    ) -> Result {
+        self.add(dentry, source.to_ref())
     }
 
     fn add(&mut self, dentry: Negative<'_, T>, inode: InodeRef<T>) -> Result {

@@ -88,28 +88,26 @@ impl<'a, T: FileSystem> Kiocb<'a, T> {
         self.kiocb.ki_pos += bytes as i64;
     }
 
-    /// Prepares a write: checks it against limits (`generic_write_checks()`), takes away setuid
-    /// bits and capabilities, and sets the times.
-    ///
-    /// The guard shows that the inode is locked. Returns how many bytes are left to write. May
-    /// sleep.
+    /// Prepares a write: locks the inode, checks against limits (`generic_write_checks()`), which may
+    /// leave less to write, takes away setuid bits and capabilities, and sets the times. May sleep.
+    #[inline]
     pub(crate) fn start_write(
         &mut self,
-        _inode: &mut InodeGuard<'_, T>,
         from: &mut IovIterSource<'_>,
-    ) -> Result<usize> {
+    ) -> Result<InodeGuard<'a, T>> {
+        let guard = self.file().inode().lock();
         // SAFETY: Request and iterator are valid; the iterator is the same structure in both sets
         // of bindings.
         let left = unsafe { bindings::generic_write_checks(self.kiocb, from.as_raw().cast()) };
         if left <= 0 {
-            return to_result(left as c_int).map(|()| 0);
+            return to_result(left as c_int).map(|()| guard);
         }
         // SAFETY: The file is live, and the inode locked.
         unsafe {
             to_result(bindings::file_remove_privs(self.kiocb.ki_filp))?;
             to_result(bindings::file_update_time(self.kiocb.ki_filp))?;
         }
-        Ok(left as usize)
+        Ok(guard)
     }
 }
 
@@ -307,11 +305,11 @@ unsafe extern "C" fn fallocate<T: FileOperations>(
         let inode = unsafe { File::<T>::from_raw(file) }.inode();
         let mut guard = inode.lock();
         if mode & PUNCH_HOLE != 0 {
-            T::punch(guard.exclusive(), offset, end)?;
+            T::punch(&mut guard.exclusive(), offset, end)?;
         } else {
             // SAFETY: The inode is live and locked. Checks the limit of the process too.
             to_result(unsafe { bindings::inode_newsize_ok(inode.as_ptr(), end) })?;
-            T::allocate(guard.exclusive(), offset, end, mode & KEEP_SIZE != 0)?;
+            T::allocate(&mut guard.exclusive(), offset, end, mode & KEEP_SIZE != 0)?;
         }
         // SAFETY: The file is live, and its inode locked. Its failure does not undo the success.
         unsafe { bindings::file_modified(file) };

@@ -150,6 +150,10 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     /// May be called from reclaim, so it must not wait for an allocation that can reclaim.
     fn evict(inode: &mut Exclusive<'_, Self>);
 
+    /// The attributes of an inode that goes away have gone, which were taken to need `bytes` bytes.
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize);
+
     /// Sets the operations of a new inode by the type of its file.
     fn set_operations(inode: &NewInode<Self>);
 }

@@ -5,12 +5,13 @@
 //! C header: `include/linux/fs.h`.
 
 use super::dir_index::DirIndex;
-#[cfg(CONFIG_SWAP)]
 use super::fs_type::Memory;
 #[cfg(any(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
 use super::inode_list::Links;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use super::quota::{self, Records};
+#[cfg(CONFIG_TMPFS_XATTR)]
+use super::xattr;
 use super::{attr, dir, file};
 use super::{
     AttrOperations, DeviceId, DirectoryOperations, Exclusive, FileOperations, FileSystem, FileType,
@@ -101,7 +102,8 @@ impl<T: FileSystem> Inode<T> {
     /// eviction takes it out. Does not sleep.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn list_unused(&self) {
-        drop(self.sb().unused().pin(self));
+        // SAFETY: This is the list that eviction takes it out of.
+        drop(unsafe { self.sb().unused().pin(self) });
     }
 
     /// The inode's places in lists.
@@ -186,14 +188,19 @@ impl<T: FileSystem> Inode<T> {
         (ts.tv_sec, ts.tv_nsec as u32)
     }
 
-    /// Takes `i_rwsem` for writing. May sleep; the caller must not hold it already.
-    pub(crate) fn lock(&self) -> InodeGuard<'_, T> {
+    /// Takes `i_rwsem` for writing. May sleep; the caller must not hold it already, and must hold a
+    /// reference to the inode: eviction counts as its only user.
+    pub(super) fn lock(&self) -> InodeGuard<'_, T> {
         InodeGuard::lock(self)
     }
 
     /// Takes another reference to the inode, as `ihold()`.
-    pub(crate) fn to_ref(&self) -> InodeRef<T> {
-        // SAFETY: Somebody holds a reference by the type invariants, so another may be taken.
+    ///
+    /// # Safety
+    ///
+    /// Somebody must hold one, and not just keep the inode from going.
+    pub(super) unsafe fn to_ref(&self) -> InodeRef<T> {
+        // SAFETY: By the caller's promise.
         unsafe { bindings::ihold(self.as_ptr()) };
         InodeRef(NonNull::from(self))
     }
@@ -546,23 +553,28 @@ pub(super) unsafe extern "C" fn free_inode<T: FileSystem>(inode: *mut bindings::
 ///
 /// For calls through the table of `super_operations` or `kmem_cache_args` that it is in, only.
 pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings::inode) {
-    // SAFETY: The VFS passes a live inode that nobody else uses any more.
-    let mut exclusive = unsafe { Exclusive::new(Inode::<T>::from_raw(inode)) };
-    // SAFETY: The inode is being evicted.
-    unsafe { exclusive.mapping().set_exiting() };
-    T::evict(&mut exclusive);
+    // SAFETY: The VFS passes a live inode that nobody else uses any more, which is being evicted.
+    let this = unsafe {
+        let this = Inode::<T>::from_raw(inode);
+        this.mapping().set_exiting();
+        T::evict(&mut Exclusive::new(this));
+        this
+    };
     // What is written out or looked at just now was there before the pages went.
     #[cfg(CONFIG_SWAP)]
-    exclusive.sb().memory().forget(&exclusive);
+    this.sb().memory().forget(this);
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    exclusive.sb().unused().remove(&exclusive);
+    this.sb().unused().remove(this);
     // The table of the superblock must not refer to an inode that is gone.
     #[cfg(CONFIG_TMPFS_XATTR)]
-    exclusive.free_xattrs();
+    // SAFETY: As above.
+    unsafe {
+        xattr::free(this)
+    };
     #[cfg(CONFIG_TMPFS_QUOTA)]
     // SAFETY: As above.
     unsafe {
-        quota::evict(&exclusive)
+        quota::evict(this)
     };
     // SAFETY: The page cache of the inode is empty, as `evict()` promises; `clear_inode()` checks.
     unsafe { bindings::clear_inode(inode) };

@@ -272,8 +272,13 @@ impl<T: FileSystem, K: ListKind> InodeList<T, K> {
 
     /// Adds an inode at the end, if it is not in the list, and pins it: it cannot go as long as the result
     /// lives. Does not sleep.
+    ///
+    /// # Safety
+    ///
+    /// The inode must not be on its way out, or have pages still, and [`InodeList::remove`] must be
+    /// called on this list when it goes.
     #[inline]
-    pub(crate) fn pin(&self, inode: &Inode<T>) -> PinnedInode<'_, T, K> {
+    pub(crate) unsafe fn pin(&self, inode: &Inode<T>) -> PinnedInode<'_, T, K> {
         let link = K::link(inode.list_links());
         // The pin is there before the look at the list: see `for_each()`.
         link.pins.fetch_add(1, Full);
@@ -318,7 +323,8 @@ impl<T: FileSystem, K: ListKind> InodeList<T, K> {
     }
 
     /// Calls `f` for each inode, without the lock, until one fails; an inode that `keep` refuses is
-    /// taken out of the list. Inodes that are added meanwhile may be missed. May sleep.
+    /// taken out of the list. Inodes that are added meanwhile may be missed. May sleep; `keep` must not, and
+    /// must not use the list.
     pub(crate) fn for_each(
         &self,
         keep: impl Fn(&Inode<T>) -> bool,

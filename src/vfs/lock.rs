@@ -139,26 +139,34 @@ impl<T: FileSystem> Deref for Shared<'_, T> {
 /// # Invariants
 ///
 /// The current task has taken `i_rwsem` of the inode for writing through this value.
-pub(crate) struct InodeGuard<'a, T: FileSystem>(Exclusive<'a, T>);
+pub(crate) struct InodeGuard<'a, T: FileSystem> {
+    inode: &'a Inode<T>,
+    // Neither `Send` nor `Sync`: the lock belongs to the task.
+    _task: PhantomData<*mut ()>,
+}
 
 impl<'a, T: FileSystem> InodeGuard<'a, T> {
     pub(super) fn lock(inode: &'a Inode<T>) -> Self {
         // SAFETY: The inode is live.
         unsafe { bindings::inode_lock(inode.as_ptr()) };
         // INVARIANT: The lock was just taken.
-        // SAFETY: It is held until the guard, and with it the `Exclusive`, is dropped.
-        Self(unsafe { Exclusive::new(inode) })
+        Self {
+            inode,
+            _task: PhantomData,
+        }
     }
 
     /// What the holder of the lock may do.
-    pub(crate) fn exclusive(&mut self) -> &mut Exclusive<'a, T> {
-        &mut self.0
+    pub(crate) fn exclusive(&mut self) -> Exclusive<'_, T> {
+        // SAFETY: By the type invariants the lock is held, and it is for as long as the guard is
+        // borrowed, by this one alone.
+        unsafe { Exclusive::new(self.inode) }
     }
 }
 
 impl<T: FileSystem> Drop for InodeGuard<'_, T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants this value holds the lock.
-        unsafe { bindings::inode_unlock(self.0.inode.as_ptr()) }
+        unsafe { bindings::inode_unlock(self.inode.as_ptr()) }
     }
 }

@@ -176,22 +176,24 @@ impl<T: FileSystem> Exclusive<'_, T> {
         core::mem::forget(xattr);
         Ok(())
     }
+}
 
-    /// Frees all attributes of an inode; returns the memory that they were taken to need, in bytes.
-    pub(crate) fn free_xattrs(&mut self) -> usize {
-        let list = self.xattr_list();
-        // SAFETY: The list is initialised, and `i_rwsem` serialises its writers.
-        if core::ptr::eq(unsafe { (*list).next }, list) {
-            return 0;
-        }
-        let mut freed = 0;
-        // SAFETY: As in `set_xattr()`. Lockless readers may see the attributes until a grace period
-        // has passed, after which they are freed.
-        unsafe {
-            bindings::simple_xattrs_free(self.sb().xattrs().as_ptr(), list, &mut freed);
-        }
-        freed
+/// Frees all attributes of an inode, and tells the file system of the memory that they were taken to
+/// need.
+///
+/// # Safety
+///
+/// The inode must be on its way out, so that nobody looks at them.
+pub(super) unsafe fn free<T: FileSystem>(inode: &Inode<T>) {
+    let list = inode.xattr_list();
+    // SAFETY: The list is initialised, and by the caller's promise nobody else uses it.
+    if core::ptr::eq(unsafe { (*list).next }, list) {
+        return;
     }
+    let mut freed = 0;
+    // SAFETY: As above; the attributes are in the table of the superblock.
+    unsafe { bindings::simple_xattrs_free(inode.sb().xattrs().as_ptr(), list, &mut freed) };
+    T::xattrs_freed(inode.sb(), freed);
 }
 
 /// What a file system has to say about changes of the attributes of its inodes.
