@@ -198,7 +198,9 @@ impl LockedFolio {
 
     /// Whether page `index` of the page cache of `mapping` is in the folio.
     pub(super) fn has_page(&self, mapping: &Mapping, index: u64) -> bool {
-        self.belongs_to(mapping) && index.wrapping_sub(self.index()) < self.nr_pages()
+        let offset = index.wrapping_sub(self.index());
+        // Most folios are of one page.
+        self.belongs_to(mapping) && (offset == 0 || offset < self.nr_pages())
     }
 
     fn mapping_ptr(&self) -> *mut bindings::address_space {

@@ -110,11 +110,14 @@ mod with_huge_pages {
 
     /// The size that I/O on `inode` is best done in where that is not a page, in bytes: that of the folios
     /// that it begins with. Does not sleep.
+    #[inline]
     pub(in crate::tmpfs) fn block_size(inode: &TmpfsInode) -> Option<u32> {
-        let is_large = inode.file_type() == FileType::Regular
-            && may_be_large(inode, || false)
-            && !allowed_for(inode, 0, 0, None, false).is_empty();
-        is_large.then_some((PAGE_SIZE << huge::PMD_ORDER) as u32)
+        let begins_large = || {
+            inode.file_type() == FileType::Regular
+                && !allowed_for(inode, 0, 0, None, false).is_empty()
+        };
+        (may_be_large(inode, || false) && begins_large())
+            .then_some((PAGE_SIZE << huge::PMD_ORDER) as u32)
     }
 
     /// The size that mappings of `inode` are best aligned to, in bytes.
