@@ -8,10 +8,12 @@ use crate::machine::{self, vmstat};
 use crate::mapping::Mapping;
 use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
+use crate::skip::Skip;
 use anyhow::{ensure, Result};
 use rustix::fs::{fallocate, FallocateFlags};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 /// Pages of a folio that a PMD maps.
 const HUGE: u64 = 512;
@@ -42,6 +44,15 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
+/// A mount whose files have large folios.
+fn mount(scene: &Scene, options: &str) -> Result<Mounted> {
+    if !Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+        let why = "this kernel has no large folios (CONFIG_TRANSPARENT_HUGEPAGE)";
+        return Err(Skip(why.into()).into());
+    }
+    scene.mount(&format!("{options},huge=always"))
+}
+
 /// A file of large folios that are all in swap.
 fn in_swap(mount: &Mounted, group: &Group, name: &str, id: u64) -> Result<File> {
     machine::write("/proc/sys/vm/compact_memory", "1")?;
@@ -58,7 +69,7 @@ fn in_swap(mount: &Mounted, group: &Group, name: &str, id: u64) -> Result<File> 
 }
 
 fn round(scene: &mut Scene) -> Result<()> {
-    let mount = scene.mount("size=32m,huge=always")?;
+    let mount = mount(scene, "size=32m")?;
     let group = Group::enter(&[])?;
     let file = in_swap(&mount, &group, "file", 1)?;
     scene.space("in swap", &mount, &file)?;
@@ -120,7 +131,7 @@ fn check(file: &File, size: u64, is_hole: impl Fn(u64) -> bool) -> Result<()> {
 
 fn cut(scene: &mut Scene) -> Result<()> {
     let _swap = Swap::disk(1)?;
-    let mount = scene.mount("size=32m,huge=always")?;
+    let mount = mount(scene, "size=32m")?;
     let group = Group::enter(&[])?;
     let page = PAGE as u64;
     for (start, end) in [
@@ -170,7 +181,7 @@ fn cut(scene: &mut Scene) -> Result<()> {
 /// A folio that has pages beyond the end of the file gives them back before it goes.
 fn beyond(scene: &mut Scene) -> Result<()> {
     let _swap = Swap::disk(1)?;
-    let mount = scene.mount("size=32m,huge=always")?;
+    let mount = mount(scene, "size=32m")?;
     let group = Group::enter(&[])?;
     machine::write("/proc/sys/vm/compact_memory", "1")?;
     let file = pages::create(&mount.file("file"))?;
@@ -201,7 +212,7 @@ fn beyond(scene: &mut Scene) -> Result<()> {
 
 fn off(scene: &mut Scene) -> Result<()> {
     let mut swap = Swap::disk(1)?;
-    let mount = scene.mount("size=32m,huge=always")?;
+    let mount = mount(scene, "size=32m")?;
     let group = Group::enter(&[])?;
     let file = in_swap(&mount, &group, "file", 1)?;
     let other = in_swap(&mount, &group, "other", 2)?;
