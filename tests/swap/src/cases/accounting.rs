@@ -8,6 +8,7 @@ use crate::machine::{meminfo, vmstat};
 use crate::mapping::Mapping;
 use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
+use crate::skip;
 use anyhow::{ensure, Result};
 use rustix::fs::{seek, SeekFrom};
 use std::os::fd::AsRawFd;
@@ -261,6 +262,7 @@ fn counted(mount: &Mounted, user: u32) -> Result<u64> {
 }
 
 fn quota(scene: &mut Scene) -> Result<()> {
+    skip::without("TMPFS_QUOTA")?;
     const USER: u32 = 1000;
     let _swap = Swap::disk(1)?;
     let mount = scene.mount("size=64m,quota")?;

@@ -8,12 +8,11 @@ use crate::machine::{self, vmstat};
 use crate::mapping::Mapping;
 use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
-use crate::skip::Skip;
+use crate::skip;
 use anyhow::{ensure, Result};
 use rustix::fs::{fallocate, FallocateFlags};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 /// Pages of a folio that a PMD maps.
 const HUGE: u64 = 512;
@@ -46,10 +45,7 @@ pub fn cases() -> Vec<Case> {
 
 /// A mount whose files have large folios.
 fn mount(scene: &Scene, options: &str) -> Result<Mounted> {
-    if !Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
-        let why = "this kernel has no large folios (CONFIG_TRANSPARENT_HUGEPAGE)";
-        return Err(Skip(why.into()).into());
-    }
+    skip::without("TRANSPARENT_HUGEPAGE")?;
     scene.mount(&format!("{options},huge=always"))
 }
 

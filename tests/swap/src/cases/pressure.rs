@@ -119,7 +119,7 @@ fn group(scene: &mut Scene) -> Result<()> {
 /// Memory that nobody else can have, and no reclaim touches.
 struct Taken {
     _pool: Setting,
-    _locked: Mapping,
+    _locked: Vec<Mapping>,
 }
 
 /// Leaves about `free` KiB of memory to everybody. The rest goes to the pool of huge pages, whose size the OOM killer
@@ -130,8 +130,16 @@ fn short_of_memory(free: u64) -> Result<Taken> {
     let surplus = || -> Result<u64> { Ok(meminfo("MemAvailable")?.saturating_sub(free)) };
     let huge = surplus()? / meminfo("Hugepagesize")?;
     let pool = Setting::new("/proc/sys/vm/nr_hugepages", &huge.to_string())?;
-    let locked = Mapping::anonymous((surplus()? * 1024) as usize / PAGE + 1)?;
-    locked.lock(true)?;
+    let mut locked = Vec::new();
+    // What is taken makes others give back some of theirs, too.
+    for _ in 0..8 {
+        let pages = Mapping::anonymous((surplus()? * 1024) as usize / PAGE + 1)?;
+        pages.lock(true)?;
+        locked.push(pages);
+        if surplus()? < free / 4 {
+            break;
+        }
+    }
     let surplus = surplus()?;
     ensure!(
         surplus < free / 4,
