@@ -249,7 +249,7 @@ impl LockedSwapFolio {
 
 impl LockedFolio {
     /// Waits until no write of the folio is in progress. May sleep.
-    pub(crate) fn wait_for_writeback(&self) {
+    pub(super) fn wait_for_writeback(&self) {
         // SAFETY: The folio is live and locked.
         unsafe { bindings::folio_wait_writeback(self.as_ptr()) }
     }

@@ -16,10 +16,21 @@ impl Display for Skip {
 
 impl std::error::Error for Skip {}
 
-/// Skips a test that needs what this kernel was built without (RTMPFS_LACKS).
+/// The options that this kernel was built without, of those that the module can do without.
+pub fn lacking() -> String {
+    std::env::var("RTMPFS_LACKS").unwrap_or_default()
+}
+
+/// Whether one of them is this.
+pub fn lacks(option: &str) -> bool {
+    lacking()
+        .split_whitespace()
+        .any(|lacking| lacking == option)
+}
+
+/// Skips a test that needs what this kernel was built without.
 pub fn without(option: &str) -> Result<()> {
-    let lacks = std::env::var("RTMPFS_LACKS").unwrap_or_default();
-    if lacks.split_whitespace().any(|lacking| lacking == option) {
+    if lacks(option) {
         return Err(Skip(format!("this kernel was built without CONFIG_{option}")).into());
     }
     Ok(())

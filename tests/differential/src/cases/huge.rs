@@ -24,33 +24,6 @@ const MODES: [&str; 4] = ["never", "always", "within_size", "advise"];
 
 const THP: &str = "/sys/kernel/mm/transparent_hugepage";
 
-/// The size that I/O is best done in: which files it is large for, by the mount and by the machine.
-fn block_sizes(t: &mut Trace, fs: &Fs) -> Done {
-    for control in ["", "deny", "force"] {
-        let _control = match control {
-            "" => None,
-            _ => Some(set_control("shmem_enabled", control)?),
-        };
-        for mode in MODES {
-            let mount = fs.mount(&format!("size=32m,huge={mode}"))?;
-            let d = mount.dir()?;
-            d.mkdir("dir")?;
-            d.symlink("dir", "link")?;
-            for size in [0, 1, 2 * PAGE, 4 * PAGE, HUGE, HUGE + 1] {
-                d.create(format!("{size}"))?.truncate(size as u64)?;
-            }
-            for name in d.names()? {
-                let size = d.meta(&name)?.blksize;
-                t.put(format!("{control} {mode} {name:?}"), size);
-            }
-            t.put("statfs", d.space()?);
-            drop(d);
-            mount.unmount()?;
-        }
-    }
-    Ok(())
-}
-
 /// Free blocks of memory that are large enough for a folio that a PMD maps, as /proc/buddyinfo has them.
 fn free_blocks() -> anyhow::Result<u64> {
     let text = std::fs::read_to_string("/proc/buddyinfo")?;
@@ -930,4 +903,31 @@ fn small_files(t: &mut Trace, fs: &Fs) -> Done {
         }
         Ok(())
     })
+}
+
+/// The size that I/O is best done in: which files it is large for, by the mount and by the machine.
+fn block_sizes(t: &mut Trace, fs: &Fs) -> Done {
+    for control in ["", "deny", "force"] {
+        let _control = match control {
+            "" => None,
+            _ => Some(set_control("shmem_enabled", control)?),
+        };
+        for mode in MODES {
+            let mount = fs.mount(&format!("size=32m,huge={mode}"))?;
+            let d = mount.dir()?;
+            d.mkdir("dir")?;
+            d.symlink("dir", "link")?;
+            for size in [0, 1, 2 * PAGE, 4 * PAGE, HUGE, HUGE + 1] {
+                d.create(format!("{size}"))?.truncate(size as u64)?;
+            }
+            for name in d.names()? {
+                let size = d.meta(&name)?.blksize;
+                t.put(format!("{control} {mode} {name:?}"), size);
+            }
+            t.put("statfs", d.space()?);
+            drop(d);
+            mount.unmount()?;
+        }
+    }
+    Ok(())
 }

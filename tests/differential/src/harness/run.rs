@@ -11,6 +11,7 @@ use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::{fork, ForkResult, Pid};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use swap::skip;
 
 use super::case::{Body, Case, Done, Skip};
 use super::fs::Fs;
@@ -37,7 +38,7 @@ pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Result<Complet
     if std::env::var_os("DIFFERENTIAL_TRACE").is_some() {
         eprintln!("--- {} on {ORACLE}\n{}", case.name, oracle.lines.join("\n"));
     }
-    let lacks = std::env::var("RTMPFS_LACKS").unwrap_or_default();
+    let lacks = skip::lacking();
     if !oracle.failures.is_empty() && !lacks.is_empty() {
         return refused(&oracle, &run_on(case, kind, base), kind, &lacks);
     }
@@ -59,7 +60,7 @@ pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Result<Complet
         }
     }
     let odd = oracle.lines != other.lines;
-    match lacking(subject, case, &lacks).filter(|_| kind == SUBJECT) {
+    match lacking(subject, case).filter(|_| kind == SUBJECT) {
         Some(known) if odd && text.is_empty() => return Ok(Completion::ignored_with(known.reason)),
         Some(known) if !odd => text.push_str(&gone(known.reason, known.option)),
         _ if odd => text.push_str(&difference(&oracle.lines, &other.lines, kind)),
@@ -72,14 +73,10 @@ pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Result<Complet
 }
 
 /// Whether this kernel lacks what the case needs to be compared.
-fn lacking(subject: &str, case: Case, lacks: &str) -> Option<&'static Lacking> {
+fn lacking(subject: &str, case: Case) -> Option<&'static Lacking> {
     LACKING.iter().find(|known| {
         let (of, cases) = known.cases;
-        of == subject
-            && cases.contains(&case.name)
-            && lacks
-                .split_whitespace()
-                .any(|option| option == known.option)
+        of == subject && cases.contains(&case.name) && skip::lacks(known.option)
     })
 }
 
