@@ -167,9 +167,11 @@ impl LockedFolio {
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn try_lock(folio: ARef<Folio>) -> Option<Self> {
         // SAFETY: The folio is live.
-        let locked = unsafe { bindings::folio_trylock(folio.as_ptr()) };
+        if !unsafe { bindings::folio_trylock(folio.as_ptr()) } {
+            return None;
+        }
         // INVARIANT: Just locked.
-        locked.then_some(Self(folio))
+        Some(Self(folio))
     }
 
     /// Waits for the lock of a folio. May sleep.

@@ -19,7 +19,7 @@ cases! {
         tmpfiles_and_links;
     "nr_blocks=64" => blocks_at_the_limit, faults_at_the_limit;
     "nr_inodes=33" => inodes_at_the_limit;
-    own => mounts_and_unmounts, remounts_under_load;
+    own => mounts_and_unmounts, remounts_under_load, large_folios_at_the_limit;
 }
 
 const THREADS: u32 = 4;
@@ -672,6 +672,52 @@ fn remounts_under_load(t: &mut Trace, fs: &Fs) -> Done {
     t.put("last limits", mount.remount("nr_blocks=77,nr_inodes=33"));
     t.put("space", d.space()?);
     drop(d);
+    mount.unmount()?;
+    Ok(())
+}
+
+/// Writers that run out of blocks look for large folios that have more than their files need, which
+/// may be those that others are just writing or cutting.
+fn large_folios_at_the_limit(t: &mut Trace, fs: &Fs) -> Done {
+    const FILES: u32 = 3;
+    const MOST: u32 = 3 << 20;
+    const CUTS: u32 = 300;
+    super::huge::compact()?;
+    let mount = fs.mount("size=8m,huge=always")?;
+    let d = mount.dir()?;
+    let files: Vec<Fd> = (0..FILES)
+        .map(|n| d.create(format!("f{n}")))
+        .collect::<Result<_, _>>()?;
+    let data = vec![7; MOST as usize];
+    let odd = together(2, |i| {
+        let mut seed = i + 1;
+        let mut draw = |below: u32| {
+            seed = seed.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+            (seed >> 8) % below
+        };
+        let mut odd = Vec::new();
+        for _ in 0..CUTS {
+            let file = &files[draw(FILES) as usize];
+            let len = draw(MOST) as usize;
+            match file.pwrite(&data[..len], u64::from(draw(MOST))) {
+                Ok(_) | Err(Errno(libc::ENOSPC)) => {}
+                Err(e) => odd.push(e),
+            }
+            odd.extend(file.truncate(u64::from(draw(MOST))).err());
+        }
+        odd
+    });
+    t.put("errors but ENOSPC", odd);
+    for file in &files {
+        let contents = file.all()?;
+        t.put(
+            "only data and zeros",
+            contents.0.iter().all(|b| matches!(*b, 0 | 7)),
+        );
+        file.truncate(0)?;
+    }
+    t.put("space", d.space()?);
+    drop((files, d));
     mount.unmount()?;
     Ok(())
 }
