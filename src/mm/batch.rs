@@ -254,9 +254,12 @@ fn remove_folio(
         unsafe { bindings::truncate_inode_folio(mapping.as_ptr(), folio.as_ptr()) };
         return Stopped::Not;
     }
-    let bytes = |pages: u64| (pages << PAGE_SHIFT) as i64;
-    let last = (range.end != END).then(|| bytes(range.end));
-    if folio.cut_out(bytes(range.start), last) {
+    // The index of no page is 2^52 or more, and [`END`] is not the index of one.
+    let cut_end = match range.end {
+        END => None,
+        end => Some(end << PAGE_SHIFT),
+    };
+    if folio.cut_out(range.start << PAGE_SHIFT, cut_end) {
         if folio.order() == 0 {
             return Stopped::Split;
         }

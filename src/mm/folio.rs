@@ -233,19 +233,23 @@ impl LockedFolio {
     /// them or is in no page cache.
     ///
     /// False where a large folio could not be split and stays.
-    pub(crate) fn cut_out(&mut self, start: i64, end: Option<i64>) -> bool {
-        let pos = (self.index() << PAGE_SHIFT) as i64;
-        let has_some =
-            start < pos + self.size() as i64 && end.is_none_or(|end| start.max(pos) < end);
-        if !has_some || self.mapping_ptr().is_null() {
+    pub(crate) fn cut_out(&mut self, start: u64, end: Option<u64>) -> bool {
+        // The last page of the largest file ends at 2^63, which is no `loff_t`.
+        let pos = self.index() << PAGE_SHIFT;
+        let folio_end = pos + self.size() as u64;
+        let end = end.filter(|end| *end < folio_end);
+        if start >= folio_end || end.is_some_and(|end| end <= start.max(pos)) {
+            return true;
+        }
+        if self.mapping_ptr().is_null() {
             return true;
         }
         // A clean folio that cannot be split would be dropped with all its contents.
         self.mark_dirty();
-        let last = end.map_or(-1, |end| end - 1);
+        let last = end.map_or(-1, |end| end as i64 - 1);
         // SAFETY: The folio is live, locked, and in a page cache, which nobody else takes it out of;
-        // it has some of the bytes.
-        unsafe { bindings::truncate_inode_partial_folio(self.0.as_ptr(), start, last) }
+        // it has some of the bytes, and `start` and `last` are below its end.
+        unsafe { bindings::truncate_inode_partial_folio(self.0.as_ptr(), start as i64, last) }
     }
 
     /// Splits a large folio into pages; those beyond the end of the file leave the page cache. False

@@ -17,16 +17,19 @@ use kernel::prelude::*;
 
 /// A range of a file that is to be freed.
 pub(super) struct Cut {
-    start: i64,
-    end: Option<i64>,
+    start: u64,
+    end: Option<u64>,
     pages: Pages,
 }
 
 impl Cut {
     /// The bytes from `start` to before `end`, or to the last where that is `None`.
     pub(super) fn new(start: i64, end: Option<i64>) -> Self {
-        let pages = range::pages(start, end, PAGE_SIZE as u64);
-        Self { start, end, pages }
+        Self {
+            start: start.max(0) as u64,
+            end: end.map(|end| end.max(0) as u64),
+            pages: range::pages(start, end, PAGE_SIZE as u64),
+        }
     }
 
     /// The pages that are wholly in the range.

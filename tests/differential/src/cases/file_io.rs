@@ -283,7 +283,63 @@ fn huge_offsets(t: &mut Trace, d: &Dir) -> Done {
         );
         file.truncate(0)?;
     }
+    drop(file);
+    d.unlink("f")?;
+    last_pages(t, d)?;
     t.put("space", d.space()?);
+    Ok(())
+}
+
+/// What is in the last pages of the largest file is cut at each place, and must stay away.
+pub fn last_pages(t: &mut Trace, d: &Dir) -> Done {
+    const MAX: u64 = i64::MAX as u64;
+    const SIZE: u64 = PAGE as u64;
+    let start = MAX - 3 * SIZE;
+    let data = pattern(9, 3 * PAGE);
+    for from_end in [
+        0,
+        1,
+        2,
+        15,
+        4094,
+        4095,
+        4096,
+        4097,
+        2 * SIZE,
+        3 * SIZE - 1,
+        3 * SIZE,
+        600 * SIZE,
+    ] {
+        let at = MAX - from_end;
+        let look = |t: &mut Trace, file: &Fd, what: &str| -> Done {
+            t.put(format!("{what} at {at:#x}"), file.meta()?);
+            t.put("extents", file.extents());
+            t.put("contents", file.pread(3 * PAGE, start));
+            t.put("before them", file.pread(PAGE, start - SIZE));
+            Ok(())
+        };
+        let file = d.create("last")?;
+        t.put("the last byte alone", file.pwrite(b"x", MAX - 1));
+        t.put("truncate", file.truncate(at));
+        look(t, &file, "cut")?;
+        t.put("grow", file.truncate(MAX));
+        look(t, &file, "grown")?;
+
+        t.put("the last pages", file.pwrite(&data, start));
+        t.put("truncate", file.truncate(at));
+        look(t, &file, "pages cut")?;
+        t.put("grow", file.truncate(MAX));
+        look(t, &file, "pages grown")?;
+
+        for len in [1, 8, SIZE, 3 * SIZE] {
+            t.put("written again", file.pwrite(&data, start));
+            let punched = super::huge::punch(&file, at as usize, len as usize);
+            t.put(format!("punch {len}"), punched);
+            look(t, &file, "punched")?;
+        }
+        drop(file);
+        d.unlink("last")?;
+    }
     Ok(())
 }
 

@@ -14,7 +14,7 @@ cases! {
         preallocation_undone, truncated, punched, extended, faulted, mapped_addresses, collapsed, advised,
         denied_and_forced, sizes_of_anonymous_memory, beyond_the_end, given_back_for_blocks,
         given_back_to_the_machine, counted_in_a_group, copied_on_write, removed_by_madvise, read_in_parts,
-        spliced, small_files, block_sizes;
+        spliced, small_files, block_sizes, last_pages;
 }
 
 /// The size of what a PMD maps.
@@ -402,6 +402,14 @@ fn truncated(t: &mut Trace, fs: &Fs) -> Done {
             )?;
         }
         Ok(())
+    })
+}
+
+/// Folios that end where no position is any more.
+fn last_pages(t: &mut Trace, fs: &Fs) -> Done {
+    each_mode(t, fs, "size=32m", |t, mode, _, d| {
+        t.put("mode", mode);
+        super::file_io::last_pages(t, d)
     })
 }
 
