@@ -346,28 +346,45 @@ impl Mapping {
     }
 
     /// Marks the pages of a folio at page `index`, which could not be read back from `entry` on, as
-    /// poisoned, and frees their swap entries. May sleep. Returns false, and does nothing, where the
-    /// entries are not there any more, the folio is not theirs, or there is no memory.
+    /// poisoned, and frees their swap entries. May sleep. Each page has a mark of its own, so that
+    /// any of them can be cut off and be a hole again.
+    ///
+    /// Fails with `EEXIST` where the entries are not there any more or the folio is not theirs, and
+    /// with `ENOMEM`; then nothing is marked.
     #[cfg(CONFIG_SWAP)]
-    pub(crate) fn poison(&self, index: u64, entry: SwapEntry, folio: LockedSwapFolio) -> bool {
+    pub(crate) fn poison(&self, index: u64, entry: SwapEntry, folio: LockedSwapFolio) -> Result {
         if !self.has_in_swap(&folio, index, entry) {
-            return false;
+            return Err(EEXIST);
         }
-        let order = folio.order();
-        // SAFETY: The xarray is that of a live mapping.
-        let poisoned = unsafe {
+        let pages = folio.nr_pages();
+        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+        for page in 0..pages {
+            self.split_entry(index + page, entry.add(page as usize))?;
+        }
+        // While the swap cache has the folio nobody puts entries like these into one slot again.
+        // SAFETY: The xarray is that of a live mapping, and locked where that must be. What replaces
+        // the value of a single page needs no memory.
+        let found = unsafe {
             let value = bindings::swp_to_radix_entry(bindings::make_poisoned_swp_entry());
-            let mut xas = bindings::xa_state(self.xa(), index as usize, order);
-            let expected = Expected::Swap(entry);
-            self.replace(&mut xas, expected, value, self.reclaim_gfp(), || {})
+            let xa = self.xa();
+            let mut xas = bindings::xa_state(xa, index as usize, folio.order());
+            bindings::xa_lock_irq(xa);
+            let found = entries_are(&mut xas, entry, pages as usize);
+            if found {
+                for page in index..index + pages {
+                    bindings::__xa_store(xa, page as c_ulong, value, 0);
+                }
+            }
+            bindings::xa_unlock_irq(xa);
+            found
         };
-        if poisoned.is_err() {
-            return false;
+        if !found {
+            return Err(EEXIST);
         }
         folio.wait_for_writeback();
         // SAFETY: As in `insert_from_swap()`. The folio is nobody's now.
         drop(unsafe { folio.leave_swap_cache() });
-        true
+        Ok(())
     }
 
     /// Stores `value` in the slots of `xas`, where they hold what is expected, and then calls `stored`,

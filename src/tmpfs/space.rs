@@ -177,13 +177,17 @@ pub(super) fn back_from_swap(inode: &TmpfsInode, pages: u64) {
 /// Pages in swap cannot be read back; `poison` marks them so, unless they are there no more. They
 /// count until they are truncated. Returns what `poison` does.
 #[cfg(CONFIG_SWAP)]
-pub(super) fn lose_in_swap(inode: &TmpfsInode, pages: u64, poison: impl FnOnce() -> bool) -> bool {
+pub(super) fn lose_in_swap(
+    inode: &TmpfsInode,
+    pages: u64,
+    poison: impl FnOnce() -> Result,
+) -> Result {
     let usage = &inode.data().usage;
     // Counted first, lest truncation finds the mark before.
     usage.with(|counts| counts.elsewhere += pages);
     let lost = poison();
     usage.with(|counts| {
-        if lost {
+        if lost.is_ok() {
             counts.swapped -= pages;
         } else {
             counts.elsewhere -= pages;

@@ -107,8 +107,8 @@ fn settle(
     let start = index & !((1 << order) - 1);
     let first = entry.aligned_to(order);
     if !folio.is_uptodate() {
-        let lost = space::lose_in_swap(inode, pages, || mapping.poison(start, first, folio));
-        return Err(if lost { EIO } else { EEXIST });
+        space::lose_in_swap(inode, pages, || mapping.poison(start, first, folio))?;
+        return Err(EIO);
     }
     let folio = mapping.insert_from_swap(folio, start, first)?;
     space::back_from_swap(inode, pages);

@@ -2,16 +2,17 @@
 //! A device that cannot be read or written any more.
 
 use super::{Case, Scene};
-use crate::device::Swap;
+use crate::device::{self, Swap};
 use crate::group::Group;
 use crate::machine::{self, Expected};
 use crate::mapping::Mapping;
 use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
-use crate::skip::Skip;
+use crate::skip::{self, Skip};
 use anyhow::{bail, ensure, Context, Result};
-use nix::sys::wait::{waitpid, WaitStatus};
+use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::{fork, ForkResult};
+use rustix::fs::{fallocate, FallocateFlags};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,10 @@ pub fn cases() -> Vec<Case> {
         Case {
             name: "a file that cannot be read back is truncated and deleted",
             run: given_up,
+        },
+        Case {
+            name: "a large folio that cannot be read back is cut and punched",
+            run: large,
         },
         Case {
             name: "swapoff of a device that cannot be read",
@@ -221,7 +226,7 @@ fn unreadable(scene: &mut Scene) -> Result<()> {
         rustix::fs::seek(&file, rustix::fs::SeekFrom::Data(victim * PAGE as u64)).is_ok(),
     );
     let left = group.value("memory.swap.current")? / 1024;
-    let others = crate::device::of_others()?;
+    let others = device::of_others()?;
     ensure!(
         left <= (PAGES - count) * 4 + others,
         "memory.swap.current is {left} KiB, {others} KiB of processes"
@@ -234,7 +239,7 @@ fn unreadable(scene: &mut Scene) -> Result<()> {
         "{used} pages are in use with the file deleted"
     );
     mount.unmount()?;
-    crate::device::nothing_in_use()?;
+    device::nothing_in_use()?;
     drop(swap);
     group.remove()
 }
@@ -272,8 +277,155 @@ fn given_up(scene: &mut Scene) -> Result<()> {
     pages::verify(&file, 1, 0, PAGES, |_| 2)?;
     drop(file);
     mount.unmount()?;
-    crate::device::nothing_in_use()?;
+    device::nothing_in_use()?;
     group.remove()
+}
+
+/// Requests to zram fail, until it is dropped.
+struct FailingZram;
+
+impl FailingZram {
+    const SWITCH: &str = "/sys/block/zram0/make-it-fail";
+
+    /// Whether the kernel can do it.
+    fn available() -> Result<()> {
+        if !device::has_zram() {
+            return Err(Skip("this kernel has no zram0 (CONFIG_ZRAM)".into()).into());
+        }
+        if !Path::new(Self::SWITCH).exists() {
+            return Err(Skip(
+                "this kernel has no failing requests (CONFIG_FAIL_MAKE_REQUEST)".into(),
+            )
+            .into());
+        }
+        Ok(())
+    }
+
+    fn new() -> Result<Self> {
+        let knobs = [("probability", "100"), ("times", "-1"), ("verbose", "0")];
+        for (knob, value) in knobs {
+            let path = Path::new("/sys/kernel/debug/fail_make_request").join(knob);
+            machine::write(path, value)?;
+        }
+        machine::write(Self::SWITCH, "1")?;
+        Ok(Self)
+    }
+}
+
+impl Drop for FailingZram {
+    fn drop(&mut self) {
+        if let Err(error) = machine::write(Self::SWITCH, "0") {
+            println!("# {error:#}");
+        }
+    }
+}
+
+/// Does what may never return, in a child, which is left behind where it does not.
+fn in_time(what: &str, act: impl FnOnce() -> std::io::Result<()>) -> Result<()> {
+    const SECONDS: u64 = 30;
+    // SAFETY: the child makes system calls and ends.
+    let child = match unsafe { fork() }? {
+        ForkResult::Child => {
+            let status = act().map_or_else(|e| e.raw_os_error().unwrap_or(255), |()| 0);
+            // SAFETY: ends the child here.
+            unsafe { libc::_exit(status) }
+        }
+        ForkResult::Parent { child } => child,
+    };
+    let mut status = WaitStatus::StillAlive;
+    let done = machine::wait(SECONDS, || {
+        status = waitpid(child, Some(WaitPidFlag::WNOHANG))?;
+        Ok(status != WaitStatus::StillAlive)
+    })?;
+    ensure!(done, "{what} has not returned after {SECONDS} seconds");
+    ensure!(
+        status == WaitStatus::Exited(child, 0),
+        "{what} ends with {status:?}"
+    );
+    Ok(())
+}
+
+/// Which of the pages of a large folio are lost, as far as the file goes; others hold what `version`
+/// tells, 0 for zeros.
+fn lost_of_large(file: &File, version: impl Fn(u64) -> Option<u64>) -> Result<()> {
+    let mut page = vec![0; PAGE];
+    for index in 0..file.metadata()?.len() / PAGE as u64 {
+        let result = file.read_exact_at(&mut page, index * PAGE as u64);
+        match (version(index), result) {
+            (None, Err(error)) if error.raw_os_error() == Some(libc::EIO) => {}
+            (Some(0), Ok(())) => {
+                ensure!(page.iter().all(|b| *b == 0), "page {index} is not zeros");
+            }
+            (Some(version), Ok(())) => pages::check(&page, 1, index, version)?,
+            (version, result) => bail!("page {index} should be {version:?}, but is {result:?}"),
+        }
+    }
+    Ok(())
+}
+
+fn large(scene: &mut Scene) -> Result<()> {
+    skip::without("TRANSPARENT_HUGEPAGE")?;
+    FailingZram::available()?;
+    if scene.kind == "tmpfs" {
+        // Its truncation does not return here.
+        return Ok(());
+    }
+    device::on_zram(|_| {
+        let mount = scene.mount("size=64m,huge=always")?;
+        let empty = mount.used()?;
+        let group = Group::enter(&[])?;
+        let path = mount.file("file");
+        for (round, end) in [256, 300].into_iter().enumerate() {
+            let at = |page: u64| page * PAGE as u64;
+            machine::write("/proc/sys/vm/compact_memory", "1")?;
+            let out = machine::vmstat("thp_swpout")?;
+            let file = pages::create(&path)?;
+            pages::write(&file, 1, 0, PAGES, 1)?;
+            group.push_out()?;
+            ensure!(
+                machine::vmstat("thp_swpout")? > out,
+                "the folio did not go to swap as a whole"
+            );
+            let _expected = Expected::new("I/O error, dev zram0|Read-error on swap")?;
+            let failing = FailingZram::new()?;
+            let read = file.read_exact_at(&mut [0], at(end + 7));
+            ensure!(
+                read.as_ref()
+                    .is_err_and(|e| e.raw_os_error() == Some(libc::EIO)),
+                "reading of what cannot be read back: {read:?}"
+            );
+            drop(failing);
+            lost_of_large(&file, |_| None).context("it did not come back as a whole")?;
+
+            // The second half goes and is a hole again, and the rest stays lost.
+            let extra = if round == 0 { 0 } else { 1000 };
+            in_time("truncation", || file.set_len(at(end) + extra))?;
+            file.set_len(at(PAGES))?;
+            let kept = end + u64::from(extra > 0);
+            let cut = |index: u64| (index >= kept).then_some(0);
+            lost_of_large(&file, cut).context("after the truncation")?;
+            accounted(scene, &mount, &file, empty, kept)?;
+
+            in_time("punching", || {
+                let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+                Ok(fallocate(&file, flags, at(10), at(5))?)
+            })?;
+            pages::write(&file, 1, 12, 13, 2)?;
+            let punched = |index: u64| match index {
+                12 => Some(2),
+                10..=14 => Some(0),
+                _ => cut(index),
+            };
+            lost_of_large(&file, punched).context("after punching")?;
+            accounted(scene, &mount, &file, empty, kept - 4)?;
+            in_time("truncation to nothing", || file.set_len(0))?;
+            accounted(scene, &mount, &file, empty, 0)?;
+        }
+        std::fs::remove_file(&path)?;
+        mount.unmount()?;
+        device::nothing_in_use()?;
+        group.remove()
+    })
 }
 
 fn swapoff(scene: &mut Scene) -> Result<()> {
@@ -318,6 +470,6 @@ fn unwritable(scene: &mut Scene) -> Result<()> {
     pages::verify(&file, 1, 0, PAGES, |_| 2)?;
     drop(file);
     mount.unmount()?;
-    crate::device::nothing_in_use()?;
+    device::nothing_in_use()?;
     group.remove()
 }
