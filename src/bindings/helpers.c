@@ -60,6 +60,12 @@ int rtmpfs_helper_cond_resched(void)
 }
 
 __rtmpfs_helper
+void rtmpfs_helper_cond_resched_tasks_rcu_qs(void)
+{
+	cond_resched_tasks_rcu_qs();
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_count_memcg_event_mm(struct mm_struct *mm,
 					enum vm_event_item item)
 {

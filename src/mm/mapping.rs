@@ -661,14 +661,14 @@ impl Mapping {
         let mut next = start;
         while next < end && batch.find_locked(self, &mut next, end - 1) {
             batch.remove_locked(self, what, end);
-            task::cond_resched();
+            task::cond_resched_tasks_rcu_qs();
         }
 
         // Then one by one, until nothing is found.
         let (mut start, end) = cut();
         next = start;
         while next < end {
-            task::cond_resched();
+            task::cond_resched_tasks_rcu_qs();
             let from = next;
             if !batch.find(self, &mut next, end - 1) {
                 if from == start || end != END {

@@ -12,6 +12,12 @@ pub(crate) fn cond_resched() {
     unsafe { bindings::cond_resched() };
 }
 
+/// The same, for loops over all of a file: a grace period of RCU tasks need not wait for their end.
+pub(crate) fn cond_resched_tasks_rcu_qs() {
+    // SAFETY: As above.
+    unsafe { bindings::cond_resched_tasks_rcu_qs() };
+}
+
 /// Whether the current task has a signal to handle.
 #[cfg(CONFIG_SWAP)]
 pub(crate) fn signal_pending() -> bool {
