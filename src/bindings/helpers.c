@@ -320,6 +320,12 @@ bool rtmpfs_helper_folio_test_pmd_mappable(struct folio *folio)
 }
 
 __rtmpfs_helper
+bool rtmpfs_helper_folio_test_reclaim(struct folio *folio)
+{
+	return folio_test_reclaim(folio);
+}
+
+__rtmpfs_helper
 bool rtmpfs_helper_folio_test_set_dirty(struct folio *folio)
 {
 	return folio_test_set_dirty(folio);

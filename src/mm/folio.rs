@@ -271,10 +271,12 @@ impl LockedFolio {
 
     /// The contents must not be dropped by reclaim.
     pub(crate) fn mark_dirty(&mut self) {
+        let folio = self.0.as_ptr();
+        // A folio that is dirty already may still be marked as one that reclaim is to free next.
         // SAFETY: The folio is live and locked.
         unsafe {
-            if !bindings::folio_test_dirty(self.0.as_ptr()) {
-                bindings::folio_mark_dirty(self.0.as_ptr());
+            if !bindings::folio_test_dirty(folio) || bindings::folio_test_reclaim(folio) {
+                bindings::folio_mark_dirty(folio);
             }
         }
     }
