@@ -652,7 +652,9 @@ unsafe extern "C" fn fallocend<T: SharedMemory>(
     eof: c_ulong,
 ) -> c_ulong {
     // SAFETY: The callers pass a live inode of this file system.
-    T::kept_end(unsafe { Inode::<T>::from_raw(inode) }, eof as u64) as c_ulong
+    let inode = unsafe { Inode::<T>::from_raw(inode) };
+    // The pages in front of it are mapped while a folio is split, and must not be dropped.
+    T::kept_end(inode, eof as u64).max(eof as u64) as c_ulong
 }
 
 /// # Safety

@@ -421,8 +421,8 @@ impl NewFolio {
     }
 
     /// Allocates a folio of 2^`order` pages where `placement` says, with as much effort as that says,
-    /// and counts it where there is none. May sleep. It is not charged yet, see
-    /// [`UnchargedFolio::charge_to`].
+    /// and counts it where there is none, as for an order above [`huge::MAX_ORDER`]. May sleep. It is
+    /// not charged yet, see [`UnchargedFolio::charge_to`].
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn large(
         mapping: &Mapping,
@@ -431,11 +431,16 @@ impl NewFolio {
         placement: &Placement<'_>,
     ) -> Option<UnchargedFolio> {
         let gfp = effort.gfp(mapping.gfp());
-        let folio = Self::allocate(gfp, order, placement);
-        if folio.is_none() {
+        let allocated = if order <= huge::MAX_ORDER {
+            Self::allocate(gfp, order, placement)
+        } else {
+            None
+        };
+        let Some(folio) = allocated else {
             huge::count_not_allocated(order);
-        }
-        Some(UnchargedFolio { folio: folio?, gfp })
+            return None;
+        };
+        Some(UnchargedFolio { folio, gfp })
     }
 
     fn allocate(gfp: bindings::gfp_t, order: u32, placement: &Placement<'_>) -> Option<Self> {
