@@ -579,8 +579,11 @@ unsafe extern "C" fn get_folio<T: SharedMemory>(
     // SAFETY: The callers pass a live inode of this file system.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
     let (found, result) = match T::get_folio(inode, index as u64, want) {
-        // Nothing else is to be mapped or collapsed in its place.
-        Ok(Some(found)) if !found.has_page(inode.mapping(), index as u64) => {
+        // Nothing else is to be mapped or collapsed in its place, nor what was in memory before.
+        Ok(Some(found))
+            if !found.has_page(inode.mapping(), index as u64)
+                || !(found.is_uptodate() || matches!(want, Want::Write { .. })) =>
+        {
             (core::ptr::null_mut(), EINVAL.to_errno())
         }
         Ok(found) => (

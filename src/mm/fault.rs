@@ -214,11 +214,14 @@ unsafe extern "C" fn fault<T: FaultOperations>(
     }
     match result {
         Ok(Faulted::Again) => told | bindings::VM_FAULT_NOPAGE,
-        // What is mapped here, and not a page of this file, would never be unmapped.
-        // SAFETY: Translates a number.
-        Ok(Faulted::Folio(folio)) if !folio.has_page(mapping, index as u64) => unsafe {
-            told | bindings::vmf_error(EIO.to_errno())
-        },
+        // What is mapped here, and not a page of this file, would never be unmapped; what is not up to
+        // date would show what was in memory before.
+        Ok(Faulted::Folio(folio))
+            if !folio.has_page(mapping, index as u64) || !folio.is_uptodate() =>
+        {
+            // SAFETY: Translates a number.
+            told | unsafe { bindings::vmf_error(EIO.to_errno()) }
+        }
         // SAFETY: The fault is in progress still. The folio is live and locked; lock and reference go
         // to the MM.
         Ok(Faulted::Folio(folio)) => unsafe {

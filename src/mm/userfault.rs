@@ -109,7 +109,9 @@ unsafe extern "C" fn get_folio_noalloc<T: SharedMemory>(
     // SAFETY: The MM passes the inode of a mapping that it has locked.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
     match T::get_folio(inode, index as u64, Want::Existing) {
-        Ok(Some(folio)) if folio.has_page(inode.mapping(), index as u64) => folio.into_raw(),
+        Ok(Some(folio)) if folio.has_page(inode.mapping(), index as u64) && folio.is_uptodate() => {
+            folio.into_raw()
+        }
         Ok(_) => ENOENT.to_ptr(),
         Err(e) => e.to_ptr(),
     }
