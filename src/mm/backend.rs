@@ -77,7 +77,7 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// Makes a folio for page `index` that user space will fill, charged to `owner`; it is not in the
     /// file yet. May sleep. Fails beyond the end of the file, and without memory.
     #[cfg(CONFIG_USERFAULTFD)]
-    fn new_folio(inode: &Inode<Self>, index: u64, owner: MemoryOwner) -> Result<NewFolio>;
+    fn new_folio(inode: &Inode<Self>, index: u64, owner: MemoryOwner<'_>) -> Result<NewFolio>;
 
     /// Adds a folio at page `index` that user space has filled. May sleep. Fails with `EEXIST` where
     /// the file has that page, and with `ENOMEM`.

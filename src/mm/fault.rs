@@ -127,7 +127,7 @@ impl<T: FileSystem> Fault<'_, T> {
     }
 
     /// Whom memory for this fault is charged to: the owner of the address space.
-    pub(crate) fn memory_owner(&self) -> MemoryOwner {
+    pub(crate) fn memory_owner(&self) -> MemoryOwner<'_> {
         // SAFETY: By the type invariants; the address space lives while it has a fault.
         unsafe { MemoryOwner::from_raw((*self.vma()).vm_mm) }
     }

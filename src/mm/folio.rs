@@ -9,6 +9,7 @@ use super::huge::{self, Effort};
 use super::mempolicy::Placement;
 use super::{Mapping, PAGE_SHIFT, PAGE_SIZE};
 use crate::bindings;
+use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr::NonNull;
@@ -385,18 +386,23 @@ pub(crate) fn fault_in_source(from: &mut IovIterSource<'_>, bytes: usize) -> usi
 }
 
 /// Whom the memory of a new folio is charged to.
+///
+/// # Invariants
+///
+/// The address space is live for `'a`; null stands for the current task.
 #[derive(Clone, Copy)]
-pub(crate) struct MemoryOwner(*mut bindings::mm_struct);
+pub(crate) struct MemoryOwner<'a>(*mut bindings::mm_struct, PhantomData<&'a ()>);
 
-impl MemoryOwner {
+impl MemoryOwner<'_> {
     /// The current task.
-    pub(crate) const CURRENT: Self = Self(core::ptr::null_mut());
+    pub(crate) const CURRENT: Self = Self(core::ptr::null_mut(), PhantomData);
 
     /// # Safety
     ///
-    /// `mm` must be live for as long as the value is used.
+    /// `mm` must be live for the lifetime of the result.
     pub(super) unsafe fn from_raw(mm: *mut bindings::mm_struct) -> Self {
-        Self(mm)
+        // INVARIANT: By the caller's promise.
+        Self(mm, PhantomData)
     }
 }
 
@@ -412,7 +418,7 @@ impl NewFolio {
     /// Fails with `ENOMEM`.
     pub(crate) fn new(
         mapping: &Mapping,
-        owner: MemoryOwner,
+        owner: MemoryOwner<'_>,
         placement: &Placement<'_>,
     ) -> Result<Self> {
         Self::allocate(mapping.gfp(), 0, placement)
@@ -463,7 +469,7 @@ impl NewFolio {
         }
     }
 
-    fn charge(self, owner: MemoryOwner, gfp: bindings::gfp_t) -> Result<Self> {
+    fn charge(self, owner: MemoryOwner<'_>, gfp: bindings::gfp_t) -> Result<Self> {
         // SAFETY: The folio is new, and the owner live.
         match unsafe { bindings::mem_cgroup_charge(self.as_ptr(), owner.0, gfp) } {
             0 => Ok(self),
@@ -522,7 +528,7 @@ impl UnchargedFolio {
     /// Charges the folio to `owner`'s memory cgroup. May sleep.
     ///
     /// Fails with `ENOMEM`; then frees the folio.
-    pub(crate) fn charge_to(self, owner: MemoryOwner) -> Result<NewFolio> {
+    pub(crate) fn charge_to(self, owner: MemoryOwner<'_>) -> Result<NewFolio> {
         self.folio.charge(owner, self.gfp & RECLAIM_FLAGS)
     }
 }

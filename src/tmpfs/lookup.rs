@@ -57,7 +57,7 @@ impl Purpose<'_> {
     }
 
     /// Whom a new folio is charged to.
-    fn owner(self) -> MemoryOwner {
+    fn owner(&self) -> MemoryOwner<'_> {
         match self {
             Self::Fault(fault) => fault.memory_owner(),
             Self::Write { .. } | Self::Valid | Self::Allocate { .. } => MemoryOwner::CURRENT,

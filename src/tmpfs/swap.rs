@@ -209,7 +209,7 @@ impl SharedMemory for Tmpfs {
     }
 
     #[cfg(CONFIG_USERFAULTFD)]
-    fn new_folio(inode: &Inode<Self>, index: u64, owner: MemoryOwner) -> Result<NewFolio> {
+    fn new_folio(inode: &Inode<Self>, index: u64, owner: MemoryOwner<'_>) -> Result<NewFolio> {
         userfault::new_folio(inode, index, owner)
     }
 

@@ -14,7 +14,11 @@ use kernel::prelude::*;
 /// Makes a folio for page `index`, which is not in the file yet. May sleep.
 ///
 /// Fails with `EINVAL` beyond the end of the file, and with `ENOMEM`.
-pub(super) fn new_folio(inode: &TmpfsInode, index: u64, owner: MemoryOwner) -> Result<NewFolio> {
+pub(super) fn new_folio(
+    inode: &TmpfsInode,
+    index: u64,
+    owner: MemoryOwner<'_>,
+) -> Result<NewFolio> {
     if index >= (inode.size() as u64).div_ceil(PAGE_SIZE as u64) {
         return Err(EINVAL);
     }
