@@ -12,6 +12,8 @@ use super::folio::{LockedFolio, MemoryOwner};
 use super::huge::{Effort, VmaAdvice};
 #[cfg(CONFIG_NUMA)]
 use super::mempolicy;
+#[cfg(CONFIG_SWAP)]
+use super::swap::Reader;
 #[cfg(CONFIG_USERFAULTFD)]
 use super::userfault;
 use super::Mapping;
@@ -124,6 +126,13 @@ impl<T: FileSystem> Fault<'_, T> {
     pub(crate) fn effort(&self) -> Effort {
         // SAFETY: By the type invariants; a fault has a mapping.
         unsafe { Effort::of(NonNull::new_unchecked(self.vma())) }
+    }
+
+    /// Who reads pages from swap for this fault.
+    #[cfg(CONFIG_SWAP)]
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        // SAFETY: By the type invariants.
+        unsafe { Reader::from_fault(core::ptr::from_ref(&*self.vmf).cast_mut()) }
     }
 
     /// Whom memory for this fault is charged to: the owner of the address space.

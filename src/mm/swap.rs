@@ -8,6 +8,7 @@ use super::folio::{Folio, LockedFolio};
 use super::mempolicy::Placement;
 use super::Mapping;
 use crate::bindings;
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::error::from_err_ptr;
 use kernel::prelude::*;
@@ -83,6 +84,39 @@ pub(crate) fn is_there_swap() -> bool {
     unsafe { core::ptr::read_volatile(&raw const bindings::total_swap_pages) > 0 }
 }
 
+/// For whom pages are read from swap: it decides how hard to try for large folios, and who is charged
+/// where the one that went to swap is gone.
+///
+/// # Invariants
+///
+/// `fault` is null, for the current task, or a fault in progress for `'a`.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    fault: *mut bindings::vm_fault,
+    _fault: PhantomData<&'a bindings::vm_fault>,
+}
+
+impl Reader<'_> {
+    /// The current task.
+    pub(crate) const CURRENT: Self = Self {
+        fault: core::ptr::null_mut(),
+        _fault: PhantomData,
+    };
+
+    /// A fault.
+    ///
+    /// # Safety
+    ///
+    /// The fault must be in progress for the lifetime of the result.
+    pub(super) unsafe fn from_fault(fault: *mut bindings::vm_fault) -> Self {
+        // INVARIANT: By the caller's promise.
+        Self {
+            fault,
+            _fault: PhantomData,
+        }
+    }
+}
+
 /// A swap device that cannot go away.
 ///
 /// # Invariants
@@ -106,7 +140,7 @@ impl SwapDevice {
     }
 
     /// Finds the folio of an entry of this device in the swap cache, or reads it into memory where
-    /// `place` says; whether it was read is in `major`. The folio is in the swap cache, unless that
+    /// `place` says; `major` is set where it was read. The folio is in the swap cache, unless that
     /// was changed by somebody else, and not locked. It may have more pages than the one of the
     /// entry: at most 2^`order` where it is read, whose place is that of its first.
     ///
@@ -118,6 +152,7 @@ impl SwapDevice {
         entry: SwapEntry,
         order: u32,
         place: impl Fn(u32) -> Placement<'a>,
+        reader: Reader<'_>,
         major: &mut bool,
     ) -> Result<SwapFolio> {
         // SAFETY: By the type invariants the device is in use.
@@ -126,14 +161,14 @@ impl SwapDevice {
             return Err(EINVAL);
         }
         // SAFETY: By the type invariants the device is stable, which all of these ask for, and has the
-        // entry. They return a folio with a reference.
+        // entry; the reader's fault is null or in progress, and only looked at. They return a folio
+        // with a reference.
         unsafe {
             if let Some(folio) = NonNull::new(bindings::swap_cache_get_folio(entry.as_raw())) {
                 bindings::swap_update_readahead(folio.as_ptr(), core::ptr::null_mut(), 0);
                 return Ok(SwapFolio(Folio::from_raw(folio)));
             }
 
-            *major = true;
             let order = readable(order);
             let flags = core::ptr::read_volatile(&(*self.device.as_ptr()).flags);
             let folio = if flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0 {
@@ -149,7 +184,7 @@ impl SwapDevice {
                         entry.as_raw(),
                         mapping.gfp(),
                         1 << order,
-                        core::ptr::null_mut(),
+                        reader.fault,
                         placement.policy(),
                         placement.turn(),
                     ))
@@ -164,9 +199,9 @@ impl SwapDevice {
                     placement.turn(),
                 )
             };
-            Ok(SwapFolio(Folio::from_raw(
-                NonNull::new(folio).ok_or(ENOMEM)?,
-            )))
+            let folio = NonNull::new(folio).ok_or(ENOMEM)?;
+            *major = true;
+            Ok(SwapFolio(Folio::from_raw(folio)))
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::mm::folio::MemoryOwner;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge::Effort;
 #[cfg(CONFIG_SWAP)]
-use crate::mm::swap::MAX_ORDER;
+use crate::mm::swap::{Reader, MAX_ORDER};
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::userfault::Found;
 use crate::mm::{Folio, LockedFolio, NewFolio, Slot, PAGE_SIZE};
@@ -85,6 +85,16 @@ impl Purpose<'_> {
         MAX_ORDER
     }
 
+    /// Who reads from swap for it.
+    #[cfg(CONFIG_SWAP)]
+    #[inline]
+    fn reader(&self) -> Reader<'_> {
+        match self {
+            Self::Fault(fault) => fault.reader(),
+            _ => Reader::CURRENT,
+        }
+    }
+
     /// Whether it is a fault that user space handles, and that therefore has to end.
     #[inline]
     fn is_left_to_user(self, slot: &Slot) -> bool {
@@ -128,7 +138,7 @@ pub(super) fn find(inode: &TmpfsInode, index: u64) -> Result<Option<ARef<Folio>>
                 result => result,
             },
             #[cfg(CONFIG_SWAP)]
-            Slot::Swap(entry) => match swap::swap_in(inode, index, entry, MAX_ORDER, &mut false) {
+            Slot::Swap(entry) => match swap::read_in(inode, index, entry) {
                 Err(EEXIST) => continue,
                 result => result.map(|folio| Some(folio.unlock())),
             },
@@ -162,7 +172,7 @@ pub(super) fn find_locked(
             Slot::Empty => return Ok(None),
             Slot::Folio(folio) => LockedFolio::lock(folio),
             #[cfg(CONFIG_SWAP)]
-            Slot::Swap(entry) => match swap::swap_in(inode, index, entry, MAX_ORDER, &mut false) {
+            Slot::Swap(entry) => match swap::read_in(inode, index, entry) {
                 Err(EEXIST) => continue,
                 result => result?,
             },
@@ -235,7 +245,8 @@ pub(super) fn find_or_make(
             },
             #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => {
-                match swap::swap_in(inode, index, entry, purpose.largest_read(), major) {
+                let (largest, reader) = (purpose.largest_read(), purpose.reader());
+                match swap::swap_in(inode, index, entry, largest, reader, major) {
                     Err(EEXIST) => continue,
                     result => (result?, false),
                 }

@@ -31,7 +31,7 @@ use crate::mm::huge::VmaAdvice;
 use crate::mm::mempolicy::SharedPolicy;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::{
-    is_there_swap, LockedSwapFolio, SwapDevice, SwapDeviceId, SwapEntry, MAX_ORDER,
+    is_there_swap, LockedSwapFolio, Reader, SwapDevice, SwapDeviceId, SwapEntry, MAX_ORDER,
 };
 use crate::mm::LockedFolio;
 #[cfg(CONFIG_USERFAULTFD)]
@@ -50,7 +50,8 @@ static BACKEND: BackendCell<Tmpfs> = BackendCell::new();
 const SWAPOFF_BATCH: usize = 16;
 
 /// Brings page `index` back, which was seen to be in swap in a slot with `entry`, perhaps with others
-/// of that slot. May sleep. `major` is set where it had to be read: at most 2^`largest` pages at once.
+/// of that slot. May sleep. `major` is set where it had to be read, for `reader`: at most 2^`largest`
+/// pages at once.
 ///
 /// Fails with `EEXIST` where the entry is not there any more: look again. With `EIO` the contents
 /// are lost, and the page is poisoned.
@@ -60,6 +61,7 @@ pub(super) fn swap_in(
     index: u64,
     entry: SwapEntry,
     largest: u32,
+    reader: Reader<'_>,
     major: &mut bool,
 ) -> Result<LockedFolio> {
     let mapping = inode.mapping();
@@ -75,6 +77,7 @@ pub(super) fn swap_in(
             page,
             order.min(largest),
             |order| inode::place(inode, index, order),
+            reader,
             major,
         )
         .and_then(|folio| {
@@ -91,6 +94,12 @@ pub(super) fn swap_in(
         Err(e) if e != EIO && mapping.find_entry(index, entry).is_none() => Err(EEXIST),
         result => result,
     }
+}
+
+/// The same for the current task, as much at once as there is.
+#[cfg(CONFIG_SWAP)]
+pub(super) fn read_in(inode: &TmpfsInode, index: u64, entry: SwapEntry) -> Result<LockedFolio> {
+    swap_in(inode, index, entry, MAX_ORDER, Reader::CURRENT, &mut false)
 }
 
 /// Puts a folio from the swap cache, which has page `index` at `entry`, into the page cache, or
@@ -176,7 +185,7 @@ impl SharedMemory for Tmpfs {
                 .find_on_device(device, &mut next, &mut batch);
             for (index, entry) in batch[..found].iter().flatten() {
                 // Pages that have gone or cannot be read need not come back.
-                if let Err(ENOMEM) = swap_in(inode, *index, *entry, MAX_ORDER, &mut false) {
+                if let Err(ENOMEM) = read_in(inode, *index, *entry) {
                     return Err(ENOMEM);
                 }
                 if task::signal_pending() {
