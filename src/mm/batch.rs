@@ -259,12 +259,17 @@ fn remove_folio(
         END => None,
         end => Some(end << PAGE_SHIFT),
     };
-    if folio.cut_out(range.start << PAGE_SHIFT, cut_end) {
-        if folio.order() == 0 {
-            return Stopped::Split;
-        }
-    } else if start < range.start {
-        return Stopped::Stuck(end);
+    let order = folio.order();
+    if !folio.cut_out(range.start << PAGE_SHIFT, cut_end) {
+        return if start < range.start {
+            Stopped::Stuck(end)
+        } else {
+            Stopped::Not
+        };
+    }
+    // The pieces that are in the range have not been looked at.
+    if folio.order() < order {
+        return Stopped::Split;
     }
     Stopped::Not
 }
