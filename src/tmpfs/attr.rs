@@ -84,19 +84,16 @@ impl AttrOperations for Tmpfs {
 
 /// Sets the size of a regular file; what is beyond it is gone for good when it grows again.
 ///
-/// Fails with `ENOMEM`, with nothing changed.
+/// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
 fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: i64) -> Result {
     let old = inode.size();
-    let cut = Cut::new(size, None);
-    if size <= old {
-        #[cfg(CONFIG_SWAP)]
-        cut.prepare(inode)?;
+    if size > old {
+        inode.set_size(size);
+        return Ok(());
     }
+    let cut = Cut::new(size, None).prepare(inode)?;
     if size != old {
         inode.set_size(size);
-    }
-    if size > old {
-        return Ok(());
     }
 
     // User mappings go first, so that none is left of the folios that are removed; and once more,

@@ -123,11 +123,9 @@ fn allocate_one(inode: &TmpfsInode, next: &mut u64, end: i64) -> Result<bool> {
 
 /// Punches a hole into the bytes from `start` to before `end`. May sleep.
 ///
-/// Fails with `ENOMEM`, with nothing changed.
+/// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
 pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: i64, end: i64) -> Result {
-    let cut = Cut::new(start, Some(end));
-    #[cfg(CONFIG_SWAP)]
-    cut.prepare(inode)?;
+    let cut = Cut::new(start, Some(end)).prepare(inode)?;
     let whole = cut.whole();
     inode.data().set_activity(Activity::Punching(whole.clone()));
     if !whole.is_empty() {

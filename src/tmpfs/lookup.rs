@@ -23,7 +23,8 @@ use crate::mm::huge::Effort;
 use crate::mm::swap::{Reader, MAX_ORDER};
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::userfault::Found;
-use crate::mm::{Folio, LockedFolio, NewFolio, Slot, PAGE_SIZE};
+use crate::mm::{task, Folio, LockedFolio, NewFolio, Slot, PAGE_SIZE};
+use core::ops::Range;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
@@ -162,24 +163,34 @@ fn find_invalid(inode: &TmpfsInode, folio: ARef<Folio>) -> Result<Option<ARef<Fo
 }
 
 /// Finds the folio at page `index`, and locks it. `None` is a hole. May sleep.
+///
+/// Fails with `EIO` for what is lost, with `ENOMEM`, and with `EINTR` where it has to look again and
+/// the task is killed.
 pub(super) fn find_locked(
     inode: &TmpfsInode,
     index: u64,
     unwritten: Unwritten,
 ) -> Result<Option<LockedFolio>> {
+    // Goes round only where somebody else has just moved the page: in or out of swap, out of the file,
+    // or to another folio. Those can go on for ever, so a fatal signal ends it.
     loop {
         let mut folio = match inode.mapping().get(index) {
             Slot::Empty => return Ok(None),
             Slot::Folio(folio) => LockedFolio::lock(folio),
             #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => match swap::read_in(inode, index, entry) {
-                Err(EEXIST) => continue,
+                Err(EEXIST) => {
+                    may_look_again()?;
+                    continue;
+                }
                 result => result?,
             },
             #[cfg(CONFIG_SWAP)]
             Slot::Poisoned => return Err(EIO),
         };
         if !folio.belongs_to(inode.mapping()) {
+            drop(folio);
+            may_look_again()?;
             continue;
         }
         if !folio.is_uptodate() {
@@ -193,20 +204,38 @@ pub(super) fn find_locked(
     }
 }
 
-/// Finds the folio at page `index`, and locks it, where it has other pages too, or had when it went to
-/// swap. May sleep.
-pub(super) fn find_large(inode: &TmpfsInode, index: u64) -> Result<Option<LockedFolio>> {
+/// Finds the folio at page `index`, and locks it, where it has pages outside of `range` too, or had when it went
+/// to swap. May sleep.
+///
+/// Fails as [`find_locked`].
+pub(super) fn find_large(
+    inode: &TmpfsInode,
+    index: u64,
+    range: &Range<u64>,
+) -> Result<Option<LockedFolio>> {
     let mapping = inode.mapping();
-    let is_large = match mapping.get(index) {
-        Slot::Folio(folio) => folio.order() > 0,
+    let order = match mapping.get(index) {
+        Slot::Folio(folio) => folio.order(),
+        // What has just left its slot may be of any size now.
         #[cfg(CONFIG_SWAP)]
-        Slot::Swap(entry) => mapping.find_entry(index, entry).is_some_and(|n| n > 0),
-        _ => false,
+        Slot::Swap(entry) => mapping.find_entry(index, entry).unwrap_or(MAX_ORDER),
+        _ => return Ok(None),
     };
-    if !is_large {
+    let pages = 1 << order;
+    let start = index & !(pages - 1);
+    if range.start <= start && start + pages <= range.end {
         return Ok(None);
     }
     find_locked(inode, index, Unwritten::Keep)
+}
+
+/// Whether a look-up whose page has changed meanwhile may go on: not where the task is killed.
+#[cold]
+fn may_look_again() -> Result {
+    if task::fatal_signal_pending() {
+        return Err(EINTR);
+    }
+    Ok(())
 }
 
 fn make_valid(folio: &mut LockedFolio) {
