@@ -51,6 +51,9 @@ pub(super) enum Stopped {
     /// A folio that is partly in the range, and begins before it, could not be split: the range
     /// goes on at this page.
     Stuck(u64),
+    /// These pages are in one slot, in swap, and only some of them in the range.
+    #[cfg(CONFIG_SWAP)]
+    Straddling(Range<u64>),
 }
 
 /// Entries of a page cache: folios with a reference, and values.
@@ -191,8 +194,8 @@ impl Batch {
 
     /// Takes what [`Batch::find`] has found in `range` out of the cache, waiting for the locks of
     /// folios; empties the batch. A folio that is only partly in the range loses that part, or all of
-    /// it where it was never written and that is what is to go; a value stays. Stops where there is
-    /// something else in the cache meanwhile, or a folio was split.
+    /// it where it was never written and that is what is to go. Stops at a value that is only partly in
+    /// the range, where there is something else in the cache meanwhile, and where a folio was split.
     pub(super) fn remove_waiting(
         &mut self,
         mapping: &Mapping,
@@ -211,9 +214,7 @@ impl Batch {
                     && matches!(stopped, Stopped::Not)
                     && !mapping.remove_value(index, range.end, value, &mut self.removed)
                 {
-                    if let Some(again) = mapping.look_again(index, range, value) {
-                        stopped = Stopped::Changed(again);
-                    }
+                    stopped = why_it_stays(mapping, range, index, value);
                 }
                 continue;
             }
@@ -228,6 +229,20 @@ impl Batch {
         }
         stopped
     }
+}
+
+/// Why what was `value` at page `index` could not be taken out.
+#[cfg(CONFIG_SWAP)]
+#[cold]
+fn why_it_stays(mapping: &Mapping, range: &Range<u64>, index: u64, value: *mut c_void) -> Stopped {
+    let Some(pages) = mapping.find_slot(index, value) else {
+        return Stopped::Changed(index);
+    };
+    if range.start <= pages.start && pages.end <= range.end {
+        // It had more pages, or fewer.
+        return Stopped::Changed(pages.start);
+    }
+    Stopped::Straddling(pages)
 }
 
 /// Takes a folio that was found at page `index` out of the cache, as far as it is in `range`.

@@ -334,6 +334,7 @@ impl Mapping {
         // SAFETY: The xarray is that of a live mapping, and RCU is held.
         unsafe {
             let mut xas = bindings::xa_state(self.xa(), index as usize, 0);
+            // Ends: it looks again only where a node was just replaced, which readers do not wait for.
             loop {
                 let found = bindings::xas_load(&mut xas);
                 if bindings::xas_retry(&mut xas, found) {
@@ -404,6 +405,7 @@ impl Mapping {
         let xa = self.xa();
         #[cfg(CONFIG_SWAP)]
         let nr = pages_of(xas);
+        // Goes round only with memory that it was short of and has got; that is soon enough.
         // SAFETY: By the caller's promise; the xarray is locked where that must be.
         unsafe {
             loop {
@@ -443,6 +445,8 @@ impl Mapping {
     #[cfg(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
     pub(crate) fn split_entry(&self, index: u64, mut entry: SwapEntry) -> Result {
         let xa = self.xa();
+        // Ends: the slot has fewer pages each time, and nobody makes it larger while it has the entry. The
+        // inner loop goes round only with memory that it was short of and has got.
         loop {
             // SAFETY: The xarray is that of a live mapping, and locked where that must be. A slot is
             // split by as much as needs one node, and all of its pages get their entries.
@@ -523,6 +527,8 @@ impl Mapping {
         // paused.
         unsafe {
             let mut xas = bindings::xa_state(self.xa(), *from as usize, 0);
+            // Ends with the file: each round looks behind what the one before has found, but where that
+            // was just changing.
             while len < found.len() {
                 let value = bindings::xas_find(&mut xas, c_ulong::MAX);
                 if value.is_null() {
@@ -542,8 +548,8 @@ impl Mapping {
                         }
                     }
                 }
-                steps += 1;
-                if steps % 1024 == 0 {
+                steps = (steps + 1) % 1024;
+                if steps == 0 {
                     bindings::xas_pause(&mut xas);
                     drop(rcu);
                     task::cond_resched();
@@ -637,8 +643,9 @@ impl Mapping {
     ///
     /// What is only partly in the range is the business of `cut`, which is called when most of the
     /// rest has gone and returns the range that is left: a folio that could not be split is outside
-    /// of it. What comes to be partly in the range later is zeroed there.
-    pub(crate) fn remove(&self, start: u64, end: u64, cut: impl FnOnce() -> (u64, u64)) -> Removed {
+    /// of it. A folio that comes to be partly in the range later is zeroed there. For one that does so
+    /// and is in swap by then, `cut` is called once more; where that does not bring it back, it stays.
+    pub(crate) fn remove(&self, start: u64, end: u64, cut: impl FnMut() -> (u64, u64)) -> Removed {
         self.remove_some(start, end, Removal::All, cut)
     }
 
@@ -653,19 +660,24 @@ impl Mapping {
         start: u64,
         end: u64,
         what: Removal,
-        cut: impl FnOnce() -> (u64, u64),
+        mut cut: impl FnMut() -> (u64, u64),
     ) -> Removed {
         let mut batch = Batch::new();
 
-        // What can be had without waiting goes in batches.
+        // What can be had without waiting goes in batches. Ends: `next` moves on.
         let mut next = start;
         while next < end && batch.find_locked(self, &mut next, end - 1) {
             batch.remove_locked(self, what, end);
             task::cond_resched_tasks_rcu_qs();
         }
 
-        // Then one by one, until nothing is found.
-        let (mut start, end) = cut();
+        // Then one by one, until nothing is found. Ends: the callers keep new pages out of the range, so
+        // there is less each time, and a slot is looked at again only where somebody else has changed
+        // it, or where a folio was split, which can be done as often as it has orders. What cannot be
+        // taken out leaves the range.
+        let (mut start, mut end) = cut();
+        #[cfg(CONFIG_SWAP)]
+        let mut may_cut = true;
         next = start;
         while next < end {
             task::cond_resched_tasks_rcu_qs();
@@ -686,25 +698,36 @@ impl Mapping {
                     start = after;
                     next = after;
                 }
+                #[cfg(CONFIG_SWAP)]
+                Stopped::Straddling(_) if may_cut => {
+                    may_cut = false;
+                    let left = cut();
+                    start = start.max(left.0);
+                    end = end.min(left.1);
+                    next = start;
+                }
+                #[cfg(CONFIG_SWAP)]
+                Stopped::Straddling(pages) if pages.start < start => {
+                    start = pages.end;
+                    next = start;
+                }
+                #[cfg(CONFIG_SWAP)]
+                Stopped::Straddling(pages) => {
+                    end = pages.start;
+                    next = start;
+                }
             }
         }
         batch.removed
     }
 
-    /// Where to look again for what was `value` at page `index` and could not be taken out: at the first
-    /// page that it has by now. `None` where it has pages outside the range, and stays.
+    /// The pages of the slot that has page `index` and still holds `value`; `None` where it holds
+    /// something else. A snapshot.
     #[cfg(CONFIG_SWAP)]
-    pub(super) fn look_again(
-        &self,
-        index: u64,
-        range: &Range<u64>,
-        value: *mut c_void,
-    ) -> Option<u64> {
-        let Some(order) = self.find_value(index, value) else {
-            return Some(index);
-        };
-        let base = index & !((1 << order) - 1);
-        (range.start <= base && base + (1 << order) <= range.end).then_some(base)
+    pub(super) fn find_slot(&self, index: u64, value: *mut c_void) -> Option<Range<u64>> {
+        let pages = 1u64 << self.find_value(index, value)?;
+        let start = index & !(pages - 1);
+        Some(start..start + pages)
     }
 }
 
@@ -761,6 +784,7 @@ unsafe fn entries_go_on(
     nr: usize,
 ) -> bool {
     let mut next = first;
+    // Ends with the slots of `xas`.
     while core::ptr::eq(found, next.as_value()) {
         // SAFETY: By the caller's promise.
         unsafe {
