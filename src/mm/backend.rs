@@ -167,10 +167,9 @@ impl<T: SharedMemory> BackendCell<T> {
 }
 
 /// A folio that reclaim has locked stays where it is, dirty as before; returns the value for reclaim.
-fn stay(folio: &mut LockedFolio) -> c_int {
+fn stay(folio: &LockedFolio) -> c_int {
     // SAFETY: The folio is live and locked, and stays so for reclaim.
     unsafe { bindings::folio_mark_dirty(folio.as_ptr()) };
-    folio.set_referenced();
     bindings::AOP_WRITEPAGE_ACTIVATE
 }
 
@@ -208,8 +207,8 @@ impl<'a, T: SharedMemory> OutgoingFolio<'a, T> {
     }
 
     /// The folio stays where it is, dirty as before.
-    pub(crate) fn keep(mut self) -> WrittenOut<'a> {
-        WrittenOut::new(stay(&mut self.folio))
+    pub(crate) fn keep(self) -> WrittenOut<'a> {
+        WrittenOut::new(stay(&self.folio))
     }
 
     /// Splits a large folio into pages, the other ones of which go back to reclaim. False where
@@ -556,7 +555,7 @@ unsafe extern "C" fn writeout<T: SharedMemory>(
     // SAFETY: Reclaim passes a locked folio with a reference. The result is not dropped: lock and
     // reference are reclaim's.
     let folio = unsafe { LockedFolio::borrowed(NonNull::new_unchecked(folio)) };
-    stay(&mut ManuallyDrop::new(folio))
+    stay(&ManuallyDrop::new(folio))
 }
 
 /// # Safety
