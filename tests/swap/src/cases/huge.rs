@@ -9,10 +9,11 @@ use crate::mapping::Mapping;
 use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
 use crate::skip;
-use anyhow::{ensure, Result};
+use anyhow::{ensure, Context, Result};
 use rustix::fs::{fallocate, FallocateFlags};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Pages of a folio that a PMD maps.
 const HUGE: u64 = 512;
@@ -31,6 +32,10 @@ pub fn cases() -> Vec<Case> {
         Case {
             name: "large folios, cut and punched while they are in swap",
             run: cut,
+        },
+        Case {
+            name: "large folios, cut and punched while others move them",
+            run: cut_meanwhile,
         },
         Case {
             name: "large folios, beyond the end of the file",
@@ -172,6 +177,86 @@ fn cut(scene: &mut Scene) -> Result<()> {
     device::nothing_in_use()?;
     mount.unmount()?;
     group.remove()
+}
+
+/// A thread that sends the file to swap, brings it back and makes it one folio again, all the time.
+fn cut_meanwhile(scene: &mut Scene) -> Result<()> {
+    const ROUNDS: u32 = 150;
+    const MADV_COLLAPSE: i32 = 25;
+    let body = |scene: &mut Scene| {
+        let mount = mount(scene, "size=32m")?;
+        let page = PAGE as u64;
+        let size = HUGE * page;
+        machine::write("/proc/sys/vm/compact_memory", "1")?;
+        let before = vmstat("pswpout")?;
+        let file = pages::create(&mount.file("file"))?;
+        pages::write(&file, 1, 0, HUGE, 1)?;
+        let mapping = Mapping::shared(&file, HUGE as usize)?;
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let done = &done;
+            scope.spawn(move || {
+                let mut at = 0;
+                while !done.load(Relaxed) {
+                    // What is beyond the end of the file, or in a hole, is none of its business: no page is
+                    // touched here, and errors are what is to be expected.
+                    at += 1;
+                    let _ = mapping.advise(libc::MADV_POPULATE_READ);
+                    let _ = mapping.advise(if at % 3 == 0 {
+                        MADV_COLLAPSE
+                    } else {
+                        libc::MADV_PAGEOUT
+                    });
+                }
+            });
+            let mut seed = 1u64;
+            let mut draw = |below: u64| {
+                seed = seed
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (seed >> 33) % below
+            };
+            let mut cut = || -> Result<()> {
+                for round in 0..ROUNDS {
+                    // Half of the places are where a page begins.
+                    let mut place = || {
+                        let at = draw(size);
+                        if draw(2) == 0 {
+                            at & !(page - 1)
+                        } else {
+                            at
+                        }
+                    };
+                    let (one, other) = (place(), place());
+                    let (start, end) = (one.min(other), one.max(other).max(one.min(other) + 1));
+                    if round % 2 == 0 {
+                        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+                        fallocate(&file, flags, start, end - start)?;
+                        check(&file, size, |at| (start..end).contains(&at)).with_context(|| {
+                            format!("round {round}: hole from {start} to {end}")
+                        })?;
+                    } else {
+                        file.set_len(start)?;
+                        file.set_len(size)?;
+                        check(&file, size, |at| at >= start)
+                            .with_context(|| format!("round {round}: cut to {start}"))?;
+                    }
+                    pages::write(&file, 1, 0, HUGE, 1)?;
+                }
+                Ok(())
+            };
+            let result = cut();
+            done.store(true, Relaxed);
+            result
+        })?;
+        ensure!(vmstat("pswpout")? > before, "nothing went to swap");
+        drop(file);
+        std::fs::remove_file(mount.file("file"))?;
+        scene.fact("blocks in the end", mount.used()?);
+        mount.unmount()?;
+        device::nothing_in_use()
+    };
+    super::devices::on_zram(|_| body(scene))
 }
 
 /// A folio that has pages beyond the end of the file gives them back before it goes.
