@@ -4,7 +4,7 @@
 //!
 //! A page counts against the overcommit policy, against the mount's blocks and against the quota of
 //! the file's owners, is in `i_blocks`, and in the file's own counts. Reclaim drops clean pages
-//! without telling; [`recalculate`] notices and gives them back. At every quiet moment
+//! without telling; whatever changes the counts notices and gives them back. At every quiet moment
 //! `alloced == nrpages + swapped + elsewhere`. While a page changes between page cache and swap it may
 //! be counted in both, never in none.
 //!
@@ -97,11 +97,14 @@ impl SpaceReservation<'_> {
         self.settle(inode, pages);
     }
 
+    /// What reclaim has dropped meanwhile is given back: else pages that it drops and that come again
+    /// would count each time.
     #[inline]
     fn settle(self, inode: &TmpfsInode, elsewhere: u64) {
-        inode.data().usage.with(|counts| {
+        let surplus = inode.data().usage.with(|counts| {
             counts.alloced += self.pages;
             counts.elsewhere += elsewhere;
+            counts.take_surplus(inode.mapping().nr_pages())
         });
         #[cfg(CONFIG_TMPFS_QUOTA)]
         match self.charge {
@@ -112,6 +115,9 @@ impl SpaceReservation<'_> {
         inode.add_bytes(pages_to_bytes(self.pages));
         self.commitment.keep();
         self.blocks.keep();
+        if surplus > 0 {
+            release_dropped(inode, surplus);
+        }
     }
 }
 
@@ -142,6 +148,12 @@ fn recount(inode: &TmpfsInode, change: impl FnOnce(&mut Counts)) {
     }
 }
 
+/// Gives back pages that reclaim has dropped, which is seldom found out where others are added.
+#[cold]
+fn release_dropped(inode: &TmpfsInode, pages: u64) {
+    release(inode, pages);
+}
+
 /// Gives back pages that are in the counts of the file no more.
 fn release(inode: &TmpfsInode, pages: u64) {
     release_bytes(inode, pages_to_bytes(pages));
@@ -162,10 +174,19 @@ pub(super) fn release_elsewhere(inode: &TmpfsInode) {
     recount(inode, |counts| counts.elsewhere = 0);
 }
 
-/// Pages are about to go from the page cache to swap.
+/// Pages are about to go from the page cache to swap. Gives back what reclaim has dropped; sleeps only
+/// where the mount has quota, and never for memory.
 #[cfg(CONFIG_SWAP)]
 pub(super) fn going_to_swap(inode: &TmpfsInode, pages: u64) {
-    inode.data().usage.with(|counts| counts.swapped += pages);
+    let surplus = inode.data().usage.with(|counts| {
+        // Before they count in both places, which would hide as many.
+        let surplus = counts.take_surplus(inode.mapping().nr_pages());
+        counts.swapped += pages;
+        surplus
+    });
+    if surplus > 0 {
+        release_dropped(inode, surplus);
+    }
 }
 
 /// Pages have come from swap to the page cache.

@@ -61,6 +61,7 @@ subjects! {
     fuse_passthrough,
     archive,
     memory,
+    dropped_pages,
     huge,
     khugepaged,
     concurrency,

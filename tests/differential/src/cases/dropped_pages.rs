@@ -1,0 +1,126 @@
+//! Clean pages of holes that were read through a mapping: the kernel drops them without telling, and they must not
+//! count twice when they come again.
+
+use swap::device::Swap;
+
+use crate::harness::meminfo;
+use crate::harness::prelude::*;
+use crate::harness::quota::{self, Kind};
+
+cases! {
+    own => by_advice, by_request, in_quota, in_commitments, before_others_go_to_swap;
+}
+
+const SIZE: usize = 8 << 20;
+const ROUNDS: usize = 4;
+
+fn page_out(map: &Map) -> Done {
+    Ok(map.advise(0, SIZE, libc::MADV_PAGEOUT)?)
+}
+
+/// A sparse file, all pages of which are read and dropped again and again. Nobody may ask for its blocks: that puts
+/// them right.
+fn read_and_drop(d: &Dir, name: &str, drop_all: impl Fn(Map) -> Done) -> anyhow::Result<Fd> {
+    let file = d.create(name)?;
+    file.truncate(SIZE as u64)?;
+    for _ in 0..ROUNDS {
+        let map = Map::shared(&file, SIZE, 0)?;
+        map.touch(SIZE / PAGE);
+        drop_all(map)?;
+    }
+    Ok(file)
+}
+
+fn by_advice_of(map: Map) -> Done {
+    page_out(&map)
+}
+
+fn used(d: &Dir) -> anyhow::Result<u64> {
+    let space = d.space()?;
+    Ok(space.blocks - space.free)
+}
+
+/// What is left is enough for another file.
+fn rest_is_free(t: &mut Trace, d: &Dir) -> Done {
+    t.put("used", used(d)? <= (SIZE / PAGE) as u64);
+    let other = d.create("other")?;
+    t.put("another file", other.pwrite(&vec![1; 2 * SIZE], 0));
+    Ok(())
+}
+
+fn by_advice(t: &mut Trace, fs: &Fs) -> Done {
+    let mount = fs.mount("size=32m")?;
+    let d = mount.dir()?;
+    let file = read_and_drop(&d, "f", by_advice_of)?;
+    rest_is_free(t, &d)?;
+    t.put("meta", file.meta()?);
+    Ok(())
+}
+
+fn by_request(t: &mut Trace, fs: &Fs) -> Done {
+    let mount = fs.mount("size=32m")?;
+    let d = mount.dir()?;
+    let file = read_and_drop(&d, "f", |map| {
+        // What is mapped stays.
+        drop(map);
+        std::fs::write("/proc/sys/vm/drop_caches", "1").context("drop_caches")
+    })?;
+    rest_is_free(t, &d)?;
+    t.put("meta", file.meta()?);
+    Ok(())
+}
+
+fn in_quota(t: &mut Trace, fs: &Fs) -> Done {
+    let mount = fs.mount("usrquota,usrquota_block_hardlimit=32m")?;
+    let d = mount.dir()?;
+    d.create("f")?;
+    d.chown("f", Some(1000), None)?;
+    let file = User::run(1000, 1000, || -> anyhow::Result<Fd> {
+        let file = read_and_drop(&d, "f", by_advice_of)?;
+        t.put("another file", {
+            d.create("other")?.pwrite(&vec![1; 2 * SIZE], 0)
+        });
+        Ok(file)
+    });
+    t.put(
+        "bytes",
+        quota::get(&d, Kind::User, 1000)?.bytes <= 3 * SIZE as u64,
+    );
+    drop(file);
+    Ok(())
+}
+
+fn in_commitments(t: &mut Trace, fs: &Fs) -> Done {
+    let mount = fs.mount("size=64m")?;
+    let d = mount.dir()?;
+    let before = meminfo::mib("Committed_AS")?;
+    let file = read_and_drop(&d, "f", by_advice_of)?;
+    let more = meminfo::mib("Committed_AS")? - before;
+    // Others may have some as well.
+    t.put("about one file", more < 2 * (SIZE >> 20) as i64);
+    drop(file);
+    Ok(())
+}
+
+/// Pages that go to swap are counted, and with them what was dropped before.
+fn before_others_go_to_swap(t: &mut Trace, fs: &Fs) -> Done {
+    let mut swap = Swap::disk(1)?;
+    let mount = fs.mount("size=64m")?;
+    let d = mount.dir()?;
+    let file = d.create("f")?;
+    file.truncate(2 * SIZE as u64)?;
+    let read = Map::shared(&file, SIZE, 0)?;
+    read.touch(SIZE / PAGE);
+    let written = Map::shared(&file, SIZE, SIZE as u64)?;
+    written.fill(0, SIZE, 1);
+    t.put("all", used(&d)?);
+    page_out(&read)?;
+    page_out(&written)?;
+    // Of those that were read some may be where the advice does not find them.
+    t.put("read", used(&d)? < (SIZE + SIZE / 8) as u64 / PAGE as u64);
+    t.put("in swap", swap.used()? > 0);
+    drop((read, written, file, d));
+    mount.unmount()?;
+    swap.off()?;
+    Ok(())
+}
