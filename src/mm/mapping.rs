@@ -181,7 +181,6 @@ impl Mapping {
     }
 
     /// The first page from `start` to before `end` where something is; a snapshot.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn first_in(&self, start: u64, end: u64) -> Option<u64> {
         let last = end.checked_sub(1)?;
         let mut index = start as c_ulong;
@@ -193,17 +192,32 @@ impl Mapping {
     }
 
     /// Adds a folio at page `index`, a multiple of its size, and to the LRU, where reclaim will find it.
-    /// May sleep.
+    /// In between, with the folio in the cache, locked and in no list, `count` is to count it; where
+    /// that fails the folio is taken out again. May sleep.
     ///
-    /// Fails with `EEXIST` where something is there, with `ENOMEM`, and with `EINVAL` for an index
-    /// that is not aligned; then drops the folio.
-    pub(crate) fn insert(&self, folio: NewFolio, index: u64) -> Result<LockedFolio> {
-        // SAFETY: The folio is new, so it is in no other cache, and in no list.
-        unsafe {
-            self.store(folio.as_ptr(), index, Expected::Nothing, self.reclaim_gfp())?;
-            bindings::folio_add_lru(folio.as_ptr());
+    /// Fails with `EEXIST` where something is there, with `ENOMEM`, with `EINVAL` for an index that is
+    /// not aligned, and as `count` does; then drops the folio.
+    #[inline]
+    pub(crate) fn insert(
+        &self,
+        folio: NewFolio,
+        index: u64,
+        count: impl FnOnce(&LockedFolio) -> Result,
+    ) -> Result<LockedFolio> {
+        // SAFETY: The folio is new, so it is in no other cache.
+        unsafe { self.store(folio.as_ptr(), index, Expected::Nothing, self.reclaim_gfp())? };
+        let folio = folio.into_locked();
+        match count(&folio) {
+            Ok(()) => {
+                // SAFETY: The folio is live, and in no list yet.
+                unsafe { bindings::folio_add_lru(folio.as_ptr()) };
+                Ok(folio)
+            }
+            Err(e) => {
+                folio.remove_from_cache();
+                Err(e)
+            }
         }
-        Ok(folio.into_locked())
     }
 
     /// Moves a folio from the swap cache back to page `index`, a multiple of its size, in the place

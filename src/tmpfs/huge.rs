@@ -69,6 +69,16 @@ impl Orders {
         self.0.checked_ilog2()
     }
 
+    /// Those whose folio with page `index` starts with it, and has at most `pages` pages.
+    pub(crate) const fn starting_at(self, index: u64, pages: u64) -> Self {
+        let Some(largest) = pages.checked_ilog2() else {
+            return Self::NONE;
+        };
+        let aligned = index.trailing_zeros();
+        let max = if aligned < largest { aligned } else { largest };
+        self.and(Self::up_to(if max < 62 { max } else { 62 }))
+    }
+
     /// Those below `order`.
     pub(crate) const fn below(self, order: u32) -> Self {
         Self(self.0 & ((1 << order) - 1))

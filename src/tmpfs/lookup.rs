@@ -2,14 +2,15 @@
 
 //! Finding the folio at an index of a file, or making it.
 //!
-//! Lock order: the folio lock is taken last, and never while another one is held.
+//! Lock order: the folio lock is taken last, and never waited for while another one is held. That of a new
+//! folio is held while it is counted, which looks for pages that nobody needs and tries their locks only.
 
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::huge::{self, Orders};
 use super::inode::{self, TmpfsInode};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::orders;
-use super::space::{self, SpaceReservation};
+use super::space;
 use super::superblock::Tmpfs;
 #[cfg(CONFIG_SWAP)]
 use super::swap;
@@ -55,6 +56,14 @@ impl Purpose<'_> {
     /// Whether the folio is to be within the file.
     fn is_within_size(self) -> bool {
         matches!(self, Self::Valid | Self::Fault(_))
+    }
+
+    /// Lets reclaim know of the use of a new folio.
+    #[inline]
+    fn note_use(self, folio: &mut LockedFolio) {
+        if let Self::Write { .. } = self {
+            folio.set_referenced();
+        }
     }
 
     /// Whom a new folio is charged to.
@@ -246,8 +255,8 @@ fn make_valid(folio: &mut LockedFolio) {
 /// Finds the folio at page `index`, or makes it. May sleep. `major` is set where it had to be read from
 /// swap.
 ///
-/// Fails with `ENOSPC` where the limits forbid another page, with `ENOMEM`, and where the folio is
-/// to be mapped with `EINVAL` beyond the end of the file.
+/// Fails with `ENOSPC` or `EDQUOT` where the limits forbid another page, with `ENOMEM`, and where the folio
+/// is to be mapped with `EINVAL` beyond the end of the file.
 pub(super) fn find_or_make(
     inode: &TmpfsInode,
     index: u64,
@@ -318,10 +327,22 @@ fn make(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<LockedFo
             Ok(None) | Err(_) => {}
         }
     }
-    let reservation = reserve(inode, index)?;
     let place = inode::place(inode, index, 0);
-    let new = NewFolio::new(inode.mapping(), purpose.owner(), &place)?;
-    add(inode, index, purpose, new, reservation)
+    let new = NewFolio::new(inode.mapping(), purpose.owner(), &place)
+        .map_err(|e| unless_there(inode, index, 1, e))?;
+    let mut folio = insert(inode, index, new)?;
+    purpose.note_use(&mut folio);
+    Ok(folio)
+}
+
+/// Why there is no new folio for the `pages` pages from `index` on: `EEXIST` where the file has one of them
+/// by now, for which another task may have got what there was no more of, else `error`.
+#[cold]
+fn unless_there(inode: &TmpfsInode, index: u64, pages: u64, error: Error) -> Error {
+    match inode.mapping().first_in(index, index + pages) {
+        Some(_) => EEXIST,
+        None => error,
+    }
 }
 
 /// Makes a folio of several pages that has page `index`, where that may and can be; `EEXIST` where
@@ -353,98 +374,66 @@ fn make_large(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<Op
     orders = orders::without_conflict(mapping, orders, index);
     while let Some(order) = orders.highest() {
         let start = huge::aligned_start(index, order);
-        let reservation = reserve_blocks(inode, 1 << order)?;
         let place = inode::place(inode, start, order);
         let Some(new) = NewFolio::large(mapping, order, effort, &place) else {
             orders = orders.below(order);
             continue;
         };
         let new = new.charge_to(purpose.owner()).map_err(|e| {
-            if mapping.first_in(start, start + (1 << order)).is_some() {
-                return EEXIST;
+            let e = unless_there(inode, start, 1 << order, e);
+            if e != EEXIST {
+                crate::mm::huge::count_not_charged(order);
             }
-            crate::mm::huge::count_not_charged(order);
             e
         })?;
-        let folio = add(inode, start, purpose, new, reservation)?;
-        crate::mm::huge::count_allocated(order);
-        unused::note(inode, &folio);
-        return Ok(Some(folio));
+        match insert(inode, start, new) {
+            Ok(mut folio) => {
+                crate::mm::huge::count_allocated(order);
+                purpose.note_use(&mut folio);
+                unused::note(inode, &folio);
+                return Ok(Some(folio));
+            }
+            // What is left goes to pages that are asked for.
+            Err(ENOSPC) => {
+                let wanted = orders::pages(end).saturating_sub(index);
+                let pages = wanted.min(space::room(inode));
+                orders = orders.below(order).starting_at(index, pages);
+            }
+            Err(e) => return Err(e),
+        }
     }
     Ok(None)
 }
 
-/// Adds a new folio at page `index`, and lets reclaim know of its use.
-fn add(
-    inode: &TmpfsInode,
-    index: u64,
-    purpose: Purpose<'_>,
-    new: NewFolio,
-    reservation: SpaceReservation<'_>,
-) -> Result<LockedFolio> {
-    let mut folio = insert(inode, index, new, reservation)?;
-    if !purpose.is_within_size() {
-        folio.set_referenced();
-    }
-    Ok(folio)
-}
-
-/// Reserves `pages` pages, for which folios may have to give back what they do not need. Does not
-/// wait.
+/// Adds a new folio at page `index`, and counts it. May sleep.
+///
+/// Fails with `EEXIST` where the file has one of its pages, with `ENOMEM`, and where the limits forbid it
+/// with `ENOSPC` or `EDQUOT`.
 #[inline]
-fn reserve_blocks(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
-    match space::reserve(inode, pages) {
-        Ok(reservation) => Ok(reservation),
-        Err(e) => reserve_what_is_unused(inode, pages, e),
+pub(super) fn insert(inode: &TmpfsInode, index: u64, folio: NewFolio) -> Result<LockedFolio> {
+    let result = inode.mapping().insert(folio, index, |folio| {
+        let pages = folio.nr_pages();
+        space::count_cached(inode, pages).or_else(|e| count_instead_of_unused(inode, pages, e))
+    });
+    if !matches!(result, Ok(_) | Err(EEXIST)) {
+        // For those who counted while it was there.
+        space::recalculate(inode);
     }
+    result
 }
 
+/// Counts new pages in the place of those that folios have and do not need. Does not wait.
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 #[cold]
-fn reserve_what_is_unused(
-    inode: &TmpfsInode,
-    pages: u64,
-    _why: Error,
-) -> Result<SpaceReservation<'_>> {
+fn count_instead_of_unused(inode: &TmpfsInode, pages: u64, _why: Error) -> Result {
     unused::free_pages(inode.sb(), pages);
-    space::reserve(inode, pages)
+    space::count_cached(inode, pages)
 }
 
 /// All folios are of the size that they need.
 #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-fn reserve_what_is_unused(
-    _inode: &TmpfsInode,
-    _pages: u64,
-    why: Error,
-) -> Result<SpaceReservation<'_>> {
+fn count_instead_of_unused(_inode: &TmpfsInode, _pages: u64, why: Error) -> Result {
     Err(why)
-}
-
-/// Reserves what a new page at `index` counts as. Does not sleep.
-///
-/// Fails with `ENOSPC` where the limits forbid it, and with `EEXIST` where the file has that page by
-/// now: whoever took the last one may have put it there.
-#[inline]
-pub(super) fn reserve(inode: &TmpfsInode, index: u64) -> Result<SpaceReservation<'_>> {
-    reserve_blocks(inode, 1).map_err(|e| match inode.mapping().get(index) {
-        Slot::Empty => e,
-        _ => EEXIST,
-    })
-}
-
-/// Adds a new folio at page `index`, as what `reservation` was made for. May sleep.
-///
-/// Fails with `EEXIST` where the file has that page, and with `ENOMEM`.
-#[inline]
-pub(super) fn insert(
-    inode: &TmpfsInode,
-    index: u64,
-    folio: NewFolio,
-    reservation: SpaceReservation<'_>,
-) -> Result<LockedFolio> {
-    let folio = inode.mapping().insert(folio, index)?;
-    reservation.keep(inode);
-    Ok(folio)
 }
 
 /// A mapping sees the file up to the end of its last page; a write may go beyond.

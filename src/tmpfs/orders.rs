@@ -73,7 +73,6 @@ mod with_huge_pages {
         if huge::is_disabled() {
             return Orders::NONE;
         }
-        let pages = |bytes: i64| (bytes.max(0) as u64).div_ceil(PAGE_SIZE as u64);
         let request = Request {
             index,
             file_pages: pages(inode.size()),
@@ -86,6 +85,11 @@ mod with_huge_pages {
             &decode(&huge::controls()),
             &request,
         )
+    }
+
+    /// How many pages `bytes` bytes from the start of a file on are in.
+    pub(in crate::tmpfs) fn pages(bytes: i64) -> u64 {
+        (bytes.max(0) as u64).div_ceil(PAGE_SIZE as u64)
     }
 
     /// What a mapping says.

@@ -6,7 +6,8 @@
 //! the file's owners, is in `i_blocks`, and in the file's own counts. Reclaim drops clean pages
 //! without telling; whatever changes the counts notices and gives them back. At every quiet moment
 //! `alloced == nrpages + swapped + elsewhere`. While a page changes between page cache and swap it may
-//! be counted in both, never in none.
+//! be counted in both, never in none. A new page is in the page cache before it counts, with its folio
+//! locked: who finds no room for one that another task has just added finds that one.
 //!
 //! `i_lock` is taken when the lock of the counts is released, and quota, which may sleep, is asked
 //! before that is taken or after.
@@ -82,6 +83,47 @@ fn try_reserve(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
         },
         pages,
     })
+}
+
+/// Counts the `pages` pages of a folio that was just put into the page cache of `inode` and is locked
+/// still. Sleeps only where the mount has quota.
+///
+/// Fails as [`reserve`] does, also where the limits forbid it only because of pages that
+/// [`crate::tmpfs::unused`] could give back; then the folio must be taken out again, and after that
+/// [`recalculate`] be called: what others counted meanwhile took its pages for counted ones.
+#[inline]
+pub(super) fn count_cached(inode: &TmpfsInode, pages: u64) -> Result {
+    match try_reserve(inode, pages) {
+        Ok(reservation) => {
+            reservation.keep(inode);
+            Ok(())
+        }
+        Err(_) => count_cached_again(inode, pages),
+    }
+}
+
+/// Pages that reclaim has dropped may be the ones that are missing.
+#[cold]
+fn count_cached_again(inode: &TmpfsInode, pages: u64) -> Result {
+    // The new ones stand for none of those that were counted.
+    let cached = inode.mapping().nr_pages().saturating_sub(pages);
+    let surplus = inode
+        .data()
+        .usage
+        .with(|counts| counts.take_surplus(cached));
+    release(inode, surplus);
+    try_reserve(inode, pages)?.keep(inode);
+    Ok(())
+}
+
+/// How many pages the mount has room for, whatever else forbids them; a snapshot. Visits all CPUs.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+pub(super) fn room(inode: &TmpfsInode) -> u64 {
+    let blocks = &inode.sb().data().blocks;
+    match blocks.max() {
+        0 => u64::MAX,
+        _ => blocks.free(),
+    }
 }
 
 impl SpaceReservation<'_> {

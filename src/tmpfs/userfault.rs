@@ -30,11 +30,10 @@ pub(super) fn new_folio(
 /// Fails with `EEXIST` where the file has that page, and with `ENOMEM`, also where the limits forbid
 /// another one.
 pub(super) fn add_folio(inode: &TmpfsInode, index: u64, folio: NewFolio) -> Result<LockedFolio> {
-    let reservation = lookup::reserve(inode, index).map_err(|e| match e {
+    lookup::insert(inode, index, folio).map_err(|e| match e {
         EEXIST => e,
         _ => ENOMEM,
-    })?;
-    lookup::insert(inode, index, folio, reservation)
+    })
 }
 
 /// Takes a folio out again that [`add_folio`] has added, and that nobody has mapped.

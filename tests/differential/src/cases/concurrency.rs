@@ -19,7 +19,8 @@ cases! {
         tmpfiles_and_links;
     "nr_blocks=64" => blocks_at_the_limit, faults_at_the_limit;
     "nr_inodes=33" => inodes_at_the_limit;
-    own => mounts_and_unmounts, remounts_under_load, large_folios_at_the_limit;
+    own => mounts_and_unmounts, remounts_under_load, large_folios_at_the_limit, last_block_of_two,
+        last_blocks_of_large_folios, last_block_of_a_quota;
 }
 
 const THREADS: u32 = 4;
@@ -719,5 +720,81 @@ fn large_folios_at_the_limit(t: &mut Trace, fs: &Fs) -> Done {
     t.put("space", d.space()?);
     drop((files, d));
     mount.unmount()?;
+    Ok(())
+}
+
+/// Runs `body` with the number of the thread in two threads, as much at once as can be, `rounds` times, each time
+/// after `prepare`; adds up what they return.
+fn at_once(rounds: u32, prepare: impl Fn() + Sync, body: impl Fn(u32) -> u32 + Sync) -> u32 {
+    let (ready, go) = (AtomicU32::new(0), AtomicU32::new(0));
+    let wait = |for_what: &dyn Fn() -> bool| {
+        while !for_what() {
+            std::thread::yield_now();
+        }
+    };
+    let counts = together(2, |i| {
+        let mut count = 0;
+        for round in 1..=rounds {
+            ready.fetch_add(1, Ordering::SeqCst);
+            if i == 0 {
+                wait(&|| ready.load(Ordering::SeqCst) == 2 * round);
+                prepare();
+                go.store(round, Ordering::SeqCst);
+            }
+            wait(&|| go.load(Ordering::SeqCst) == round);
+            count += body(i);
+        }
+        count
+    });
+    counts.iter().sum()
+}
+
+/// Two touch what there is room for once: pages `pages` of one file of `size` bytes. That is always had by both.
+fn last_room(
+    fs: &Fs,
+    options: &str,
+    size: usize,
+    pages: [usize; 2],
+    rounds: u32,
+) -> anyhow::Result<u32> {
+    let mount = fs.mount(options)?;
+    let d = mount.dir()?;
+    let file = d.create("f")?;
+    d.chown("f", Some(1000), None)?;
+    file.truncate(size as u64)?;
+    let map = Map::shared(&file, size, 0)?;
+    // Root is above quota.
+    let refused = User::run(1000, 1000, || {
+        let prepare = || {
+            file.truncate(0).expect("the file is cut");
+            file.truncate(size as u64).expect("the file is extended");
+        };
+        at_once(rounds, prepare, |i| {
+            let at = pages[i as usize] * PAGE;
+            u32::from(map.advise(at, PAGE, libc::MADV_POPULATE_WRITE).is_err())
+        })
+    });
+    drop((map, file, d));
+    mount.unmount()?;
+    Ok(refused)
+}
+
+fn last_block_of_two(t: &mut Trace, fs: &Fs) -> Done {
+    t.put("refused", last_room(fs, "nr_blocks=1", PAGE, [0, 0], 5000)?);
+    Ok(())
+}
+
+fn last_block_of_a_quota(t: &mut Trace, fs: &Fs) -> Done {
+    let options = "usrquota,usrquota_block_hardlimit=4k";
+    t.put("refused", last_room(fs, options, PAGE, [0, 0], 5000)?);
+    Ok(())
+}
+
+fn last_blocks_of_large_folios(t: &mut Trace, fs: &Fs) -> Done {
+    const HUGE: usize = 2 << 20;
+    t.put(
+        "refused",
+        last_room(fs, "size=2m,huge=always", HUGE, [0, 256], 500)?,
+    );
     Ok(())
 }
