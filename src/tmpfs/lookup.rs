@@ -438,7 +438,16 @@ fn count_instead_of_unused(_inode: &TmpfsInode, _pages: u64, why: Error) -> Resu
 
 /// A mapping sees the file up to the end of its last page; a write may go beyond.
 fn check_size(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result {
-    if purpose.is_within_size() && index >= (inode.size() as u64).div_ceil(PAGE_SIZE as u64) {
+    if purpose.is_within_size() {
+        check_within(inode, index)?;
+    }
+    Ok(())
+}
+
+/// Fails with `EINVAL` where page `index` is beyond the last page of the file.
+#[inline]
+pub(super) fn check_within(inode: &TmpfsInode, index: u64) -> Result {
+    if index >= (inode.size() as u64).div_ceil(PAGE_SIZE as u64) {
         return Err(EINVAL);
     }
     Ok(())

@@ -11,7 +11,8 @@
 //! inodes with pages in swap.
 
 #[cfg(CONFIG_SWAP)]
-use super::inode::{self, TmpfsInode};
+use super::inode;
+use super::inode::TmpfsInode;
 use super::lookup::{self, Purpose, Unwritten};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::orders;
@@ -33,11 +34,11 @@ use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::{
     is_there_swap, LockedSwapFolio, Reader, SwapDevice, SwapDeviceId, SwapEntry, MAX_ORDER,
 };
-use crate::mm::LockedFolio;
+#[cfg(CONFIG_SWAP)]
+use crate::mm::task;
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::NewFolio;
-#[cfg(CONFIG_SWAP)]
-use crate::mm::{task, PAGE_SIZE};
+use crate::mm::{LockedFolio, PAGE_SIZE};
 use crate::vfs::Inode;
 use kernel::prelude::*;
 
@@ -134,6 +135,24 @@ fn must_be_split(folio: &OutgoingFolio<'_, Tmpfs>) -> bool {
     !folio.may_go_whole() || (folio.index() < end && end < folio.end())
 }
 
+/// The index of the last page that a file may have.
+const MAX_INDEX: u64 = i64::MAX as u64 / PAGE_SIZE as u64;
+
+/// Finds the folio at page `index` of the file, and locks it; `None` is a hole. May sleep.
+///
+/// Fails with `EINVAL` beyond the end, though fallocate(2) may have put something there.
+fn find_within(
+    inode: &TmpfsInode,
+    index: u64,
+    unwritten: Unwritten,
+) -> Result<Option<LockedFolio>> {
+    lookup::check_within(inode, index)?;
+    let folio = lookup::find_locked(inode, index, unwritten)?;
+    // The file may have been truncated before the folio was locked.
+    lookup::check_within(inode, index)?;
+    Ok(folio)
+}
+
 impl SharedMemory for Tmpfs {
     #[cfg(CONFIG_SWAP)]
     fn cell() -> &'static BackendCell<Self> {
@@ -205,11 +224,16 @@ impl SharedMemory for Tmpfs {
     }
 
     fn get_folio(inode: &Inode<Self>, index: u64, want: Want) -> Result<Option<LockedFolio>> {
+        // No file can be that long.
+        if index > MAX_INDEX {
+            return Err(EFBIG);
+        }
         match want {
-            Want::Read => lookup::find_locked(inode, index, Unwritten::IsHole),
-            Want::Existing => lookup::find_locked(inode, index, Unwritten::MakeValid)?
-                .ok_or(ENOENT)
-                .map(Some),
+            Want::Read => find_within(inode, index, Unwritten::IsHole),
+            Want::Existing => match find_within(inode, index, Unwritten::MakeValid)? {
+                Some(folio) => Ok(Some(folio)),
+                None => Err(ENOENT),
+            },
             Want::Valid => lookup::find_or_make(inode, index, Purpose::Valid, &mut false).map(Some),
             Want::Write { end } => {
                 lookup::find_or_make(inode, index, Purpose::Write { end }, &mut false).map(Some)

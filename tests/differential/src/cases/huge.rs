@@ -14,7 +14,7 @@ cases! {
         preallocation_undone, truncated, punched, extended, faulted, mapped_addresses, collapsed, advised,
         denied_and_forced, sizes_of_anonymous_memory, beyond_the_end, given_back_for_blocks,
         given_back_to_the_machine, counted_in_a_group, copied_on_write, removed_by_madvise, read_in_parts,
-        spliced, small_files, block_sizes, last_pages;
+        spliced, small_files, block_sizes, last_pages, collapsed_beyond_the_end;
 }
 
 /// The size of what a PMD maps.
@@ -938,4 +938,25 @@ fn block_sizes(t: &mut Trace, fs: &Fs) -> Done {
         }
     }
     Ok(())
+}
+
+/// What fallocate(2) has put beyond the end of the file is not for a mapping.
+fn collapsed_beyond_the_end(t: &mut Trace, fs: &Fs) -> Done {
+    each_mode(t, fs, "size=32m", |t, mode, mount, d| {
+        let data = pattern(3, HUGE / 2);
+        let file = d.file("f", &data)?;
+        fallocate(&file, FallocateFlags::KEEP_SIZE, 0, HUGE)?;
+        look(t, &format!("{mode} before"), mount, &file, &data)?;
+        let map = Map::aligned(&file, HUGE, HUGE)?;
+        map.touch(HUGE / 2 / PAGE);
+        t.put(format!("{mode} collapse"), collapse(&map, HUGE));
+        look(t, &format!("{mode} collapsed"), mount, &file, &data)?;
+        put_smaps(t, mode, &map)?;
+        file.truncate(HUGE as u64)?;
+        let mut data = data;
+        data.resize(HUGE, 0);
+        look(t, &format!("{mode} longer"), mount, &file, &data)?;
+        t.put(format!("{mode} collapse the longer"), collapse(&map, HUGE));
+        look(t, &format!("{mode} collapsed at last"), mount, &file, &data)
+    })
 }
