@@ -21,6 +21,7 @@ pub(crate) mod swap;
 pub(crate) mod task;
 #[cfg(CONFIG_USERFAULTFD)]
 pub(crate) mod userfault;
+pub(crate) mod wait;
 
 pub(crate) use folio::{Folio, LockedFolio, NewFolio};
 pub(crate) use mapping::{Mapping, Slot};

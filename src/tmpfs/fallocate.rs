@@ -137,12 +137,12 @@ pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: i64, end: i64) -> R
     }
     cut.free(inode);
     inode.touch();
-    inode.data().set_activity(Activity::None);
-    inode.sb().data().punched.notify_all();
+    inode.data().end_punch();
     Ok(())
 }
 
-/// A fault in a hole that is just being punched waits for that, and is over.
+/// A fault in a hole that is just being punched waits for that, once, and is over: what else it meets is
+/// for the next one, before which a fatal signal counts.
 #[inline]
 pub(super) fn wait_for_punch(fault: Fault<'_, Tmpfs>) -> ControlFlow<Faulted, Fault<'_, Tmpfs>> {
     if fault.inode().data().is_active() {
@@ -158,8 +158,5 @@ fn wait_for_activity(fault: Fault<'_, Tmpfs>) -> ControlFlow<Faulted, Fault<'_, 
     if !fault.inode().data().is_being_punched(index) {
         return ControlFlow::Continue(fault);
     }
-    ControlFlow::Break(fault.wait(|inode| {
-        let punched = &inode.sb().data().punched;
-        inode.data().wait_while_punched(index, punched);
-    }))
+    ControlFlow::Break(fault.wait(|inode| inode.data().wait_for_punch(index)))
 }

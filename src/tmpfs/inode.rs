@@ -12,13 +12,14 @@ use super::truncate::Cut;
 use super::usage::Usage;
 use crate::mm::backend::Seals;
 use crate::mm::mempolicy::{Placement, SharedPolicy};
+use crate::mm::wait::WaitKey;
 #[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::{DeviceId, Exclusive, FileType, IdMap, Inode, Mode, NewInode, SuperBlock};
 use core::ops::Range;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
-use kernel::sync::{new_spinlock, CondVar, SpinLock};
+use kernel::sync::{new_spinlock, SpinLock};
 
 /// An inode of this file system.
 pub(super) type TmpfsInode = Inode<Tmpfs>;
@@ -39,6 +40,8 @@ pub(crate) struct InodeInfo {
     activity: SpinLock<Activity>,
     /// Whether that is anything.
     is_active: Atomic<bool>,
+    /// Woken when a hole has been punched.
+    punched: WaitKey,
     /// Behind the last page that fallocate(2) was asked for: up to there the file keeps pages that it
     /// does not need.
     kept: Atomic<u64>,
@@ -66,6 +69,7 @@ impl InodeInfo {
             btime_nanoseconds: Atomic::new(0),
             activity <- new_spinlock!(Activity::None, "rtmpfs_activity"),
             is_active: Atomic::new(false),
+            punched: WaitKey::new(),
             kept: Atomic::new(0),
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             unused: Atomic::new(false),
@@ -128,13 +132,16 @@ impl InodeInfo {
         is_punching(&self.activity.lock(), index)
     }
 
-    /// Waits until no hole is being punched into the page at `index`, for which `punched` is
-    /// notified. May sleep.
-    pub(super) fn wait_while_punched(&self, index: u64, punched: &CondVar) {
-        let mut activity = self.activity.lock();
-        while is_punching(&activity, index) {
-            punched.wait(&mut activity);
-        }
+    /// The hole has been punched: wakes those who wait for that. `i_rwsem` is held.
+    pub(super) fn end_punch(&self) {
+        self.set_activity(Activity::None);
+        self.punched.wake_all();
+    }
+
+    /// Waits for the end of the punch into the page at `index` that is just at work, or until the task is
+    /// killed. May sleep. The next punch may be at work by then.
+    pub(super) fn wait_for_punch(&self, index: u64) {
+        self.punched.wait_once(|| self.is_being_punched(index));
     }
 
     /// Keeps what is before page `end`, needed or not; returns to where that was before. `i_rwsem` is

@@ -34,7 +34,6 @@ use crate::vfs::{
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::sync::atomic::{Atomic, Relaxed};
-use kernel::sync::{new_condvar, CondVar};
 
 /// Directories in which case does not matter.
 #[cfg(all(CONFIG_SYSFS, CONFIG_UNICODE))]
@@ -50,9 +49,6 @@ pub(crate) struct SuperInfo {
     pub(super) blocks: Limit<SpaceCounter>,
     /// Inodes, and what counts as such: names and extended attributes take memory too.
     pub(super) inodes: InodeLimit<SpaceCounter>,
-    /// Notified when a hole has been punched into any file.
-    #[pin]
-    pub(super) punched: CondVar,
     /// Quota, where the mount has any.
     #[cfg(CONFIG_TMPFS_QUOTA)]
     pub(super) quota: Option<Pin<KBox<Quota>>>,
@@ -176,7 +172,6 @@ impl FileSystem for Tmpfs {
         _cx: &'a MountContext,
     ) -> impl PinInit<SuperInfo, Error> + 'a {
         try_pin_init!(SuperInfo {
-            punched <- new_condvar!("rtmpfs_punched"),
             blocks: Limit::new(
                 options.blocks.unwrap_or_else(options::default_blocks),
                 KBox::pin_init(PerCpuCounter::new(), GFP_KERNEL)?
