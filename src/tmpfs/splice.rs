@@ -22,6 +22,7 @@ pub(super) fn read(
 ) -> Result<usize> {
     let len = len.min(pipe.free_buffers() * PAGE_SIZE);
     let mut done = 0;
+    // Ends where the pipe is full, at the latest: each round takes a buffer.
     let result = loop {
         if done == len {
             break Ok(());
@@ -49,6 +50,9 @@ fn read_some(inode: &TmpfsInode, pos: i64, pipe: &mut PipeWriter<'_>, len: usize
     let folio = lookup::find(inode, index)?;
     // What is beyond the end of the file must not be seen, should it grow later.
     let len = range::clip(pos, len, inode.size());
+    if len == 0 {
+        return Ok(0);
+    }
     let Some(folio) = folio else {
         return Ok(pipe.add_zeros(pos, len));
     };

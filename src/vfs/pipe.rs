@@ -40,9 +40,10 @@ impl PipeWriter<'_> {
         unsafe { bindings::splice_folio_into_pipe(self.0, folio.as_ptr(), pos, bytes) }
     }
 
-    /// Adds up to `bytes` zeros, within the page that `pos` is in; returns how many found room.
+    /// Adds up to `bytes` zeros, within the page that `pos` is in; returns how many found room. None are
+    /// no buffer: who polls the pipe would take that for something to read.
     pub(crate) fn add_zeros(&mut self, pos: i64, bytes: usize) -> usize {
-        if self.is_full() {
+        if bytes == 0 || self.is_full() {
             return 0;
         }
         let offset = pos as usize % PAGE_SIZE;

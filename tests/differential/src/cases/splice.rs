@@ -5,12 +5,13 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{copy_file_range, sendfile};
 use rustix::pipe::{splice, tee, SpliceFlags};
 
+use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
 
 cases! {
     "" => to_a_pipe, from_a_pipe, of_holes, pipe_sees_the_page, around_the_end, sendfile_between_files,
         sendfile_offsets, copy_ranges, copy_overlaps, spliced_then_truncated, errors, access_time,
-        vmsplice_into_file, through_sockets;
+        vmsplice_into_file, through_sockets, of_a_file_that_is_cut;
     "size=40k" => when_full;
 }
 
@@ -48,6 +49,18 @@ impl Pipe {
             len,
             SpliceFlags::empty(),
         )?)
+    }
+
+    /// Whether whoever polls it is told to read.
+    fn is_readable(&self) -> bool {
+        use std::os::fd::AsRawFd;
+        let mut poll = libc::pollfd {
+            fd: self.read.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one descriptor.
+        unsafe { libc::poll(&mut poll, 1, 0) > 0 }
     }
 
     /// All that is in the pipe.
@@ -395,5 +408,29 @@ fn when_full(t: &mut Trace, d: &Dir) -> Done {
     t.put("copy", (copied.map_err(Errno::from), a, b));
     t.put("target", (target.meta()?, target.all()?));
     t.put("space", d.space()?);
+    Ok(())
+}
+
+/// Where nothing is given there is nothing to be read.
+fn of_a_file_that_is_cut(t: &mut Trace, d: &Dir) -> Done {
+    const ROUNDS: usize = 20_000;
+    let file = d.create("f")?;
+    let pipe = Pipe::new()?;
+    let cut = || {
+        file.truncate(0).expect("the file is cut");
+        file.truncate(PAGE as u64).expect("the file is extended");
+    };
+    let wrong = meanwhile(cut, || {
+        let mut wrong = 0;
+        for _ in 0..ROUNDS {
+            let given = pipe.fill(&file, 0, PAGE)?;
+            wrong += usize::from(pipe.is_readable() != (given > 0));
+            if pipe.contents().0.len() != given {
+                return Err(Errno(libc::EIO));
+            }
+        }
+        Ok::<usize, Errno>(wrong)
+    });
+    t.put("readable without data, or data and not readable", wrong);
     Ok(())
 }
