@@ -27,6 +27,7 @@ impl FileOperations for Tmpfs {
     fn read(kiocb: &mut Kiocb<'_, Self>, to: &mut IovIterDest<'_>) -> Result<usize> {
         let file = kiocb.file();
         let mut done = 0;
+        // Each round but the last reads something, of what the caller wants or the file has.
         let result = loop {
             match read_some(file.inode(), kiocb.pos(), to) {
                 Ok(0) => break Ok(()),
@@ -50,12 +51,17 @@ impl FileOperations for Tmpfs {
         let mut guard = kiocb.start_write(from)?;
 
         let mut done = 0;
+        let mut unit = Unit::MAX;
+        // A round that writes nothing faults the source in and halves the next one; one of a page writes
+        // something, unless its source goes again before. A fatal signal ends that.
         let result = loop {
             if from.is_empty() {
                 break Ok(());
             }
-            match write_some(&mut guard.exclusive(), kiocb.pos(), from) {
+            match write_some(&mut guard.exclusive(), kiocb.pos(), from, &mut unit) {
+                Ok(0) => {}
                 Ok(bytes) => {
+                    unit.grow();
                     kiocb.advance(bytes);
                     done += bytes;
                 }
@@ -147,12 +153,44 @@ fn read_some(inode: &TmpfsInode, pos: i64, to: &mut IovIterDest<'_>) -> Result<u
     }
 }
 
+/// How much a write copies at a time: at most the rest of a unit of as many bytes, a power of two and at least
+/// a page.
+struct Unit(usize);
+
+impl Unit {
+    /// As much as any folio has.
+    const MAX: Self = Self(usize::MAX / 2 + 1);
+
+    /// Something was copied.
+    #[inline]
+    fn grow(&mut self) {
+        if self.0 < Self::MAX.0 {
+            self.0 *= 2;
+        }
+    }
+
+    /// Nothing of `bytes` bytes could be copied at `pos`: faults the source in for half as much, which has a
+    /// better chance to be there still when it is copied. May sleep; no folio may be locked.
+    ///
+    /// Fails with `EFAULT` where there is nothing to be faulted in.
+    #[cold]
+    fn fault_in(&mut self, bytes: usize, pos: i64, from: &mut IovIterSource<'_>) -> Result {
+        self.0 = bytes.next_power_of_two().div_ceil(2).max(PAGE_SIZE);
+        let bytes = range::chunk(pos, from.len(), self.0).bytes;
+        if fault_in_source(from, bytes) == bytes {
+            return Err(EFAULT);
+        }
+        Ok(())
+    }
+}
+
 /// Writes from `pos` on, at most to the end of a folio. Returns 0 where the user's buffer had to be
 /// faulted in first.
 fn write_some(
     inode: &mut Exclusive<'_, Tmpfs>,
     pos: i64,
     from: &mut IovIterSource<'_>,
+    unit: &mut Unit,
 ) -> Result<usize> {
     if task::fatal_signal_pending() {
         return Err(EINTR);
@@ -169,12 +207,13 @@ fn write_some(
         return Err(EIO);
     }
     let size = folio.size();
-    let chunk = range::chunk(pos, from.len(), size);
+    let offset = pos as usize & (size - 1);
+    let bytes = range::chunk(pos, from.len(), size.min(unit.0)).bytes;
     let shared = inode.mapping().is_writably_mapped();
     if shared {
         folio.flush_dcache();
     }
-    let copied = folio.copy_from_iter(chunk.offset, chunk.bytes, from);
+    let copied = folio.copy_from_iter(offset, bytes, from);
     folio.flush_dcache();
 
     let end = pos + copied as i64;
@@ -183,15 +222,15 @@ fn write_some(
     }
     if !folio.is_uptodate() {
         if copied < size {
-            folio.zero_around(chunk.offset, chunk.offset + copied);
+            folio.zero_around(offset, offset + copied);
         }
         folio.mark_uptodate();
     }
     folio.mark_dirty();
     drop(folio);
 
-    if copied == 0 && fault_in_source(from, chunk.bytes) == chunk.bytes {
-        return Err(EFAULT);
+    if copied == 0 {
+        unit.fault_in(bytes, pos, from)?;
     }
     Ok(copied)
 }

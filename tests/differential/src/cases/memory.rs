@@ -1,7 +1,9 @@
 //! Where pages are counted: /proc/meminfo, memory control groups, smaps.
 
+use swap::device::Swap;
 use swap::group::Group;
 
+use super::huge::{compact, HUGE};
 use crate::harness::kmsg::expecting;
 use crate::harness::meminfo;
 use crate::harness::prelude::*;
@@ -9,7 +11,8 @@ use crate::harness::smaps;
 
 cases! {
     "" => shmem_of_the_machine, smaps_of_a_mapping, resident_set;
-    own => shmem_of_a_group, group_at_its_limit, charged_to_who_touches, nothing_left_after_unmount;
+    own => shmem_of_a_group, group_at_its_limit, charged_to_who_touches, nothing_left_after_unmount,
+        source_that_does_not_fit;
 }
 
 const MIB: usize = 1 << 20;
@@ -185,5 +188,30 @@ fn nothing_left_after_unmount(t: &mut Trace, fs: &Fs) -> Done {
     }
     t.put("Shmem", meminfo::mib("Shmem")? - start);
     t.put("of the group", group.stats_mib(["shmem"])?);
+    Ok(())
+}
+
+/// A write to a large folio, from memory in swap of which less fits in the group than the folio has.
+fn source_that_does_not_fit(t: &mut Trace, fs: &Fs) -> Done {
+    compact()?;
+    let mut swap = Swap::disk(1)?;
+    let mount = fs.mount("size=16m,huge=always")?;
+    let d = mount.dir()?;
+    let file = d.file("f", &vec![1; HUGE])?;
+    t.put("blocks", file.blocks()?);
+    let group = Group::enter(&[])?;
+    t.forked("write", |t| {
+        // SAFETY: ends the child where the write does not.
+        unsafe { libc::alarm(60) };
+        let source = pattern(2, HUGE);
+        group.set("memory.max", "1m").expect("memory.max");
+        t.put("written", file.pwrite(&source, 0));
+        group.set("memory.max", "max").expect("memory.max");
+        t.put("as it was", file.all().is_ok_and(|data| data.0 == source));
+    });
+    group.remove()?;
+    drop((file, d));
+    mount.unmount()?;
+    swap.off()?;
     Ok(())
 }
