@@ -85,6 +85,7 @@ pub(super) fn allocate(
 fn allocate_pages(inode: &TmpfsInode, pages: Range<u64>, end: i64) -> Result {
     let mut next = pages.start;
     let mut is_driven_into_swap = false;
+    // Each round goes on behind the folio that it has got; a fatal signal ends it.
     while next < pages.end {
         let allocated = if is_driven_into_swap {
             Err(ENOMEM)

@@ -137,24 +137,39 @@ pub(super) enum Unwritten {
 ///
 /// The folio may leave the file at any time; its contents remain what they were while it was
 /// there. The caller checks the size of the file after the call.
+///
+/// Fails with `EIO` where the contents are lost, with `ENOMEM`, and with `EINTR` for a task that is killed
+/// while other tasks change the page again and again.
 #[inline]
 pub(super) fn find(inode: &TmpfsInode, index: u64) -> Result<Option<ARef<Folio>>> {
     loop {
-        return match inode.mapping().get(index) {
-            Slot::Empty => Ok(None),
-            Slot::Folio(folio) if folio.is_uptodate() => Ok(Some(folio)),
-            Slot::Folio(folio) => match find_invalid(inode, folio) {
-                Err(EEXIST) => continue,
-                result => result,
-            },
+        let result = match inode.mapping().get(index) {
+            Slot::Empty => return Ok(None),
+            Slot::Folio(folio) if folio.is_uptodate() => return Ok(Some(folio)),
+            Slot::Folio(folio) => find_invalid(inode, folio),
             #[cfg(CONFIG_SWAP)]
-            Slot::Swap(entry) => match swap::read_in(inode, index, entry) {
-                Err(EEXIST) => continue,
-                result => result.map(|folio| Some(folio.unlock())),
-            },
+            Slot::Swap(entry) => {
+                swap::read_in(inode, index, entry).map(|folio| Some(folio.unlock()))
+            }
             #[cfg(CONFIG_SWAP)]
-            Slot::Poisoned => Err(EIO),
+            Slot::Poisoned => return Err(EIO),
         };
+        match result {
+            Err(EEXIST) => look_again()?,
+            result => return result,
+        }
+    }
+}
+
+/// What was found at an index has gone before it could be had: other tasks have got on with that page,
+/// and the caller looks again. They can do so for as long as they like; hence this fails with `EINTR`
+/// where the task is about to be killed.
+#[cold]
+fn look_again() -> Result {
+    if task::fatal_signal_pending() {
+        Err(EINTR)
+    } else {
+        Ok(())
     }
 }
 
@@ -189,7 +204,7 @@ pub(super) fn find_locked(
             #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => match swap::read_in(inode, index, entry) {
                 Err(EEXIST) => {
-                    may_look_again()?;
+                    look_again()?;
                     continue;
                 }
                 result => result?,
@@ -199,7 +214,7 @@ pub(super) fn find_locked(
         };
         if !folio.belongs_to(inode.mapping()) {
             drop(folio);
-            may_look_again()?;
+            look_again()?;
             continue;
         }
         if !folio.is_uptodate() {
@@ -238,15 +253,6 @@ pub(super) fn find_large(
     find_locked(inode, index, Unwritten::Keep)
 }
 
-/// Whether a look-up whose page has changed meanwhile may go on: not where the task is killed.
-#[cold]
-fn may_look_again() -> Result {
-    if task::fatal_signal_pending() {
-        return Err(EINTR);
-    }
-    Ok(())
-}
-
 fn make_valid(folio: &mut LockedFolio) {
     folio.zero();
     folio.mark_uptodate();
@@ -255,8 +261,9 @@ fn make_valid(folio: &mut LockedFolio) {
 /// Finds the folio at page `index`, or makes it. May sleep. `major` is set where it had to be read from
 /// swap.
 ///
-/// Fails with `ENOSPC` or `EDQUOT` where the limits forbid another page, with `ENOMEM`, and where the folio
-/// is to be mapped with `EINVAL` beyond the end of the file.
+/// Fails with `ENOSPC` or `EDQUOT` where the limits forbid another page, with `ENOMEM`, where the folio is
+/// to be mapped with `EINVAL` beyond the end of the file, and with `EINTR` for a task that is killed while
+/// other tasks change the page again and again.
 pub(super) fn find_or_make(
     inode: &TmpfsInode,
     index: u64,
@@ -273,19 +280,26 @@ pub(super) fn find_or_make(
             Slot::Folio(folio) => {
                 let folio = LockedFolio::lock(folio);
                 if !folio.belongs_to(inode.mapping()) {
+                    look_again()?;
                     continue;
                 }
                 (folio, false)
             }
             Slot::Empty => match make(inode, index, purpose) {
-                Err(EEXIST) => continue,
+                Err(EEXIST) => {
+                    look_again()?;
+                    continue;
+                }
                 result => (result?, true),
             },
             #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => {
                 let (largest, reader) = (purpose.largest_read(), purpose.reader());
                 match swap::swap_in(inode, index, entry, largest, reader, major) {
-                    Err(EEXIST) => continue,
+                    Err(EEXIST) => {
+                        look_again()?;
+                        continue;
+                    }
                     result => (result?, false),
                 }
             }

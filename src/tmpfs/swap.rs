@@ -198,6 +198,7 @@ impl SharedMemory for Tmpfs {
     fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result {
         let mut next = 0;
         let mut batch = [None; SWAPOFF_BATCH];
+        // Each round goes on behind the last page that it has found; any signal ends it.
         loop {
             let found = inode
                 .mapping()
