@@ -191,26 +191,66 @@ mod limits {
 
 #[kunit_tests(rtmpfs_cookies)]
 mod cookies {
-    use crate::vfs::cookies::{find, is_sparse, last_entry, squeeze, up_to, Slot};
+    use crate::vfs::cookies::{Cookie, Entries, Run};
+    use kernel::prelude::*;
+
+    type Slots = KVec<Option<u32>>;
+    type Names = Entries<u32, Slots, KVVec<Run<Slots>>>;
+
+    fn add(names: &mut Names, entry: u32) -> Option<Cookie> {
+        names.add(entry).ok()
+    }
+
+    fn got(names: &Names, cookie: Option<Cookie>) -> Option<u32> {
+        Some(names.find(cookie?)?.1)
+    }
+
+    fn remove(names: &mut Names, cookie: Option<Cookie>) {
+        if let Some((place, _)) = cookie.and_then(|cookie| names.find(cookie)) {
+            names.remove(place);
+        }
+    }
+
+    fn listed(names: &Names, from: Cookie) -> (u32, u32) {
+        let (mut count, mut first) = (0, 0);
+        names.all_down_from(from, |_, entry| {
+            if count == 0 {
+                first = entry;
+            }
+            count += 1;
+            true
+        });
+        (count, first)
+    }
 
     #[test]
     fn entries_are_found_and_order_stays() {
-        let slot = |cookie, entry| Slot { cookie, entry };
-        let mut slots = [
-            slot(3, Some('a')),
-            slot(4, None),
-            slot(7, Some('b')),
-            slot(9, None),
-        ];
-        assert_eq!(find(&slots, 7), Some(2));
-        assert_eq!(find(&slots, 4), None);
-        assert_eq!(up_to(&slots, 6), 2);
-        assert_eq!(last_entry(&slots, 4), Some((2, 7, 'b')));
-        assert_eq!(last_entry(&slots, 2), Some((0, 3, 'a')));
-        assert_eq!(squeeze(&mut slots), 2);
-        assert_eq!(slots[..2], [slot(3, Some('a')), slot(7, Some('b'))]);
-        assert!(is_sparse(100, 10));
-        assert!(!is_sparse(10, 0));
+        let mut names = Names::starting_at(Cookie::FIRST);
+        let mut cookies = [None; 200];
+        for (entry, cookie) in (0..).zip(&mut cookies) {
+            *cookie = add(&mut names, entry);
+        }
+        assert!(cookies.is_sorted());
+        assert_eq!(listed(&names, Cookie::LAST), (200, 199));
+        for (entry, cookie) in (0..).zip(cookies) {
+            assert_eq!(got(&names, cookie), Some(entry));
+        }
+        for cookie in &cookies[1..199] {
+            remove(&mut names, *cookie);
+            assert_eq!(got(&names, *cookie), None);
+        }
+        assert_eq!(listed(&names, Cookie::LAST), (2, 199));
+        assert_eq!(cookies[150].map(|from| listed(&names, from)), Some((1, 0)));
+    }
+
+    #[test]
+    fn the_last_cookie_is_not_the_end() {
+        let mut names = Names::starting_at(Cookie::LAST);
+        assert_eq!(add(&mut names, 1), Some(Cookie::LAST));
+        assert_eq!(add(&mut names, 2), Some(Cookie::FIRST));
+        assert_eq!(listed(&names, Cookie::LAST), (2, 1));
+        remove(&mut names, Some(Cookie::LAST));
+        assert_eq!(listed(&names, Cookie::LAST), (1, 2));
     }
 }
 

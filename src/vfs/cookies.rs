@@ -1,64 +1,574 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The order of a directory: slots sorted by cookie.
+//! The order of a directory: its entries by cookie.
 //!
-//! Each entry of a directory has a cookie, which is its position for getdents and telldir and
-//! stays the same for as long as the entry does. Cookies only grow, so that a new entry goes to
-//! the end of the array; an entry that goes away leaves its slot empty, and empty slots are
-//! squeezed out when they are the majority. All look-ups are binary searches.
+//! Each name of a directory has a cookie, which is its position for getdents and telldir and stays
+//! the same for as long as the name does. Cookies fit what a 32-bit program can tell and seek
+//! to, as those of tmpfs do. Each new name gets the next cookie, so that a reader, who goes from
+//! the highest to the lowest, meets no name that is newer than its position.
+//!
+//! After the last cookie the first free one comes next, and so on round and round: no name is
+//! refused for want of a cookie before all are in use, which is 2^31 names in one directory. An
+//! open reader loses and repeats nothing by that, as all names keep their cookies; it may meet names
+//! that were made meanwhile, and still ends, as its position only falls.
+//!
+//! The entries are in runs. A run covers [`RUN`] cookies from its first one on, and has slots for those
+//! among them that were given out, in an array of its own; the runs are in a table. So growth copies
+//! the table at most, which has less than a byte for an entry, and a run without entries gives
+//! its memory back. All look-ups are a binary search in the table and a count of bits.
 //!
 //! Nothing here needs the kernel: user space tests this very file.
 
-/// The cookie of the first entry; the positions before it are `.`, `..` and the start.
-pub(crate) const FIRST_COOKIE: u64 = 3;
+use core::marker::PhantomData;
+use core::ops::DerefMut;
 
-/// A slot of the array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Slot<T> {
-    /// The position; greater than that of all slots before.
-    pub(crate) cookie: u64,
-    /// The entry; none where it has gone away.
-    pub(crate) entry: Option<T>,
+/// How many cookies a run covers: the bits of [`Run::covered`].
+const RUN: u32 = u64::BITS;
+/// A run that has come down to an eighth of its slots moves to a smaller array, unless it has
+/// only so many.
+const SMALL_RUN: usize = 8;
+/// Slots and runs that an empty directory may keep memory for, so that the next name finds it.
+const KEPT_SLOTS: usize = 8;
+const KEPT_RUNS: usize = 4;
+/// Slots that a run starts with, in a small directory.
+const LEAST_SLOTS: usize = 4;
+/// Runs without entries that do not make it worth to squeeze the table.
+const LEAST_EMPTIED: usize = 4;
+/// A table that has room for more runs than this shrinks when a quarter of the room is in use.
+const SMALL_TABLE: usize = 8;
+
+/// The position of a name in its directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Cookie(u32);
+
+impl Cookie {
+    /// The lowest; the positions before it are `.`, `..` and the newest name.
+    pub(crate) const FIRST: Self = Self(3);
+    /// The highest. The position after it, which is the end of the directory, is still one that a
+    /// 32-bit program can tell.
+    pub(crate) const LAST: Self = Self(i32::MAX as u32 - 1);
+
+    /// The cookie at a position; that of a position outside the cookies is the nearest number.
+    pub(crate) fn from_position(position: i64) -> Self {
+        Self(u32::try_from(position.max(0)).unwrap_or(u32::MAX))
+    }
+
+    /// The position, for `d_off` and `f_pos`.
+    pub(crate) fn position(self) -> i64 {
+        i64::from(self.0)
+    }
+
+    /// The number that [`Cookie::from_number`] makes the cookie from; not 0.
+    pub(crate) fn number(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The cookie of a number, or one that nobody has.
+    pub(crate) fn from_number(number: usize) -> Self {
+        Self(u32::try_from(number).unwrap_or(0))
+    }
+
+    /// The one after this, which is not above the last one.
+    fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// Which of the cookies of a run that starts at `first` this is.
+    fn bit_from(self, first: Self) -> Option<u32> {
+        self.0.checked_sub(first.0).filter(|&bit| bit < RUN)
+    }
 }
 
-/// Where the entry with a cookie is.
-pub(crate) fn find<T>(slots: &[Slot<T>], cookie: u64) -> Option<usize> {
-    let at = slots
-        .binary_search_by_key(&cookie, |slot| slot.cookie)
-        .ok()?;
-    slots[at].entry.is_some().then_some(at)
+/// An array that grows and shrinks, as the kernel's vectors.
+pub(crate) trait Array<T>: DerefMut<Target = [T]> + Sized {
+    /// Why it cannot grow.
+    type Error;
+
+    /// An array without memory.
+    fn new() -> Self;
+
+    /// How many elements it has memory for.
+    fn capacity(&self) -> usize;
+
+    /// Makes sure that `additional` more elements fit; where it needs memory, it at least doubles.
+    fn reserve(&mut self, additional: usize) -> Result<(), Self::Error>;
+
+    /// Gives memory back where there is some for more than `capacity` elements, and does nothing where that
+    /// fails.
+    fn shrink(&mut self, capacity: usize);
+
+    /// Appends an element; false where [`Array::reserve`] has not made room.
+    fn push(&mut self, value: T) -> bool;
+
+    /// Inserts an element before that at `at`; false where [`Array::reserve`] has not made room.
+    fn insert(&mut self, at: usize, value: T) -> bool;
+
+    /// Removes an element.
+    fn remove(&mut self, at: usize);
+
+    /// Keeps the first `len` elements.
+    fn truncate(&mut self, len: usize);
+
+    /// Lets other tasks run, now and then in long loops.
+    fn pause();
 }
 
-/// How many slots have a cookie not above `cookie`: the length of the part of the array that is
-/// still to be read from that position on, going backwards from the newest entry to the oldest.
-pub(crate) fn up_to<T>(slots: &[Slot<T>], cookie: u64) -> usize {
-    slots.partition_point(|slot| slot.cookie <= cookie)
+/// The entries with cookies from `first` on.
+///
+/// # Invariants
+///
+/// A cookie `first + n` whose bit `n` of `covered` is set has the slot at the number of set bits
+/// below `n`; there are no other slots. `live` slots have an entry, and the last slot has.
+pub(crate) struct Run<S> {
+    first: Cookie,
+    live: u32,
+    covered: u64,
+    slots: S,
 }
 
-/// The last entry among the first `len` slots, and where it is.
-pub(crate) fn last_entry<T: Copy>(slots: &[Slot<T>], len: usize) -> Option<(usize, u64, T)> {
-    slots[..len]
-        .iter()
-        .enumerate()
-        .rev()
-        .find_map(|(at, slot)| slot.entry.map(|entry| (at, slot.cookie, entry)))
+/// The slot of the cookie of bit `bit`.
+fn slot_of(covered: u64, bit: u32) -> usize {
+    let above = u64::MAX << bit;
+    if covered | above == u64::MAX {
+        // Mostly there are no gaps, and to count takes longer.
+        return bit as usize;
+    }
+    (covered & !above).count_ones() as usize
 }
 
-/// Whether so many of `len` slots are empty, `live` being in use, that [`squeeze`] pays: the work
-/// of squeezing is then no more than that of the removals since the last time.
-pub(crate) fn is_sparse(len: usize, live: usize) -> bool {
-    len > 16 && live < len / 2
-}
+impl<S> Run<S> {
+    /// Whether bit `bit` has a slot.
+    fn covers(&self, bit: u32) -> bool {
+        self.covered & (1 << bit) != 0
+    }
 
-/// Moves the entries to the front, in order, and returns how many there are; the rest of the array
-/// is of no use afterwards.
-pub(crate) fn squeeze<T: Copy>(slots: &mut [Slot<T>]) -> usize {
-    let mut live = 0;
-    for at in 0..slots.len() {
-        if slots[at].entry.is_some() {
-            slots[live] = slots[at];
-            live += 1;
+    fn empty<E>(first: Cookie) -> Self
+    where
+        S: Array<Option<E>>,
+    {
+        Self {
+            first,
+            live: 0,
+            covered: 0,
+            slots: S::new(),
         }
     }
-    live
+
+    /// The first bit from `bit` on that has no entry; [`RUN`] where all have.
+    fn first_free<E>(&self, bit: u32) -> u32
+    where
+        S: Array<Option<E>>,
+    {
+        if self.live == RUN {
+            return RUN;
+        }
+        let mut slots = self.slots[slot_of(self.covered, bit)..].iter();
+        (bit..RUN)
+            .find(|&bit| !self.covers(bit) || matches!(slots.next(), None | Some(None)))
+            .unwrap_or(RUN)
+    }
+
+    /// Makes room for one more slot.
+    fn reserve<E>(&mut self) -> Result<(), S::Error>
+    where
+        S: Array<Option<E>>,
+    {
+        let len = self.slots.len();
+        if len == self.slots.capacity() && self.live as usize <= len / 2 {
+            self.pack();
+        }
+        self.slots.reserve(1)
+    }
+
+    /// Adds an entry at bit `bit`, which is above all that have a slot; false where there is no
+    /// room.
+    fn push<E>(&mut self, bit: u32, entry: E) -> bool
+    where
+        S: Array<Option<E>>,
+    {
+        if !self.slots.push(Some(entry)) {
+            return false;
+        }
+        self.covered |= 1 << bit;
+        self.live += 1;
+        true
+    }
+
+    /// Adds an entry at bit `bit`, which has none; false where there is no room.
+    fn put<E>(&mut self, bit: u32, entry: E) -> bool
+    where
+        S: Array<Option<E>>,
+    {
+        let slot = slot_of(self.covered, bit);
+        if self.covers(bit) {
+            self.slots[slot] = Some(entry);
+        } else if self.slots.insert(slot, Some(entry)) {
+            self.covered |= 1 << bit;
+        } else {
+            return false;
+        }
+        self.live += 1;
+        true
+    }
+
+    /// Takes the entry out of a slot that has one.
+    fn take<E>(&mut self, slot: usize)
+    where
+        S: Array<Option<E>>,
+    {
+        self.slots[slot] = None;
+        self.live -= 1;
+        // Each round takes away a slot, which was once added.
+        while let [.., None] = *self.slots {
+            self.slots.truncate(self.slots.len() - 1);
+            self.covered &= !(1 << self.covered.ilog2());
+        }
+    }
+
+    /// Takes away the slots without an entry.
+    fn pack<E>(&mut self)
+    where
+        S: Array<Option<E>>,
+    {
+        let mut bits = self.covered;
+        let mut to = 0;
+        for from in 0..self.slots.len() {
+            let lowest = bits & bits.wrapping_neg();
+            bits &= !lowest;
+            if self.slots[from].is_some() {
+                self.slots.swap(from, to);
+                to += 1;
+            } else {
+                self.covered &= !lowest;
+            }
+        }
+        self.slots.truncate(to);
+    }
+}
+
+/// Why there is no room for a new entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRoom<E> {
+    /// All cookies are in use.
+    Cookies,
+    /// There is no memory.
+    Memory(E),
+}
+
+impl<E> From<E> for NoRoom<E> {
+    fn from(error: E) -> Self {
+        Self::Memory(error)
+    }
+}
+
+/// The entries of a directory in the order of their cookies.
+///
+/// `S` is an array of slots, `R` one of runs.
+///
+/// # Invariants
+///
+/// The runs are in the order of their first cookies, and none has a slot for a cookie that is not below
+/// the first of the run after it. A run that has lost all its entries has no memory, but for the last one.
+pub(crate) struct Entries<E, S, R> {
+    runs: R,
+    /// The next entry's cookie, if no other has it.
+    next: Cookie,
+    /// How many runs have lost all their entries since the table was last squeezed, or fewer.
+    emptied: u32,
+    _types: PhantomData<(E, S)>,
+}
+
+/// Where an entry is, until the next one is added or removed.
+pub(crate) struct Place {
+    run: usize,
+    slot: usize,
+}
+
+impl<E: Copy, S, R> Entries<E, S, R>
+where
+    S: Array<Option<E>>,
+    R: Array<Run<S>, Error = S::Error>,
+{
+    /// No entries; the first will get the cookie `next`. Takes no memory.
+    pub(crate) fn starting_at(next: Cookie) -> Self {
+        Self {
+            runs: R::new(),
+            next,
+            emptied: 0,
+            _types: PhantomData,
+        }
+    }
+
+    /// Adds an entry, and returns its cookie.
+    pub(crate) fn add(&mut self, entry: E) -> Result<Cookie, NoRoom<S::Error>> {
+        match self.append_to_newest(entry) {
+            Some(cookie) => Ok(cookie),
+            None => self.add_with_more_room(entry),
+        }
+    }
+
+    /// Makes sure that [`Entries::append`] has room for an entry, unless one is removed before.
+    pub(crate) fn reserve(&mut self) -> Result<(), NoRoom<S::Error>> {
+        match self.newest() {
+            Some(_) => Ok(()),
+            None => self.make_room(),
+        }
+    }
+
+    /// Adds an entry, and returns its cookie; none where [`Entries::reserve`] has not made room.
+    pub(crate) fn append(&mut self, entry: E) -> Option<Cookie> {
+        self.append_to_newest(entry)
+            .or_else(|| self.append_elsewhere(entry))
+    }
+
+    /// The entry with a cookie, and where it is.
+    pub(crate) fn find(&self, cookie: Cookie) -> Option<(Place, E)> {
+        let (at, bit) = self.slot_for(cookie)?;
+        let run = &self.runs[at];
+        let slot = slot_of(run.covered, bit);
+        let entry = (*run.slots.get(slot)?)?;
+        Some((Place { run: at, slot }, entry))
+    }
+
+    /// The run and the bit of a cookie that has a slot.
+    fn slot_for(&self, cookie: Cookie) -> Option<(usize, u32)> {
+        // Mostly the runs follow one another without a gap.
+        let above = cookie.0.checked_sub(self.runs.first()?.first.0)?;
+        let guess = (above / RUN) as usize;
+        if let Some(run) = self.runs.get(guess) {
+            if let Some(bit) = cookie.bit_from(run.first).filter(|&bit| run.covers(bit)) {
+                return Some((guess, bit));
+            }
+        }
+        let at = self.run_of(cookie)?;
+        let run = &self.runs[at];
+        let bit = cookie.bit_from(run.first)?;
+        if !run.covers(bit) {
+            return None;
+        }
+        Some((at, bit))
+    }
+
+    /// Puts an entry in the place of another.
+    pub(crate) fn replace(&mut self, place: Place, entry: E) {
+        self.runs[place.run].slots[place.slot] = Some(entry);
+    }
+
+    /// Takes an entry out. May give memory back, for which it may allocate some.
+    pub(crate) fn remove(&mut self, place: Place) {
+        let run = &mut self.runs[place.run];
+        run.take(place.slot);
+        let (live, room) = (run.live as usize, run.slots.capacity());
+        if live == 0 {
+            self.run_is_empty(place.run);
+        } else if room > SMALL_RUN && live <= room / 8 {
+            run.pack();
+            run.slots.shrink(live);
+        }
+    }
+
+    /// Calls `f` with the entries from `cookie` on, the highest first, while it returns true;
+    /// whether it always has.
+    pub(crate) fn all_down_from(
+        &self,
+        cookie: Cookie,
+        mut f: impl FnMut(Cookie, E) -> bool,
+    ) -> bool {
+        let end = self.runs.partition_point(|run| run.first <= cookie);
+        for run in self.runs[..end].iter().rev() {
+            let mut bits = match cookie.bit_from(run.first) {
+                Some(bit) => run.covered & (u64::MAX >> (RUN - 1 - bit)),
+                None => run.covered,
+            };
+            // As there are no more slots than bits, each bit has one.
+            for slot in run.slots[..bits.count_ones() as usize].iter().rev() {
+                let bit = bits.ilog2();
+                bits &= !(1 << bit);
+                if let Some(entry) = *slot {
+                    if !f(Cookie(run.first.0 + bit), entry) {
+                        return false;
+                    }
+                }
+            }
+            R::pause();
+        }
+        true
+    }
+
+    /// Takes all entries out and gives all memory back.
+    pub(crate) fn clear(&mut self) {
+        if self.runs.capacity() == 0 {
+            return;
+        }
+        while let Some(last) = self.runs.len().checked_sub(1) {
+            self.runs.truncate(last);
+            if last % 64 == 63 {
+                R::pause();
+            }
+        }
+        self.runs = R::new();
+    }
+
+    /// The last run and the bit of the next cookie, where that is one of the run's and above all
+    /// that were given out, and there is room: nearly always.
+    fn newest(&mut self) -> Option<(&mut Run<S>, u32)> {
+        let run = self.runs.last_mut()?;
+        let bit = self.next.bit_from(run.first)?;
+        if run.covered >> bit != 0
+            || run.slots.len() >= run.slots.capacity()
+            || self.next > Cookie::LAST
+        {
+            return None;
+        }
+        Some((run, bit))
+    }
+
+    fn append_to_newest(&mut self, entry: E) -> Option<Cookie> {
+        let cookie = self.next;
+        let (run, bit) = self.newest()?;
+        if !run.push(bit, entry) {
+            return None;
+        }
+        self.next = cookie.next();
+        Some(cookie)
+    }
+
+    #[cold]
+    fn add_with_more_room(&mut self, entry: E) -> Result<Cookie, NoRoom<S::Error>> {
+        self.make_room()?;
+        self.append(entry).ok_or(NoRoom::Cookies)
+    }
+
+    /// [`Entries::append`] where the next cookie is not the newest.
+    #[cold]
+    fn append_elsewhere(&mut self, entry: E) -> Option<Cookie> {
+        let cookie = self.next;
+        let at = self.run_of(cookie)?;
+        let run = &mut self.runs[at];
+        let bit = cookie.bit_from(run.first)?;
+        if cookie > Cookie::LAST || !run.put(bit, entry) {
+            return None;
+        }
+        self.next = cookie.next();
+        Some(cookie)
+    }
+
+    /// The index of the run that covers a cookie, if any does.
+    fn run_of(&self, cookie: Cookie) -> Option<usize> {
+        let after = self.runs.partition_point(|run| run.first <= cookie);
+        let run = after.checked_sub(1)?;
+        cookie.bit_from(self.runs[run].first)?;
+        Some(run)
+    }
+
+    /// The first cookie from `cookie` on that no entry has.
+    fn first_free(&self, mut cookie: Cookie) -> Option<Cookie> {
+        // The cookie rises in each round, and at most to the last one; a run takes one round.
+        while cookie <= Cookie::LAST {
+            let Some(at) = self.run_of(cookie) else {
+                return Some(cookie);
+            };
+            let run = &self.runs[at];
+            let bit = cookie.bit_from(run.first)?;
+            let free = run.first_free(bit);
+            if free == bit {
+                return Some(cookie);
+            }
+            cookie = Cookie(run.first.0 + free);
+            R::pause();
+        }
+        None
+    }
+
+    /// Makes room for an entry with the next cookie that is free.
+    #[cold]
+    fn make_room(&mut self) -> Result<(), NoRoom<S::Error>> {
+        let free = self.first_free(self.next);
+        let cookie = match free.or_else(|| self.first_free(Cookie::FIRST)) {
+            Some(cookie) => cookie,
+            None => return Err(NoRoom::Cookies),
+        };
+        self.next = cookie;
+
+        let after = self.runs.partition_point(|run| run.first <= cookie);
+        let is_last = after == self.runs.len();
+        let mut room = LEAST_SLOTS;
+        if let Some(run) = self.runs[..after].last_mut() {
+            if let Some(bit) = cookie.bit_from(run.first) {
+                if !run.covers(bit) {
+                    run.reserve()?;
+                }
+                return Ok(());
+            }
+            if is_last && run.live == 0 {
+                run.first = cookie;
+                return Ok(run.reserve()?);
+            }
+            if is_last {
+                // A large directory gets large runs at once.
+                room = (run.live as usize).next_power_of_two().max(room);
+            }
+        }
+        self.runs.reserve(1)?;
+        let mut run = Run::<S>::empty(cookie);
+        run.slots.reserve(room)?;
+        self.runs.insert(after, run);
+        Ok(())
+    }
+
+    /// Gives back what a run without entries takes, and what the table has too much. The last run
+    /// stays, for the next entry.
+    fn run_is_empty(&mut self, at: usize) {
+        if let [run] = &*self.runs {
+            if run.slots.capacity() <= KEPT_SLOTS && self.runs.capacity() <= KEPT_RUNS {
+                // A file that comes and goes in an empty directory.
+                self.runs[0].first = self.next;
+                return;
+            }
+        }
+        self.run_of_several_is_empty(at);
+    }
+
+    #[cold]
+    fn run_of_several_is_empty(&mut self, at: usize) {
+        if at + 1 < self.runs.len() {
+            self.runs[at].slots = S::new();
+            self.emptied += 1;
+        } else if self.runs[at].first < self.next {
+            self.runs[at].first = self.next;
+        }
+        // Each round removes a run.
+        while let [.., Run { live: 0, .. }, _] = *self.runs {
+            self.runs.remove(self.runs.len() - 2);
+        }
+        let emptied = self.emptied as usize;
+        if emptied > LEAST_EMPTIED && emptied > self.runs.len() / 2 {
+            self.squeeze();
+        }
+        if self.runs.capacity() > SMALL_TABLE && self.runs.len() <= self.runs.capacity() / 4 {
+            self.runs.shrink(self.runs.len() * 2);
+        }
+        if let [Run { live: 0, slots, .. }] = &*self.runs {
+            if slots.capacity() > KEPT_SLOTS || self.runs.capacity() > KEPT_RUNS {
+                self.runs = R::new();
+            }
+        }
+    }
+
+    /// Takes the runs without entries out of the table, except for the last one.
+    fn squeeze(&mut self) {
+        let len = self.runs.len();
+        let mut to = 0;
+        for from in 0..len {
+            if self.runs[from].live > 0 || from + 1 == len {
+                self.runs.swap(from, to);
+                to += 1;
+            }
+            if from % 1024 == 1023 {
+                R::pause();
+            }
+        }
+        self.runs.truncate(to);
+        self.emptied = 0;
+    }
 }

@@ -517,6 +517,6 @@ unsafe extern "C" fn llseek(
         };
         let offset = base.checked_add(offset).filter(|&o| o >= 0).ok_or(EINVAL)?;
         // SAFETY: As above.
-        Ok(unsafe { bindings::vfs_setpos(file, offset, i64::MAX) })
+        Ok(unsafe { bindings::vfs_setpos(file, offset, isize::MAX as i64) })
     })
 }

@@ -10,17 +10,20 @@
 //! Readdir goes from the newest entry to the oldest, as on tmpfs: names made meanwhile do not
 //! appear, so that it ends.
 
-use super::cookies::{self, Slot};
+use super::cookies::{Array, Cookie, Entries, NoRoom, Place, Run};
 use super::dir::LinkSource;
 use super::{
     Dentry, Exclusive, FileSystem, InodeRef, Negative, NewInode, Positive, RenameDirs, Shared,
 };
 use crate::bindings;
+use crate::mm::task;
 use core::ptr::NonNull;
+use kernel::alloc::flags::{GFP_NOWAIT, __GFP_NOWARN};
+use kernel::alloc::{AllocError, Allocator, Flags, Vec};
 use kernel::prelude::*;
 
-/// The position after the last entry.
-const POS_END: i64 = i64::MAX;
+/// The position after the last entry: the last one that a 32-bit program can tell.
+const POS_END: i64 = i32::MAX as i64;
 /// The position of the newest entry; before it come `.` and `..`.
 const POS_NEWEST: i64 = 2;
 
@@ -45,108 +48,176 @@ unsafe impl<T: FileSystem> Send for Entry<T> {}
 // SAFETY: As above.
 unsafe impl<T: FileSystem> Sync for Entry<T> {}
 
-/// The entries of one directory, in the order of their cookies.
-///
-/// # Invariants
-///
-/// `live` is the number of slots with an entry; all cookies are below `next`.
-pub(super) struct DirIndex<T: FileSystem> {
-    slots: KVVec<Slot<Entry<T>>>,
-    live: usize,
-    next: u64,
+/// Flags of allocations that only serve to free a larger piece of memory: no reclaim, and no complaint.
+fn flags_of_shrinking() -> Flags {
+    let account = GFP_KERNEL_ACCOUNT & !GFP_KERNEL;
+    GFP_NOWAIT | __GFP_NOWARN | account
 }
+
+impl<V, A: Allocator> Array<V> for Vec<V, A> {
+    type Error = AllocError;
+
+    fn new() -> Self {
+        Vec::new()
+    }
+
+    fn capacity(&self) -> usize {
+        Vec::capacity(self)
+    }
+
+    fn reserve(&mut self, additional: usize) -> Result<(), AllocError> {
+        Vec::reserve(self, additional, GFP_KERNEL_ACCOUNT)
+    }
+
+    fn shrink(&mut self, capacity: usize) {
+        let capacity = capacity.max(self.len());
+        if capacity >= Vec::capacity(self) {
+            return;
+        }
+        let Ok(mut smaller) = Vec::with_capacity(capacity, flags_of_shrinking()) else {
+            return;
+        };
+        for value in core::mem::take(self) {
+            let pushed = smaller.push_within_capacity(value);
+            debug_assert!(pushed.is_ok(), "room for all was allocated");
+        }
+        *self = smaller;
+    }
+
+    fn push(&mut self, value: V) -> bool {
+        self.push_within_capacity(value).is_ok()
+    }
+
+    fn insert(&mut self, at: usize, value: V) -> bool {
+        self.insert_within_capacity(at, value).is_ok()
+    }
+
+    fn remove(&mut self, at: usize) {
+        let removed = Vec::remove(self, at);
+        debug_assert!(removed.is_ok(), "the element is there");
+    }
+
+    fn truncate(&mut self, len: usize) {
+        Vec::truncate(self, len)
+    }
+
+    fn pause() {
+        task::cond_resched();
+    }
+}
+
+type Slots<T> = KVec<Option<Entry<T>>>;
+
+impl From<NoRoom<AllocError>> for Error {
+    fn from(e: NoRoom<AllocError>) -> Self {
+        match e {
+            NoRoom::Cookies => ENOSPC,
+            NoRoom::Memory(e) => e.into(),
+        }
+    }
+}
+
+impl<T: FileSystem> Dentry<T> {
+    /// The cookie in the directory that has the dentry in its index; looking at it takes that one's lock.
+    fn cookie(&self) -> Cookie {
+        // SAFETY: The dentry is live, and `d_fsdata` belongs to the index of its directory, whose
+        // lock is held.
+        Cookie::from_number(unsafe { (*self.as_ptr()).d_fsdata }.addr())
+    }
+
+    fn set_cookie(&self, cookie: Cookie) {
+        // SAFETY: As in `cookie()`.
+        unsafe { (*self.as_ptr()).d_fsdata = core::ptr::without_provenance_mut(cookie.number()) };
+    }
+
+    /// The dentry is in no index any more.
+    fn clear_cookie(&self) {
+        // SAFETY: As in `cookie()`.
+        unsafe { (*self.as_ptr()).d_fsdata = core::ptr::null_mut() };
+    }
+}
+
+/// The entries of one directory, in the order of their cookies.
+pub(super) struct DirIndex<T: FileSystem>(Entries<Entry<T>, Slots<T>, KVVec<Run<Slots<T>>>>);
 
 impl<T: FileSystem> DirIndex<T> {
     /// An empty index.
-    pub(super) const fn new() -> Self {
-        Self {
-            slots: KVVec::new(),
-            live: 0,
-            next: cookies::FIRST_COOKIE,
-        }
+    pub(super) fn new() -> Self {
+        Self(Entries::starting_at(Cookie::FIRST))
+    }
+
+    /// Gives all memory back; the entries are of no use any more. May sleep.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
     }
 
     /// Makes sure that one more entry fits. May sleep.
     ///
-    /// Fails with `ENOMEM`, and with `ENOSPC` when the directory has used up its cookies.
+    /// Fails with `ENOMEM`, and with `ENOSPC` when all cookies of the directory are in use.
     fn reserve(&mut self) -> Result {
-        if self.next >= isize::MAX as u64 {
-            return Err(ENOSPC);
-        }
-        self.slots.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        Ok(self.0.reserve()?)
+    }
+
+    /// Appends a dentry, with memory that [`DirIndex::reserve`] made sure of; false without.
+    fn append(&mut self, dentry: &Dentry<T>) -> bool {
+        // INVARIANT: The callers pin the dentry and set its file; the cookie follows.
+        let Some(cookie) = self.0.append(Entry(NonNull::from(dentry))) else {
+            return false;
+        };
+        dentry.set_cookie(cookie);
+        true
+    }
+
+    /// Appends a dentry. May sleep; fails as [`DirIndex::reserve`] does.
+    fn add(&mut self, dentry: &Dentry<T>) -> Result {
+        // INVARIANT: As above.
+        let cookie = self.0.add(Entry(NonNull::from(dentry)))?;
+        dentry.set_cookie(cookie);
         Ok(())
     }
 
-    /// Appends a dentry; [`DirIndex::reserve`] must have made room, or it is not listed.
-    fn append(&mut self, dentry: &Dentry<T>) {
-        let slot = Slot {
-            cookie: self.next,
-            // INVARIANT: The callers pin the dentry and set its file; the cookie follows.
-            entry: Some(Entry(NonNull::from(dentry))),
-        };
-        if self.slots.push_within_capacity(slot).is_err() {
-            debug_assert!(false, "no room was reserved");
-            return;
+    /// Where a dentry is, and its cookie, if it is here.
+    #[inline(always)]
+    fn find(&self, dentry: &Dentry<T>) -> Option<(Place, Cookie)> {
+        let cookie = dentry.cookie();
+        let (place, entry) = self.0.find(cookie)?;
+        if !core::ptr::eq(entry.0.as_ptr(), dentry) {
+            return None;
         }
-        // SAFETY: The dentry is live, and its `d_fsdata` belongs to the index of the directory
-        // whose lock is held.
-        unsafe {
-            (*dentry.as_ptr()).d_fsdata = core::ptr::without_provenance_mut(self.next as usize)
-        };
-        self.next += 1;
-        self.live += 1;
+        Some((place, cookie))
     }
 
-    /// Where a dentry is, if it is here.
-    fn find(&self, dentry: &Dentry<T>) -> Option<usize> {
-        // SAFETY: As in `append()`.
-        let cookie = unsafe { (*dentry.as_ptr()).d_fsdata }.addr() as u64;
-        let at = cookies::find(&self.slots, cookie)?;
-        let entry = self.slots[at].entry?;
-        core::ptr::eq(entry.0.as_ptr(), dentry).then_some(at)
-    }
-
-    /// Takes a dentry out; false where it is not here.
+    /// Takes a dentry out; false where it is not here. May sleep.
     fn remove(&mut self, dentry: &Dentry<T>) -> bool {
-        let Some(at) = self.find(dentry) else {
+        let Some((place, _)) = self.find(dentry) else {
             return false;
         };
-        self.slots[at].entry = None;
-        self.live -= 1;
-        // SAFETY: As in `append()`.
-        unsafe { (*dentry.as_ptr()).d_fsdata = core::ptr::null_mut() };
-
-        if self.live == 0 {
-            // Give back the memory of a directory that was large, keep that of a small one.
-            if self.slots.len() > 64 {
-                self.slots = KVVec::new();
-            } else {
-                self.slots.clear();
-            }
-        } else if at + 1 == self.slots.len() {
-            self.slots.truncate(at);
-        } else if cookies::is_sparse(self.slots.len(), self.live) {
-            let live = cookies::squeeze(&mut self.slots);
-            self.slots.truncate(live);
-        }
+        self.0.remove(place);
+        dentry.clear_cookie();
         true
+    }
+
+    /// Puts a dentry in the place of another, which then is in no index.
+    fn replace(&mut self, place: (Place, Cookie), dentry: &Dentry<T>) {
+        let (place, cookie) = place;
+        // INVARIANT: As in `append()`.
+        self.0.replace(place, Entry(NonNull::from(dentry)));
+        dentry.set_cookie(cookie);
     }
 
     /// Lists the entries from `ctx->pos` on. The caller holds the lock of the directory.
     fn iterate(&self, ctx: &mut bindings::dir_context) {
-        if ctx.pos == POS_END {
-            return;
-        }
-        let mut len = match ctx.pos {
-            POS_NEWEST => self.slots.len(),
-            pos => cookies::up_to(&self.slots, pos as u64),
+        let from = match ctx.pos {
+            POS_END => return,
+            POS_NEWEST => Cookie::LAST,
+            pos => Cookie::from_position(pos),
         };
-        while let Some((at, cookie, entry)) = cookies::last_entry(&self.slots, len) {
-            ctx.pos = cookie as i64;
+        let all = self.0.all_down_from(from, |cookie, entry| {
+            ctx.pos = cookie.position();
             let dentry = entry.0.as_ptr().cast::<bindings::dentry>();
             // SAFETY: The lock of the directory is held, so the entries are pinned and have a
             // file, and neither name nor file changes.
-            let more = unsafe {
+            unsafe {
                 let inode = (*dentry).d_inode;
                 let name = &(*dentry).__bindgen_anon_1.d_name;
                 bindings::dir_emit(
@@ -156,13 +227,11 @@ impl<T: FileSystem> DirIndex<T> {
                     (*inode).i_ino,
                     super::Mode::from_raw((*inode).i_mode).dirent_type(),
                 )
-            };
-            if !more {
-                return;
             }
-            len = at;
+        });
+        if all {
+            ctx.pos = POS_END;
         }
-        ctx.pos = POS_END;
     }
 }
 
@@ -203,27 +272,41 @@ impl<T: FileSystem> Exclusive<'_, T> {
         if !self.is_parent_of(&dentry) {
             return Err(EINVAL);
         }
-        self.index().reserve()?;
+        self.index().add(&dentry)?;
         // SAFETY: The dentry is negative and live, and takes over the reference to the inode. It
-        // is pinned by this, as the invariants of `Entry` demand.
+        // is pinned by this, as the invariants of `Entry` demand; nobody has looked at it since.
         unsafe { bindings::d_make_persistent(dentry.as_ptr(), inode.into_raw()) };
-        self.index().append(&dentry);
         Ok(())
     }
 
     /// Takes a name from the directory: out of readdir, and no longer pinned. The VFS unhashes it.
+    /// May sleep.
     pub(crate) fn remove_child(&mut self, dentry: &Positive<'_, T>) {
         if self.index().remove(dentry) {
-            // SAFETY: Entries of the index are pinned, and this one has just left it; the caller of
-            // the operation holds a reference still.
-            unsafe { bindings::d_make_discardable(dentry.as_ptr()) };
+            // SAFETY: The dentry was in an index until now.
+            unsafe { self.unpin(dentry) };
         }
-        // A name without a file would answer for all its spellings.
+        self.forget_spellings(dentry);
+    }
+
+    /// Gives back the reference that an index had to a dentry.
+    ///
+    /// # Safety
+    ///
+    /// The dentry must have been in an index, and be so no longer.
+    unsafe fn unpin(&mut self, dentry: &Positive<'_, T>) {
+        // SAFETY: By the invariants of `Entry` it was pinned; the caller of the operation holds a
+        // reference still.
+        unsafe { bindings::d_make_discardable(dentry.as_ptr()) };
+    }
+
+    /// A name without a file would answer for all its spellings.
+    fn forget_spellings(&self, _dentry: &Positive<'_, T>) {
         #[cfg(CONFIG_UNICODE)]
         if self.folds_case() {
             // SAFETY: The caller of the operation holds a reference, and nobody is left that would
             // look the name up here.
-            unsafe { bindings::d_invalidate(dentry.as_ptr()) };
+            unsafe { bindings::d_invalidate(_dentry.as_ptr()) };
         }
     }
 }
@@ -249,12 +332,13 @@ impl<T: FileSystem> RenameDirs<'_, '_, T> {
         Ok(RenameReservation(()))
     }
 
-    /// Moves a name to the new directory, or leaves it in its place where there is only one: the
-    /// VFS gives the dentry its new name and parent afterwards (`d_move()`).
+    /// Moves a name to the newest end of the new directory, or leaves it in its place where there
+    /// is only one: the VFS gives the dentry its new name and parent afterwards (`d_move()`).
     pub(crate) fn move_child(&mut self, _reserved: RenameReservation, dentry: &Positive<'_, T>) {
         if let Self::Different { old, new } = self {
             if old.index().remove(dentry) {
-                new.index().append(dentry);
+                let appended = new.index().append(dentry);
+                debug_assert!(appended, "no room was reserved");
             }
         }
     }
@@ -262,20 +346,12 @@ impl<T: FileSystem> RenameDirs<'_, '_, T> {
     /// Exchanges two names; the VFS does the same with the dentries afterwards (`d_exchange()`).
     pub(crate) fn exchange_children(&mut self, one: &Positive<'_, T>, other: &Positive<'_, T>) {
         if let Self::Different { old, new } = self {
-            // Each takes the other's place, so no memory is needed.
-            let (one_at, other_at) = (old.index().find(one), new.index().find(other));
-            let (Some(one_at), Some(other_at)) = (one_at, other_at) else {
-                return;
-            };
-            let (old, new) = (old.index(), new.index());
-            core::mem::swap(&mut old.slots[one_at].entry, &mut new.slots[other_at].entry);
-            // SAFETY: As in `DirIndex::append()`; both directories are locked.
-            unsafe {
-                core::mem::swap(
-                    &mut (*one.as_ptr()).d_fsdata,
-                    &mut (*other.as_ptr()).d_fsdata,
-                )
-            };
+            // So no memory is needed.
+            let (place, others) = (old.index().find(one), new.index().find(other));
+            if let (Some(place), Some(others)) = (place, others) {
+                old.index().replace(place, other);
+                new.index().replace(others, one);
+            }
         }
     }
 }

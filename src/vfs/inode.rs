@@ -558,6 +558,8 @@ pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings:
         let this = Inode::<T>::from_raw(inode);
         this.mapping().set_exiting();
         T::evict(&mut Exclusive::new(this));
+        // A large one takes its time, which `free_inode()` has not.
+        (*this.locked_state()).index.clear();
         this
     };
     // What is written out or looked at just now was there before the pages went.

@@ -1,168 +1,448 @@
 //! The order of a directory against a map that does the same slowly.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use crate::cookies::{find, is_sparse, last_entry, squeeze, up_to, Slot, FIRST_COOKIE};
+use crate::cookies::{Array, Cookie, Entries, NoRoom, Run};
 
-/// What the module does with these functions: append, remove, squeeze when sparse.
-struct Index {
-    slots: Vec<Slot<u32>>,
-    live: usize,
-    next: u64,
+thread_local! {
+    /// How many more allocations succeed; all, if none is set.
+    static MEMORY: Cell<Option<usize>> = const { Cell::new(None) };
+    /// Bytes in arrays.
+    static IN_USE: Cell<usize> = const { Cell::new(0) };
 }
 
-impl Index {
-    fn new() -> Index {
-        Index {
-            slots: Vec::new(),
-            live: 0,
-            next: FIRST_COOKIE,
+#[derive(Debug, PartialEq, Eq)]
+struct NoMemory;
+
+/// An array that grows as the kernel's vectors do, counts its bytes, and may fail to grow.
+struct Counted<T>(Vec<T>);
+
+impl<T> Counted<T> {
+    fn bytes(capacity: usize) -> usize {
+        capacity * size_of::<T>()
+    }
+
+    fn move_to(&mut self, capacity: usize) -> Result<(), NoMemory> {
+        match MEMORY.get() {
+            Some(0) => return Err(NoMemory),
+            Some(left) => MEMORY.set(Some(left - 1)),
+            None => {}
+        }
+        let mut moved = Vec::with_capacity(capacity);
+        moved.append(&mut self.0);
+        IN_USE.set(IN_USE.get() - Self::bytes(self.0.capacity()) + Self::bytes(moved.capacity()));
+        self.0 = moved;
+        Ok(())
+    }
+}
+
+impl<T> Drop for Counted<T> {
+    fn drop(&mut self) {
+        IN_USE.set(IN_USE.get() - Self::bytes(self.0.capacity()));
+    }
+}
+
+impl<T> std::ops::Deref for Counted<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T> std::ops::DerefMut for Counted<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+}
+
+impl<T> Array<T> for Counted<T> {
+    type Error = NoMemory;
+
+    fn new() -> Self {
+        Counted(Vec::new())
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
+    fn reserve(&mut self, additional: usize) -> Result<(), NoMemory> {
+        let needed = self.0.len() + additional;
+        if needed <= self.0.capacity() {
+            return Ok(());
+        }
+        self.move_to(needed.max(2 * self.0.capacity()))
+    }
+
+    fn shrink(&mut self, capacity: usize) {
+        if capacity < self.0.capacity() {
+            let _ = self.move_to(capacity.max(self.0.len()));
         }
     }
 
-    fn append(&mut self, entry: u32) -> u64 {
-        let cookie = self.next;
-        self.slots.push(Slot {
-            cookie,
-            entry: Some(entry),
-        });
-        self.next += 1;
-        self.live += 1;
-        cookie
+    fn push(&mut self, value: T) -> bool {
+        self.insert(self.0.len(), value)
     }
 
-    fn remove(&mut self, cookie: u64) -> bool {
-        let Some(at) = find(&self.slots, cookie) else {
-            return false;
+    fn insert(&mut self, at: usize, value: T) -> bool {
+        let fits = self.0.len() < self.0.capacity();
+        if fits {
+            self.0.insert(at, value);
+        }
+        fits
+    }
+
+    fn remove(&mut self, at: usize) {
+        self.0.remove(at);
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.0.truncate(len);
+    }
+
+    fn pause() {}
+}
+
+type Slots = Counted<Option<u32>>;
+type Index = Entries<u32, Slots, Counted<Run<Slots>>>;
+
+const FIRST: u64 = 3;
+const LAST: u64 = (1 << 31) - 2;
+
+/// What an entry takes at most: one that is alone in a run, whose array of slots has room for 8. Half of
+/// the runs may be empty, and the table may have room for four times as many.
+const BYTES: usize = 8 * size_of::<Option<u32>>() + 8 * size_of::<Run<Slots>>();
+
+fn cookie(number: u64) -> Cookie {
+    Cookie::from_position(number as i64)
+}
+
+/// An index, and what it should be.
+struct Pair {
+    index: Index,
+    model: BTreeMap<u64, u32>,
+    next: u64,
+    entry: u32,
+}
+
+impl Pair {
+    fn starting_at(next: u64) -> Pair {
+        MEMORY.set(None);
+        IN_USE.set(0);
+        Pair {
+            index: Index::starting_at(cookie(next)),
+            model: BTreeMap::new(),
+            next,
+            entry: 0,
+        }
+    }
+
+    /// The first free number from `next` on, round the end.
+    fn free(&self) -> u64 {
+        (self.next..=LAST)
+            .chain(FIRST..=LAST)
+            .find(|number| !self.model.contains_key(number))
+            .unwrap()
+    }
+
+    fn append(&mut self) -> Result<u64, NoRoom<NoMemory>> {
+        let entry = self.entry + 1;
+        // The two ways to add one.
+        let got = if entry % 2 == 0 {
+            self.index.reserve()?;
+            self.index.append(entry).expect("there is room")
+        } else {
+            self.index.add(entry)?
         };
-        self.slots[at].entry = None;
-        self.live -= 1;
-        if is_sparse(self.slots.len(), self.live) {
-            let live = squeeze(&mut self.slots);
-            self.slots.truncate(live);
-        }
-        true
+        let want = self.free();
+        assert_eq!(got, cookie(want), "the next free cookie");
+        assert_eq!(got.position(), want as i64);
+        assert_eq!(Cookie::from_number(got.number()), got);
+        self.model.insert(want, entry);
+        (self.entry, self.next) = (entry, want + 1);
+        Ok(want)
     }
 
-    /// The entries from a position on, newest first.
-    fn from(&self, cookie: u64) -> Vec<(u64, u32)> {
-        let mut entries = Vec::new();
-        let mut len = up_to(&self.slots, cookie);
-        while let Some((at, cookie, entry)) = last_entry(&self.slots, len) {
-            entries.push((cookie, entry));
-            len = at;
+    fn remove(&mut self, number: u64) {
+        let want = self.model.remove(&number);
+        assert!(want.is_some());
+        let (place, entry) = self.index.find(cookie(number)).expect("it is there");
+        assert_eq!(Some(entry), want);
+        self.index.remove(place);
+        assert_eq!(self.get(number), None, "it is gone");
+    }
+
+    fn get(&self, number: u64) -> Option<u32> {
+        Some(self.index.find(cookie(number))?.1)
+    }
+
+    /// The number at this place among those that are there, in percent.
+    fn nth(&self, percent: usize) -> Option<u64> {
+        let at = self.model.len() * percent / 100;
+        self.model.keys().nth(at).copied()
+    }
+
+    /// At most `count` entries from a position on, newest first.
+    fn listed(&self, from: u64, count: usize) -> Vec<(u64, u32)> {
+        let mut list = Vec::new();
+        self.index.all_down_from(cookie(from), |cookie, entry| {
+            list.push((cookie.position() as u64, entry));
+            list.len() < count
+        });
+        list
+    }
+
+    fn expected(&self, from: u64) -> Vec<(u64, u32)> {
+        let upwards = self.model.range(..=from);
+        upwards.rev().map(|(n, e)| (*n, *e)).collect()
+    }
+
+    fn check(&self) {
+        assert_eq!(self.listed(LAST, usize::MAX), self.expected(LAST));
+        for (number, entry) in &self.model {
+            assert_eq!(self.get(*number), Some(*entry));
         }
-        entries
     }
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append,
-    /// The entry at this place among those that are there, in percent.
-    Remove(usize),
-    RemoveMany(usize),
+    Append(usize),
+    /// So many entries, from the one at this place among those that are there, in percent.
+    Remove(usize, usize),
+    /// All but every so many.
+    Thin(usize),
+    Replace(usize),
+    Clear,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        5 => Just(Step::Append),
-        3 => (0..100usize).prop_map(Step::Remove),
-        1 => (2..20usize).prop_map(Step::RemoveMany),
+        8 => (1..150usize).prop_map(Step::Append),
+        4 => (1..100usize, 0..100usize).prop_map(|(count, at)| Step::Remove(count, at)),
+        1 => (2..150usize).prop_map(Step::Thin),
+        2 => (0..100usize).prop_map(Step::Replace),
+        1 => Just(Step::Clear),
     ]
 }
 
-fn nth(model: &BTreeMap<u64, u32>, percent: usize) -> Option<u64> {
-    model.keys().nth(model.len() * percent / 100).copied()
+fn start() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(FIRST), FIRST..500, LAST - 300..=LAST]
+}
+
+fn run(pair: &mut Pair, step: Step) {
+    match step {
+        Step::Append(count) => (0..count).for_each(|_| drop(pair.append())),
+        Step::Remove(count, percent) => {
+            for _ in 0..count {
+                if let Some(number) = pair.nth(percent) {
+                    pair.remove(number);
+                }
+            }
+        }
+        Step::Thin(each) => {
+            let all: Vec<_> = pair.model.keys().copied().collect();
+            for (at, number) in all.into_iter().enumerate() {
+                if at % each != 0 {
+                    pair.remove(number);
+                }
+            }
+        }
+        Step::Replace(percent) => {
+            if let Some(number) = pair.nth(percent) {
+                pair.model.insert(number, u32::MAX);
+                let (place, _) = pair.index.find(cookie(number)).expect("it is there");
+                pair.index.replace(place, u32::MAX);
+            }
+        }
+        Step::Clear => {
+            pair.index.clear();
+            pair.model.clear();
+            assert_eq!(IN_USE.get(), 0);
+        }
+    }
 }
 
 proptest! {
     #[test]
-    fn it_is_a_sorted_map(steps in prop::collection::vec(step(), 0..200), looks in prop::collection::vec(0..260u64, 5)) {
-        let mut index = Index::new();
-        let mut model = BTreeMap::new();
-        for (n, step) in steps.into_iter().enumerate() {
-            match step {
-                Step::Append => {
-                    let cookie = index.append(n as u32);
-                    prop_assert!(model.keys().all(|c| *c < cookie), "cookies only grow");
-                    model.insert(cookie, n as u32);
-                }
-                Step::Remove(percent) => {
-                    if let Some(cookie) = nth(&model, percent) {
-                        prop_assert!(index.remove(cookie));
-                        prop_assert!(!index.remove(cookie), "removed twice");
-                        model.remove(&cookie);
-                    }
-                }
-                Step::RemoveMany(count) => {
-                    for _ in 0..count {
-                        if let Some(cookie) = nth(&model, 50) {
-                            prop_assert!(index.remove(cookie));
-                            model.remove(&cookie);
-                        }
-                    }
-                }
-            }
-            prop_assert_eq!(index.live, model.len());
-            prop_assert!(index.slots.windows(2).all(|pair| pair[0].cookie < pair[1].cookie));
-            prop_assert!(index.slots.len() - index.live <= 16.max(index.live + 1), "empty slots are the majority");
+    fn it_is_a_sorted_map(
+        start in start(),
+        steps in prop::collection::vec(step(), 0..60),
+        looks in prop::collection::vec(prop_oneof![0..2000u64, LAST - 400..LAST + 400], 5),
+    ) {
+        let mut pair = Pair::starting_at(start);
+        for step in steps {
+            run(&mut pair, step);
+            let bound = 1024 + BYTES * pair.model.len();
+            prop_assert!(IN_USE.get() <= bound, "{} bytes for {} entries", IN_USE.get(), pair.model.len());
         }
-        for (&cookie, &entry) in &model {
-            let at = find(&index.slots, cookie);
-            prop_assert_eq!(at.and_then(|at| index.slots[at].entry), Some(entry));
+        pair.check();
+        for look in looks.into_iter().chain([0, 1, 2, FIRST, LAST, LAST + 1, u64::MAX >> 1]) {
+            prop_assert_eq!(pair.listed(look, usize::MAX), pair.expected(look));
+            prop_assert_eq!(pair.get(look), pair.model.get(&look).copied());
         }
-        for look in looks.into_iter().chain([0, u64::MAX]) {
-            let want: Vec<_> = model.range(..=look).rev().map(|(c, e)| (*c, *e)).collect();
-            prop_assert_eq!(index.from(look), want);
-            prop_assert_eq!(find(&index.slots, look).is_some(), model.contains_key(&look));
-        }
+        let all: Vec<_> = pair.model.keys().copied().collect();
+        all.into_iter().for_each(|number| pair.remove(number));
+        prop_assert!(IN_USE.get() <= 512, "an empty one keeps {} bytes", IN_USE.get());
+        drop(pair);
+        prop_assert_eq!(IN_USE.get(), 0);
     }
 
-    /// A reader that goes on from where it stopped gets each entry that stays once, whatever comes and goes.
+    /// A reader that goes on from where it stopped gets each entry that stays once, whatever comes and
+    /// goes, also when cookies start again from the lowest. New ones it gets in that case only.
     #[test]
-    fn a_listing_is_complete(count in 0..120u32, changes in prop::collection::vec((any::<bool>(), 0..100usize), 0..200), step in 1..9usize) {
-        let mut index = Index::new();
-        let mut model = BTreeMap::new();
-        for n in 0..count {
-            model.insert(index.append(n), n);
-        }
-        let at_start = model.clone();
+    fn a_listing_is_complete(
+        start in start(),
+        count in 0..300usize,
+        changes in prop::collection::vec((any::<bool>(), 0..100usize), 0..400),
+        step in 1..9usize,
+    ) {
+        let mut pair = Pair::starting_at(start);
+        (0..count).for_each(|_| drop(pair.append()));
+        let at_start = pair.model.clone();
         let mut changes = changes.into_iter();
         let mut seen = Vec::new();
-        let mut position = u64::MAX;
+        let mut position = LAST;
+        let mut started_again = false;
         loop {
-            let rest = index.from(position);
-            seen.extend(rest.iter().take(step));
+            let rest = pair.listed(position, step + 1);
+            seen.extend(rest.iter().copied().take(step));
             let Some((next, _)) = rest.get(step) else { break };
+            prop_assert!(*next < position || position == LAST, "the listing ends");
             position = *next;
             for (add, percent) in changes.by_ref().take(3) {
                 if add {
-                    model.insert(index.append(u32::MAX), u32::MAX);
-                } else if let Some(cookie) = nth(&model, percent) {
-                    index.remove(cookie);
-                    model.remove(&cookie);
+                    started_again |= pair.append().unwrap() < start;
+                } else if let Some(number) = pair.nth(percent) {
+                    pair.remove(number);
                 }
             }
         }
         let mut distinct = seen.clone();
         distinct.dedup();
         prop_assert_eq!(distinct.len(), seen.len(), "an entry was seen twice");
-        for (cookie, entry) in at_start.iter().filter(|(cookie, _)| model.contains_key(cookie)) {
-            prop_assert!(seen.contains(&(*cookie, *entry)), "an entry that stayed was not seen");
+        for (number, entry) in &at_start {
+            if pair.model.get(number) == Some(entry) {
+                prop_assert!(seen.contains(&(*number, *entry)), "an entry that stayed was not seen");
+            }
         }
-        prop_assert!(seen.iter().all(|(cookie, _)| at_start.contains_key(cookie)), "a new one was seen");
+        let new = seen.iter().filter(|(number, entry)| at_start.get(number) != Some(entry));
+        prop_assert!(started_again || new.count() == 0, "a new one was seen");
     }
 
+    /// Where there is no memory, nothing changes.
     #[test]
-    fn squeezing_keeps_entries_and_order(kept in prop::collection::vec(any::<bool>(), 0..100)) {
-        let mut slots: Vec<Slot<u32>> = kept.iter().enumerate()
-            .map(|(n, kept)| Slot { cookie: FIRST_COOKIE + 2 * n as u64, entry: kept.then_some(n as u32) })
-            .collect();
-        let want: Vec<_> = slots.iter().copied().filter(|slot| slot.entry.is_some()).collect();
-        let live = squeeze(&mut slots);
-        prop_assert_eq!(&slots[..live], &want[..]);
+    fn without_memory_nothing_changes(
+        start in start(),
+        steps in prop::collection::vec((step(), 0..4usize), 0..60),
+    ) {
+        let mut pair = Pair::starting_at(start);
+        for (step, memory) in steps {
+            MEMORY.set(Some(memory));
+            if let Step::Append(count) = step {
+                for _ in 0..count {
+                    let (before, in_use) = (pair.model.len(), IN_USE.get());
+                    if let Err(e) = pair.append() {
+                        prop_assert_eq!(e, NoRoom::Memory(NoMemory));
+                        prop_assert_eq!(pair.model.len(), before);
+                        prop_assert!(in_use <= IN_USE.get());
+                    }
+                }
+            } else {
+                run(&mut pair, step);
+            }
+            MEMORY.set(None);
+            pair.check();
+        }
+        prop_assert!(pair.append().is_ok(), "memory is back");
     }
+}
+
+#[test]
+fn nothing_costs_nothing() {
+    let mut pair = Pair::starting_at(FIRST);
+    assert_eq!(IN_USE.get(), 0);
+    pair.check();
+    pair.append().unwrap();
+    // 4 slots and a run.
+    assert!(IN_USE.get() <= 32 + 48, "{}", IN_USE.get());
+    (0..9).for_each(|_| drop(pair.append()));
+    assert!(IN_USE.get() <= 128 + 48, "{}", IN_USE.get());
+}
+
+/// The names of a large directory, and what is left of it.
+#[test]
+fn what_goes_gives_memory_back() {
+    const MANY: u64 = 300_000;
+    for order in ["oldest first", "newest first", "scattered"] {
+        let mut pair = Pair::starting_at(FIRST);
+        for entry in 0..MANY {
+            pair.index.add(entry as u32).unwrap();
+        }
+        let full = IN_USE.get();
+        assert!(full < MANY as usize * 10, "{full}");
+        let numbers = (0..MANY).map(|n| match order {
+            "oldest first" => n,
+            "newest first" => MANY - 1 - n,
+            // 7919 and the count have no common factor.
+            _ => n * 7919 % MANY,
+        });
+        for (gone, number) in numbers.enumerate() {
+            let (place, entry) = pair.index.find(cookie(FIRST + number)).unwrap();
+            assert_eq!(entry, number as u32);
+            pair.index.remove(place);
+            let left = MANY as usize - 1 - gone;
+            let bound = 1024 + BYTES * left;
+            assert!(
+                IN_USE.get() <= bound,
+                "{order}: {} bytes for {left}",
+                IN_USE.get()
+            );
+        }
+        assert!(IN_USE.get() <= 512, "{order}: {}", IN_USE.get());
+    }
+}
+
+/// Names that come and go beside ones that stay take memory for those only.
+#[test]
+fn churn_takes_no_memory() {
+    let mut pair = Pair::starting_at(FIRST);
+    (0..10).for_each(|_| drop(pair.append()));
+    let mut most = 0;
+    for _ in 0..10_000 {
+        let number = pair.append().unwrap();
+        pair.remove(number);
+        most = most.max(IN_USE.get());
+    }
+    assert!(most <= 512, "{most}");
+    pair.check();
+}
+
+/// Cookies end at 2^31 - 2, and then start again with those that are free.
+#[test]
+fn the_last_cookie_fits_32_bits() {
+    let mut late = Pair::starting_at(LAST - 100);
+    for _ in 0..101 {
+        assert!(late.append().unwrap() <= LAST);
+    }
+    assert_eq!(late.append(), Ok(FIRST));
+    for step in 0..1000 {
+        let number = late.append().unwrap();
+        assert!(number <= LAST);
+        if step % 3 == 0 {
+            late.remove(number);
+        }
+    }
+    late.check();
+    assert_eq!(Cookie::from_position(-1), Cookie::from_position(0));
+    assert_eq!(
+        Cookie::from_position(i64::MAX).position(),
+        i64::from(u32::MAX)
+    );
+    assert_eq!(Cookie::LAST.position(), i64::from(i32::MAX) - 1);
+    assert_eq!(Cookie::from_number(usize::MAX), Cookie::from_number(0));
 }

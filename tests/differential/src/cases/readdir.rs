@@ -91,7 +91,16 @@ fn offsets(t: &mut Trace, d: &Dir) -> Done {
         "distinct",
         list.iter().map(|e| e.next).collect::<BTreeSet<_>>().len() == list.len(),
     );
-    t.put("as signed numbers", list.iter().all(|e| e.next as i64 >= 0));
+    // So that 32-bit programs can tell them, and seek to them.
+    t.put("all", list.iter().map(|e| e.next).collect::<Vec<_>>());
+    d.unlink("f0004")?;
+    d.create("f0004")?;
+    t.put(
+        "with a gap",
+        d.list()?.iter().map(|e| e.next).collect::<Vec<_>>(),
+    );
+    d.unlink("f0004")?;
+    let list = d.list()?;
     t.put(
         "the dots",
         list[..2].iter().map(|e| e.next).collect::<Vec<_>>(),
