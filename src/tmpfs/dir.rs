@@ -111,29 +111,32 @@ impl DirectoryOperations for Tmpfs {
         if !new_dentry.is_empty() {
             return Err(ENOTEMPTY);
         }
-        let reserved = dirs.reserve()?;
+        let reserved = match target {
+            RenameTarget::Free => Some(dirs.reserve()?),
+            RenameTarget::Replace(_) => None,
+        };
         if whiteout {
             dirs.source().whiteout(&dentry, |dir, dentry| {
                 Self::make(dir, idmap, dentry, Mode::WHITEOUT, DeviceId::NONE)
             })?;
         }
 
-        dirs.move_child(reserved, &dentry);
         let is_dir = dentry.inode().file_type() == FileType::Directory;
-        match target {
-            RenameTarget::Free if is_dir => {
+        if let Some(reserved) = reserved {
+            dirs.move_child(reserved, &dentry);
+            if is_dir {
                 dirs.source().drop_nlink();
                 dirs.target().inc_nlink();
             }
-            RenameTarget::Free => {}
-            RenameTarget::Replace(mut victim) => {
-                if is_dir {
-                    // The victim's `.`; its `..` becomes that of the directory that replaces it.
-                    victim.inode.drop_nlink();
-                    dirs.source().drop_nlink();
-                }
-                unlink(dirs.target(), victim);
+        }
+        if let RenameTarget::Replace(mut victim) = target {
+            if is_dir {
+                // The victim's `.`; its `..` becomes that of the directory that replaces it.
+                victim.inode.drop_nlink();
+                dirs.source().drop_nlink();
             }
+            lose_name(dirs.target(), &mut victim);
+            dirs.replace_child(&dentry, &victim.dentry);
         }
 
         let source = dirs.source();
@@ -180,11 +183,16 @@ fn add(dir: &mut Locked<'_>, dentry: Negative<'_, Tmpfs>, inode: NewInode<Tmpfs>
 
 /// Takes a name from a file, or the only name from an empty directory.
 fn unlink(dir: &mut Locked<'_>, mut victim: Victim<'_, Tmpfs>) {
+    lose_name(dir, &mut victim);
+    dir.remove_child(&victim.dentry);
+}
+
+/// Accounts for the name that a file in `dir` loses.
+fn lose_name(dir: &mut Locked<'_>, victim: &mut Victim<'_, Tmpfs>) {
     if victim.inode.nlink() > 1 && victim.inode.file_type() != FileType::Directory {
         dir.inode().sb().data().inodes.release(InodeSpace::INODE);
     }
     dir.set_size(dir.size() - DIR_ENTRY_SIZE);
     dir.touch_with(&mut victim.inode);
     victim.inode.drop_nlink();
-    dir.remove_child(&victim.dentry);
 }

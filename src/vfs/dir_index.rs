@@ -343,15 +343,32 @@ impl<T: FileSystem> RenameDirs<'_, '_, T> {
         }
     }
 
-    /// Exchanges two names; the VFS does the same with the dentries afterwards (`d_exchange()`).
-    pub(crate) fn exchange_children(&mut self, one: &Positive<'_, T>, other: &Positive<'_, T>) {
-        if let Self::Different { old, new } = self {
-            // So no memory is needed.
-            let (place, others) = (old.index().find(one), new.index().find(other));
-            if let (Some(place), Some(others)) = (place, others) {
-                old.index().replace(place, other);
-                new.index().replace(others, one);
+    /// Moves a name to the place of `victim`, a name in the new directory, which is no longer
+    /// pinned: whoever reads that directory meets the name once. The VFS gives the dentry its new
+    /// name and parent afterwards (`d_move()`). Needs no memory; may sleep.
+    pub(crate) fn replace_child(&mut self, dentry: &Positive<'_, T>, victim: &Positive<'_, T>) {
+        let place = self.source().index().find(dentry);
+        let victims = self.target().index().find(victim);
+        if let Some((place, _)) = place {
+            if let Some(victims) = victims {
+                self.target().index().replace(victims, dentry);
+                victim.clear_cookie();
+                // SAFETY: The victim was in the index until now.
+                unsafe { self.target().unpin(victim) };
             }
+            self.source().index().0.remove(place);
+        }
+        self.target().forget_spellings(victim);
+    }
+
+    /// Exchanges two names, each of which takes the other's place; the VFS does the same with the
+    /// dentries afterwards (`d_exchange()`).
+    pub(crate) fn exchange_children(&mut self, one: &Positive<'_, T>, other: &Positive<'_, T>) {
+        let place = self.source().index().find(one);
+        let others = self.target().index().find(other);
+        if let (Some(place), Some(others)) = (place, others) {
+            self.source().index().replace(place, other);
+            self.target().index().replace(others, one);
         }
     }
 }

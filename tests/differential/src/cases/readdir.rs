@@ -7,7 +7,8 @@ use crate::harness::prelude::*;
 cases! {
     "" => kinds, order, order_after_changes, order_after_rename, offsets, small_buffers,
         seek_to_each, seek_and_rewind, odd_seeks, delete_while_listing, delete_all_behind,
-        create_while_listing, rename_while_listing, stable_after_changes, two_readers, large,
+        create_while_listing, rename_while_listing, rename_over_while_listing, exchange_while_listing,
+        positions_after_rename, stable_after_changes, two_readers, large,
         two_names_of_one_open, duplicated_descriptor, end_is_the_end, access_time, errors;
 }
 
@@ -329,6 +330,150 @@ fn rename_while_listing(t: &mut Trace, d: &Dir) -> Done {
         "renamed ones",
         seen.keys().filter(|n| n.starts_with('r')).count(),
     );
+    Ok(())
+}
+
+/// Pairs of files on all sides of a listing that goes on at f0004.
+const PAIRS: &[(usize, usize)] = &[
+    (8, 6),
+    (6, 8),
+    (8, 2),
+    (2, 8),
+    (3, 1),
+    (1, 3),
+    (8, 4),
+    (4, 8),
+    (4, 2),
+    (2, 4),
+    (5, 4),
+    (4, 5),
+    (5, 2),
+    (2, 5),
+    (9, 0),
+    (0, 9),
+];
+
+/// Listings around a change of the directory.
+struct Listings<'a> {
+    d: &'a Dir,
+    /// The changes around which a name that is there afterwards was not returned just once.
+    wrong: Vec<String>,
+}
+
+impl Listings<'_> {
+    /// Lists a directory with ten files, and makes the change when those from 9 down to 5 were returned.
+    fn around(&mut self, label: String, change: impl FnOnce(&Dir) -> Res<()>) -> Res<()> {
+        let dir = self.d.make("dir")?;
+        fill(&dir, 10)?;
+        dir.seek(SeekFrom::Start(0))?;
+        // Two names of 24 bytes and five of 32.
+        let mut list = dir.list_once(2 * 24 + 5 * 32)?;
+        assert_eq!(list.last().map(|e| e.name.as_str()), Some("f0005"));
+        change(&dir)?;
+        list.extend(dir.list_on(BUFFER)?);
+        let mut right = true;
+        for name in dir.names()? {
+            right &= list.iter().filter(|e| e.name == name).count() == 1;
+            dir.unlink(name)?;
+        }
+        if !right {
+            self.wrong.push(label);
+        }
+        self.d.rmdir("dir")
+    }
+
+    /// That tmpfs is wrong at times is in the table of known differences, and so must stay the same.
+    fn report(self, t: &mut Trace) {
+        t.put("not returned just once", self.wrong);
+    }
+}
+
+/// A name that is there all the time is returned exactly once, whatever file takes it over.
+fn rename_over_while_listing(t: &mut Trace, d: &Dir) -> Done {
+    let name = |n: usize| format!("f{n:04}");
+    let mut listings = Listings {
+        d,
+        wrong: Vec::new(),
+    };
+    for (from, to) in PAIRS {
+        listings.around(format!("{from} over {to}"), |dir| {
+            dir.rename(name(*from), name(*to))
+        })?;
+    }
+    for to in [8, 5, 4, 2, 0] {
+        d.create("other")?;
+        listings.around(format!("another over {to}"), |dir| {
+            dir.rename("../other", name(to))
+        })?;
+    }
+    listings.report(t);
+    Ok(())
+}
+
+fn exchange_while_listing(t: &mut Trace, d: &Dir) -> Done {
+    let name = |n: usize| format!("f{n:04}");
+    let mut listings = Listings {
+        d,
+        wrong: Vec::new(),
+    };
+    for (one, other) in PAIRS {
+        listings.around(format!("{one} and {other}"), |dir| {
+            dir.rename_flags(&name(*one), &name(*other), RenameFlags::EXCHANGE)
+        })?;
+    }
+    for to in [8, 5, 4, 2, 0] {
+        d.create("other")?;
+        listings.around(format!("another and {to}"), |dir| {
+            dir.rename_flags("../other", &name(to), RenameFlags::EXCHANGE)
+        })?;
+        d.unlink("other")?;
+    }
+    listings.report(t);
+    Ok(())
+}
+
+/// The offset that leads to a name is that of the entry before it.
+fn offset_of(d: &Dir, name: &str) -> Res<Option<u64>> {
+    for entry in d.list()? {
+        d.seek(SeekFrom::Start(entry.next))?;
+        let next = d.list_once(32)?;
+        if next.first().is_some_and(|e| e.name == name) {
+            return Ok(Some(entry.next));
+        }
+    }
+    Ok(None)
+}
+
+/// A name keeps its offset, whatever file takes it over.
+fn positions_after_rename(t: &mut Trace, d: &Dir) -> Done {
+    let other = d.make("other")?;
+    fill(&other, 6)?;
+    let dir = d.make("dir")?;
+    fill(&dir, 10)?;
+    let before = offset_of(&dir, "f0006")?;
+    let same = |label: &str, t: &mut Trace, dir: &Dir| -> Done {
+        let now = offset_of(dir, "f0006")?;
+        t.put(label, (now == before, now.is_some()));
+        Ok(())
+    };
+    dir.rename("f0003", "f0006")?;
+    same("an older one over it", t, &dir)?;
+    dir.rename("f0008", "f0006")?;
+    same("a newer one over it", t, &dir)?;
+    d.rename("other/f0001", "dir/f0006")?;
+    same("another directory's over it", t, &dir)?;
+    dir.rename_flags("f0001", "f0006", RenameFlags::EXCHANGE)?;
+    same("exchanged", t, &dir)?;
+    d.rename_flags("other/f0002", "dir/f0006", RenameFlags::EXCHANGE)?;
+    same("exchanged with another directory's", t, &dir)?;
+    dir.rename_flags("f0007", "f0006", RenameFlags::WHITEOUT)?;
+    same("with a whiteout in its place", t, &dir)?;
+    t.put("all", dir.names()?.len());
+    t.put("the other directory", other.names()?);
+    for name in dir.names()? {
+        dir.unlink(name)?;
+    }
+    t.put("empty", names(&dir.list()?));
     Ok(())
 }
 
