@@ -99,4 +99,5 @@ help:
 	'KDIR=DIR               a built kernel of your own instead' \
 	'KERNEL_TARBALL=FILE    build the kernels from this linux-7.3.y archive' \
 	'SUITE="NAME..." TEST=FILTER a part of make test' \
-	'OPERATIONS=N           how many operations fsx does in its long runs (200000; on the debug kernel 20000)'
+	'OPERATIONS=N           how many operations fsx does in its long runs (200000; on the debug kernel 20000),' \
+	'                       and how many of a kind the suite memory makes and removes'
