@@ -33,7 +33,7 @@ endif
 
 export $(variables)
 
-.PHONY: modules modules_install clean run test test-configs torture bench rustfmtcheck rustfmt clippy shellcheck doc rust-analyzer help
+.PHONY: modules modules_install clean run test test-configs torture bench rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
 
 ifneq ($(KDIR),)
 override KDIR := $(abspath $(KDIR))
@@ -76,6 +76,8 @@ rustfmt:
 	@scripts/module/rustfmt
 shellcheck:
 	@scripts/shellcheck
+lint:
+	@tests/lint/run guards safe
 doc:
 	@scripts/module/doc
 
@@ -89,7 +91,7 @@ help:
 	'make [modules]         build the module; with KDIR, for a kernel of your own and in place' \
 	'make modules_install   install it (KDIR)' \
 	'make clean             remove what a build in place left (KDIR)' \
-	'make clippy rustfmtcheck shellcheck   what the checks say about the code' \
+	'make clippy rustfmtcheck shellcheck lint   what the checks say about the code' \
 	'make rustfmt           format it' \
 	'make doc               the documentation of the code' \
 	'make rust-analyzer     rust-project.json for an editor' \

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+
+use crate::tree::File;
+use proc_macro2::Span;
+
+/// A place that breaks a rule.
+#[derive(Debug)]
+pub struct Finding {
+    pub path: String,
+    pub line: usize,
+    /// The line as it is in the file.
+    pub text: String,
+}
+
+impl Finding {
+    pub fn new(file: &File, span: Span) -> Self {
+        let line = span.start().line;
+        let text = file.source.lines().nth(line - 1).unwrap_or_default();
+        Self {
+            path: file.path.clone(),
+            line,
+            text: text.trim().to_owned(),
+        }
+    }
+}

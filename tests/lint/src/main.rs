@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Rules of the module's code that no compiler knows. Called by `run`:
+//!
+//!     lint TOP RULE...
+//!
+//! It sees the source as it is written: no types of expressions, nothing that a macro makes, and of
+//! a macro's arguments only what are expressions. A name that means two things means both.
+
+mod eager;
+mod finding;
+mod guards;
+mod loops;
+mod safe;
+mod tree;
+
+use anyhow::{bail, Result};
+use finding::Finding;
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+use tree::File;
+
+type Rule = fn(&[File]) -> Vec<Finding>;
+
+/// What a rule is called, and what a finding of it means.
+const RULES: [(&str, &str, Rule); 3] = [
+    (
+        "guards",
+        "a guard is made before what it guards is true",
+        eager::check,
+    ),
+    ("loops", "no comment says why the loop ends", loops::check),
+    ("safe", "unsafe code in the file system", safe::check),
+];
+
+fn main() -> Result<ExitCode> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let Some((top, names)) = arguments
+        .split_first()
+        .filter(|(_, names)| !names.is_empty())
+    else {
+        bail!("usage: lint TOP RULE...");
+    };
+    let files = tree::read(Path::new(top))?;
+    let mut found = 0;
+    for name in names {
+        let Some((_, meaning, check)) = RULES.iter().find(|(rule, ..)| rule == name) else {
+            bail!(
+                "'{name}' is not a rule; there are: {}",
+                RULES.map(|(rule, ..)| rule).join(" ")
+            );
+        };
+        for finding in check(&files) {
+            println!(
+                "{}:{}: {meaning}: {}",
+                finding.path, finding.line, finding.text
+            );
+            found += 1;
+        }
+    }
+    Ok(ExitCode::from(u8::from(found > 0)))
+}

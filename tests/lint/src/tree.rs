@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module's source files.
+
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::Path;
+
+pub struct File {
+    /// From the top of the checkout.
+    pub path: String,
+    pub source: String,
+    pub syntax: syn::File,
+}
+
+impl File {
+    pub fn new(path: &str, source: &str) -> Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            source: source.to_owned(),
+            syntax: syn::parse_file(source).with_context(|| path.to_owned())?,
+        })
+    }
+}
+
+/// All Rust below `src` of a checkout, in the order of names.
+pub fn read(top: &Path) -> Result<Vec<File>> {
+    let mut files = Vec::new();
+    read_folder(top, &top.join("src"), &mut files)?;
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(files)
+}
+
+fn read_folder(top: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        let name = path
+            .strip_prefix(top)?
+            .to_str()
+            .context("a name that is not UTF-8")?;
+        if path.is_dir() {
+            read_folder(top, &path, files)?;
+        } else if name.ends_with(".rs") && !name.ends_with("_generated.rs") {
+            files.push(File::new(name, &fs::read_to_string(&path)?)?);
+        }
+    }
+    Ok(())
+}
