@@ -33,7 +33,7 @@ endif
 
 export $(variables)
 
-.PHONY: modules modules_install clean run test test-configs torture bench rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
+.PHONY: modules modules_install clean run test test-configs coverage torture bench rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
 
 ifneq ($(KDIR),)
 override KDIR := $(abspath $(KDIR))
@@ -62,6 +62,8 @@ test:
 	@tests/run/all
 test-configs:
 	@tests/run/configs
+coverage:
+	@tests/coverage/run
 torture:
 	@tests/suites/swap/torture
 bench:
@@ -86,6 +88,7 @@ help:
 	'make run [CMD="..."]   a shell in a virtual machine with rtmpfs mounted at /mnt/rtmpfs; with CMD, that command only' \
 	'make test              all tests in the machine; ends with a line of what passed, failed and was skipped' \
 	'make test-configs      the same and clippy on kernels that lack an option, one after another' \
+	'make coverage          make test with a module that counts, and which of its lines were reached so far' \
 	'make torture           swap and everything else at once; DURATION=SECONDS (600), SEED=NUMBER' \
 	'make bench             tmpfs, rtmpfs and ramfs compared; OPS=REGEX picks operations' \
 	'make [modules]         build the module; with KDIR, for a kernel of your own and in place' \
@@ -100,6 +103,7 @@ help:
 	'WITHOUT="OPTION..."    the same kernel without these options, say NUMA or TMPFS_XATTR' \
 	'KDIR=DIR               a built kernel of your own instead' \
 	'KERNEL_TARBALL=FILE    build the kernels from this linux-7.3.y archive' \
+	'COVERAGE=1             with run, test, torture: what they reach counts for the next make coverage' \
 	'SUITE="NAME..." TEST=FILTER a part of make test' \
 	'OPERATIONS=N           how many operations fsx does in its long runs (200000; on the debug kernel 20000),' \
 	'                       and how many of a kind the suite memory makes and removes'
