@@ -20,6 +20,7 @@ pub mod meta;
 pub mod numa;
 pub mod overlay;
 pub mod owned;
+pub mod place;
 pub mod process;
 pub mod quota;
 pub mod run;

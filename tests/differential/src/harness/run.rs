@@ -27,10 +27,11 @@ pub const SUBJECT: &str = "rtmpfs";
 /// A case that takes longer than this hangs, even under emulation with a debug kernel.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 
-struct Outcome {
-    lines: Vec<String>,
-    failures: Vec<String>,
-    skip: Option<String>,
+/// What came of steps on one type.
+pub struct Outcome {
+    pub lines: Vec<String>,
+    pub failures: Vec<String>,
+    pub skip: Option<String>,
 }
 
 pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Result<Completion, Failed> {
@@ -147,12 +148,17 @@ fn difference(oracle: &[String], other: &[String], kind: &str) -> String {
 }
 
 fn run_on(case: Case, kind: &str, base: &Path) -> Outcome {
+    observe(kind, base, |trace, fs| steps(case, trace, fs))
+}
+
+/// Runs steps on one type in a child process. The caller has one thread.
+pub fn observe(kind: &str, base: &Path, steps: impl FnOnce(&mut Trace, &Fs) -> Done) -> Outcome {
     let (read, write) = rustix::pipe::pipe().expect("pipe");
     // SAFETY: the runner has one thread.
     match unsafe { fork() }.expect("fork") {
         ForkResult::Child => {
             drop(read);
-            child(case, Trace::new(write, kind), &Fs::new(kind, base));
+            child(steps, Trace::new(write, kind), &Fs::new(kind, base));
             // SAFETY: ends the child without running what belongs to the runner.
             unsafe { libc::_exit(0) }
         }
@@ -166,7 +172,7 @@ fn run_on(case: Case, kind: &str, base: &Path) -> Outcome {
 }
 
 /// The life of the child: the steps, and a verdict on what they leave behind.
-fn child(case: Case, mut trace: Trace, fs: &Fs) {
+fn child(steps: impl FnOnce(&mut Trace, &Fs) -> Done, mut trace: Trace, fs: &Fs) {
     // A group of its own, so that a child that hangs goes with all that it started.
     let _ = nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0));
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
@@ -177,7 +183,7 @@ fn child(case: Case, mut trace: Trace, fs: &Fs) {
     std::panic::set_hook(Box::new(move |info| {
         *seen.lock().expect("a hook does not panic") = info.to_string();
     }));
-    let steps = std::panic::AssertUnwindSafe(|| steps(case, &mut trace, fs));
+    let steps = std::panic::AssertUnwindSafe(|| steps(&mut trace, fs));
     match std::panic::catch_unwind(steps) {
         Ok(Ok(())) => {}
         Ok(Err(e)) => match e.downcast_ref::<Skip>() {
