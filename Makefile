@@ -33,7 +33,7 @@ endif
 
 export $(variables)
 
-.PHONY: modules modules_install clean run test test-configs coverage torture bench rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
+.PHONY: modules modules_install clean run test test-configs coverage random torture bench rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
 
 ifneq ($(KDIR),)
 override KDIR := $(abspath $(KDIR))
@@ -64,6 +64,8 @@ test-configs:
 	@tests/run/configs
 coverage:
 	@tests/coverage/run
+random:
+	@tests/run/random
 torture:
 	@tests/suites/swap/torture
 bench:
@@ -89,6 +91,8 @@ help:
 	'make test              all tests in the machine; ends with a line of what passed, failed and was skipped' \
 	'make test-configs      the same and clippy on kernels that lack an option, one after another' \
 	'make coverage          make test with a module that counts, and which of its lines were reached so far' \
+	'make random            random calls on tmpfs and rtmpfs, and many tasks at once; DURATION=SECONDS (180) each, SEED=NUMBER,' \
+	'                       MODE=differential|chaos is one of them' \
 	'make torture           swap and everything else at once; DURATION=SECONDS (600), SEED=NUMBER' \
 	'make bench             tmpfs, rtmpfs and ramfs compared; OPS=REGEX picks operations' \
 	'make [modules]         build the module; with KDIR, for a kernel of your own and in place' \

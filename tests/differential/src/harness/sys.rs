@@ -37,6 +37,12 @@ impl AsFd for Dir {
     }
 }
 
+impl From<OwnedFd> for Dir {
+    fn from(fd: OwnedFd) -> Dir {
+        Dir(fd)
+    }
+}
+
 impl From<Dir> for OwnedFd {
     fn from(dir: Dir) -> OwnedFd {
         dir.0

@@ -1,0 +1,162 @@
+//! Locks, handles, quota, and what concerns the mount or the machine.
+
+use std::os::fd::AsFd;
+
+use rustix::fs::OFlags;
+use swap::device::{has_zram, Swap};
+
+use super::names::path;
+use super::player::{number, Player, Said};
+use super::Call;
+use crate::harness::errno::Res;
+use crate::harness::handle::Handle;
+use crate::harness::{process, quota};
+
+/// Room for what any command of quotactl(2) reads or writes.
+type Room = [u64; 64];
+
+impl Player {
+    pub fn control(&mut self, call: Call) -> anyhow::Result<Said> {
+        let set = |done: Res<()>| Some(done.map(|()| "done".to_owned()));
+        Ok(match call {
+            Call::Flock { fd, operation } => self.raw(fd).map(|fd| {
+                // SAFETY: no memory is involved.
+                number(unsafe { libc::flock(fd, operation | libc::LOCK_NB) }.into())
+            }),
+            Call::Setlk {
+                fd,
+                command,
+                kind,
+                whence,
+                start,
+                len,
+            } => self.raw(fd).map(|fd| {
+                let mut lock = libc::flock {
+                    l_type: kind as libc::c_short,
+                    l_whence: whence as libc::c_short,
+                    l_start: start,
+                    l_len: len,
+                    l_pid: 0,
+                };
+                // SAFETY: the commands take a lock.
+                number(unsafe { libc::fcntl(fd, command, &raw mut lock) }.into())
+                    .map(|said| format!("{said} {} {} {}", lock.l_type, lock.l_start, lock.l_len))
+            }),
+            Call::Handle {
+                handle,
+                path: name,
+                flags,
+            } => {
+                let mut made = Handle::new(128);
+                let done = made.fill(&self.root, path(name), flags);
+                self.handles[handle] = done.is_ok().then_some(made);
+                set(done)
+            }
+            Call::OpenHandle { fd, handle, flags } => {
+                let Some(handle) = self.handles[handle] else {
+                    return Ok(None);
+                };
+                self.fds[fd] = None;
+                let flags = OFlags::from_bits_retain(flags as u32) | OFlags::NONBLOCK;
+                Some(handle.open(&self.root, flags).map(|file| {
+                    self.fds[fd] = Some(file.0);
+                    "open".to_owned()
+                }))
+            }
+            Call::QuotaSet { .. }
+            | Call::QuotaGet { .. }
+            | Call::QuotaNext { .. }
+            | Call::QuotaCommand { .. } => Some(self.quota(call)),
+            Call::Remount { options } => {
+                use nix::mount::MsFlags;
+                let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
+                set(self.mount.remount_flags(options, flags))
+            }
+            Call::Become { user } => {
+                self.become_user(user);
+                set(Ok(()))
+            }
+            Call::Umask { mask } => {
+                // SAFETY: no memory is involved.
+                Some(number(unsafe { libc::umask(mask) }.into()))
+            }
+            Call::FileSizeLimit { bytes } => set(process::limit_file_size(bytes)),
+            Call::SwapOn | Call::SwapOff | Call::Reclaim { .. } | Call::DropCaches { .. } => {
+                self.as_root(|player| player.memory(call))?;
+                set(Ok(()))
+            }
+            _ => unreachable!("{call:?} belongs to no kind"),
+        })
+    }
+
+    fn quota(&mut self, call: Call) -> Res<String> {
+        let kind = |group| {
+            if group {
+                quota::Kind::Group
+            } else {
+                quota::Kind::User
+            }
+        };
+        match call {
+            Call::QuotaSet {
+                group,
+                id,
+                kib,
+                soft_kib,
+                inodes,
+            } => {
+                let limits = quota::Quota {
+                    hard_blocks: kib,
+                    soft_blocks: soft_kib,
+                    hard_inodes: inodes,
+                    valid: quota::field::LIMITS,
+                    ..quota::Quota::default()
+                };
+                quota::set(&self.root, kind(group), id, limits).map(|()| "set".to_owned())
+            }
+            Call::QuotaGet { group, id } => {
+                quota::get(&self.root, kind(group), id).map(|q| format!("{q:?}"))
+            }
+            Call::QuotaNext { group, id } => {
+                quota::next(&self.root, kind(group), id).map(|q| format!("{q:?}"))
+            }
+            Call::QuotaCommand { group, command } => {
+                let mut room: Room = [0; 64];
+                quota::raw(self.root.as_fd(), command, kind(group) as u32, 0, &mut room)
+                    .map(|()| "done".to_owned())
+            }
+            _ => unreachable!("{call:?} is none of quota"),
+        }
+    }
+
+    /// What the memory of the machine does does not depend on the file system alone: that it was done is all that is said.
+    fn memory(&mut self, call: Call) -> anyhow::Result<()> {
+        self.vague = true;
+        match call {
+            Call::SwapOn if self.swap.is_none() => {
+                self.swap = Some(if has_zram() && swap::device::disk(1).is_err() {
+                    Swap::new("/dev/zram0".as_ref(), None, None)?
+                } else {
+                    Swap::part_of_disk(1, 128)?
+                });
+            }
+            Call::SwapOn => {}
+            Call::SwapOff => {
+                if let Some(mut swap) = self.swap.take() {
+                    swap.off()?;
+                }
+            }
+            Call::Reclaim { bytes } => {
+                if let Some(group) = &self.group {
+                    // EAGAIN says that there was less than that.
+                    let _ = group.set("memory.reclaim", &format!("{bytes} swappiness=max"));
+                }
+            }
+            Call::DropCaches { what } => {
+                std::fs::write("/proc/sys/vm/drop_caches", what.to_string())?
+            }
+            _ => unreachable!("{call:?} is none of memory"),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,204 @@
+//! Plays calls on a mount and says what came of them.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use anyhow::Context;
+use nix::mount::MsFlags;
+use swap::device::Swap;
+use swap::group::Group;
+
+use super::state::Figures;
+use super::{Call, FDS, HANDLES, MAPS, MARKS, PIPES};
+use crate::harness::case::Done;
+use crate::harness::errno::{Errno, Res};
+use crate::harness::fs::{Fs, Mount};
+use crate::harness::handle::Handle;
+use crate::harness::process::User;
+use crate::harness::sys::Dir;
+use crate::harness::trace::Trace;
+
+/// Where mappings are: each has a place of its own, the same on both sides.
+const FIRST: usize = 0x2000_0000_0000;
+/// The room that a mapping has.
+pub const REGION: usize = 1 << 40;
+
+/// A variable of the environment: each call is written to the kernel log before it is made.
+pub const LOG: &str = "CALLS_LOG";
+
+/// What a call said, in words that are the same on both sides; `None` if there was nothing to call on.
+pub type Said = Option<Res<String>>;
+
+pub struct Player {
+    pub mount: Mount,
+    pub root: Dir,
+    pub fds: [Option<OwnedFd>; FDS],
+    /// How much of each place may be mapped.
+    pub maps: [usize; MAPS],
+    /// The ends to read from and to write to.
+    pub pipes: [(File, File); PIPES],
+    pub handles: [Option<Handle>; HANDLES],
+    pub marks: [Option<i64>; MARKS],
+    pub watched: Option<(&'static str, rustix::fs::Statx)>,
+    pub user: Option<(u32, User)>,
+    pub swap: Option<Swap>,
+    pub group: Option<Group>,
+    /// Which pages are in memory is for reclaim to decide.
+    pub vague: bool,
+    /// Entries of directories may be in an order of their own, which is a known difference.
+    pub moved: bool,
+    pub figures: Figures,
+}
+
+/// Plays calls on a new mount with these options, and records what came of each.
+pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
+    // What pages of other CPUs wait for in their batches is not to be seen.
+    let mut cpus = nix::sched::CpuSet::new();
+    cpus.set(0)?;
+    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &cpus).context("affinity")?;
+    // SAFETY: to ignore a signal needs no handler.
+    unsafe {
+        nix::sys::signal::signal(
+            nix::sys::signal::Signal::SIGXFSZ,
+            nix::sys::signal::SigHandler::SigIgn,
+        )
+    }?;
+    let group = if swap::skip::lacks("MEMCG") {
+        None
+    } else {
+        Some(Group::enter(&[])?)
+    };
+    let figures = Figures::now()?;
+    let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
+    let mount = match fs.mount_at("m", options, flags) {
+        Ok(mount) => mount,
+        Err(e) => {
+            t.put("mount", e);
+            return Ok(());
+        }
+    };
+    let pipe = || -> anyhow::Result<(File, File)> {
+        let flags = rustix::pipe::PipeFlags::NONBLOCK | rustix::pipe::PipeFlags::CLOEXEC;
+        let (read, write) = rustix::pipe::pipe_with(flags)?;
+        Ok((read.into(), write.into()))
+    };
+    let mut player = Player {
+        root: mount.dir()?,
+        mount,
+        fds: Default::default(),
+        maps: [0; MAPS],
+        pipes: [pipe()?, pipe()?],
+        handles: [None; HANDLES],
+        marks: [None; MARKS],
+        watched: None,
+        user: None,
+        swap: None,
+        group,
+        vague: false,
+        moved: false,
+        figures,
+    };
+    for call in calls {
+        player.step(t, call)?;
+    }
+    player.end(t)
+}
+
+impl Player {
+    fn step(&mut self, t: &mut Trace, call: &Call) -> Done {
+        if *call == Call::Check {
+            return self.as_root(|player| player.check(t));
+        }
+        if std::env::var_os(LOG).is_some() {
+            std::fs::write("/dev/kmsg", format!("{call:?}")).context("/dev/kmsg")?;
+        }
+        let said = match self.call(*call)? {
+            None => "-".to_owned(),
+            Some(Ok(text)) => text,
+            Some(Err(e)) => format!("{e:?}"),
+        };
+        t.text(format!("{call:?}"), said);
+        Ok(())
+    }
+
+    /// Does something as root, whoever the player is.
+    pub fn as_root<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> T {
+        let id = self.user.take().map(|(id, _)| id);
+        let value = body(self);
+        self.become_user(id.unwrap_or(0));
+        value
+    }
+
+    pub fn become_user(&mut self, id: u32) {
+        self.user = None;
+        if id != 0 {
+            self.user = Some((id, User::become_user(id, id, &[])));
+        }
+    }
+
+    fn call(&mut self, call: Call) -> anyhow::Result<Said> {
+        let said = self
+            .on_files(call)
+            .or_else(|| self.on_pipes(call))
+            .or_else(|| self.on_names(call))
+            .or_else(|| self.on_maps(call));
+        match said {
+            Some(said) => Ok(said),
+            None => self.control(call),
+        }
+    }
+
+    pub fn fd(&self, fd: usize) -> Option<BorrowedFd<'_>> {
+        self.fds[fd].as_ref().map(AsFd::as_fd)
+    }
+
+    pub fn raw(&self, fd: usize) -> Option<i32> {
+        self.fds[fd].as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// Takes a descriptor that the kernel has just given out.
+    pub fn take(&mut self, fd: usize, given: libc::c_long) -> Res<String> {
+        let given = Errno::check(given)?;
+        // SAFETY: the caller got it from a system call and has no other use of it.
+        self.fds[fd] = Some(unsafe { OwnedFd::from_raw_fd(given as i32) });
+        Ok("open".to_owned())
+    }
+
+    /// The start of a mapping, and a range within its place.
+    pub fn range(&self, map: usize, from: usize, len: usize) -> (*mut libc::c_void, usize) {
+        let from = from.min(REGION);
+        let start = FIRST + map * REGION + from;
+        (
+            std::ptr::without_provenance_mut(start),
+            len.min(REGION - from),
+        )
+    }
+
+    /// Lets everything go and looks at what is left.
+    fn end(mut self, t: &mut Trace) -> Done {
+        self.user = None;
+        self.check(t)?;
+        for map in 0..MAPS {
+            self.unmap_all(map);
+        }
+        let Player {
+            mount,
+            swap,
+            group,
+            figures,
+            vague,
+            ..
+        } = self;
+        drop((self.root, self.fds, self.pipes));
+        t.put("umount", mount.unmount());
+        drop(swap);
+        drop(group);
+        t.text("left", figures.since(vague)?);
+        Ok(())
+    }
+}
+
+/// A number that a call returned.
+pub fn number(value: libc::c_long) -> Res<String> {
+    Errno::check(value).map(|value| value.to_string())
+}

@@ -1,0 +1,280 @@
+//! All that can be seen of a mount: names, metadata, contents, attributes, counts, and the counters of the machine.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+
+use anyhow::Context;
+use rustix::fs::{FileType, Mode, OFlags, StatFs, Statx, StatxTimestamp};
+
+use super::names::short;
+use super::player::Player;
+use crate::harness::case::Done;
+use crate::harness::errno::{Errno, Res};
+use crate::harness::meta::{statx, Meta};
+use crate::harness::quota::{self, Kind};
+use crate::harness::sys::{Dir, Fd};
+use crate::harness::trace::Trace;
+
+/// More extents than this are shown as a digest.
+const EXTENTS_SHOWN: usize = 8;
+
+/// So much of a file is read at once.
+const CHUNK: usize = 256 << 10;
+
+/// No more than this is read of a file, holes left out.
+const READ_MOST: u64 = 64 << 20;
+
+/// As deep as directories are looked into.
+const DEPTH: usize = 12;
+
+/// What statfs(2) says, but the type and the id.
+pub fn shown(s: &StatFs) -> String {
+    format!(
+        "bsize {} frsize {} blocks {} free {} {} files {} free {} names {} flags {:#x}",
+        s.f_bsize,
+        s.f_frsize,
+        s.f_blocks,
+        s.f_bfree,
+        s.f_bavail,
+        s.f_files,
+        s.f_ffree,
+        s.f_namelen,
+        s.f_flags
+    )
+}
+
+/// Counters of the machine that a mount adds to.
+pub struct Figures {
+    pages: i64,
+    huge: i64,
+    swap: i64,
+}
+
+impl Figures {
+    pub fn now() -> anyhow::Result<Figures> {
+        // All CPUs hand in theirs.
+        std::fs::write("/proc/sys/vm/stat_refresh", "1").context("stat_refresh")?;
+        let text = swap::machine::read("/proc/vmstat")?;
+        let figure = |name| swap::machine::figure(&text, name).map_or(0, |value| value as i64);
+        let used: u64 = swap::device::in_use()
+            .unwrap_or_default()
+            .iter()
+            .map(|(_, used)| used)
+            .sum();
+        Ok(Figures {
+            pages: figure("nr_shmem"),
+            huge: figure("nr_shmem_hugepages"),
+            swap: used as i64,
+        })
+    }
+
+    /// What has come since; with `vague` pages may be in memory, in swap, or both.
+    pub fn since(&self, vague: bool) -> anyhow::Result<String> {
+        let now = Figures::now()?;
+        let (pages, huge) = (now.pages - self.pages, now.huge - self.huge);
+        Ok(if vague {
+            "pages here and there".to_owned()
+        } else {
+            format!(
+                "{pages} pages, {huge} huge ones, {} KiB in swap",
+                now.swap - self.swap
+            )
+        })
+    }
+}
+
+/// Numbers of inodes, in the order in which they are seen.
+#[derive(Default)]
+struct Numbers(HashMap<u64, usize>);
+
+impl Numbers {
+    fn of(&mut self, ino: u64) -> usize {
+        let next = self.0.len();
+        *self.0.entry(ino).or_insert(next)
+    }
+}
+
+impl Player {
+    /// Records all of it. Only root can.
+    pub fn check(&mut self, t: &mut Trace) -> Done {
+        let mut numbers = Numbers::default();
+        let root = self.mount.dir()?;
+        self.tree(t, &mut numbers, &root, "", DEPTH)?;
+        for number in 0..self.fds.len() {
+            let Some(fd) = self.fd(number) else { continue };
+            let label = format!("fd {number}");
+            let at = rustix::fs::seek(fd, rustix::fs::SeekFrom::Current(0)).map_err(Errno::from);
+            let s = rustix::fs::statx(
+                fd,
+                "",
+                rustix::fs::AtFlags::EMPTY_PATH,
+                rustix::fs::StatxFlags::ALL,
+            )?;
+            let kind = FileType::from_raw_mode(s.stx_mode.into());
+            let at = if kind == FileType::Directory {
+                Ok(0)
+            } else {
+                at
+            };
+            t.text(
+                &label,
+                format!("at {at:?} inode {} {}", numbers.of(s.stx_ino), metadata(&s)),
+            );
+            if kind == FileType::RegularFile {
+                let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
+                t.text(&label, contents(rustix::fs::CWD, &link));
+            }
+        }
+        let space = rustix::fs::fstatfs(&root).map_err(Errno::from);
+        t.text(
+            "statfs",
+            space.map_or_else(|e| format!("{e:?}"), |s| shown(&s)),
+        );
+        t.text("options", self.mount.options());
+        for kind in [Kind::User, Kind::Group] {
+            t.put(format!("quota {kind:?}"), quota::all(&root, kind));
+        }
+        // Mappings of their own have pages that are nobody's here.
+        t.text("memory", self.figures.since(self.vague)?);
+        Ok(())
+    }
+
+    fn tree(
+        &self,
+        t: &mut Trace,
+        numbers: &mut Numbers,
+        dir: &Dir,
+        at: &str,
+        depth: usize,
+    ) -> Done {
+        let mut entries = dir.list().with_context(|| format!("listing '{at}'"))?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        for entry in entries {
+            let (name, here) = (&entry.name, format!("{at}/{}", short(&entry.name)));
+            if name == ".." {
+                continue;
+            }
+            let s = match statx(dir, name) {
+                Ok(s) => s,
+                Err(e) => {
+                    t.put(here, e);
+                    continue;
+                }
+            };
+            let kind = FileType::from_raw_mode(s.stx_mode.into());
+            let same = entry.ino == s.stx_ino && entry.kind == kind;
+            t.text(
+                &here,
+                format!("inode {} {same} {}", numbers.of(s.stx_ino), metadata(&s)),
+            );
+            if name == "." {
+                continue;
+            }
+            match dir.all_xattrs(name) {
+                Ok(all) if all.is_empty() => {}
+                all => t.put(format!("{here} xattrs"), all),
+            }
+            match kind {
+                FileType::RegularFile => t.text(&here, contents(dir, name)),
+                FileType::Symlink => t.put(&here, dir.readlink(name)),
+                FileType::Directory if depth > 0 => {
+                    let sub = rustix::fs::openat(
+                        dir,
+                        name.as_str(),
+                        OFlags::RDONLY | OFlags::NOATIME | OFlags::DIRECTORY,
+                        Mode::empty(),
+                    )?;
+                    self.tree(t, numbers, &Dir::from(sub), &here, depth - 1)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn metadata(s: &Statx) -> String {
+    let times = [s.stx_atime, s.stx_mtime, s.stx_ctime, s.stx_btime].map(|t| stamp(&t));
+    format!(
+        "{:?} times {} attributes {:#x}",
+        Meta::from(s),
+        times.join(" "),
+        s.stx_attributes
+    )
+}
+
+/// A time that a call has set is what it is; those of the clock are all the same.
+fn stamp(t: &StatxTimestamp) -> String {
+    let (from, to) = (1_600_000_000, 4_000_000_000);
+    if (from..to).contains(&t.tv_sec) {
+        return "now".to_owned();
+    }
+    format!("{}.{}", t.tv_sec, t.tv_nsec)
+}
+
+/// The extents of a file, and a digest of what is in them.
+fn contents(dir: impl AsFd, name: &str) -> String {
+    let flags = OFlags::RDONLY | OFlags::NOATIME | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let said = rustix::fs::openat(dir, name, flags, Mode::empty())
+        .map_err(Errno::from)
+        .and_then(|fd| digest(&Fd(fd)));
+    said.unwrap_or_else(|e| format!("{e:?}"))
+}
+
+fn digest(file: &Fd) -> Res<String> {
+    let extents = file.extents()?;
+    let mut sum = Sum::default();
+    let mut left = READ_MOST;
+    for &(start, end) in &extents {
+        sum.add(&start.to_le_bytes());
+        let mut at = start;
+        while at < end && left > 0 {
+            let data = file.pread(CHUNK.min((end - at) as usize), at)?.0;
+            if data.is_empty() {
+                break;
+            }
+            sum.add(&data);
+            at += data.len() as u64;
+            left = left.saturating_sub(data.len() as u64);
+        }
+    }
+    // A hole, or the end, reads as zeros or nothing.
+    let first = file.pread(64, 0)?;
+    if extents.len() > EXTENTS_SHOWN {
+        let mut of = Sum::default();
+        extents
+            .iter()
+            .for_each(|(_, end)| of.add(&end.to_le_bytes()));
+        return Ok(format!(
+            "{} extents {:x}, digest {:x}, {first:?}",
+            extents.len(),
+            of.0,
+            sum.0
+        ));
+    }
+    Ok(format!(
+        "extents {extents:?}, digest {:x}, {first:?}",
+        sum.0
+    ))
+}
+
+/// FNV, a word at a time: contents are megabytes and the guest is emulated.
+struct Sum(u64);
+
+impl Default for Sum {
+    fn default() -> Sum {
+        Sum(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Sum {
+    fn add(&mut self, data: &[u8]) {
+        for word in data.chunks(8) {
+            let mut bytes = [0; 8];
+            bytes[..word.len()].copy_from_slice(word);
+            self.0 = (self.0 ^ u64::from_le_bytes(bytes))
+                .wrapping_mul(0x0100_0000_01b3)
+                .rotate_left(23);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Sequences of calls, each made from its number.
+
+mod contents;
+mod control;
+mod memory;
+mod names;
+mod values;
+
+use differential::calls::{Call, FDS, MAPS};
+
+use values::Rng;
+
+/// Calls on a mount with these options.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    pub options: String,
+    pub calls: Vec<Call>,
+}
+
+/// How many calls a sequence has.
+const LENGTH: usize = 150;
+
+/// All is compared once in so many calls.
+const CHECK_EVERY: usize = 40;
+
+/// What the mount and the calls before allow.
+struct Maker {
+    rng: Rng,
+    /// There is swap to be switched on and off.
+    swap: bool,
+    /// A hard limit by option: ids that are set to have none are a known difference.
+    hard: bool,
+}
+
+type Make = fn(&mut Maker) -> Call;
+
+/// The kinds of calls. Each sequence has its own mix of them, often without some.
+const KINDS: &[Make] = &[
+    Maker::descriptors,
+    Maker::contents,
+    Maker::contents,
+    Maker::space,
+    Maker::space,
+    Maker::copies,
+    Maker::names,
+    Maker::names,
+    Maker::listing,
+    Maker::attributes,
+    Maker::xattrs,
+    Maker::maps,
+    Maker::maps,
+    Maker::touches,
+    Maker::advice,
+    Maker::locks,
+    Maker::control,
+    Maker::memory,
+];
+
+/// The sequence of this number: the same one, whenever it is asked for.
+pub fn sequence(seed: u64, number: u64) -> Sequence {
+    let source = fastrand::Rng::with_seed(
+        seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number.wrapping_mul(0xd1b5_4a32_d192_ed03),
+    );
+    let mut rng = Rng {
+        source,
+        limited: true,
+    };
+    let options = options(&mut rng);
+    let has = |wanted: &str| options.split(',').any(|option| option == wanted);
+    rng.limited = !has("size=0");
+    let large = options.contains("huge=") && !has("huge=never");
+    // tmpfs was seen not to return from a truncation in a large folio that is in swap.
+    let swap = !large && rng.one_in(3);
+    let mut maker = Maker {
+        rng,
+        swap,
+        hard: options.contains("hardlimit"),
+    };
+    let weights: Vec<usize> = KINDS
+        .iter()
+        .map(|_| {
+            if maker.rng.one_in(3) {
+                0
+            } else {
+                1 + maker.rng.below(8)
+            }
+        })
+        .collect();
+    let mut calls = maker.beginning();
+    let total: usize = weights.iter().sum();
+    while calls.len() < LENGTH {
+        if maker.rng.one_in(CHECK_EVERY) {
+            calls.push(Call::Check);
+        }
+        if total == 0 {
+            calls.push(maker.contents());
+            continue;
+        }
+        let mut at = maker.rng.below(total);
+        let kind = weights.iter().position(|&weight| {
+            let here = at < weight;
+            at = at.wrapping_sub(weight);
+            here
+        });
+        let make = KINDS[kind.expect("at is below their sum")];
+        calls.push(make(&mut maker));
+    }
+    Sequence { options, calls }
+}
+
+fn options(rng: &mut Rng) -> String {
+    let size = rng.early(&[
+        "size=4m",
+        "size=1m",
+        "size=16m",
+        "size=8m",
+        "nr_blocks=77",
+        "size=64k",
+        "size=32m",
+        "size=0",
+    ]);
+    let mut all = vec![size];
+    let mut some = |one_in: usize, values: &[&'static str]| {
+        if rng.one_in(one_in) {
+            all.push(rng.of(values));
+        }
+    };
+    some(
+        3,
+        &[
+            "nr_inodes=20",
+            "nr_inodes=200",
+            "nr_inodes=5",
+            "nr_inodes=0",
+        ],
+    );
+    some(
+        2,
+        &[
+            "huge=always",
+            "huge=within_size",
+            "huge=advise",
+            "huge=never",
+        ],
+    );
+    some(3, &["quota", "usrquota", "grpquota"]);
+    some(
+        6,
+        &[
+            "usrquota_block_hardlimit=1m",
+            "usrquota_inode_hardlimit=10",
+            "grpquota_block_hardlimit=300k",
+            "grpquota_inode_hardlimit=7",
+        ],
+    );
+    some(8, &["noswap"]);
+    some(4, &["inode32", "inode64"]);
+    some(
+        5,
+        &[
+            "casefold",
+            "casefold=utf8-12.1.0",
+            "casefold,strict_encoding",
+        ],
+    );
+    some(
+        5,
+        &[
+            "mpol=bind:0",
+            "mpol=interleave:0",
+            "mpol=prefer:0",
+            "mpol=local",
+            "mpol=prefer=static:0",
+            "mpol=default",
+        ],
+    );
+    some(5, &["mode=755", "mode=1777", "mode=0"]);
+    some(8, &["uid=1000", "uid=1000,gid=1001"]);
+    all.join(",")
+}
+
+impl Maker {
+    /// Files, a directory and a mapping to begin with.
+    fn beginning(&mut self) -> Vec<Call> {
+        let mut calls = vec![
+            Call::Mkdir {
+                path: "d1",
+                mode: 0o777,
+            },
+            Call::Open {
+                fd: 0,
+                path: "a",
+                flags: libc::O_CREAT | libc::O_RDWR,
+                mode: 0o666,
+            },
+            Call::Open {
+                fd: 1,
+                path: "d1/a",
+                flags: libc::O_CREAT | libc::O_RDWR,
+                mode: 0o666,
+            },
+            Call::Open {
+                fd: 2,
+                path: ".",
+                flags: 0,
+                mode: 0,
+            },
+        ];
+        if self.swap {
+            calls.push(Call::SwapOn);
+        }
+        if self.rng.one_in(2) {
+            calls.push(Call::Ftruncate {
+                fd: 0,
+                len: self.rng.span().max(1),
+            });
+            let len = self.map_length();
+            let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+            calls.push(Call::Map {
+                map: 0,
+                fd: 0,
+                at: 0,
+                len,
+                prot,
+                flags,
+            });
+        }
+        calls
+    }
+
+    fn fd(&mut self) -> usize {
+        self.rng.early(&[0, 1, 2, 3, 4, 5]) % FDS
+    }
+
+    fn map_number(&mut self) -> usize {
+        self.rng.early(&[0, 1, 2, 3]) % MAPS
+    }
+}

@@ -1,0 +1,145 @@
+//! Random sequences of system calls, each played on tmpfs and on rtmpfs (or what RTMPFS_TYPE names), which must say the
+//! same. A sequence that differs is shortened and printed as a case for tests/differential.
+//!
+//! Each side plays a sequence by itself, in a process and a memory cgroup of its own, so that what one of them does to
+//! the memory of the machine is no business of the other.
+
+mod made;
+mod shrink;
+mod sides;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use differential::harness::place::Place;
+use differential::harness::run::SUBJECT;
+
+use sides::Sides;
+
+#[derive(Parser)]
+#[command(about)]
+struct Arguments {
+    /// How long to go on beginning new sequences
+    #[arg(long, default_value_t = 180)]
+    seconds: u64,
+    /// What the random choices begin with
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The first sequence
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// Play no more sequences than this
+    #[arg(long)]
+    count: Option<u64>,
+    /// Stop after so many differences
+    #[arg(long, default_value_t = 10)]
+    differences: usize,
+    /// Write each call to the kernel log before it is made, for a machine that does not survive
+    #[arg(long)]
+    log_calls: bool,
+    /// Print the sequences and play none
+    #[arg(long)]
+    print: bool,
+}
+
+/// How often a sequence is played again before its difference counts.
+const AGAIN: usize = 2;
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("Bail out! {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+    let end = arguments
+        .count
+        .map_or(u64::MAX, |count| arguments.first.saturating_add(count));
+    if arguments.print {
+        for number in arguments.first..end {
+            print!(
+                "{}",
+                shrink::as_case(&made::sequence(arguments.seed, number), number)
+            );
+        }
+        return Ok(true);
+    }
+    let kind = std::env::var("RTMPFS_TYPE").unwrap_or_else(|_| SUBJECT.to_owned());
+    let place = Place::new("random-", &kind, false)?;
+    // That a task dies of a signal is nothing to log.
+    let _quiet = swap::machine::Setting::new("/proc/sys/debug/exception-trace", "0")?;
+    if arguments.log_calls {
+        std::env::set_var(differential::calls::LOG, "1");
+    }
+    let sides = Sides {
+        kind: &kind,
+        base: place.path(),
+    };
+    let deadline = Instant::now() + Duration::from_secs(arguments.seconds);
+    let (mut calls, mut sequences, mut tests, mut failed, mut unsteady) = (0, 0, 0, 0, 0);
+    println!(
+        "# seed {}, from sequence {} on",
+        arguments.seed, arguments.first
+    );
+    for number in arguments.first..end {
+        if Instant::now() >= deadline || failed >= arguments.differences {
+            break;
+        }
+        // The log of a machine that stops tells how far it came.
+        log(&format!(
+            "random: sequence {number} of seed {}",
+            arguments.seed
+        ));
+        let sequence = made::sequence(arguments.seed, number);
+        sequences += 1;
+        calls += sequence.calls.len();
+        let Some(first) = sides.difference(&sequence) else {
+            continue;
+        };
+        if (0..AGAIN).any(|_| sides.difference(&sequence).is_none()) {
+            unsteady += 1;
+            note(&format!(
+                "sequence {number} differs, but not each time: {first}"
+            ));
+            continue;
+        }
+        let (shortest, difference) = shrink::shrink(&sides, sequence, first);
+        tests += 1;
+        failed += 1;
+        println!(
+            "not ok {tests} - sequence {number} of seed {} differs",
+            arguments.seed
+        );
+        note(&difference.to_string());
+        note(&shrink::as_case(&shortest, number));
+    }
+    tests += 1;
+    let verdict = if sequences > 0 { "ok" } else { "not ok" };
+    println!(
+        "{verdict} {tests} - {calls} calls in {sequences} sequences of seed {} came to their end, {failed} of them with differences",
+        arguments.seed
+    );
+    note(&format!("{unsteady} sequences differed once and not again"));
+    println!("1..{tests}");
+    Ok(failed == 0 && sequences > 0)
+}
+
+fn note(text: &str) {
+    for line in text.lines() {
+        println!("# {line}");
+    }
+    let _ = std::io::stdout().flush();
+}
+
+fn log(text: &str) {
+    if let Ok(mut log) = std::fs::File::options().write(true).open("/dev/kmsg") {
+        let _ = log.write_all(text.as_bytes());
+    }
+}

@@ -1,0 +1,68 @@
+//! A sequence on both sides.
+
+use std::fmt;
+use std::path::Path;
+
+use differential::calls::replay;
+use differential::harness::run::{observe, Outcome, ORACLE};
+
+use crate::made::Sequence;
+
+pub struct Sides<'a> {
+    /// The type that must be as [`ORACLE`] is.
+    pub kind: &'a str,
+    /// Where to mount.
+    pub base: &'a Path,
+}
+
+/// The first line in which two records are not the same, and the one before.
+pub struct Difference {
+    before: String,
+    oracle: String,
+    subject: String,
+}
+
+impl Sides<'_> {
+    pub fn difference(&self, sequence: &Sequence) -> Option<Difference> {
+        let play = |kind| {
+            lines(observe(kind, self.base, |trace, fs| {
+                replay(trace, fs, &sequence.options, &sequence.calls)
+            }))
+        };
+        let (oracle, subject) = (play(ORACLE), play(self.kind));
+        let at = oracle.iter().zip(&subject).position(|(a, b)| a != b);
+        let at = match at {
+            None if oracle.len() == subject.len() => return None,
+            None => oracle.len().min(subject.len()),
+            Some(at) => at,
+        };
+        let line = |of: &[String], at| of.get(at).map_or("nothing more".to_owned(), Clone::clone);
+        Some(Difference {
+            before: at
+                .checked_sub(1)
+                .map_or_else(String::new, |at| line(&oracle, at)),
+            oracle: line(&oracle, at),
+            subject: line(&subject, at),
+        })
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "after  {}", self.before)?;
+        writeln!(f, "oracle {}", self.oracle)?;
+        writeln!(f, "other  {}", self.subject)
+    }
+}
+
+fn lines(outcome: Outcome) -> Vec<String> {
+    let mut lines = outcome.lines;
+    lines.extend(
+        outcome
+            .failures
+            .into_iter()
+            .map(|text| format!("failed: {text}")),
+    );
+    lines.extend(outcome.skip.map(|text| format!("skipped: {text}")));
+    lines
+}
