@@ -377,10 +377,11 @@ fn list(fd: i32, size: usize, moved: bool) -> Res<String> {
     if moved {
         return Ok("listed".to_owned());
     }
-    Ok(entries
+    let names: Vec<String> = entries
         .iter()
-        .map(|e| format!("{}:{:?} ", short(&e.name), e.kind))
-        .collect())
+        .map(|e| format!("{}:{:?}", short(&e.name), e.kind))
+        .collect();
+    Ok(names.join(" "))
 }
 
 /// A name as a path of a call would have it.

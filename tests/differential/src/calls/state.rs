@@ -99,7 +99,7 @@ impl Player {
     pub fn check(&mut self, t: &mut Trace) -> Done {
         let mut numbers = Numbers::default();
         let root = self.mount.dir()?;
-        self.tree(t, &mut numbers, &root, "", DEPTH)?;
+        tree(t, &mut numbers, &root, "", DEPTH)?;
         for number in 0..self.fds.len() {
             let Some(fd) = self.fd(number) else { continue };
             let label = format!("fd {number}");
@@ -138,59 +138,52 @@ impl Player {
         t.text("memory", self.figures.since(self.vague)?);
         Ok(())
     }
+}
 
-    fn tree(
-        &self,
-        t: &mut Trace,
-        numbers: &mut Numbers,
-        dir: &Dir,
-        at: &str,
-        depth: usize,
-    ) -> Done {
-        let mut entries = dir.list().with_context(|| format!("listing '{at}'"))?;
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        for entry in entries {
-            let (name, here) = (&entry.name, format!("{at}/{}", short(&entry.name)));
-            if name == ".." {
-                continue;
-            }
-            let s = match statx(dir, name) {
-                Ok(s) => s,
-                Err(e) => {
-                    t.put(here, e);
-                    continue;
-                }
-            };
-            let kind = FileType::from_raw_mode(s.stx_mode.into());
-            let same = entry.ino == s.stx_ino && entry.kind == kind;
-            t.text(
-                &here,
-                format!("inode {} {same} {}", numbers.of(s.stx_ino), metadata(&s)),
-            );
-            if name == "." {
-                continue;
-            }
-            match dir.all_xattrs(name) {
-                Ok(all) if all.is_empty() => {}
-                all => t.put(format!("{here} xattrs"), all),
-            }
-            match kind {
-                FileType::RegularFile => t.text(&here, contents(dir, name)),
-                FileType::Symlink => t.put(&here, dir.readlink(name)),
-                FileType::Directory if depth > 0 => {
-                    let sub = rustix::fs::openat(
-                        dir,
-                        name.as_str(),
-                        OFlags::RDONLY | OFlags::NOATIME | OFlags::DIRECTORY,
-                        Mode::empty(),
-                    )?;
-                    self.tree(t, numbers, &Dir::from(sub), &here, depth - 1)?;
-                }
-                _ => {}
-            }
+fn tree(t: &mut Trace, numbers: &mut Numbers, dir: &Dir, at: &str, depth: usize) -> Done {
+    let mut entries = dir.list().with_context(|| format!("listing '{at}'"))?;
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    for entry in entries {
+        let (name, here) = (&entry.name, format!("{at}/{}", short(&entry.name)));
+        if name == ".." {
+            continue;
         }
-        Ok(())
+        let s = match statx(dir, name) {
+            Ok(s) => s,
+            Err(e) => {
+                t.put(here, e);
+                continue;
+            }
+        };
+        let kind = FileType::from_raw_mode(s.stx_mode.into());
+        let same = entry.ino == s.stx_ino && entry.kind == kind;
+        t.text(
+            &here,
+            format!("inode {} {same} {}", numbers.of(s.stx_ino), metadata(&s)),
+        );
+        if name == "." {
+            continue;
+        }
+        match dir.all_xattrs(name) {
+            Ok(all) if all.is_empty() => {}
+            all => t.put(format!("{here} xattrs"), all),
+        }
+        match kind {
+            FileType::RegularFile => t.text(&here, contents(dir, name)),
+            FileType::Symlink => t.put(&here, dir.readlink(name)),
+            FileType::Directory if depth > 0 => {
+                let sub = rustix::fs::openat(
+                    dir,
+                    name.as_str(),
+                    OFlags::RDONLY | OFlags::NOATIME | OFlags::DIRECTORY,
+                    Mode::empty(),
+                )?;
+                tree(t, numbers, &Dir::from(sub), &here, depth - 1)?;
+            }
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 fn metadata(s: &Statx) -> String {

@@ -150,15 +150,15 @@ impl Maker {
             9 => Call::PreadMap {
                 fd,
                 map,
-                from: r.amount(),
-                len: r.amount(),
+                from: r.near(),
+                len: r.near(),
                 at: r.offset(),
             },
             10 => Call::PwriteMap {
                 fd,
                 map,
-                from: r.amount(),
-                len: r.amount(),
+                from: r.near(),
+                len: r.near(),
                 at: r.offset(),
             },
             _ => Call::Seek {
@@ -276,8 +276,8 @@ impl Maker {
             },
             11 => Call::Vmsplice {
                 map,
-                from: r.amount(),
-                len: r.amount(),
+                from: r.near(),
+                len: r.near(),
                 pipe,
                 flags,
             },

@@ -229,10 +229,10 @@ impl Maker {
     }
 
     fn fd(&mut self) -> usize {
-        self.rng.early(&[0, 1, 2, 3, 4, 5]) % FDS
+        self.rng.early(&[0, 1, 0, 1, 2, 3, 4, 5]) % FDS
     }
 
     fn map_number(&mut self) -> usize {
-        self.rng.early(&[0, 1, 2, 3]) % MAPS
+        self.rng.early(&[0, 0, 0, 1, 2, 3]) % MAPS
     }
 }

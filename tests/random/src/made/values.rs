@@ -117,12 +117,12 @@ impl Rng {
                 let page = self.below(20) * PAGE;
                 self.beside(page as i64).max(0)
             }
-            10..13 => self.source.i64(..1 << 20),
+            10..13 => self.source.i64(0..1 << 20),
             13..16 => {
-                let at = self.source.i64(..4) * HUGE;
+                let at = self.source.i64(0..4) * HUGE;
                 self.beside(at).max(0)
             }
-            16..18 => self.source.i64(..4 * HUGE),
+            16..18 => self.source.i64(0..4 * HUGE),
             18 => {
                 let edge = self.of(&EDGES);
                 self.beside(edge)
@@ -145,12 +145,12 @@ impl Rng {
                 let pages = self.below(12) * PAGE;
                 self.beside(pages as i64).max(0)
             }
-            6 => self.source.i64(..300),
+            6 => self.source.i64(0..300),
             7 => {
                 let huge = self.of(&[HUGE, 2 * HUGE]);
                 self.beside(huge)
             }
-            8 => self.source.i64(..HUGE),
+            8 => self.source.i64(0..HUGE),
             _ => self.offset(),
         };
         if self.limited {
@@ -168,6 +168,11 @@ impl Rng {
             38 => 1 << 31,
             _ => self.of(&[usize::MAX, i64::MAX as usize, 1 << 32]),
         }
+    }
+
+    /// Within, or not far behind, the mappings that there are.
+    pub fn near(&mut self) -> usize {
+        self.span().clamp(0, 2 * HUGE) as usize
     }
 
     /// A position, or where the descriptor stands.
