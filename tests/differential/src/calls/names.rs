@@ -63,11 +63,12 @@ impl Player {
                 ))
             }
             Call::Symlink { target, path: name } => {
+                const SHORT: usize = 128;
+                let target = path(target);
                 // SAFETY: as above.
-                Some(number(
-                    unsafe { libc::symlinkat(path(target).as_ptr(), dir, path(name).as_ptr()) }
-                        .into(),
-                ))
+                let done = unsafe { libc::symlinkat(target.as_ptr(), dir, path(name).as_ptr()) };
+                self.long_link |= done == 0 && target.as_bytes().len() >= SHORT;
+                Some(number(done.into()))
             }
             Call::Readlink { path: name, size } => {
                 let mut data = vec![0u8; size];

@@ -68,7 +68,7 @@ impl Figures {
         })
     }
 
-    /// What has come since; with `vague` pages may be in memory, in swap, or both.
+    /// What has come since; with `vague` pages may be in memory, in swap, both, or elsewhere.
     pub fn since(&self, vague: bool) -> anyhow::Result<String> {
         let now = Figures::now()?;
         let (pages, huge) = (now.pages - self.pages, now.huge - self.huge);
@@ -134,8 +134,7 @@ impl Player {
         for kind in [Kind::User, Kind::Group] {
             t.put(format!("quota {kind:?}"), quota::all(&root, kind));
         }
-        // Mappings of their own have pages that are nobody's here.
-        t.text("memory", self.figures.since(self.vague)?);
+        t.text("memory", self.figures.since(self.vague || self.long_link)?);
         Ok(())
     }
 }
