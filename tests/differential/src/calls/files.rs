@@ -76,11 +76,18 @@ impl Player {
                     .into(),
                 )
             }),
-            Call::Ioctl { fd, number } => self.raw(fd).map(|fd| {
-                let mut room = [0u64; 64];
+            Call::Ioctl { fd, number: which } => self.raw(fd).map(|fd| {
+                // Block size and bytes to read; what others say is a random number or has room for one.
+                const TELLING: [u32; 2] = [0x2, 0x541b];
+                let mut room = [0u32; 128];
                 // SAFETY: the numbers of the calls say that they take less than that.
-                let done = unsafe { libc::ioctl(fd, libc::Ioctl::from(number), room.as_mut_ptr()) };
-                Errno::check(done.into()).map(|done| format!("{done} {:x?}", &room[..2]))
+                let done = unsafe { libc::ioctl(fd, libc::Ioctl::from(which), room.as_mut_ptr()) };
+                let said = number(done.into())?;
+                Ok(if TELLING.contains(&which) {
+                    format!("{said} {}", room[0])
+                } else {
+                    said
+                })
             }),
             Call::Read { fd, len } => self.raw(fd).map(|fd| {
                 let (data, start) = buffer(len, None);

@@ -164,7 +164,10 @@ impl Rng {
     pub fn amount(&mut self) -> usize {
         match self.below(40) {
             0..32 => self.span().clamp(0, 64 << 10) as usize,
-            32..38 => self.source.usize(..1 << 20),
+            32..38 => {
+                let most = if self.one_in(8) { 1 << 20 } else { 100_000 };
+                self.source.usize(..most)
+            }
             38 => 1 << 31,
             _ => self.of(&[usize::MAX, i64::MAX as usize, 1 << 32]),
         }
