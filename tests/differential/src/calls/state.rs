@@ -48,6 +48,7 @@ pub struct Figures {
     pages: i64,
     huge: i64,
     swap: i64,
+    committed: i64,
 }
 
 impl Figures {
@@ -65,6 +66,7 @@ impl Figures {
             pages: figure("nr_shmem"),
             huge: figure("nr_shmem_hugepages"),
             swap: used as i64,
+            committed: swap::machine::meminfo("Committed_AS")? as i64,
         })
     }
 
@@ -76,8 +78,9 @@ impl Figures {
             "pages here and there".to_owned()
         } else {
             format!(
-                "{pages} pages, {huge} huge ones, {} KiB in swap",
-                now.swap - self.swap
+                "{pages} pages, {huge} huge ones, {} KiB in swap, {} KiB committed",
+                now.swap - self.swap,
+                now.committed - self.committed
             )
         })
     }
