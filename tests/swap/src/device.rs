@@ -55,6 +55,17 @@ impl Swap {
         })
     }
 
+    /// As it was prepared before, or the first `mib` where it never was.
+    pub fn as_before(path: &Path, mib: u64) -> Result<Self> {
+        match on(path, None) {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                on: true,
+            }),
+            Err(_) => Self::new(path, Some(mib), None),
+        }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -151,6 +151,20 @@ impl Drop for Group {
     }
 }
 
+/// The folder of the group that this process is in; `None` where that is the root, which nothing is reclaimed from.
+pub fn current() -> Result<Option<PathBuf>> {
+    let text = machine::read("/proc/self/cgroup")?;
+    let path = text
+        .lines()
+        .find_map(|line| line.strip_prefix("0::/"))
+        .context("/proc/self/cgroup")?;
+    Ok(if path.is_empty() {
+        None
+    } else {
+        Some(root()?.join(path))
+    })
+}
+
 /// Where the cgroups are; mounted where nobody has done it.
 fn root() -> Result<PathBuf> {
     let mounts = machine::read("/proc/self/mounts")?;

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use rustix::fs::OFlags;
-use swap::device::{has_zram, Swap};
+use swap::device::Swap;
 
 use super::names::path;
 use super::player::{number, Player, Said};
@@ -134,11 +134,8 @@ impl Player {
         self.vague = true;
         match call {
             Call::SwapOn if self.swap.is_none() => {
-                self.swap = Some(if has_zram() && swap::device::disk(1).is_err() {
-                    Swap::new("/dev/zram0".as_ref(), None, None)?
-                } else {
-                    Swap::part_of_disk(1, 128)?
-                });
+                const MIB: u64 = 128;
+                self.swap = Some(Swap::as_before(&swap::device::disk(1)?, MIB)?);
             }
             Call::SwapOn => {}
             Call::SwapOff => {
@@ -147,9 +144,10 @@ impl Player {
                 }
             }
             Call::Reclaim { bytes } => {
-                if let Some(group) = &self.group {
+                if let Some(group) = swap::group::current()? {
+                    let text = format!("{bytes} swappiness=max");
                     // EAGAIN says that there was less than that.
-                    let _ = group.set("memory.reclaim", &format!("{bytes} swappiness=max"));
+                    let _ = std::fs::write(group.join("memory.reclaim"), text);
                 }
             }
             Call::DropCaches { what } => {

@@ -69,7 +69,8 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
             nix::sys::signal::SigHandler::SigIgn,
         )
     }?;
-    let group = if swap::skip::lacks("MEMCG") {
+    // A program that plays many sequences makes a group for all of them.
+    let group = if swap::skip::lacks("MEMCG") || swap::group::current()?.is_some() {
         None
     } else {
         Some(Group::enter(&[])?)
