@@ -231,7 +231,7 @@ impl Player {
         drop(swap);
         drop(group);
         // Wherever pages were: now there are none.
-        t.text("left", figures.since(false)?);
+        t.text("left", figures.left()?);
         Ok(())
     }
 }

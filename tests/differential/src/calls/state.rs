@@ -73,16 +73,21 @@ impl Figures {
     /// What has come since; with `vague` pages may be in memory, in swap, both, or elsewhere.
     pub fn since(&self, vague: bool) -> anyhow::Result<String> {
         let now = Figures::now()?;
+        if vague {
+            return Ok("pages here and there".to_owned());
+        }
         let (pages, huge) = (now.pages - self.pages, now.huge - self.huge);
-        Ok(if vague {
-            "pages here and there".to_owned()
-        } else {
-            format!(
-                "{pages} pages, {huge} huge ones, {} KiB in swap, {} KiB committed",
-                now.swap - self.swap,
-                now.committed - self.committed
-            )
-        })
+        Ok(format!(
+            "{pages} pages, {huge} huge ones, {} KiB in swap",
+            now.swap - self.swap
+        ))
+    }
+
+    /// What is left when all is gone; in commitments, which other tasks have too, no less than a MiB is.
+    pub fn left(&self) -> anyhow::Result<String> {
+        let committed = (Figures::now()?.committed - self.committed) >> 10;
+        let committed = committed.max(0);
+        Ok(format!("{}, {committed} MiB committed", self.since(false)?))
     }
 }
 
