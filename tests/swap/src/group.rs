@@ -50,6 +50,11 @@ impl Group {
         self.set("cgroup.procs", "0")
     }
 
+    /// Where its files are.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn leave(&self) -> Result<()> {
         machine::write(self.root.join("cgroup.procs"), "0")
     }
@@ -163,6 +168,12 @@ pub fn current() -> Result<Option<PathBuf>> {
     } else {
         Some(root()?.join(path))
     })
+}
+
+/// Whether this kernel has memory cgroups.
+pub fn available() -> bool {
+    let controllers = root().and_then(|root| machine::read(root.join("cgroup.controllers")));
+    controllers.is_ok_and(|names| names.split_whitespace().any(|name| name == "memory"))
 }
 
 /// Where the cgroups are; mounted where nobody has done it.

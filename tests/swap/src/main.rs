@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 use skip::Skip;
 use std::process::ExitCode;
 use std::time::Instant;
+use swap::mounted::type_under_test;
 use swap::{device, group, inject, machine, mapping, mounted, pages, skip};
 
 #[derive(Parser)]
@@ -48,10 +49,6 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-pub fn type_under_test() -> String {
-    std::env::var("RTMPFS_TYPE").unwrap_or_else(|_| "rtmpfs".into())
 }
 
 fn test(filter: Option<&str>) -> bool {

@@ -6,6 +6,11 @@ use nix::mount::{mount, umount, umount2, MntFlags, MsFlags};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// RTMPFS_TYPE, or what there is to test.
+pub fn type_under_test() -> String {
+    std::env::var("RTMPFS_TYPE").unwrap_or_else(|_| "rtmpfs".into())
+}
+
 pub struct Mounted {
     path: PathBuf,
     kind: String,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the pages of the test files hold: their file, their index, a version, and a body that follows from
-//! these, so that a page of another place or time, a torn one and one of zeros are all noticed.
+//! these, so that a page of another place or time, a torn one and one of zeros are all noticed. Every eighth word
+//! tells the version; the others are the same in all versions, so that a page that is being written is known, too.
 
 use anyhow::{bail, Context, Result};
 use std::fs::{File, OpenOptions};
@@ -14,7 +15,12 @@ const PERIOD: usize = 64;
 /// Pages moved by one system call.
 const CHUNK: usize = 16;
 
+fn tells_version(at: usize) -> bool {
+    at % 8 == 2
+}
+
 fn word(file: u64, index: u64, version: u64, at: usize) -> u64 {
+    let version = if tells_version(at) { version } else { 0 };
     match at % PERIOD {
         0 => file,
         1 => index,
@@ -52,6 +58,28 @@ pub fn check(page: &[u8], file: u64, index: u64, version: u64) -> Result<()> {
         held(1),
         held(2)
     )
+}
+
+/// The first byte of `data`, found at byte `position` of the file, that neither this file has there in any version
+/// nor a hole. For pages that others write and cut off meanwhile, of which no more can be known.
+pub fn first_foreign(data: &[u8], position: u64, file: u64) -> Option<usize> {
+    let mut at = 0;
+    while at < data.len() {
+        let place = position + at as u64;
+        let (index, within) = (place / PAGE as u64, place as usize % PAGE);
+        let (n, skip) = (within / 8, within % 8);
+        let count = (8 - skip).min(data.len() - at);
+        let wanted = &word(file, index, 0, n).to_ne_bytes()[skip..skip + count];
+        let found = &data[at..at + count];
+        if !tells_version(n) && found != wanted {
+            let wrong = (0..count).find(|n| found[*n] != 0 && found[*n] != wanted[*n]);
+            if let Some(wrong) = wrong {
+                return Some(at + wrong);
+            }
+        }
+        at += count;
+    }
+    None
 }
 
 pub fn create(path: &Path) -> Result<File> {
