@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Allocations and requests of chosen tasks that fail at random, as far as the kernel can do that.
+
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use swap::inject;
+
+const DEBUGFS: &str = "/sys/kernel/debug";
+const KINDS: [&str; 3] = ["failslab", "fail_page_alloc", "fail_make_request"];
+
+/// Says whether what is injected hits the calling thread and the children it makes from then on.
+pub fn of_this_thread(hit: bool) {
+    // A kernel without it hits nobody.
+    let _ = fs::write(
+        "/proc/thread-self/make-it-fail",
+        if hit { "1" } else { "0" },
+    );
+}
+
+fn knob(kind: &str, name: &str) -> PathBuf {
+    Path::new(DEBUGFS).join(kind).join(name)
+}
+
+/// Faults are on, for tasks that asked for it; until this is dropped.
+pub struct Faults(());
+
+impl Faults {
+    /// Of what the chosen tasks do, `percent` of a hundred fails; of each kind at most `times`.
+    pub fn at_random(percent: u32, times: u32) -> Result<Self> {
+        inject::prepare()?;
+        let this = Self(());
+        for kind in KINDS {
+            if !knob(kind, "probability").exists() {
+                continue;
+            }
+            for (name, value) in [
+                ("verbose", "0".to_owned()),
+                ("task-filter", "Y".to_owned()),
+                ("times", times.to_string()),
+                ("interval", "1".to_owned()),
+                ("probability", percent.to_string()),
+            ] {
+                let path = knob(kind, name);
+                fs::write(&path, value).with_context(|| path.display().to_string())?;
+            }
+        }
+        Ok(this)
+    }
+}
+
+impl Drop for Faults {
+    fn drop(&mut self) {
+        for kind in KINDS {
+            let _ = fs::write(knob(kind, "probability"), "0");
+            let _ = fs::write(knob(kind, "task-filter"), "N");
+        }
+    }
+}

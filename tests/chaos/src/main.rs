@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Many tasks do random system calls, without order, on small mounts of a machine that is short of everything. Nothing
+//! may hang, no page may hold what is not its own, and nothing may stay.
+//!
+//! Prints TAP, a test for each round. The same seed draws the same rounds.
+
+mod board;
+mod call;
+mod calls;
+mod conductor;
+mod config;
+mod harness;
+mod ledger;
+mod machine;
+mod memory;
+mod own;
+mod process;
+mod rights;
+mod watchdog;
+mod worker;
+
+use anyhow::{Context, Result};
+use board::{now, Board};
+use chaos::faults;
+use clap::Parser;
+use config::{Config, Machine};
+use fastrand::Rng;
+use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
+use nix::unistd::{fork, ForkResult, Pid};
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[derive(Parser)]
+#[command(about = "Random system calls of many tasks on small mounts")]
+struct Arguments {
+    /// How long
+    #[arg(long, default_value_t = 180)]
+    seconds: u64,
+    /// What the random choices begin with
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The file system type
+    #[arg(long = "type", default_value_t = swap::mounted::type_under_test())]
+    kind: String,
+    /// This round only, again and again
+    #[arg(long)]
+    round: Option<u64>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("Bail out! {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How a round ended.
+enum End {
+    Ended,
+    Stuck,
+    Died(WaitStatus),
+}
+
+fn run(arguments: &Arguments) -> Result<bool> {
+    // Nothing of this process may go to swap, which it could have to wait for.
+    // SAFETY: locking changes no contents.
+    unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) };
+    let limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: no core dumps, for all children.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) };
+    let board = Board::new()?;
+    let machine = Machine::look();
+    println!(
+        "# {} s on {}, seed {}",
+        arguments.seconds, arguments.kind, arguments.seed
+    );
+    let begin = now();
+    let (mut tests, mut good, mut calls) = (0, true, 0);
+    for number in 0.. {
+        let drawn = arguments.round.unwrap_or(number);
+        let seed = Rng::with_seed(arguments.seed ^ (drawn << 32)).u64(..);
+        let config = Config::draw(&mut Rng::with_seed(seed), &machine);
+        // One round there is, however short the time.
+        if number > 0 && now() - begin + config.seconds * 1000 > arguments.seconds * 1000 {
+            break;
+        }
+        tests += 1;
+        board.clear();
+        println!("# round {drawn}: {config}");
+        let end = round(board, &config, arguments, seed ^ number, drawn)?;
+        calls += summary(board);
+        let mut findings = board.findings();
+        match end {
+            End::Ended => {}
+            End::Stuck => {
+                findings.push(format!("nothing moves for {} s", watchdog::limit() / 1000))
+            }
+            End::Died(status) => findings.push(format!("the conductor ended: {status:?}")),
+        }
+        let verdict = if findings.is_empty() { "ok" } else { "not ok" };
+        println!(
+            "{verdict} {tests} - round {drawn} of seed {}: {config}",
+            arguments.seed
+        );
+        for finding in &findings {
+            finding.lines().for_each(|line| println!("#   {line}"));
+        }
+        good &= findings.is_empty();
+        if !matches!(end, End::Ended) {
+            println!("Bail out! the machine is not fit for another round");
+            return Ok(false);
+        }
+    }
+    println!("# {calls} calls in {} s", (now() - begin) / 1000);
+    println!("1..{tests}");
+    Ok(good)
+}
+
+/// Starts the round, and looks at it until it ends or does not come on.
+fn round(
+    board: &'static Board,
+    config: &Config,
+    arguments: &Arguments,
+    seed: u64,
+    number: u64,
+) -> Result<End> {
+    // SAFETY: this process has no threads.
+    let conductor: Pid = match unsafe { fork() }.context("fork")? {
+        ForkResult::Parent { child } => child,
+        ForkResult::Child => {
+            conductor::run(board, config, arguments, seed, number);
+            std::process::exit(0);
+        }
+    };
+    loop {
+        std::thread::sleep(Duration::from_millis(100));
+        match waitpid(conductor, Some(WaitPidFlag::WNOHANG)).context("waitpid")? {
+            WaitStatus::StillAlive => {}
+            WaitStatus::Exited(_, 0) => return Ok(End::Ended),
+            status => return Ok(End::Died(status)),
+        }
+        let stuck = watchdog::stuck(board);
+        if !stuck.is_empty() {
+            board.stop();
+            watchdog::report(&stuck);
+            return Ok(End::Stuck);
+        }
+    }
+}
+
+/// What was done, and how often it failed. Returns the number of calls.
+fn summary(board: &Board) -> u64 {
+    let mut sum = 0;
+    let mut line = String::from("#");
+    for call in 0..board::CALLS {
+        let (all, bad) = board.counts(call);
+        sum += all;
+        if all == 0 {
+            continue;
+        }
+        let text = format!(" {} {all} ({bad} failed);", calls::name(call));
+        if line.len() + text.len() > 116 {
+            println!("{line}");
+            line = String::from("#");
+        }
+        line.push_str(&text);
+    }
+    println!("{line}");
+    println!(
+        "# {sum} calls; {} times a mapped page was not there",
+        board.lost_pages()
+    );
+    sum
+}

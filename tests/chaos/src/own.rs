@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A file that only one thread changes, which therefore knows what each page holds.
+
+use crate::memory::Area;
+use crate::worker::{Pipe, Worker, BUFFER};
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
+use rustix::io::{Errno, Result};
+use swap::pages::{self, PAGE};
+
+/// More than one huge page.
+const PAGES: usize = 600;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Known {
+    Hole,
+    Version(u64),
+    /// Changed in part: only that it is no other's is known.
+    Some,
+}
+
+pub struct Own {
+    file: OwnedFd,
+    id: u64,
+    pages: Vec<Known>,
+    version: u64,
+}
+
+impl Own {
+    fn new(worker: &Worker<'_>) -> Result<Self> {
+        let path = format!("own/{}", worker.slot);
+        match rustix::fs::unlinkat(worker.root, &path, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error),
+        }
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(worker.root, &path, flags, Mode::from_raw_mode(0o644))?;
+        let id = worker
+            .opened(file.try_clone().map_err(|_| Errno::MFILE)?, true)?
+            .id;
+        rustix::fs::ftruncate(&file, (PAGES * PAGE) as u64)?;
+        Ok(Self {
+            file,
+            id,
+            pages: vec![Known::Hole; PAGES],
+            version: 0,
+        })
+    }
+
+    fn next(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
+    fn check(&self, worker: &Worker<'_>, page: &[u8], index: usize) {
+        let id = self.id;
+        let right = match self.pages[index] {
+            Known::Hole => page.iter().all(|byte| *byte == 0),
+            Known::Version(version) => pages::is(page, id, index as u64, version),
+            Known::Some => true,
+        };
+        if right {
+            worker.look(page, (index * PAGE) as u64, id, false);
+        } else if self.pages[index] == Known::Hole {
+            let at = page.iter().position(|byte| *byte != 0).unwrap_or(0);
+            worker.wrong(&format!(
+                "page {index} of the own file {id:#x} is no hole: byte {at} is {:#x}",
+                page[at]
+            ));
+        } else if let Known::Version(version) = self.pages[index] {
+            let error = pages::check(page, id, index as u64, version);
+            worker.wrong(&format!("own file: {error:?}"));
+        }
+    }
+
+    fn write(&mut self, worker: &mut Worker<'_>, at: usize, count: usize) -> Result<()> {
+        let version = self.next();
+        for (n, page) in worker
+            .buffer
+            .0
+            .chunks_exact_mut(PAGE)
+            .take(count)
+            .enumerate()
+        {
+            pages::fill(page, self.id, (at + n) as u64, version);
+        }
+        let done = rustix::io::pwrite(
+            &self.file,
+            &worker.buffer.0[..count * PAGE],
+            (at * PAGE) as u64,
+        )?;
+        self.pages[at..at + done / PAGE].fill(Known::Version(version));
+        if done % PAGE != 0 {
+            self.pages[at + done / PAGE] = Known::Some;
+        }
+        Ok(())
+    }
+
+    fn map(&self, at: usize, count: usize, flags: i32) -> Result<Area> {
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        Area::new(
+            self.file.as_raw_fd(),
+            (at * PAGE) as u64,
+            count * PAGE,
+            prot,
+            flags,
+            0,
+        )
+    }
+}
+
+/// A range of pages, of at most `most`.
+fn range(worker: &mut Worker<'_>, most: usize) -> (usize, usize) {
+    let at = worker.rng.usize(0..PAGES);
+    (at, worker.rng.usize(1..=most.min(PAGES - at)))
+}
+
+fn with(
+    worker: &mut Worker<'_>,
+    act: impl FnOnce(&mut Own, &mut Worker<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut own = match worker.own.take() {
+        Some(own) if !worker.one_in(200) => own,
+        _ => Own::new(worker)?,
+    };
+    let result = act(&mut own, worker);
+    worker.own = Some(own);
+    result
+}
+
+pub fn write(worker: &mut Worker<'_>) -> Result<()> {
+    let (at, count) = range(worker, BUFFER);
+    with(worker, |own, worker| own.write(worker, at, count))
+}
+
+pub fn read(worker: &mut Worker<'_>) -> Result<()> {
+    let (at, count) = range(worker, BUFFER);
+    with(worker, |own, worker| {
+        let buffer = &mut worker.buffer.0[..count * PAGE];
+        let done = rustix::io::pread(&own.file, buffer, (at * PAGE) as u64)?;
+        for n in 0..done / PAGE {
+            own.check(worker, &worker.buffer.0[n * PAGE..(n + 1) * PAGE], at + n);
+        }
+        Ok(())
+    })
+}
+
+pub fn map(worker: &mut Worker<'_>) -> Result<()> {
+    let (at, count) = range(worker, 48);
+    with(worker, |own, worker| {
+        let area = own.map(at, count, libc::MAP_SHARED)?;
+        let mut page = [0; PAGE];
+        for n in 0..count {
+            match area.read(n, &mut page) {
+                Some(()) => own.check(worker, &page, at + n),
+                None => worker.bus(),
+            }
+            if worker.rng.bool() {
+                let version = own.next();
+                pages::fill(&mut page, own.id, (at + n) as u64, version);
+                own.pages[at + n] = match area.write(n, &page, 0..PAGE) {
+                    Some(()) => Known::Version(version),
+                    None => Known::Some,
+                };
+            }
+            if worker.board.is_over() {
+                break;
+            }
+        }
+        if worker.one_in(3) {
+            // SAFETY: changes no contents.
+            crate::call::check(unsafe {
+                libc::madvise(area.address(0), count * PAGE, libc::MADV_PAGEOUT)
+            })?;
+        }
+        Ok(())
+    })
+}
+
+pub fn cut(worker: &mut Worker<'_>) -> Result<()> {
+    let (at, _) = range(worker, 1);
+    let within = if worker.rng.bool() {
+        0
+    } else {
+        worker.rng.usize(0..PAGE)
+    };
+    with(worker, |own, worker| {
+        rustix::fs::ftruncate(&own.file, (at * PAGE + within) as u64)?;
+        let before = own.pages[at];
+        own.pages[at..].fill(Known::Hole);
+        own.pages[at] = if within == 0 {
+            Known::Hole
+        } else {
+            Known::Some
+        };
+        rustix::fs::ftruncate(&own.file, (PAGES * PAGE) as u64)?;
+        let mut page = [0; PAGE];
+        if rustix::io::pread(&own.file, &mut page, (at * PAGE) as u64)? < PAGE {
+            return Ok(());
+        }
+        let mut wanted = [0; PAGE];
+        match before {
+            Known::Hole => {}
+            Known::Version(version) => pages::fill(&mut wanted, own.id, at as u64, version),
+            Known::Some => wanted = page,
+        }
+        wanted[within..].fill(0);
+        if let Some(wrong) = (0..PAGE).find(|n| page[*n] != wanted[*n]) {
+            worker.wrong(&format!(
+                "page {at} of the own file {:#x}, that was cut at {within}, is wrong from byte {wrong} on ({:#x})",
+                own.id, page[wrong]
+            ));
+        }
+        Ok(())
+    })
+}
+
+pub fn punch(worker: &mut Worker<'_>) -> Result<()> {
+    let (at, count) = range(worker, PAGES);
+    with(worker, |own, _| {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        rustix::fs::fallocate(&own.file, flags, (at * PAGE) as u64, (count * PAGE) as u64)?;
+        own.pages[at..at + count].fill(Known::Hole);
+        Ok(())
+    })
+}
+
+/// Changes no contents, whether it succeeds or not.
+pub fn allocate(worker: &mut Worker<'_>) -> Result<()> {
+    let (at, count) = range(worker, PAGES);
+    with(worker, |own, _| {
+        let (offset, len) = ((at * PAGE) as u64, (count * PAGE) as u64);
+        rustix::fs::fallocate(&own.file, FallocateFlags::KEEP_SIZE, offset, len)
+    })
+}
+
+/// Through a pipe, whose pages are those of the file.
+pub fn send(worker: &mut Worker<'_>) -> Result<()> {
+    let (at, count) = range(worker, BUFFER);
+    with(worker, |own, worker| {
+        let pipe = Pipe::new()?;
+        let mut offset = (at * PAGE) as u64;
+        let flags = rustix::pipe::SpliceFlags::NONBLOCK;
+        let done = rustix::pipe::splice(
+            &own.file,
+            Some(&mut offset),
+            &pipe.write,
+            None,
+            count * PAGE,
+            flags,
+        )?;
+        let mut got = 0;
+        while got < done {
+            let n = rustix::io::read(&pipe.read, &mut worker.buffer.0[got..done])?;
+            if n == 0 {
+                worker.wrong("a pipe ends before all is read");
+                break;
+            }
+            got += n;
+        }
+        for n in 0..got / PAGE {
+            own.check(worker, &worker.buffer.0[n * PAGE..(n + 1) * PAGE], at + n);
+        }
+        Ok(())
+    })
+}
+
+/// A private mapping whose odd pages are copied: by this process before it forks, and by its child once more.
+pub fn fork(worker: &mut Worker<'_>) -> Result<()> {
+    const OTHER: u64 = 1 << 20;
+    const COUNT: usize = 16;
+    let at = worker.rng.usize(0..PAGES - COUNT);
+    let pause = worker.rng.u64(0..30);
+    with(worker, |own, worker| {
+        let area = own.map(at, COUNT, libc::MAP_PRIVATE)?;
+        let mut page = [0; PAGE];
+        for n in 0..COUNT {
+            match area.read(n, &mut page) {
+                Some(()) => own.check(worker, &page, at + n),
+                None => return Err(Errno::NOMEM),
+            }
+            if n % 2 == 1 {
+                pages::fill(&mut page, OTHER, n as u64, 1);
+                area.write(n, &page, 0..PAGE).ok_or(Errno::NOMEM)?;
+            }
+        }
+        let odd = || (1..COUNT).step_by(2);
+        // Whether it has that version; none where the pages did not come.
+        let holds = |page: &mut [u8; PAGE], version| {
+            let mut right = true;
+            for n in odd() {
+                area.read(n, page)?;
+                right &= pages::is(page, OTHER, n as u64, version);
+            }
+            Some(right)
+        };
+        let first = crate::process::child(|| {
+            let first = holds(&mut page, 1);
+            for n in odd() {
+                pages::fill(&mut page, OTHER, n as u64, 2);
+                if area.write(n, &page, 0..PAGE).is_none() {
+                    return 0;
+                }
+            }
+            crate::process::pause(pause);
+            match (first, holds(&mut page, 2)) {
+                (Some(false), _) | (_, Some(false)) => 1,
+                _ => 0,
+            }
+        })?;
+        if first == Some(1) {
+            worker.wrong("a child saw other data than its own");
+        }
+        if holds(&mut page, 1) == Some(false) {
+            worker.wrong("a child has changed the private copies of its parent");
+        }
+        // Others look at the file while it is like this, and its owner sees what it wrote.
+        Ok(())
+    })
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Notices tasks that do not come on, and tells what they wait for. Waits for nobody itself.
+
+use crate::board::{now, Board, Slot};
+use crate::calls;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use swap::machine;
+
+/// A call that takes longer has come to a stop, in ms.
+pub fn limit() -> u64 {
+    machine::sized(60, 240) * 1000
+}
+
+/// The tasks that have done nothing new for too long.
+pub fn stuck(board: &Board) -> Vec<&Slot> {
+    let limit = limit();
+    board.slots().filter(|slot| slot.age() > limit).collect()
+}
+
+/// Prints where they are, and has the kernel print all tasks that wait.
+pub fn report(stuck: &[&Slot]) {
+    for slot in stuck {
+        let (process, task) = (slot.process(), slot.task());
+        println!(
+            "# STUCK: task {task} of process {process} is in '{}' for {} s",
+            calls::name(slot.doing()),
+            slot.age() / 1000
+        );
+        for file in ["status", "wchan", "syscall", "stack"] {
+            show(&format!("/proc/{process}/task/{task}/{file}"));
+        }
+    }
+    run("w", "echo w >/proc/sysrq-trigger");
+    run("l", "echo l >/proc/sysrq-trigger");
+}
+
+/// Another process looks, which may wait as long as it likes.
+fn show(path: &str) {
+    println!("# {path}:");
+    run(path, "grep -vE '^(Cap|Speculation|Cpus|Mems|Seccomp|NoNew|Groups|untag|x86_Thread)' \"$0\" | sed 's/^/#   /'");
+}
+
+fn run(argument: &str, script: &str) {
+    let child = Command::new("sh")
+        .args(["-c", script, argument])
+        .stdin(Stdio::null())
+        .spawn();
+    let Ok(mut child) = child else {
+        println!("#   no process can be made for it");
+        return;
+    };
+    let end = now() + 5000;
+    while now() < end {
+        if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    println!("#   it does not say within 5 s");
+    let _ = child.kill();
+}
