@@ -221,10 +221,17 @@ fn round(
     step(Step::SetUp);
     let kind = &arguments.kind;
     let before = Before::look(kind)?;
-    let _expected = config
-        .group
-        .map(|_| Expected::new("oom-kill|Memory cgroup out of memory"))
-        .transpose()?;
+    let mut provoked = Vec::new();
+    if config.group.is_some() {
+        provoked.push("oom-kill|Memory cgroup out of memory");
+    }
+    if config.faults > 0 {
+        provoked.push(faults::EXPECTED);
+    }
+    let _expected = match provoked.as_slice() {
+        [] => None,
+        some => Some(Expected::new(&some.join("|"))?),
+    };
     let (mut swaps, zram) = swap_devices(config)?;
     let mut group = None;
     if let Some(limits) = config.group {
@@ -251,15 +258,16 @@ fn round(
         kills: 0,
         rng: Rng::with_seed(seed),
     };
+    let devices: Vec<PathBuf> = swaps.iter().map(|swap| swap.path().to_owned()).collect();
     let injected = match config.faults {
         0 => None,
-        percent => Some(faults::Faults::at_random(percent, 20_000)?),
+        percent => Some(faults::Faults::at_random(percent, 20_000, &devices)?),
     };
     let scene = Scene {
         board,
         kind: kind.clone(),
         mount: round.mount.clone(),
-        devices: swaps.iter().map(|swap| swap.path().to_owned()).collect(),
+        devices,
         group: group_path,
         workers: config.processes * config.threads,
         size: config.size,

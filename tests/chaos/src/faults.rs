@@ -22,14 +22,36 @@ fn knob(kind: &str, name: &str) -> PathBuf {
     Path::new(DEBUGFS).join(kind).join(name)
 }
 
+/// What the kernel says of failures on demand, an ERE for those who read its log.
+pub const EXPECTED: &str =
+    "percpu: allocation failed|vmalloc error|page allocation failure|SLUB: Unable to allocate \
+                            memory|I/O error|swap-device";
+
 /// Faults are on, for tasks that asked for it; until this is dropped.
-pub struct Faults(());
+pub struct Faults {
+    disks: Vec<PathBuf>,
+}
 
 impl Faults {
-    /// Of what the chosen tasks do, `percent` of a hundred fails; of each kind at most `times`.
-    pub fn at_random(percent: u32, times: u32) -> Result<Self> {
+    /// Of what the chosen tasks do, `percent` of a hundred fails; of each kind at most `times`. Requests fail on these
+    /// disks only.
+    pub fn at_random(percent: u32, times: u32, disks: &[PathBuf]) -> Result<Self> {
         inject::prepare()?;
-        let this = Self(());
+        let disks = disks
+            .iter()
+            .filter_map(|disk| {
+                Some(
+                    Path::new("/sys/block")
+                        .join(disk.file_name()?)
+                        .join("make-it-fail"),
+                )
+            })
+            .filter(|knob| knob.exists())
+            .collect();
+        let this = Self { disks };
+        for disk in &this.disks {
+            fs::write(disk, "1").with_context(|| disk.display().to_string())?;
+        }
         for kind in KINDS {
             if !knob(kind, "probability").exists() {
                 continue;
@@ -51,6 +73,9 @@ impl Faults {
 
 impl Drop for Faults {
     fn drop(&mut self) {
+        for disk in &self.disks {
+            let _ = fs::write(disk, "0");
+        }
         for kind in KINDS {
             let _ = fs::write(knob(kind, "probability"), "0");
             let _ = fs::write(knob(kind, "task-filter"), "N");
