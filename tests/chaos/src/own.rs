@@ -153,7 +153,11 @@ pub fn map(worker: &mut Worker<'_>) -> Result<()> {
         for n in 0..count {
             match area.read(n, &mut page) {
                 Some(()) => own.check(worker, &page, at + n),
-                None => worker.bus(),
+                None => {
+                    // What is mapped there now is no page of the file.
+                    worker.bus();
+                    continue;
+                }
             }
             if worker.rng.bool() {
                 let version = own.next();

@@ -6,6 +6,7 @@ mod maps;
 mod names;
 mod pipes;
 mod space;
+mod userfault;
 
 use crate::board;
 use crate::own;
@@ -125,6 +126,7 @@ calls! {
     "move_pages" 3 maps::move_pages;
     "process_vm_readv" 4 maps::read_remotely, faults;
     "process_vm_writev" 4 maps::write_remotely, faults;
+    "userfaultfd" 4 userfault::fill, faults;
     "fork with shared mappings" 3 maps::fork;
 
     "splice from file" 8 pipes::splice_out;
