@@ -14,6 +14,8 @@ use std::time::Duration;
 /// More than there ever are.
 pub const SLOTS: usize = 48;
 pub const CALLS: usize = 128;
+/// The first is none, the last is for all that have no place of their own.
+const ERRORS: usize = 136;
 const FINDINGS: usize = 16;
 const TEXT: usize = 1000;
 
@@ -35,8 +37,8 @@ struct Finding {
 pub struct Board {
     stop: AtomicBool,
     slots: [Slot; SLOTS],
-    /// How often each call came back, and how often with an error.
-    calls: [[AtomicU64; 2]; CALLS],
+    /// How often each call came back without an error, and with which.
+    calls: [[AtomicU32; ERRORS]; CALLS],
     /// SIGBUS that were caught.
     lost_pages: AtomicU64,
     found: AtomicUsize,
@@ -104,15 +106,22 @@ impl Board {
         self.slots.iter().filter(|slot| slot.process() != 0)
     }
 
-    pub fn count(&self, call: usize, failed: bool) {
-        self.calls[call][usize::from(failed)].fetch_add(1, Relaxed);
+    /// A call has come back with this error, or with 0.
+    pub fn count(&self, call: usize, error: i32) {
+        let error = usize::try_from(error).unwrap_or(ERRORS);
+        self.calls[call][error.min(ERRORS - 1)].fetch_add(1, Relaxed);
     }
 
-    /// How often a call came back, and how often of these with an error.
-    pub fn counts(&self, call: usize) -> (u64, u64) {
-        let [good, bad] = &self.calls[call];
-        let bad = bad.load(Relaxed);
-        (good.load(Relaxed) + bad, bad)
+    /// How often a call came back without an error, and with each error, of the most frequent first.
+    pub fn counts(&self, call: usize) -> (u64, Vec<(i32, u64)>) {
+        let counts = self.calls[call]
+            .iter()
+            .map(|count| u64::from(count.load(Relaxed)));
+        let mut counts: Vec<_> = (0..).zip(counts).collect();
+        let (_, good) = counts.remove(0);
+        counts.retain(|(_, count)| *count > 0);
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        (good, counts)
     }
 
     pub fn page_was_lost(&self) {

@@ -226,7 +226,7 @@ fn round(
     let (out, back) = (swapped("pswpout"), swapped("pswpin"));
     let mut provoked = Vec::new();
     if config.group.is_some() {
-        provoked.push("oom-kill|Memory cgroup out of memory");
+        provoked.push("oom-kill|Memory cgroup out of memory|Out of memory and no killable");
     }
     if config.faults > 0 {
         provoked.push(faults::EXPECTED);

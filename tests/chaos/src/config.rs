@@ -137,7 +137,7 @@ impl Config {
             (swapping, ..) => swapping,
         };
         let limits = Limits {
-            memory: *rng.choice(&[4, 6, 8, 16]).expect("not empty"),
+            memory: *rng.choice(&[6, 8, 12, 16]).expect("not empty"),
             swap: *rng
                 .choice(&[None, None, Some(4), Some(16)])
                 .expect("not empty"),

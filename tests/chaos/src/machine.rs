@@ -39,7 +39,9 @@ impl Hand {
         let step = step as usize;
         self.scene.board.slot(self.slot).does(step);
         let failed = act().is_err();
-        self.scene.board.count(step, failed);
+        let error = std::io::Error::last_os_error().raw_os_error();
+        let error = if failed { error.unwrap_or(0) } else { 0 };
+        self.scene.board.count(step, error);
         !failed
     }
 
@@ -83,8 +85,7 @@ impl Hand {
             let amount = format!("{mib}M");
             match (self.rng.u8(0..8), self.scene.group.clone()) {
                 (0, _) => {
-                    // 4: say nothing of it.
-                    let what = 4 + self.rng.u8(1..4);
+                    let what = self.rng.u8(1..4);
                     self.does(Step::DropCaches, || {
                         machine::write("/proc/sys/vm/drop_caches", &what.to_string())
                     });
@@ -95,13 +96,13 @@ impl Hand {
                     });
                 }
                 (2, Some(group)) => {
-                    let most = self.rng.u64(2..=self.scene.limit * 2);
+                    let most = self.rng.u64(self.scene.limit / 2..=self.scene.limit * 2);
                     self.does(Step::Limit, || {
-                        machine::write(group.join("memory.max"), &format!("{}M", most.max(3)))
+                        machine::write(group.join("memory.max"), &format!("{most}M"))
                     });
                 }
                 (3, Some(group)) => {
-                    let most = self.rng.u64(1..=self.scene.limit * 2);
+                    let most = self.rng.u64(self.scene.limit / 3..=self.scene.limit * 2);
                     self.does(Step::Limit, || {
                         machine::write(group.join("memory.high"), &format!("{most}M"))
                     });

@@ -156,17 +156,25 @@ fn round(
     }
 }
 
-/// What was done, and how often it failed. Returns the number of calls.
+/// What was done, and with which errors mostly. Returns the number of calls.
 fn summary(board: &Board) -> u64 {
     let mut sum = 0;
     let mut line = String::from("#");
     for call in 0..board::CALLS {
-        let (all, bad) = board.counts(call);
+        let (good, errors) = board.counts(call);
+        let all = good + errors.iter().map(|(_, count)| count).sum::<u64>();
         sum += all;
         if all == 0 {
             continue;
         }
-        let text = format!(" {} {all} ({bad} failed);", calls::name(call));
+        let mut text = format!(" {}: {good} of {all}", calls::name(call));
+        for (error, count) in errors.iter().take(3) {
+            text.push_str(&format!(
+                ", {:?} {count}",
+                nix::errno::Errno::from_raw(*error)
+            ));
+        }
+        text.push(';');
         if line.len() + text.len() > 116 {
             println!("{line}");
             line = String::from("#");

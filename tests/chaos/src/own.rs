@@ -112,6 +112,7 @@ impl Own {
 /// A range of pages, of at most `most`.
 fn range(worker: &mut Worker<'_>, most: usize) -> (usize, usize) {
     let at = worker.rng.usize(0..PAGES);
+    let most = if worker.one_in(4) { most } else { most.min(6) };
     (at, worker.rng.usize(1..=most.min(PAGES - at)))
 }
 
@@ -146,7 +147,7 @@ pub fn read(worker: &mut Worker<'_>) -> Result<()> {
 }
 
 pub fn map(worker: &mut Worker<'_>) -> Result<()> {
-    let (at, count) = range(worker, 48);
+    let (at, count) = range(worker, 12);
     with(worker, |own, worker| {
         let area = own.map(at, count, libc::MAP_SHARED)?;
         let mut page = [0; PAGE];

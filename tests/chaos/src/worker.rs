@@ -126,8 +126,8 @@ impl Worker<'_> {
     /// A path of `names`, of up to three components.
     pub fn name(&mut self) -> String {
         let mut path = "names".to_owned();
-        for _ in 0..self.rng.u8(1..=3) {
-            path.push_str(&format!("/n{}", self.rng.u8(0..12)));
+        for _ in 0..[1, 1, 1, 2, 2, 3][self.rng.usize(0..6)] {
+            path.push_str(&format!("/n{}", self.rng.u8(0..16)));
         }
         if self.one_in(40) {
             path.push_str(&"-longer-than-what-fits-into-a-dentry".repeat(self.rng.usize(1..6)));
@@ -294,10 +294,47 @@ impl Worker<'_> {
             self.about = call.name;
             self.board.slot(self.slot).does(number);
             let result = (call.run)(self);
-            self.board.count(number, result.is_err());
+            let error = result.err().map_or(0, Errno::raw_os_error);
+            self.board.count(number, error);
             if let Err(error) = result {
                 self.judge(error, call.may_fault);
+                if matches!(error, Errno::NOSPC | Errno::DQUOT) && self.rng.bool() {
+                    self.make_room();
+                }
             }
+        }
+    }
+
+    /// A mount that is always full would be no good test.
+    fn make_room(&mut self) {
+        if self.one_in(3) {
+            self.own = None;
+            let own = format!("own/{}", self.slot);
+            let _ = rustix::fs::unlinkat(self.root, own, AtFlags::empty());
+        }
+        for _ in 0..3 {
+            let path = match self.one_in(3) {
+                true => format!("wild/foreign{}", self.rng.u8(0..3)),
+                false => self.wild_path(),
+            };
+            let flags = OFlags::WRONLY
+                | OFlags::TRUNC
+                | OFlags::NONBLOCK
+                | OFlags::NOFOLLOW
+                | OFlags::CLOEXEC;
+            let _ = match self.rng.bool() {
+                true => rustix::fs::openat(self.root, path, flags, Mode::empty()).map(drop),
+                false => rustix::fs::unlinkat(self.root, path, AtFlags::empty()),
+            };
+        }
+        self.kept.clear();
+    }
+
+    /// How many pages: mostly few.
+    pub fn count(&mut self) -> usize {
+        match self.rng.u8(0..4) {
+            0 => self.rng.usize(1..=BUFFER),
+            _ => self.rng.usize(1..4),
         }
     }
 
@@ -313,6 +350,7 @@ impl Worker<'_> {
             _ => true,
         };
         if !known {
+            let error = nix::errno::Errno::from_raw(error.raw_os_error());
             self.wrong(&format!("ends with {error:?}"));
         }
     }

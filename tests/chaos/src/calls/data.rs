@@ -3,7 +3,7 @@
 
 use crate::call::check;
 use crate::memory::Area;
-use crate::worker::{Worker, BUFFER};
+use crate::worker::Worker;
 use rustix::fd::AsRawFd;
 use rustix::io::{Errno, ReadWriteFlags, Result};
 use std::io::{IoSlice, IoSliceMut};
@@ -22,7 +22,7 @@ fn flags(worker: &mut Worker<'_>) -> ReadWriteFlags {
 pub fn write(worker: &mut Worker<'_>) -> Result<()> {
     let file = worker.wild()?;
     let page = worker.page();
-    let count = worker.rng.usize(1..=BUFFER);
+    let count = worker.count();
     worker.prepare(file.id, page, count);
     // A part of the pages, with the bytes that belong there.
     let (from, to) = match worker.rng.u8(0..4) {
@@ -59,7 +59,8 @@ pub fn append(worker: &mut Worker<'_>) -> Result<()> {
 pub fn read(worker: &mut Worker<'_>) -> Result<()> {
     let file = worker.file()?;
     let position = worker.position();
-    let length = worker.rng.usize(1..=BUFFER * PAGE);
+    let most = worker.count() * PAGE;
+    let length = worker.rng.usize(1..=most);
     let flags = flags(worker);
     let buffer = &mut worker.buffer.0[..length];
     let done = rustix::io::preadv2(&file.fd, &mut [IoSliceMut::new(buffer)], position, flags);

@@ -91,7 +91,7 @@ calls! {
     "own mapping" 20 own::map;
     "own truncation" 8 own::cut;
     "own hole" 8 own::punch;
-    "own fallocate" 4 own::allocate;
+    "own fallocate" 3 own::allocate;
     "own splice" 8 own::send;
     "own fork" 4 own::fork;
 
@@ -140,7 +140,7 @@ calls! {
 
     "create" 10 names::create;
     "unlink" 14 names::unlink;
-    "mkdir" 6 names::make_directory;
+    "mkdir" 10 names::make_directory;
     "rmdir" 5 names::remove_directory;
     "symlink" 4 names::symlink;
     "mknod" 3 names::node;

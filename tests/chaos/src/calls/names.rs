@@ -42,7 +42,7 @@ pub fn remove_directory(worker: &mut Worker<'_>) -> Result<()> {
 
 pub fn symlink(worker: &mut Worker<'_>) -> Result<()> {
     let target = match worker.rng.bool() {
-        true => format!("n{}", worker.rng.u8(0..12)),
+        true => format!("n{}", worker.rng.u8(0..16)),
         // Longer than what an inode has room for.
         false => format!("n{}", "/.".repeat(worker.rng.usize(1..2000))),
     };

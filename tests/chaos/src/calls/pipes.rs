@@ -2,7 +2,7 @@
 //! Pages on their way through pipes.
 
 use crate::call::check;
-use crate::worker::{Opened, Pipe, Worker, BUFFER};
+use crate::worker::{Opened, Pipe, Worker};
 use rustix::fd::AsRawFd;
 use rustix::io::{Errno, Result};
 use rustix::pipe::SpliceFlags;
@@ -21,7 +21,8 @@ fn flags(worker: &mut Worker<'_>) -> SpliceFlags {
 fn fill(worker: &mut Worker<'_>, file: &Opened) -> Result<(Pipe, u64, usize)> {
     let pipe = Pipe::new()?;
     let position = worker.position();
-    let length = worker.rng.usize(1..=BUFFER * PAGE);
+    let most = worker.count() * PAGE;
+    let length = worker.rng.usize(1..=most);
     let flags = flags(worker);
     let mut offset = position;
     let done = rustix::pipe::splice(
@@ -62,7 +63,7 @@ pub fn splice_out(worker: &mut Worker<'_>) -> Result<()> {
 pub fn splice_in(worker: &mut Worker<'_>) -> Result<()> {
     let file = worker.wild()?;
     let page = worker.page();
-    let count = worker.rng.usize(1..=BUFFER);
+    let count = worker.count();
     worker.prepare(file.id, page, count);
     let pipe = Pipe::new()?;
     let length = rustix::io::write(&pipe.write, &worker.buffer.0[..count * PAGE])?;
@@ -78,7 +79,7 @@ pub fn vmsplice(worker: &mut Worker<'_>) -> Result<()> {
     let file = worker.wild()?;
     let page = worker.rng.u64(0..300);
     let offset = page * PAGE as u64;
-    let (prot, count) = (libc::PROT_READ, worker.rng.usize(1..=BUFFER));
+    let (prot, count) = (libc::PROT_READ, worker.count());
     let area = crate::memory::Area::new(
         file.fd.as_raw_fd(),
         offset,

@@ -10,9 +10,9 @@ use swap::pages::PAGE;
 
 pub fn truncate(worker: &mut Worker<'_>) -> Result<()> {
     let file = worker.wild()?;
-    let size = match worker.rng.u8(0..6) {
-        0 => 0,
-        1 => i64::MAX as u64,
+    let size = match worker.rng.u8(0..8) {
+        0..=2 => 0,
+        3 => i64::MAX as u64,
         _ => worker.position(),
     };
     let result = rustix::fs::ftruncate(&file.fd, size);
@@ -22,11 +22,12 @@ pub fn truncate(worker: &mut Worker<'_>) -> Result<()> {
 
 fn range(worker: &mut Worker<'_>) -> (u64, u64) {
     let begin = worker.position();
-    let length = match worker.rng.u8(0..8) {
-        0 => worker.rng.u64(1..PAGE as u64),
-        1 => 2 << 20,
-        2 => i64::MAX as u64 - begin.min(i64::MAX as u64 - 1),
-        _ => worker.rng.u64(1..300) * PAGE as u64,
+    let length = match worker.rng.u8(0..16) {
+        0 | 1 => worker.rng.u64(1..PAGE as u64),
+        2 => 2 << 20,
+        3 => i64::MAX as u64 - begin.min(i64::MAX as u64 - 1),
+        4 => worker.rng.u64(1..600) * PAGE as u64,
+        _ => worker.rng.u64(1..40) * PAGE as u64,
     };
     (begin, length)
 }

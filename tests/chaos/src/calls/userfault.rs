@@ -3,7 +3,7 @@
 
 use crate::call::check;
 use crate::memory::Area;
-use crate::worker::{Worker, BUFFER};
+use crate::worker::Worker;
 use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
 use rustix::io::Result;
 use swap::pages::PAGE;
@@ -32,7 +32,7 @@ fn ioctl(fd: &OwnedFd, (number, size): (u64, u64), words: &mut [u64; 5]) -> Resu
 pub fn fill(worker: &mut Worker<'_>) -> Result<()> {
     let file = worker.wild()?;
     let page = worker.rng.u64(0..300);
-    let count = worker.rng.usize(1..=BUFFER);
+    let count = worker.count();
     let (prot, offset) = (libc::PROT_READ | libc::PROT_WRITE, page * PAGE as u64);
     let (len, fd) = (count * PAGE, file.fd.as_raw_fd());
     let area = Area::new(fd, offset, len, prot, libc::MAP_SHARED, 0);
