@@ -69,15 +69,10 @@ impl Board {
         Ok(unsafe { &*start.cast::<Self>() })
     }
 
-    /// For the next round.
+    /// For the next round; what was called is counted on.
     pub fn clear(&self) {
         self.stop.store(false, Release);
         self.slots.iter().for_each(Slot::leave);
-        self.calls
-            .iter()
-            .flatten()
-            .for_each(|n| n.store(0, Relaxed));
-        self.lost_pages.store(0, Relaxed);
         self.found.store(0, Relaxed);
         self.findings.iter().for_each(|f| f.len.store(0, Relaxed));
     }
@@ -110,6 +105,12 @@ impl Board {
     pub fn count(&self, call: usize, error: i32) {
         let error = usize::try_from(error).unwrap_or(ERRORS);
         self.calls[call][error.min(ERRORS - 1)].fetch_add(1, Relaxed);
+    }
+
+    /// How often anything came back.
+    pub fn calls(&self) -> u64 {
+        let counts = self.calls.iter().flatten();
+        counts.map(|count| u64::from(count.load(Relaxed))).sum()
     }
 
     /// How often a call came back without an error, and with each error, of the most frequent first.

@@ -221,9 +221,6 @@ fn round(
     step(Step::SetUp);
     let kind = &arguments.kind;
     let before = Before::look(kind)?;
-    // A kernel without swap has no such figures.
-    let swapped = |name| machine::vmstat(name).unwrap_or(0);
-    let (out, back) = (swapped("pswpout"), swapped("pswpin"));
     let mut provoked = Vec::new();
     if config.group.is_some() {
         provoked.push("oom-kill|Memory cgroup out of memory|Out of memory and no killable");
@@ -322,11 +319,6 @@ fn round(
         device::in_use()?.is_empty(),
         "swap is still on: {:?}",
         device::in_use()?
-    );
-    println!(
-        "# {} pages went out and {} came back",
-        swapped("pswpout") - out,
-        swapped("pswpin") - back
     );
     println!(
         "# {} workers were started, {} of them killed",

@@ -23,7 +23,7 @@ use anyhow::{Context, Result};
 use board::{now, Board};
 use chaos::faults;
 use clap::Parser;
-use config::{Config, Machine};
+use config::{Config, Machine, Swapping};
 use fastrand::Rng;
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::{fork, ForkResult, Pid};
@@ -84,6 +84,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
     );
     let begin = now();
     let (mut tests, mut good, mut calls) = (0, true, 0);
+    let (out, back) = (swapped("pswpout"), swapped("pswpin"));
+    let mut has_swap = false;
     for number in 0.. {
         let drawn = arguments.round.unwrap_or(number);
         let seed = Rng::with_seed(arguments.seed ^ (drawn << 32)).u64(..);
@@ -96,7 +98,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
         board.clear();
         println!("# round {drawn}: {config}");
         let end = round(board, &config, arguments, seed ^ number, drawn)?;
-        calls += summary(board);
+        println!("# {} calls", board.calls() - calls);
+        calls = board.calls();
+        has_swap |= config.swapping != Swapping::Off;
         let mut findings = board.findings();
         match end {
             End::Ended => {}
@@ -115,11 +119,20 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         good &= findings.is_empty();
         if !matches!(end, End::Ended) {
+            summary(board);
             println!("Bail out! the machine is not fit for another round");
             return Ok(false);
         }
     }
+    summary(board);
     println!("# {calls} calls in {} s", (now() - begin) / 1000);
+    if has_swap {
+        let (out, back) = (swapped("pswpout") - out, swapped("pswpin") - back);
+        tests += 1;
+        let verdict = if out > 0 && back > 0 { "ok" } else { "not ok" };
+        println!("{verdict} {tests} - pages go to swap and come back: {out} and {back}");
+        good &= out > 0 && back > 0;
+    }
     println!("1..{tests}");
     Ok(good)
 }
@@ -151,19 +164,24 @@ fn round(
         if !stuck.is_empty() {
             board.stop();
             watchdog::report(&stuck);
+            // The others go with it, those that can.
+            let _ = nix::sys::signal::kill(conductor, nix::sys::signal::Signal::SIGKILL);
             return Ok(End::Stuck);
         }
     }
 }
 
-/// What was done, and with which errors mostly. Returns the number of calls.
-fn summary(board: &Board) -> u64 {
-    let mut sum = 0;
+/// A kernel without swap has no such figures.
+fn swapped(name: &str) -> u64 {
+    swap::machine::vmstat(name).unwrap_or(0)
+}
+
+/// What was done, and with which errors mostly.
+fn summary(board: &Board) {
     let mut line = String::from("#");
     for call in 0..board::CALLS {
         let (good, errors) = board.counts(call);
         let all = good + errors.iter().map(|(_, count)| count).sum::<u64>();
-        sum += all;
         if all == 0 {
             continue;
         }
@@ -182,9 +200,5 @@ fn summary(board: &Board) -> u64 {
         line.push_str(&text);
     }
     println!("{line}");
-    println!(
-        "# {sum} calls; {} times a mapped page was not there",
-        board.lost_pages()
-    );
-    sum
+    println!("# {} times a mapped page was not there", board.lost_pages());
 }
