@@ -9,7 +9,7 @@ use crate::config::{Config, Swapping};
 use crate::ledger::{self, Before};
 use crate::machine::{self as hands, Scene};
 use crate::worker::{self, DIRECTORIES, STAYING};
-use crate::{faults, Arguments};
+use crate::{faults, own, Arguments};
 use anyhow::{ensure, Context, Result};
 use fastrand::Rng;
 use nix::errno::Errno;
@@ -187,6 +187,7 @@ fn make_tree(mount: &Path, config: &Config) -> Result<()> {
         crate::harness::fileattr::set_flags(&names, crate::harness::fileattr::CASEFOLD)
             .context("casefold")?;
     }
+    std::fs::File::create(mount.join(own::COMMON))?.set_len(own::COMMON_SIZE)?;
     for n in 0..STAYING {
         // Links of one: there may be few inodes.
         let path = mount.join("stay").join(format!("stays-{n}"));

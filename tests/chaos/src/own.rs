@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A file that only one thread changes, which therefore knows what each page holds.
+//! Pages that only one thread changes, which therefore knows what each holds: those of a file of its own, or a part of
+//! one whose other parts other threads change at the same time.
 
 use crate::memory::Area;
-use crate::worker::{Pipe, Worker, BUFFER};
+use crate::worker::{Pipe, Worker, BUFFER, MOST_WORKERS};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::{Errno, Result};
 use swap::pages::{self, PAGE};
 
-/// More than one huge page.
+/// Of a file of its own: more than one huge page.
 const PAGES: usize = 600;
+/// Of a part.
+const PART: usize = 40;
+pub const COMMON: &str = "own/common";
+/// Bytes of the file of all, in which there is a part for each slot of a worker.
+pub const COMMON_SIZE: u64 = (PART * MOST_WORKERS * PAGE) as u64;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Known {
@@ -22,12 +28,18 @@ enum Known {
 pub struct Own {
     file: OwnedFd,
     id: u64,
+    /// Where in the file the pages begin; what is below is a number from there.
+    base: usize,
     pages: Vec<Known>,
     version: u64,
+    common: bool,
 }
 
 impl Own {
-    fn new(worker: &Worker<'_>) -> Result<Self> {
+    fn new(worker: &mut Worker<'_>) -> Result<Self> {
+        if worker.rng.bool() {
+            return Self::part(worker);
+        }
         let path = format!("own/{}", worker.slot);
         match rustix::fs::unlinkat(worker.root, &path, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
@@ -35,16 +47,36 @@ impl Own {
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = rustix::fs::openat(worker.root, &path, flags, Mode::from_raw_mode(0o644))?;
-        let id = worker
-            .opened(file.try_clone().map_err(|_| Errno::MFILE)?, true)?
-            .id;
+        let id = worker.id(&file)?;
         rustix::fs::ftruncate(&file, (PAGES * PAGE) as u64)?;
         Ok(Self {
             file,
             id,
+            base: 0,
             pages: vec![Known::Hole; PAGES],
             version: 0,
+            common: false,
         })
+    }
+
+    fn part(worker: &mut Worker<'_>) -> Result<Self> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(worker.root, COMMON, flags, Mode::empty())?;
+        let id = worker.id(&file)?;
+        Ok(Self {
+            file,
+            id,
+            base: worker.slot * PART,
+            // As the last worker with this slot has left them.
+            pages: vec![Known::Some; PART],
+            version: worker.rng.u64(1..1 << 40) << 20,
+            common: true,
+        })
+    }
+
+    /// Where a page is in the file.
+    fn offset(&self, at: usize) -> u64 {
+        ((self.base + at) * PAGE) as u64
     }
 
     fn next(&mut self) -> u64 {
@@ -52,24 +84,23 @@ impl Own {
         self.version
     }
 
-    fn check(&self, worker: &Worker<'_>, page: &[u8], index: usize) {
-        let id = self.id;
-        let right = match self.pages[index] {
-            Known::Hole => page.iter().all(|byte| *byte == 0),
-            Known::Version(version) => pages::is(page, id, index as u64, version),
-            Known::Some => true,
-        };
-        if right {
-            worker.look(page, (index * PAGE) as u64, id, false);
-        } else if self.pages[index] == Known::Hole {
-            let at = page.iter().position(|byte| *byte != 0).unwrap_or(0);
-            worker.wrong(&format!(
-                "page {index} of the own file {id:#x} is no hole: byte {at} is {:#x}",
-                page[at]
-            ));
-        } else if let Known::Version(version) = self.pages[index] {
-            let error = pages::check(page, id, index as u64, version);
-            worker.wrong(&format!("own file: {error:?}"));
+    fn check(&self, worker: &Worker<'_>, page: &[u8], at: usize) {
+        let (id, index) = (self.id, (self.base + at) as u64);
+        match self.pages[at] {
+            Known::Hole => {
+                if let Some(byte) = page.iter().position(|byte| *byte != 0) {
+                    worker.wrong(&format!(
+                        "page {index} of the own file {id:#x} is no hole: byte {byte} is {:#x}",
+                        page[byte]
+                    ));
+                }
+            }
+            Known::Version(version) => {
+                if let Err(error) = pages::check(page, id, index, version) {
+                    worker.wrong(&format!("own file: {error:#}"));
+                }
+            }
+            Known::Some => worker.look(page, self.offset(at), id, false),
         }
     }
 
@@ -82,12 +113,12 @@ impl Own {
             .take(count)
             .enumerate()
         {
-            pages::fill(page, self.id, (at + n) as u64, version);
+            pages::fill(page, self.id, (self.base + at + n) as u64, version);
         }
         let done = rustix::io::pwrite(
             &self.file,
             &worker.buffer.0[..count * PAGE],
-            (at * PAGE) as u64,
+            self.offset(at),
         )?;
         self.pages[at..at + done / PAGE].fill(Known::Version(version));
         if done % PAGE != 0 {
@@ -96,11 +127,18 @@ impl Own {
         Ok(())
     }
 
+    fn punch(&mut self, at: usize, count: usize) -> Result<()> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        rustix::fs::fallocate(&self.file, flags, self.offset(at), (count * PAGE) as u64)?;
+        self.pages[at..at + count].fill(Known::Hole);
+        Ok(())
+    }
+
     fn map(&self, at: usize, count: usize, flags: i32) -> Result<Area> {
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         Area::new(
             self.file.as_raw_fd(),
-            (at * PAGE) as u64,
+            self.offset(at),
             count * PAGE,
             prot,
             flags,
@@ -109,36 +147,34 @@ impl Own {
     }
 }
 
-/// A range of pages, of at most `most`.
-fn range(worker: &mut Worker<'_>, most: usize) -> (usize, usize) {
-    let at = worker.rng.usize(0..PAGES);
-    let most = if worker.one_in(4) { most } else { most.min(6) };
-    (at, worker.rng.usize(1..=most.min(PAGES - at)))
-}
-
+/// Does something with the pages of this thread, `count` from `at` on, of which there are at most `most`.
 fn with(
     worker: &mut Worker<'_>,
-    act: impl FnOnce(&mut Own, &mut Worker<'_>) -> Result<()>,
+    most: usize,
+    act: impl FnOnce(&mut Own, &mut Worker<'_>, usize, usize) -> Result<()>,
 ) -> Result<()> {
     let mut own = match worker.own.take() {
-        Some(own) if !worker.one_in(200) => own,
+        Some(own) if !worker.one_in(100) => own,
         _ => Own::new(worker)?,
     };
-    let result = act(&mut own, worker);
+    let at = worker.rng.usize(0..own.pages.len());
+    let most = if worker.one_in(4) { most } else { most.min(6) };
+    let count = worker.rng.usize(1..=most.min(own.pages.len() - at));
+    let result = act(&mut own, worker, at, count);
     worker.own = Some(own);
     result
 }
 
 pub fn write(worker: &mut Worker<'_>) -> Result<()> {
-    let (at, count) = range(worker, BUFFER);
-    with(worker, |own, worker| own.write(worker, at, count))
+    with(worker, BUFFER, |own, worker, at, count| {
+        own.write(worker, at, count)
+    })
 }
 
 pub fn read(worker: &mut Worker<'_>) -> Result<()> {
-    let (at, count) = range(worker, BUFFER);
-    with(worker, |own, worker| {
+    with(worker, BUFFER, |own, worker, at, count| {
         let buffer = &mut worker.buffer.0[..count * PAGE];
-        let done = rustix::io::pread(&own.file, buffer, (at * PAGE) as u64)?;
+        let done = rustix::io::pread(&own.file, buffer, own.offset(at))?;
         for n in 0..done / PAGE {
             own.check(worker, &worker.buffer.0[n * PAGE..(n + 1) * PAGE], at + n);
         }
@@ -147,8 +183,7 @@ pub fn read(worker: &mut Worker<'_>) -> Result<()> {
 }
 
 pub fn map(worker: &mut Worker<'_>) -> Result<()> {
-    let (at, count) = range(worker, 12);
-    with(worker, |own, worker| {
+    with(worker, 12, |own, worker, at, count| {
         let area = own.map(at, count, libc::MAP_SHARED)?;
         let mut page = [0; PAGE];
         for n in 0..count {
@@ -162,7 +197,7 @@ pub fn map(worker: &mut Worker<'_>) -> Result<()> {
             }
             if worker.rng.bool() {
                 let version = own.next();
-                pages::fill(&mut page, own.id, (at + n) as u64, version);
+                pages::fill(&mut page, own.id, (own.base + at + n) as u64, version);
                 own.pages[at + n] = match area.write(n, &page, 0..PAGE) {
                     Some(()) => Known::Version(version),
                     None => Known::Some,
@@ -183,14 +218,17 @@ pub fn map(worker: &mut Worker<'_>) -> Result<()> {
 }
 
 pub fn cut(worker: &mut Worker<'_>) -> Result<()> {
-    let (at, _) = range(worker, 1);
     let within = if worker.rng.bool() {
         0
     } else {
         worker.rng.usize(0..PAGE)
     };
-    with(worker, |own, worker| {
-        rustix::fs::ftruncate(&own.file, (at * PAGE + within) as u64)?;
+    with(worker, 1, |own, worker, at, count| {
+        if own.common {
+            // Others have the rest of it.
+            return own.punch(at, count);
+        }
+        rustix::fs::ftruncate(&own.file, own.offset(at) + within as u64)?;
         let before = own.pages[at];
         own.pages[at..].fill(Known::Hole);
         own.pages[at] = if within == 0 {
@@ -200,7 +238,7 @@ pub fn cut(worker: &mut Worker<'_>) -> Result<()> {
         };
         rustix::fs::ftruncate(&own.file, (PAGES * PAGE) as u64)?;
         let mut page = [0; PAGE];
-        if rustix::io::pread(&own.file, &mut page, (at * PAGE) as u64)? < PAGE {
+        if rustix::io::pread(&own.file, &mut page, own.offset(at))? < PAGE {
             return Ok(());
         }
         let mut wanted = [0; PAGE];
@@ -221,30 +259,22 @@ pub fn cut(worker: &mut Worker<'_>) -> Result<()> {
 }
 
 pub fn punch(worker: &mut Worker<'_>) -> Result<()> {
-    let (at, count) = range(worker, PAGES);
-    with(worker, |own, _| {
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        rustix::fs::fallocate(&own.file, flags, (at * PAGE) as u64, (count * PAGE) as u64)?;
-        own.pages[at..at + count].fill(Known::Hole);
-        Ok(())
-    })
+    with(worker, PAGES, |own, _, at, count| own.punch(at, count))
 }
 
 /// Changes no contents, whether it succeeds or not.
 pub fn allocate(worker: &mut Worker<'_>) -> Result<()> {
-    let (at, count) = range(worker, PAGES);
-    with(worker, |own, _| {
-        let (offset, len) = ((at * PAGE) as u64, (count * PAGE) as u64);
+    with(worker, PAGES, |own, _, at, count| {
+        let (offset, len) = (own.offset(at), (count * PAGE) as u64);
         rustix::fs::fallocate(&own.file, FallocateFlags::KEEP_SIZE, offset, len)
     })
 }
 
 /// Through a pipe, whose pages are those of the file.
 pub fn send(worker: &mut Worker<'_>) -> Result<()> {
-    let (at, count) = range(worker, BUFFER);
-    with(worker, |own, worker| {
+    with(worker, BUFFER, |own, worker, at, count| {
         let pipe = Pipe::new()?;
-        let mut offset = (at * PAGE) as u64;
+        let mut offset = own.offset(at);
         let flags = rustix::pipe::SpliceFlags::NONBLOCK;
         let done = rustix::pipe::splice(
             &own.file,
@@ -274,9 +304,9 @@ pub fn send(worker: &mut Worker<'_>) -> Result<()> {
 pub fn fork(worker: &mut Worker<'_>) -> Result<()> {
     const OTHER: u64 = 1 << 20;
     const COUNT: usize = 16;
-    let at = worker.rng.usize(0..PAGES - COUNT);
     let pause = worker.rng.u64(0..30);
-    with(worker, |own, worker| {
+    with(worker, 1, |own, worker, at, _| {
+        let at = at.min(own.pages.len() - COUNT);
         let area = own.map(at, COUNT, libc::MAP_PRIVATE)?;
         let mut page = [0; PAGE];
         for n in 0..COUNT {

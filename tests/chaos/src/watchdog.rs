@@ -27,8 +27,15 @@ pub fn report(stuck: &[&Slot]) {
             calls::name(slot.doing()),
             slot.age() / 1000
         );
-        for file in ["status", "wchan", "syscall", "stack"] {
-            show(&format!("/proc/{process}/task/{task}/{file}"));
+        let folder = format!("/proc/{process}/task/{task}");
+        if std::path::Path::new(&folder).exists() {
+            show(&folder);
+        } else {
+            // A thread that has ended waits for the others of its process.
+            let threads = std::fs::read_dir(format!("/proc/{process}/task"));
+            for thread in threads.into_iter().flatten().flatten() {
+                show(&thread.path().to_string_lossy());
+            }
         }
     }
     run("w", "echo w >/proc/sysrq-trigger");
@@ -36,9 +43,12 @@ pub fn report(stuck: &[&Slot]) {
 }
 
 /// Another process looks, which may wait as long as it likes.
-fn show(path: &str) {
-    println!("# {path}:");
-    run(path, "grep -vE '^(Cap|Speculation|Cpus|Mems|Seccomp|NoNew|Groups|untag|x86_Thread)' \"$0\" | sed 's/^/#   /'");
+fn show(folder: &str) {
+    const LEFT_OUT: &str =
+        "^(Cap|Spec|Cpus|Mems|Secc|NoNew|Groups|untag|x86_|Hugetlb|Core|THP|NS|Sh[dd]|Sig[QBIC])";
+    println!("# {folder}:");
+    let script = format!("cd $0 && for f in status wchan syscall stack; do grep -sHvE '{LEFT_OUT}' $f; echo; done | sed 's/^/#   /'");
+    run(folder, &script);
 }
 
 fn run(argument: &str, script: &str) {

@@ -6,7 +6,7 @@ use crate::calls::CALLS;
 use crate::config::Config;
 use crate::faults;
 use crate::memory::{self, Area};
-use crate::own::Own;
+use crate::own::{self, Own};
 use crate::rights;
 use fastrand::Rng;
 use rustix::fd::OwnedFd;
@@ -19,6 +19,8 @@ use swap::pages::{self, PAGE};
 pub const BUFFER: usize = 16;
 /// Files that are kept open, mappings, and pipes that are kept filled, of each thread.
 const KEPT: usize = 4;
+/// Threads of all processes together.
+pub const MOST_WORKERS: usize = 20;
 pub const DIRECTORIES: [&str; 4] = ["wild", "own", "names", "stay"];
 /// Names in `stay` that nobody takes away.
 pub const STAYING: usize = 24;
@@ -150,10 +152,18 @@ impl Worker<'_> {
         })
     }
 
+    /// What the pages of a file say.
+    pub fn id(&self, fd: &OwnedFd) -> Result<u64> {
+        Ok(self.salt ^ rustix::fs::fstat(fd)?.st_ino)
+    }
+
     fn open(&mut self) -> Result<Opened> {
         let mut flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         if self.one_in(10) {
-            let path = format!("own/{}", self.rng.usize(0..20));
+            let path = match self.rng.usize(0..MOST_WORKERS * 2) {
+                n if n < MOST_WORKERS => format!("own/{n}"),
+                _ => own::COMMON.to_owned(),
+            };
             let fd = rustix::fs::openat(
                 self.root,
                 path,
