@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::ops::Range;
+use std::sync::atomic::{compiler_fence, Ordering::SeqCst};
 use swap::pages::PAGE;
 
 thread_local! {
@@ -116,7 +117,10 @@ impl Area {
     fn look<T>(&self, access: impl FnOnce() -> T) -> Option<T> {
         FAULTS.set(0);
         LOOKED_AT.set((self.start, self.start + self.len));
+        // The handler reads and writes these in the midst of the access.
+        compiler_fence(SeqCst);
         let value = access();
+        compiler_fence(SeqCst);
         LOOKED_AT.set((0, 0));
         (FAULTS.get() == 0).then_some(value)
     }
