@@ -9,7 +9,7 @@ use crate::config::{Config, Swapping};
 use crate::ledger::{self, Before};
 use crate::machine::{self as hands, Scene};
 use crate::worker::{self, DIRECTORIES, STAYING};
-use crate::{faults, own, Arguments};
+use crate::{faults, own, quiet, Arguments};
 use anyhow::{ensure, Context, Result};
 use fastrand::Rng;
 use nix::errno::Errno;
@@ -178,6 +178,22 @@ fn swap_devices(config: &Config) -> Result<(Vec<Swap>, Option<Zram>)> {
     Ok((swaps, zram))
 }
 
+/// Switches off what is on still: another process may have done it for some.
+fn swap_off(board: &Board, swaps: &mut [Swap]) -> Result<()> {
+    board.slot(SLOT).does(Step::Swapoff as usize);
+    let on = device::in_use()?;
+    for swap in swaps {
+        let name = std::fs::canonicalize(swap.path())?;
+        match on.iter().any(|(path, _)| Path::new(path) == name) {
+            true => swap
+                .off()
+                .with_context(|| format!("swapoff {}", name.display()))?,
+            false => swap.is_off(),
+        }
+    }
+    Ok(())
+}
+
 fn make_tree(mount: &Path, config: &Config) -> Result<()> {
     for name in DIRECTORIES {
         std::fs::create_dir(mount.join(name))?;
@@ -247,17 +263,19 @@ fn round(
     let mount = Mounted::new(kind, &config.options)?;
     make_tree(mount.path(), config)?;
     let group_path = group.as_ref().map(|group| group.path().to_owned());
+    let salt = (seed << 56) ^ ((number + 1) << 44);
+    let mut rng = Rng::with_seed(seed);
     let mut round = Round {
         board,
         config,
         mount: mount.path().to_owned(),
         group: group_path.clone(),
         seed,
-        salt: (seed << 56) ^ ((number + 1) << 44),
+        salt,
         workers: vec![None; config.processes],
         started: 0,
         kills: 0,
-        rng: Rng::with_seed(seed),
+        rng: rng.fork(),
     };
     let devices: Vec<PathBuf> = swaps.iter().map(|swap| swap.path().to_owned()).collect();
     let injected = match config.faults {
@@ -289,6 +307,14 @@ fn round(
     conducted?;
     drop(injected);
 
+    if rng.bool() {
+        if let Some(group) = &group {
+            group.set("memory.max", "max")?;
+        }
+        swap_off(board, &mut swaps)?;
+    }
+    step(Step::Look);
+    quiet::look(mount.path(), salt, config.quota, config.faults > 0)?;
     step(Step::Remove);
     ledger::wipe(mount.path())?;
     ledger::is_empty(mount.path(), config.quota)?;
@@ -302,17 +328,7 @@ fn round(
         ledger::group_is_empty(&group)?;
         group.remove()?;
     }
-    step(Step::Swapoff);
-    let on = device::in_use()?;
-    for swap in &mut swaps {
-        let name = std::fs::canonicalize(swap.path())?;
-        match on.iter().any(|(path, _)| Path::new(path) == name) {
-            true => swap
-                .off()
-                .with_context(|| format!("swapoff {}", name.display()))?,
-            false => swap.is_off(),
-        }
-    }
+    swap_off(board, &mut swaps)?;
     drop((swaps, zram));
     step(Step::Count);
     before.compare(kind)?;

@@ -100,17 +100,19 @@ fn plain(path: &Path) {
     }
 }
 
+/// Blocks and inodes in use.
+pub fn used(mount: &Path) -> Result<(u64, u64)> {
+    let figures = nix::sys::statvfs::statvfs(mount)?;
+    Ok((
+        figures.blocks() - figures.blocks_free(),
+        figures.files() - figures.files_free(),
+    ))
+}
+
 /// A mount on which nothing is left but its root.
 pub fn is_empty(mount: &Path, has_quota: bool) -> Result<()> {
-    let used = || -> Result<(u64, u64)> {
-        let figures = nix::sys::statvfs::statvfs(mount)?;
-        Ok((
-            figures.blocks() - figures.blocks_free(),
-            figures.files() - figures.files_free(),
-        ))
-    };
-    machine::wait(LATE, || Ok(used()? == (0, 1)))?;
-    let (blocks, inodes) = used()?;
+    machine::wait(LATE, || Ok(used(mount)? == (0, 1)))?;
+    let (blocks, inodes) = used(mount)?;
     ensure!(
         (blocks, inodes) == (0, 1),
         "with all removed, {blocks} blocks and {inodes} inodes are in use, not 0 and 1"

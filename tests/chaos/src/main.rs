@@ -15,6 +15,7 @@ mod machine;
 mod memory;
 mod own;
 mod process;
+mod quiet;
 mod rights;
 mod watchdog;
 mod worker;
