@@ -8,6 +8,7 @@ use crate::calls::Step;
 use crate::config::{Config, Swapping};
 use crate::ledger::{self, Before};
 use crate::machine::{self as hands, Scene};
+use crate::process::start;
 use crate::worker::{self, DIRECTORIES, STAYING};
 use crate::{faults, own, quiet, Arguments};
 use anyhow::{ensure, Context, Result};
@@ -15,7 +16,7 @@ use fastrand::Rng;
 use nix::errno::Errno;
 use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
-use nix::unistd::{fork, ForkResult, Pid};
+use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use swap::device::{self, Swap, Zram};
@@ -55,19 +56,6 @@ fn child() -> Result<Child> {
             .map_or(Child::Running, |pid| Child::Ended(pid, status))),
         Err(Errno::ECHILD) => Ok(Child::None),
         Err(error) => Err(error).context("waitpid"),
-    }
-}
-
-/// Runs in a child, which ends with it.
-fn start(run: impl FnOnce()) -> Result<Pid> {
-    // SAFETY: this process has no threads.
-    match unsafe { fork() }.context("fork")? {
-        ForkResult::Parent { child } => Ok(child),
-        ForkResult::Child => {
-            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
-            // SAFETY: nothing of the parent's is to be done here.
-            unsafe { libc::_exit(i32::from(ended.is_err())) }
-        }
     }
 }
 
@@ -215,28 +203,31 @@ fn make_tree(mount: &Path, config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// A round as it was drawn.
+pub struct Drawn<'a> {
+    pub config: Config,
+    pub arguments: &'a Arguments,
+    pub number: u64,
+    pub seed: u64,
+}
+
 /// A whole round; what goes wrong is on the board.
-pub fn run(board: &'static Board, config: &Config, arguments: &Arguments, seed: u64, number: u64) {
+pub fn run(board: &'static Board, drawn: &Drawn<'_>) {
     board.slot(SLOT).take_self();
     // Orphans of killed workers are to be waited for, too.
     // SAFETY: no pointers.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
-    if let Err(error) = round(board, config, arguments, seed, number) {
+    if let Err(error) = round(board, drawn) {
         board.wrong(&format!("{error:#}"));
     }
     board.slot(SLOT).leave();
 }
 
-fn round(
-    board: &'static Board,
-    config: &Config,
-    arguments: &Arguments,
-    seed: u64,
-    number: u64,
-) -> Result<()> {
+fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
+    let (config, seed) = (&drawn.config, drawn.seed);
     let step = |step: Step| board.slot(SLOT).does(step as usize);
     step(Step::SetUp);
-    let kind = &arguments.kind;
+    let kind = &drawn.arguments.kind;
     let before = Before::look(kind)?;
     let mut provoked = Vec::new();
     if config.group.is_some() {
@@ -263,7 +254,7 @@ fn round(
     let mount = Mounted::new(kind, &config.options)?;
     make_tree(mount.path(), config)?;
     let group_path = group.as_ref().map(|group| group.path().to_owned());
-    let salt = (seed << 56) ^ ((number + 1) << 44);
+    let salt = (seed << 56) ^ ((drawn.number + 1) << 44);
     let mut rng = Rng::with_seed(seed);
     let mut round = Round {
         board,

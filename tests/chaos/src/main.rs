@@ -24,10 +24,10 @@ use anyhow::{Context, Result};
 use board::{now, Board};
 use chaos::faults;
 use clap::Parser;
+use conductor::Drawn;
 use config::{Config, Machine, Swapping};
 use fastrand::Rng;
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
-use nix::unistd::{fork, ForkResult, Pid};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -88,17 +88,27 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let (out, back) = (swapped("pswpout"), swapped("pswpin"));
     let mut has_swap = false;
     for number in 0.. {
-        let drawn = arguments.round.unwrap_or(number);
-        let seed = Rng::with_seed(arguments.seed ^ (drawn << 32)).u64(..);
-        let config = Config::draw(&mut Rng::with_seed(seed), &machine);
+        let (chosen, repeated) = match arguments.round {
+            Some(round) => (round, number),
+            None => (number, 0),
+        };
+        let seed = Rng::with_seed(arguments.seed ^ (chosen << 32)).u64(..);
+        let drawn = Drawn {
+            config: Config::draw(&mut Rng::with_seed(seed), &machine),
+            arguments,
+            number: chosen,
+            // The same round does something else each time.
+            seed: seed ^ repeated,
+        };
+        let config = &drawn.config;
         // One round there is, however short the time.
         if number > 0 && now() - begin + config.seconds * 1000 > arguments.seconds * 1000 {
             break;
         }
         tests += 1;
         board.clear();
-        println!("# round {drawn}: {config}");
-        let end = round(board, &config, arguments, seed ^ number, drawn)?;
+        println!("# round {chosen}: {config}");
+        let end = round(board, &drawn)?;
         println!("# {} calls", board.calls() - calls);
         calls = board.calls();
         has_swap |= config.swapping != Swapping::Off;
@@ -112,7 +122,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         let verdict = if findings.is_empty() { "ok" } else { "not ok" };
         println!(
-            "{verdict} {tests} - round {drawn} of seed {}: {config}",
+            "{verdict} {tests} - round {chosen} of seed {}: {config}",
             arguments.seed
         );
         for finding in &findings {
@@ -139,21 +149,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
 }
 
 /// Starts the round, and looks at it until it ends or does not come on.
-fn round(
-    board: &'static Board,
-    config: &Config,
-    arguments: &Arguments,
-    seed: u64,
-    number: u64,
-) -> Result<End> {
-    // SAFETY: this process has no threads.
-    let conductor: Pid = match unsafe { fork() }.context("fork")? {
-        ForkResult::Parent { child } => child,
-        ForkResult::Child => {
-            conductor::run(board, config, arguments, seed, number);
-            std::process::exit(0);
-        }
-    };
+fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<End> {
+    let conductor = process::start(|| conductor::run(board, drawn))?;
     loop {
         std::thread::sleep(Duration::from_millis(100));
         match waitpid(conductor, Some(WaitPidFlag::WNOHANG)).context("waitpid")? {

@@ -284,15 +284,7 @@ pub fn send(worker: &mut Worker<'_>) -> Result<()> {
             count * PAGE,
             flags,
         )?;
-        let mut got = 0;
-        while got < done {
-            let n = rustix::io::read(&pipe.read, &mut worker.buffer.0[got..done])?;
-            if n == 0 {
-                worker.wrong("a pipe ends before all is read");
-                break;
-            }
-            got += n;
-        }
+        let got = worker.empty(&pipe, done)?;
         for n in 0..got / PAGE {
             own.check(worker, &worker.buffer.0[n * PAGE..(n + 1) * PAGE], at + n);
         }

@@ -9,7 +9,7 @@ use crate::memory::{self, Area};
 use crate::own::{self, Own};
 use crate::rights;
 use fastrand::Rng;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 use std::path::Path;
@@ -34,6 +34,15 @@ pub struct Opened {
     pub foreign: bool,
     /// Only its owner may change it.
     pub owned: bool,
+}
+
+impl Opened {
+    /// A shared mapping of `count` pages from `page` on.
+    pub fn map(&self, page: u64, count: usize, prot: i32) -> Result<Area> {
+        let offset = page * PAGE as u64;
+        let fd = self.fd.as_raw_fd();
+        Area::new(fd, offset, count * PAGE, prot, libc::MAP_SHARED, 0)
+    }
 }
 
 pub struct Mapped {
@@ -252,6 +261,20 @@ impl Worker<'_> {
             self.maps.swap_remove(at);
         }
         self.maps.push(map);
+    }
+
+    /// Reads into the buffer what a pipe must have; as much as that is returned.
+    pub fn empty(&mut self, pipe: &Pipe, length: usize) -> Result<usize> {
+        let mut got = 0;
+        while got < length {
+            let n = rustix::io::read(&pipe.read, &mut self.buffer.0[got..length])?;
+            if n == 0 {
+                self.wrong("a pipe ends before all that was spliced is read");
+                break;
+            }
+            got += n;
+        }
+        Ok(got)
     }
 
     pub fn keep_pipe(&mut self, pipe: Pipe) {

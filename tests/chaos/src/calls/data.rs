@@ -2,7 +2,6 @@
 //! Reading and writing.
 
 use crate::call::check;
-use crate::memory::Area;
 use crate::worker::Worker;
 use rustix::fd::AsRawFd;
 use rustix::io::{Errno, ReadWriteFlags, Result};
@@ -76,21 +75,13 @@ fn with_own_mapping(worker: &mut Worker<'_>, writes: bool) -> Result<()> {
     let file = worker.wild()?;
     let page = worker.rng.u64(0..300);
     let count = worker.rng.usize(1..=64);
-    let (prot, offset) = (libc::PROT_READ | libc::PROT_WRITE, page * PAGE as u64);
-    let area = Area::new(
-        file.fd.as_raw_fd(),
-        offset,
-        count * PAGE,
-        prot,
-        libc::MAP_SHARED,
-        0,
-    );
+    let area = file.map(page, count, libc::PROT_READ | libc::PROT_WRITE);
     let result = area.and_then(|area| {
         let (fd, at, len, offset) = (
             file.fd.as_raw_fd(),
             area.address(0),
             count * PAGE,
-            offset as i64,
+            (page * PAGE as u64) as i64,
         );
         // SAFETY: the area is as long as is said, and nobody has a reference to it.
         check(unsafe {

@@ -227,14 +227,7 @@ pub fn in_core(worker: &mut Worker<'_>) -> Result<()> {
 /// Pages go to other places of the mapping and would no longer be where they belong: there and away.
 pub fn remap_pages(worker: &mut Worker<'_>) -> Result<()> {
     let file = worker.wild()?;
-    let area = Area::new(
-        file.fd.as_raw_fd(),
-        0,
-        16 * PAGE,
-        libc::PROT_READ,
-        libc::MAP_SHARED,
-        0,
-    );
+    let area = file.map(0, 16, libc::PROT_READ);
     let (id, foreign) = (file.id, file.foreign);
     worker.keep(file);
     let area = area?;

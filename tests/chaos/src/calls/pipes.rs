@@ -46,15 +46,7 @@ pub fn splice_out(worker: &mut Worker<'_>) -> Result<()> {
         worker.keep_pipe(pipe);
         return Ok(());
     }
-    let mut got = 0;
-    while got < length {
-        let n = rustix::io::read(&pipe.read, &mut worker.buffer.0[got..length])?;
-        if n == 0 {
-            worker.wrong("a pipe ends before all that was spliced is read");
-            break;
-        }
-        got += n;
-    }
+    let got = worker.empty(&pipe, length)?;
     worker.look(&worker.buffer.0[..got], position, id, foreign);
     Ok(())
 }
@@ -79,15 +71,8 @@ pub fn vmsplice(worker: &mut Worker<'_>) -> Result<()> {
     let file = worker.wild()?;
     let page = worker.rng.u64(0..300);
     let offset = page * PAGE as u64;
-    let (prot, count) = (libc::PROT_READ, worker.count());
-    let area = crate::memory::Area::new(
-        file.fd.as_raw_fd(),
-        offset,
-        count * PAGE,
-        prot,
-        libc::MAP_SHARED,
-        0,
-    );
+    let count = worker.count();
+    let area = file.map(page, count, libc::PROT_READ);
     let result = area.and_then(|area| {
         let pipe = Pipe::new()?;
         let vector = libc::iovec {

@@ -2,7 +2,6 @@
 //! userfaultfd: pages that come by its ioctls, and not by faults.
 
 use crate::call::check;
-use crate::memory::Area;
 use crate::worker::Worker;
 use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
 use rustix::io::Result;
@@ -33,9 +32,8 @@ pub fn fill(worker: &mut Worker<'_>) -> Result<()> {
     let file = worker.wild()?;
     let page = worker.rng.u64(0..300);
     let count = worker.count();
-    let (prot, offset) = (libc::PROT_READ | libc::PROT_WRITE, page * PAGE as u64);
-    let (len, fd) = (count * PAGE, file.fd.as_raw_fd());
-    let area = Area::new(fd, offset, len, prot, libc::MAP_SHARED, 0);
+    let len = count * PAGE;
+    let area = file.map(page, count, libc::PROT_READ | libc::PROT_WRITE);
     let (id, foreign) = (file.id, file.foreign);
     worker.keep(file);
     let area = area?;
