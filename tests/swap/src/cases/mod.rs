@@ -11,6 +11,7 @@ mod limits;
 mod mappings;
 mod pressure;
 mod swapoff;
+mod swapoff_beside_reclaim;
 
 use crate::mounted::Mounted;
 use anyhow::{Context, Result};
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Case> {
         limits::cases(),
         mappings::cases(),
         swapoff::cases(),
+        swapoff_beside_reclaim::cases(),
         damage::cases(),
         injected::cases(),
     ]
