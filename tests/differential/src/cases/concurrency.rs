@@ -682,7 +682,7 @@ fn remounts_under_load(t: &mut Trace, fs: &Fs) -> Done {
 fn large_folios_at_the_limit(t: &mut Trace, fs: &Fs) -> Done {
     const FILES: u32 = 3;
     const MOST: u32 = 3 << 20;
-    const CUTS: u32 = 300;
+    const CUTS: u32 = 100;
     super::huge::compact()?;
     let mount = fs.mount("size=8m,huge=always")?;
     let d = mount.dir()?;
