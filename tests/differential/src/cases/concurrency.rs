@@ -726,22 +726,14 @@ fn large_folios_at_the_limit(t: &mut Trace, fs: &Fs) -> Done {
 /// Runs `body` with the number of the thread in two threads, as much at once as can be, `rounds` times, each time
 /// after `prepare`; adds up what they return.
 fn at_once(rounds: u32, prepare: impl Fn() + Sync, body: impl Fn(u32) -> u32 + Sync) -> u32 {
-    let (ready, go) = (AtomicU32::new(0), AtomicU32::new(0));
-    let wait = |for_what: &dyn Fn() -> bool| {
-        while !for_what() {
-            std::thread::yield_now();
-        }
-    };
+    let barrier = Barrier::new(2);
     let counts = together(2, |i| {
         let mut count = 0;
-        for round in 1..=rounds {
-            ready.fetch_add(1, Ordering::SeqCst);
-            if i == 0 {
-                wait(&|| ready.load(Ordering::SeqCst) == 2 * round);
+        for _ in 0..rounds {
+            if barrier.wait().is_leader() {
                 prepare();
-                go.store(round, Ordering::SeqCst);
             }
-            wait(&|| go.load(Ordering::SeqCst) == round);
+            barrier.wait();
             count += body(i);
         }
         count
@@ -780,13 +772,13 @@ fn last_room(
 }
 
 fn last_block_of_two(t: &mut Trace, fs: &Fs) -> Done {
-    t.put("refused", last_room(fs, "nr_blocks=1", PAGE, [0, 0], 5000)?);
+    t.put("refused", last_room(fs, "nr_blocks=1", PAGE, [0, 0], 400)?);
     Ok(())
 }
 
 fn last_block_of_a_quota(t: &mut Trace, fs: &Fs) -> Done {
     let options = "usrquota,usrquota_block_hardlimit=4k";
-    t.put("refused", last_room(fs, options, PAGE, [0, 0], 5000)?);
+    t.put("refused", last_room(fs, options, PAGE, [0, 0], 400)?);
     Ok(())
 }
 
@@ -794,7 +786,7 @@ fn last_blocks_of_large_folios(t: &mut Trace, fs: &Fs) -> Done {
     const HUGE: usize = 2 << 20;
     t.put(
         "refused",
-        last_room(fs, "size=2m,huge=always", HUGE, [0, 256], 500)?,
+        last_room(fs, "size=2m,huge=always", HUGE, [0, 256], 150)?,
     );
     Ok(())
 }
