@@ -152,6 +152,16 @@ impl Player {
             {
                 return Some("a failed fallocate may take pages before the range with it");
             }
+            Call::Pwritev { .. } | Call::Write { .. }
+                if self.large && matches!(said, Some(Err(Errno(libc::EFAULT)))) =>
+            {
+                return Some(BEHIND);
+            }
+            Call::PwriteMap { len, .. } if self.large && short(said, len) => {
+                return Some(
+                    "what a short write leaves behind the end is as large as there is room for",
+                );
+            }
             _ => {}
         }
         None
@@ -233,6 +243,18 @@ impl Player {
         // Wherever pages were: now there are none.
         t.text("left", figures.left()?);
         Ok(())
+    }
+}
+
+/// Why the sides differ after a write from memory that is not there.
+const BEHIND: &str = "what a short write leaves behind the end is as large as there is room for";
+
+/// Whether less than that was written, or nothing at all from a bad address.
+fn short(said: &Said, len: usize) -> bool {
+    match said {
+        Some(Ok(written)) => written.parse().is_ok_and(|written: usize| written < len),
+        Some(Err(error)) => *error == Errno(libc::EFAULT),
+        None => false,
     }
 }
 

@@ -64,13 +64,14 @@ pub fn sequence(seed: u64, number: u64) -> Sequence {
     let mut rng = Rng {
         source,
         limited: true,
+        large: false,
     };
     let options = options(&mut rng);
     let has = |wanted: &str| options.split(',').any(|option| option == wanted);
     rng.limited = !has("size=0");
-    let large = options.contains("huge=") && !has("huge=never");
+    rng.large = options.contains("huge=") && !has("huge=never");
     // tmpfs was seen not to return from a truncation in a large folio that is in swap.
-    let swap = !large && rng.one_in(3);
+    let swap = !rng.large && rng.one_in(3);
     let mut maker = Maker {
         rng,
         swap,

@@ -62,6 +62,8 @@ pub struct Rng {
     pub source: fastrand::Rng,
     /// Without a limit of the mount nothing may be large in memory.
     pub limited: bool,
+    /// There are large folios from the beginning.
+    pub large: bool,
 }
 
 impl Rng {
@@ -162,7 +164,9 @@ impl Rng {
 
     /// How much to copy from or to memory of the caller.
     pub fn amount(&mut self) -> usize {
-        match self.below(40) {
+        // From nowhere, a write leaves a folio behind the end that is as large as there is room for.
+        let kinds = if self.large { 38 } else { 40 };
+        match self.below(kinds) {
             0..32 => self.span().clamp(0, 64 << 10) as usize,
             32..38 => {
                 let most = if self.one_in(8) { 1 << 20 } else { 100_000 };
