@@ -67,4 +67,5 @@ subjects! {
     concurrency,
     leaks,
     quota,
+    sequences,
 }
