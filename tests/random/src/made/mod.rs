@@ -88,6 +88,22 @@ pub fn sequence(seed: u64, number: u64) -> Sequence {
         })
         .collect();
     let mut calls = maker.beginning();
+    if options.contains("casefold") {
+        calls.push(Call::Mkdir {
+            path: "d2",
+            mode: 0o777,
+        });
+        calls.push(Call::Open {
+            fd: 5,
+            path: "d2",
+            flags: libc::O_DIRECTORY,
+            mode: 0,
+        });
+        calls.push(Call::SetFlags {
+            fd: 5,
+            flags: differential::harness::fileattr::CASEFOLD,
+        });
+    }
     let total: usize = weights.iter().sum();
     while calls.len() < LENGTH {
         if maker.rng.one_in(CHECK_EVERY) {
