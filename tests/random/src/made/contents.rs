@@ -1,6 +1,6 @@
 //! Descriptors, and what is in files.
 
-use differential::calls::{Call, PIPES};
+use differential::calls::{Call, FDS, PIPES};
 
 use super::Maker;
 
@@ -55,7 +55,7 @@ const IOCTLS: &[u32] = &[
 
 impl Maker {
     pub fn descriptors(&mut self) -> Call {
-        let (fd, of) = (self.fd(), self.fd());
+        let (fd, of) = (self.rng.below(FDS), self.fd());
         let access = self.rng.of(&[
             libc::O_RDWR,
             libc::O_RDWR,
@@ -99,11 +99,11 @@ impl Maker {
             },
             15 => Call::Dup { fd, of },
             16 => Call::SetStatus {
-                fd,
+                fd: of,
                 flags: r.bits(&[libc::O_APPEND, libc::O_DIRECT, libc::O_NOATIME]),
             },
             17 => Call::Seals {
-                fd,
+                fd: of,
                 add: if r.one_in(2) {
                     None
                 } else {
@@ -111,10 +111,10 @@ impl Maker {
                 },
             },
             18 => Call::Ioctl {
-                fd,
+                fd: of,
                 number: r.of(IOCTLS),
             },
-            _ => Call::Close { fd },
+            _ => Call::Close { fd: of },
         }
     }
 

@@ -76,7 +76,7 @@ impl Maker {
                 let flags = kind | if r.one_in(3) { r.bits(MAP_FLAGS) } else { 0 };
                 // What unknown bits mean is for another test: one says that the place may be chosen by itself.
                 Call::Map {
-                    map,
+                    map: r.early(&[0, 1, 2, 3]),
                     fd,
                     at,
                     len,

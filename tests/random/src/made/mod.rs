@@ -28,6 +28,9 @@ struct Maker {
     rng: Rng,
     /// There is swap to be switched on and off.
     swap: bool,
+    /// Which descriptors and mappings calls before may have made, a bit each.
+    opened: usize,
+    mapped: usize,
     /// A hard limit by option: ids that are set to have none are a known difference.
     hard: bool,
 }
@@ -75,6 +78,8 @@ pub fn sequence(seed: u64, number: u64) -> Sequence {
     let mut maker = Maker {
         rng,
         swap,
+        opened: 0b111,
+        mapped: 1,
         hard: options.contains("hardlimit"),
     };
     let weights: Vec<usize> = KINDS
@@ -120,7 +125,9 @@ pub fn sequence(seed: u64, number: u64) -> Sequence {
             here
         });
         let make = KINDS[kind.expect("at is below their sum")];
-        calls.push(make(&mut maker));
+        let call = make(&mut maker);
+        maker.note(&call);
+        calls.push(call);
     }
     Sequence { options, calls }
 }
@@ -245,11 +252,35 @@ impl Maker {
         calls
     }
 
+    /// A descriptor, mostly one that there may be.
     fn fd(&mut self) -> usize {
-        self.rng.early(&[0, 1, 0, 1, 2, 3, 4, 5]) % FDS
+        let fd = self.rng.early(&[0, 1, 0, 1, 2, 3, 4, 5]) % FDS;
+        if self.opened & (1 << fd) == 0 && !self.rng.one_in(10) {
+            return self.rng.below(2);
+        }
+        fd
     }
 
+    /// A mapping, likewise.
     fn map_number(&mut self) -> usize {
-        self.rng.early(&[0, 0, 0, 1, 2, 3]) % MAPS
+        let map = self.rng.early(&[0, 0, 0, 1, 2, 3]) % MAPS;
+        if self.mapped & (1 << map) == 0 && !self.rng.one_in(10) {
+            return 0;
+        }
+        map
+    }
+
+    fn note(&mut self, call: &Call) {
+        match *call {
+            Call::Open { fd, .. }
+            | Call::OpenAt { fd, .. }
+            | Call::Reopen { fd, .. }
+            | Call::Dup { fd, .. } => {
+                self.opened |= 1 << fd;
+            }
+            Call::Map { map, .. } => self.mapped |= 1 << map,
+            Call::Remap { to, .. } => self.mapped |= 1 << to,
+            _ => {}
+        }
     }
 }
