@@ -39,8 +39,7 @@ const MODES: &[i32] = &[
     -1,
 ];
 
-/// What works on any file: block size, bytes to read, version, UUID, name in sysfs, label, trim, freeze (which is never
-/// thawed and so never asked for with a number that works), and one that nobody knows.
+/// Block size, bytes to read, version (get and set), UUID, name in sysfs, label, trim, and one that nobody knows.
 const IOCTLS: &[u32] = &[
     0x2,
     0x541b,
