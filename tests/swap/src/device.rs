@@ -123,8 +123,10 @@ impl Zram {
 
 impl Drop for Zram {
     fn drop(&mut self) {
-        if let Err(error) = machine::write(format!("{ZRAM}/reset"), "1") {
-            println!("# {error:#}");
+        // Whatever looks at a new disk may have it open for a moment still.
+        let reset = || machine::write(format!("{ZRAM}/reset"), "1");
+        if let Ok(false) | Err(_) = machine::wait(5, || Ok(reset().is_ok())) {
+            println!("# zram0 is still in use");
         }
     }
 }
