@@ -14,6 +14,8 @@ const OVERFLOW: &str =
     "a size that does not fit 64 bits is an error, where tmpfs takes what is left of it";
 const ORDER: &str = "a name keeps its place when another file takes it over, and a file that is renamed within a directory its own";
 const ONCE: &str = "a name that another file takes over is returned once, as it keeps its place; a reader of tmpfs may miss it or begin anew";
+const LARGE: &str =
+    "the last blocks of a mount go to folios as large as have room; tmpfs takes single pages for a large one without room";
 const FORGOTTEN: &str =
     "an id whose limits come back from the options is held to them; tmpfs has marked it as one without limits";
 
@@ -106,5 +108,17 @@ pub const KNOWN: &[Known] = &[
         reason: ONCE,
         oracle: "not just once: [\"8 to 2\", \"2 to 8\", \"3 to 1\", \"1 to 3\", \"8 to 4\", \"4 to 8\", \"4 to 2\", \"2 to 4\", \"5 to 4\", \"4 to 5\", \"5 to 2\", \"2 to 5\", \"9 to 0\", \"0 to 9\", \"another to 4\", \"another to 2\", \"another to 0\"]",
         subject: "not just once: []",
+    },
+    Known {
+        case: ("huge", "preallocation_undone"),
+        reason: LARGE,
+        oracle: "always: counted: [\"thp_file_alloc +4\", \"8kB shmem_alloc +15\", \"16kB shmem_alloc +13\", \"32kB shmem_alloc +11\", \"64kB shmem_alloc +9\", \"128kB shmem_alloc +7\", \"256kB shmem_alloc +5\", \"512kB shmem_alloc +3\", \"1024kB shmem_alloc +3\", \"2048kB shmem_alloc +4\"]",
+        subject: "always: counted: [\"thp_file_alloc +4\", \"8kB shmem_alloc +5\", \"16kB shmem_alloc +5\", \"32kB shmem_alloc +5\", \"64kB shmem_alloc +5\", \"128kB shmem_alloc +5\", \"256kB shmem_alloc +5\", \"512kB shmem_alloc +5\", \"1024kB shmem_alloc +3\", \"2048kB shmem_alloc +4\"]",
+    },
+    Known {
+        case: ("huge", "preallocation_undone"),
+        reason: LARGE,
+        oracle: "within_size: counted: [\"thp_file_alloc +1\", \"8kB shmem_alloc +17\", \"16kB shmem_alloc +15\", \"32kB shmem_alloc +13\", \"64kB shmem_alloc +11\", \"128kB shmem_alloc +9\", \"256kB shmem_alloc +7\", \"512kB shmem_alloc +5\", \"1024kB shmem_alloc +5\", \"2048kB shmem_alloc +1\"]",
+        subject: "within_size: counted: [\"thp_file_alloc +1\", \"8kB shmem_alloc +7\", \"16kB shmem_alloc +7\", \"32kB shmem_alloc +7\", \"64kB shmem_alloc +7\", \"128kB shmem_alloc +7\", \"256kB shmem_alloc +7\", \"512kB shmem_alloc +7\", \"1024kB shmem_alloc +5\", \"2048kB shmem_alloc +1\"]",
     },
 ];
