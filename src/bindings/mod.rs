@@ -28,4 +28,8 @@ type __kernel_size_t = usize;
 type __kernel_ssize_t = isize;
 type __kernel_ptrdiff_t = isize;
 
+mod numbers;
+
+pub(crate) use numbers::{int, long, uchar, uint, ushort};
+
 include!(env!("RTMPFS_BINDINGS"));

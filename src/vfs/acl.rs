@@ -38,7 +38,7 @@ impl<T: FileSystem> NewInode<T> {
                 // SAFETY: The inode is live and takes a reference of its own; that of
                 // `posix_acl_create()` is given back.
                 unsafe {
-                    bindings::set_cached_acl(raw, kind as c_int, acl);
+                    bindings::set_cached_acl(raw, bindings::int(kind), acl);
                     bindings::posix_acl_release(acl);
                 }
             }

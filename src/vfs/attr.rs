@@ -53,7 +53,8 @@ impl Stat<'_> {
         }
         self.stat.result_mask |= bindings::STATX_BTIME;
         self.stat.btime.tv_sec = seconds;
-        self.stat.btime.tv_nsec = nanoseconds as isize;
+        // There are fewer in a second than fit.
+        self.stat.btime.tv_nsec = c_long::try_from(nanoseconds).unwrap_or(0);
     }
 
     /// Sets the size that I/O is best done in, in bytes.

@@ -93,7 +93,7 @@ impl CaseFolding {
         unsafe {
             (*sb).s_encoding = self.encoding.0.as_ptr();
             if self.strict {
-                (*sb).s_encoding_flags = bindings::SB_ENC_STRICT_MODE_FL as u16;
+                (*sb).s_encoding_flags = bindings::ushort(bindings::SB_ENC_STRICT_MODE_FL);
             }
             bindings::set_default_d_op(sb, &raw const DENTRY_OPERATIONS);
         }

@@ -52,7 +52,7 @@ impl MountContext {
     /// the system.
     pub(crate) fn is_privileged(&self) -> bool {
         // SAFETY: Looks at the current task only.
-        self.is_in_init_ns() && unsafe { bindings::capable(bindings::CAP_SYS_ADMIN as c_int) }
+        self.is_in_init_ns() && unsafe { bindings::capable(bindings::int(bindings::CAP_SYS_ADMIN)) }
     }
 
     /// Writes an error to the mount log (fsconfig's, or dmesg) and returns `EINVAL`, as
@@ -183,14 +183,17 @@ unsafe extern "C" fn next_option<T: FileSystem>(rest: *mut *mut c_char) -> *mut 
     }
     // SAFETY: As above.
     let text = unsafe { CStr::from_char_ptr(first) }.to_bytes();
-    let mut commas = (0..text.len()).filter(|&at| text[at] == b',');
-    let end = commas.find(|&at| T::begins_option(&text[at + 1..]));
+    let ends_option = |at| match text.get(at..) {
+        Some([b',', rest @ ..]) => T::begins_option(rest),
+        _ => false,
+    };
+    let end = (0..text.len()).find(|&at| ends_option(at));
     // SAFETY: As above; the end is inside of the string, and `text` is not used any more.
     unsafe {
         *rest = match end {
             Some(end) => {
                 *first.add(end) = 0;
-                first.add(end + 1)
+                first.add(end).add(1)
             }
             None => core::ptr::null_mut(),
         }

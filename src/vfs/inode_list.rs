@@ -176,7 +176,8 @@ impl<T: FileSystem, K: ListKind> Head<T, K> {
             }
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             {
-                self.len += 1;
+                // There are not as many inodes as this can count.
+                self.len = self.len.wrapping_add(1);
             }
         }
     }
@@ -205,7 +206,8 @@ impl<T: FileSystem, K: ListKind> Head<T, K> {
             }
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             {
-                self.len -= 1;
+                // It was counted when it came in.
+                self.len = self.len.wrapping_sub(1);
             }
             // Last of all: the inode may go as soon as that is seen, see `InodeList::remove()`.
             link.state.store(OUTSIDE, Release);

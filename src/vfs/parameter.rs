@@ -106,7 +106,7 @@ pub(crate) enum ParameterValue<'a> {
 pub(crate) struct ParameterTable {
     specs: [bindings::fs_parameter_spec; Self::CAPACITY + 1],
     kinds: [ParameterKind; Self::CAPACITY],
-    len: usize,
+    len: u8,
 }
 
 // SAFETY: The table is immutable, and its names are `'static`.
@@ -130,9 +130,10 @@ impl ParameterTable {
     ///
     /// Meant for constants: a table that grows over its capacity does not compile there.
     pub(crate) const fn with(mut self, name: &'static CStr, kind: ParameterKind) -> Self {
-        let spec = &mut self.specs[self.len];
+        let at = self.len as usize;
+        let spec = &mut self.specs[at];
         spec.name = as_char_ptr_in_const_context(name);
-        spec.opt = self.len as u8;
+        spec.opt = self.len;
         match kind {
             ParameterKind::Flag => {}
             ParameterKind::String => spec.type_ = Some(bindings::fs_param_is_string),
@@ -144,8 +145,9 @@ impl ParameterTable {
             ParameterKind::Gid => spec.type_ = Some(bindings::fs_param_is_gid),
         }
         // INVARIANT: `specs` has one entry more than `kinds`, so the one after this is still null.
-        self.kinds[self.len] = kind;
-        self.len += 1;
+        self.kinds[at] = kind;
+        // The capacity, which was not exceeded, is less than fits.
+        self.len = self.len.wrapping_add(1);
         self
     }
 

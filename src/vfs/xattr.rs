@@ -92,7 +92,10 @@ impl NewXattr {
     /// An attribute `security.suffix`. May sleep; fails with `ENOMEM`.
     fn security(suffix: &CStr, value: &[u8]) -> Result<Self> {
         let (prefix, suffix) = (PREFIX_SECURITY.to_bytes(), suffix.to_bytes_with_nul());
-        let mut name = KVec::with_capacity(prefix.len() + suffix.len(), GFP_KERNEL_ACCOUNT)?;
+        let mut name = KVec::with_capacity(
+            prefix.len().saturating_add(suffix.len()),
+            GFP_KERNEL_ACCOUNT,
+        )?;
         name.extend_from_slice(prefix, GFP_KERNEL_ACCOUNT)?;
         name.extend_from_slice(suffix, GFP_KERNEL_ACCOUNT)?;
         // SAFETY: The value is valid for reads of its length.
@@ -244,7 +247,7 @@ impl<T: XattrOperations> XattrTable<T> {
             name: core::ptr::null(),
             prefix: prefix.to_bytes_with_nul().as_ptr(),
             // Of use to nobody but the file system: see `full_name()`.
-            flags: prefix.count_bytes() as c_int,
+            flags: bindings::int(bindings::uint(prefix.count_bytes())),
             list: None,
             get: Some(get::<T>),
             set: Some(set::<T>),
@@ -279,8 +282,11 @@ impl<T> XattrTable<T> {
 ///
 /// `handler` must be one of [`XattrTable::HANDLERS`], and `name` what the VFS passed with it.
 unsafe fn full_name(handler: *const bindings::xattr_handler, name: *const c_char) -> *const c_char {
-    // SAFETY: The VFS passes a place in the full name; `flags` is the length of the prefix.
-    unsafe { name.sub((*handler).flags as usize) }
+    // SAFETY: By the caller's promise.
+    let prefix = unsafe { (*handler).flags };
+    // SAFETY: The VFS passes a place in the full name; `flags` is the length of the prefix, which
+    // is not negative.
+    unsafe { name.sub(usize::try_from(prefix).unwrap_or(0)) }
 }
 
 /// # Safety
