@@ -9,7 +9,12 @@ use kernel::prelude::*;
 
 #[kunit_tests(rtmpfs_size)]
 mod size {
-    use crate::tmpfs::size::{parse_count, parse_pages};
+    use crate::mm::PageCount;
+    use crate::tmpfs::size::{self, parse_count};
+
+    fn parse_pages(text: &[u8], page_shift: u32, total: u64) -> Option<u64> {
+        size::parse_pages(text, page_shift, PageCount::new(total)).map(PageCount::to_u64)
+    }
 
     #[test]
     fn counts_have_bases_and_suffixes() {
@@ -41,7 +46,13 @@ mod size {
 
 #[kunit_tests(rtmpfs_numbers)]
 mod numbers {
-    use crate::tmpfs::numbers::{allocate, fits_narrow};
+    use crate::mm::Ino;
+    use crate::tmpfs::numbers;
+
+    fn allocate(next: u64, wide: bool) -> (u64, u64, bool) {
+        let (number, after, wrapped) = numbers::allocate(Ino::new(next), wide);
+        (number.to_u64(), after.to_u64(), wrapped)
+    }
 
     #[test]
     fn zero_is_left_out() {
@@ -56,8 +67,8 @@ mod numbers {
     fn narrow_numbers_start_again() {
         assert_eq!(allocate(0xffff_ffff, false), (0xffff_ffff, 1 << 32, false));
         assert_eq!(allocate(1 << 32, false), (1, 2, true));
-        assert!(fits_narrow(0xffff_ffff));
-        assert!(!fits_narrow(1 << 32));
+        assert!(Ino::new(0xffff_ffff).is_narrow());
+        assert!(!Ino::new(1 << 32).is_narrow());
     }
 }
 
@@ -256,12 +267,13 @@ mod cookies {
 
 #[kunit_tests(rtmpfs_handle)]
 mod handle {
+    use crate::mm::Ino;
     use crate::vfs::handle::Handle;
 
     #[test]
     fn handles_come_back_from_their_words() {
         let handle = Handle {
-            ino: 0x1_0000_0002,
+            ino: Ino::new(0x1_0000_0002),
             generation: 3,
         };
         assert_eq!(handle.to_words(), [3, 2, 1]);

@@ -179,7 +179,7 @@ mod numa {
             unsafe {
                 bindings::mpol_to_str(
                     text.as_mut_ptr().cast(),
-                    text.len() as c_int,
+                    bindings::int(bindings::uint(text.len())),
                     self.0.as_ptr(),
                 )
             };
@@ -269,7 +269,7 @@ mod numa {
         // caller expects.
         unsafe {
             let inode = Inode::<T>::from_raw(bindings::file_inode((*vma).vm_file));
-            *turn = inode.number() as c_ulong;
+            *turn = inode.number().to_ulong();
             bindings::mpol_shared_policy_lookup(
                 T::policy(inode).raw.get(),
                 bindings::linear_page_index(vma, address),

@@ -19,12 +19,14 @@ pub(crate) mod mempolicy;
 #[cfg(CONFIG_SWAP)]
 pub(crate) mod swap;
 pub(crate) mod task;
+mod units;
 #[cfg(CONFIG_USERFAULTFD)]
 pub(crate) mod userfault;
 pub(crate) mod wait;
 
 pub(crate) use folio::{Folio, LockedFolio, NewFolio};
 pub(crate) use mapping::{Mapping, Slot};
+pub(crate) use units::*;
 
 use crate::bindings;
 
@@ -35,16 +37,16 @@ pub(crate) const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
 pub(crate) const PAGE_SHIFT: u32 = bindings::PAGE_SHIFT;
 
 /// The largest size of a file that the page cache can index, in bytes (`MAX_LFS_FILESIZE`).
-pub(crate) const MAX_FILE_SIZE: i64 = bindings::MAX_LFS_FILESIZE;
+pub(crate) const MAX_FILE_SIZE: Pos = Pos::from_loff(bindings::MAX_LFS_FILESIZE);
 
 /// The memory of the machine, in pages, as `totalram_pages()`.
-pub(crate) fn total_ram_pages() -> u64 {
+pub(crate) fn total_ram_pages() -> PageCount {
     // SAFETY: Reads a counter.
-    unsafe { bindings::totalram_pages() as u64 }
+    PageCount::from_ulong(unsafe { bindings::totalram_pages() })
 }
 
 /// The part of [`total_ram_pages`] that the kernel cannot address directly.
-pub(crate) fn total_high_pages() -> u64 {
+pub(crate) fn total_high_pages() -> PageCount {
     // SAFETY: Reads a counter.
-    unsafe { bindings::totalhigh_pages() as u64 }
+    PageCount::from_ulong(unsafe { bindings::totalhigh_pages() })
 }

@@ -13,6 +13,7 @@ use super::usage::Usage;
 use crate::mm::backend::Seals;
 use crate::mm::mempolicy::{Placement, SharedPolicy};
 use crate::mm::wait::WaitKey;
+use crate::mm::Ino;
 #[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::{DeviceId, Exclusive, FileType, IdMap, Inode, Mode, NewInode, SuperBlock};
@@ -256,7 +257,7 @@ pub(super) fn new(
 /// Reserves and numbers an inode, and sets up what `make` makes of the number.
 pub(super) fn init(
     sb: &SuperBlock<Tmpfs>,
-    make: impl FnOnce(u64) -> Option<NewInode<Tmpfs>>,
+    make: impl FnOnce(Ino) -> Option<NewInode<Tmpfs>>,
 ) -> Result<NewInode<Tmpfs>> {
     let reservation = sb.data().inodes.reserve(InodeSpace::INODE).ok_or(ENOSPC)?;
     let mut inode = make(sb.data().next_ino(sb)).ok_or(ENOSPC)?;
@@ -290,7 +291,7 @@ pub(super) fn init(
 /// Where a new folio of 2^`order` pages at page `index` shall come from. Files start interleaving at
 /// nodes that differ.
 pub(super) fn place(inode: &TmpfsInode, index: u64, order: u32) -> Placement<'_> {
-    let turn = inode.number().wrapping_add(index >> order);
+    let turn = inode.number().to_u64().wrapping_add(index >> order);
     inode.data().policy.place(index, turn)
 }
 

@@ -15,7 +15,9 @@ pub(crate) struct InodeSpace(u64);
 
 impl InodeSpace {
     /// What an inode counts as, and each name of a file beyond its first.
-    pub(crate) const INODE: Self = Self(1024);
+    pub(crate) const INODE: Self = Self(Self::INODE_BYTES as u64);
+    /// The same, in bytes.
+    pub(crate) const INODE_BYTES: i32 = 1024;
 
     /// What counts as `bytes` bytes.
     #[cfg(any(CONFIG_TMPFS_XATTR, CONFIG_KUNIT, test))]
@@ -24,6 +26,7 @@ impl InodeSpace {
     }
 
     /// The number of bytes.
+    #[cfg(test)]
     pub(crate) const fn bytes(self) -> u64 {
         self.0
     }

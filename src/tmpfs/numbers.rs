@@ -8,22 +8,18 @@
 //!
 //! Nothing here needs the kernel: user space tests this very file.
 
+use crate::mm::Ino;
+
 /// The number for a new inode, where `next` would be next and with `wide` all 64 bits may be
 /// used; what would be next after it; and whether the numbers have started again.
-pub(crate) fn allocate(next: u64, wide: bool) -> (u64, u64, bool) {
-    let is_zero = |number: u64| number as u32 == 0;
+pub(crate) fn allocate(next: Ino, wide: bool) -> (Ino, Ino, bool) {
     let mut number = next;
-    if is_zero(number) {
-        number = number.wrapping_add(1);
+    if number.low() == 0 {
+        number = number.wrapping_next();
     }
-    let wrapped = !wide && number > u64::from(u32::MAX);
+    let wrapped = !wide && !number.is_narrow();
     if wrapped {
-        number = 1;
+        number = Ino::FIRST;
     }
-    (number, number.wrapping_add(1), wrapped)
-}
-
-/// Whether a mount whose next number is `next` can keep to 32 bits from now on.
-pub(crate) fn fits_narrow(next: u64) -> bool {
-    next <= u64::from(u32::MAX)
+    (number, number.wrapping_next(), wrapped)
 }

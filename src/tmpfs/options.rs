@@ -16,9 +16,9 @@ use super::orders;
 use super::quota::{self, QuotaOptions};
 use super::size;
 use super::superblock::SuperInfo;
-use crate::mm;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::Policy;
+use crate::mm::{self, PageCount};
 use crate::vfs::parameter::{Kgid, Kuid};
 use crate::vfs::{Mode, MountContext, ParameterKind, ParameterTable, ParameterValue};
 use kernel::prelude::*;
@@ -31,21 +31,24 @@ pub(super) const DEFAULT_WIDE_INOS: bool = cfg!(CONFIG_TMPFS_INODE64);
 const DEFAULT_MODE: Mode = Mode::from_raw(0o1777);
 
 /// The blocks of a mount without options: half of the memory.
-pub(super) fn default_blocks() -> u64 {
-    mm::total_ram_pages() / 2
+pub(super) fn default_blocks() -> PageCount {
+    mm::total_ram_pages().half()
 }
 
 /// The inodes of a mount without options: one for each two pages of memory, and none in memory
 /// that the kernel cannot address directly.
 pub(super) fn default_inodes() -> u64 {
     let pages = mm::total_ram_pages();
-    (pages - mm::total_high_pages()).min(pages / 2)
+    pages
+        .saturating_sub(mm::total_high_pages())
+        .min(pages.half())
+        .to_u64()
 }
 
 /// The options of a mount or a remount, as far as they were given.
 pub(crate) struct Options {
     /// The limit of blocks; 0 is none.
-    pub(super) blocks: Option<u64>,
+    pub(super) blocks: Option<PageCount>,
     /// The limit of inodes; 0 is none.
     pub(super) inodes: Option<u64>,
     /// Whether inode numbers may have 64 bits.
@@ -144,7 +147,7 @@ macro_rules! hard_limit {
             ..MountOption::new($name, ParameterKind::String, |options, _, value| {
                 options.quota.$limits.$limit = match size::parse_count(string(value)?, u64::MAX) {
                     None | Some(0) => return Err(Refusal::BadValue),
-                    Some(limit) if limit > i64::MAX as u64 => {
+                    Some(limit) if i64::try_from(limit).is_err() => {
                         return Err(Refusal::Because($too_large))
                     }
                     Some(limit) => limit,
@@ -169,20 +172,20 @@ fn check_may_have_quota(cx: &MountContext) -> Result<(), Refusal> {
 /// All options, in the order in which they are checked and shown.
 static OPTIONS: &[MountOption] = &[
     MountOption {
-        check: |options, sb| match options.blocks.map(|max| sb.blocks.check_max(max)) {
+        check: |options, sb| match options.blocks.map(|max| sb.blocks.check_max(max.to_u64())) {
             Some(Err(LimitError::WasUnlimited)) => Err("Cannot retroactively limit size"),
             Some(Err(LimitError::InUse)) => Err("Too small a size for current use"),
             None | Some(Ok(())) => Ok(()),
         },
         apply: |options, sb| {
             if let Some(max) = options.blocks {
-                sb.blocks.set_max(max);
+                sb.blocks.set_max(max.to_u64());
             }
         },
         show: |sb, seq| {
-            let max = sb.blocks.max();
+            let max = PageCount::new(sb.blocks.max());
             if max != default_blocks() {
-                seq_print!(seq, ",size={}k", max << (mm::PAGE_SHIFT - 10));
+                seq_print!(seq, ",size={}k", max.shown_kib());
             }
         },
         ..MountOption::new(c"size", ParameterKind::String, |options, _, value| {
@@ -194,8 +197,8 @@ static OPTIONS: &[MountOption] = &[
     },
     // Another way to say `size`, which shows it.
     MountOption::new(c"nr_blocks", ParameterKind::String, |options, _, value| {
-        let max = size::parse_count(string(value)?, i64::MAX as u64);
-        options.blocks = Some(max.ok_or(Refusal::BadValue)?);
+        let max = size::parse_count(string(value)?, i64::MAX.unsigned_abs());
+        options.blocks = Some(PageCount::new(max.ok_or(Refusal::BadValue)?));
         Ok(())
     }),
     MountOption {

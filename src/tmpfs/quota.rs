@@ -10,6 +10,7 @@
 
 use super::options::Options;
 use super::superblock::{SuperInfo, Tmpfs};
+use crate::mm::Len;
 use crate::vfs::quota::{QuotaKind, QuotaLimits, QuotaOperations, QuotaRecord, QFMT_SHMEM};
 use crate::vfs::{NewSuperBlock, SuperBlock};
 use kernel::prelude::*;
@@ -85,7 +86,7 @@ impl Quota {
             QuotaKind::Group => self.options.group_limits,
         };
         QuotaLimits {
-            hard_bytes: bytes,
+            hard_bytes: Len::from_u64(bytes),
             hard_inodes: inodes,
             ..QuotaLimits::default()
         }
@@ -169,7 +170,7 @@ impl QuotaOperations for Tmpfs {
 fn is_forgettable(record: &QuotaRecord, defaults: &QuotaLimits) -> bool {
     let limits = &record.limits;
     *limits == QuotaLimits::default()
-        || record.bytes == 0
+        || record.bytes.is_zero()
             && record.inodes == 0
             && limits.hard_bytes == defaults.hard_bytes
             && limits.hard_inodes == defaults.hard_inodes

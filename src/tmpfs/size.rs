@@ -8,6 +8,8 @@
 //!
 //! Nothing here needs the kernel: user space tests this very file.
 
+use crate::mm::PageCount;
+
 /// Reads a number off the front of `text`; returns it and the rest, or `None` where it does not
 /// fit.
 fn parse_number(text: &[u8]) -> Option<(u64, &[u8])> {
@@ -51,17 +53,17 @@ pub(crate) fn parse_count(text: &[u8], max: u64) -> Option<u64> {
     }
 }
 
-/// Parses a size in bytes, or with `%` in hundredths of `total_pages`; returns pages of
-/// 2^`page_shift` bytes, rounded up.
-pub(crate) fn parse_pages(text: &[u8], page_shift: u32, total_pages: u64) -> Option<u64> {
-    let page_size = 1u64 << page_shift;
+/// Parses a size in bytes, or with `%` in hundredths of `total`; returns pages of 2^`page_shift`
+/// bytes, rounded up.
+pub(crate) fn parse_pages(text: &[u8], page_shift: u32, total: PageCount) -> Option<PageCount> {
+    let page = 1u64 << page_shift;
     let bytes = match parse_number(text)? {
         (bytes, []) => bytes,
         (percent, [b'%']) => {
-            let hundredths = percent.checked_mul(page_size)?.checked_mul(total_pages)?;
+            let hundredths = percent.checked_mul(page)?.checked_mul(total.to_u64())?;
             hundredths / 100
         }
         _ => return None,
     };
-    Some(bytes.div_ceil(page_size))
+    Some(PageCount::new(bytes.div_ceil(page)))
 }

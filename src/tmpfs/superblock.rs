@@ -20,7 +20,7 @@ use crate::mm::backend::Backend;
 use crate::mm::counter::PerCpuCounter;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::MountPolicy;
-use crate::mm::{MAX_FILE_SIZE, PAGE_SIZE};
+use crate::mm::{Ino, PageCount, Pos, MAX_FILE_SIZE};
 #[cfg(CONFIG_UNICODE)]
 use crate::vfs::casefold::CaseFolding;
 #[cfg(CONFIG_SYSFS)]
@@ -72,12 +72,12 @@ pub(crate) struct SuperInfo {
 
 impl SuperInfo {
     /// The number for a new inode.
-    pub(super) fn next_ino(&self, sb: &SuperBlock<Tmpfs>) -> u64 {
+    pub(super) fn next_ino(&self, sb: &SuperBlock<Tmpfs>) -> Ino {
         let wide = self.has_wide_inos();
         let mut next = self.next_ino.load(Relaxed);
         loop {
-            let (ino, after, wrapped) = numbers::allocate(next, wide);
-            match self.next_ino.cmpxchg(next, after, Relaxed) {
+            let (ino, after, wrapped) = numbers::allocate(Ino::new(next), wide);
+            match self.next_ino.cmpxchg(next, after.to_u64(), Relaxed) {
                 Ok(_) => {
                     if wrapped {
                         pr_warn!(
@@ -114,7 +114,7 @@ impl SuperInfo {
 
     /// Whether inode numbers could keep to 32 bits from now on.
     pub(super) fn could_narrow_inos(&self) -> bool {
-        numbers::fits_narrow(self.next_ino.load(Relaxed))
+        Ino::new(self.next_ino.load(Relaxed)).is_narrow()
     }
 
     /// Sets how many bits inode numbers may have.
@@ -128,8 +128,7 @@ impl FileSystem for Tmpfs {
     const INODE_CACHE_NAME: &'static CStr = c"rtmpfs_inode_cache";
     // Whoever asks "is this a temporary file system?" shall hear yes.
     const MAGIC: u32 = crate::vfs::superblock::TMPFS_MAGIC;
-    const BLOCK_SIZE: u32 = PAGE_SIZE as u32;
-    const MAX_BYTES: i64 = MAX_FILE_SIZE;
+    const MAX_BYTES: Pos = MAX_FILE_SIZE;
     const PARAMETERS: &'static ParameterTable = &options::PARAMETERS;
     #[cfg(CONFIG_TMPFS_XATTR)]
     const XATTRS: crate::vfs::xattr::XattrTable<Self> = crate::vfs::xattr::XattrTable::new();
@@ -173,19 +172,22 @@ impl FileSystem for Tmpfs {
     ) -> impl PinInit<SuperInfo, Error> + 'a {
         try_pin_init!(SuperInfo {
             blocks: Limit::new(
-                options.blocks.unwrap_or_else(options::default_blocks),
+                options
+                    .blocks
+                    .unwrap_or_else(options::default_blocks)
+                    .to_u64(),
                 KBox::pin_init(PerCpuCounter::new(), GFP_KERNEL)?
             ),
             inodes: InodeLimit::new(
                 options.inodes.unwrap_or_else(options::default_inodes),
                 KBox::pin_init(
-                    PerCpuCounter::with_unit(InodeSpace::INODE.bytes() as i32),
+                    PerCpuCounter::with_unit(InodeSpace::INODE_BYTES),
                     GFP_KERNEL
                 )?
             ),
             #[cfg(CONFIG_TMPFS_QUOTA)]
             quota: Quota::new(&options.quota)?,
-            next_ino: Atomic::new(1),
+            next_ino: Atomic::new(Ino::FIRST.to_u64()),
             wide_inos: Atomic::new(options.wide_inos.unwrap_or(options::DEFAULT_WIDE_INOS)),
             #[cfg(CONFIG_NUMA)]
             policy <- MountPolicy::new(options.policy.take()),
@@ -213,8 +215,8 @@ impl FileSystem for Tmpfs {
     fn stat_fs(sb: &SuperBlock<Self>) -> StatFs {
         let info = sb.data();
         StatFs {
-            blocks: info.blocks.max(),
-            blocks_free: info.blocks.free(),
+            blocks: PageCount::new(info.blocks.max()),
+            blocks_free: PageCount::new(info.blocks.free()),
             inodes: info.inodes.max(),
             inodes_free: info.inodes.free(),
         }

@@ -15,6 +15,9 @@ use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::{new_spinlock, SpinLock};
 
+/// How many words a handle takes, for C.
+const WORDS: c_int = bindings::int(bindings::uint(Handle::WORDS));
+
 /// What the handles of a superblock share.
 #[pin_data]
 pub(super) struct Exports {
@@ -89,9 +92,9 @@ unsafe extern "C" fn encode_fh<T: FileSystem>(
     _parent: *mut bindings::inode,
 ) -> c_int {
     // SAFETY: The caller passes how many words there are.
-    let room = unsafe { core::mem::replace(&mut *len, Handle::WORDS as c_int) };
-    if room < Handle::WORDS as c_int {
-        return bindings::fid_type_FILEID_INVALID as c_int;
+    let room = unsafe { core::mem::replace(&mut *len, WORDS) };
+    if room < WORDS {
+        return bindings::int(bindings::fid_type_FILEID_INVALID);
     }
     // SAFETY: The caller passes a live inode of this file system.
     let handle = unsafe { Inode::<T>::from_raw(inode) }.handle();
@@ -101,7 +104,7 @@ unsafe extern "C" fn encode_fh<T: FileSystem>(
             .cast::<[u32; Handle::WORDS]>()
             .write_unaligned(handle.to_words())
     };
-    bindings::fid_type_FILEID_INO32_GEN as c_int
+    bindings::int(bindings::fid_type_FILEID_INO32_GEN)
 }
 
 /// Whether an inode is that of the handle that `data` points to.
@@ -113,7 +116,9 @@ unsafe extern "C" fn is_of_handle(inode: *mut bindings::inode, data: *mut c_void
     // SAFETY: By the caller's promise; inodes are hashed when both fields are set for good.
     unsafe {
         let handle = &*data.cast::<Handle>();
-        c_int::from((*inode).i_ino == handle.ino && (*inode).i_generation == handle.generation)
+        c_int::from(
+            (*inode).i_ino == handle.ino.to_u64() && (*inode).i_generation == handle.generation,
+        )
     }
 }
 

@@ -234,16 +234,18 @@ unsafe extern "C" fn llseek<T: FileOperations>(
 ) -> bindings::loff_t {
     // SAFETY: The VFS passes an open file of this file system.
     let inode = unsafe { File::<T>::from_raw(file) }.inode();
-    let what = match whence as u32 {
-        bindings::SEEK_DATA => Seek::Data,
-        bindings::SEEK_HOLE => Seek::Hole,
+    const DATA: c_int = bindings::int(bindings::SEEK_DATA);
+    const HOLE: c_int = bindings::int(bindings::SEEK_HOLE);
+    let what = match whence {
+        DATA => Seek::Data,
+        HOLE => Seek::Hole,
         // SAFETY: As above.
         _ => unsafe {
             return bindings::generic_file_llseek_size(
                 file,
                 offset,
                 whence,
-                T::MAX_BYTES,
+                T::MAX_BYTES.to_loff(),
                 inode.size(),
             );
         },
@@ -255,7 +257,7 @@ unsafe extern "C" fn llseek<T: FileOperations>(
         let mut guard = inode.lock();
         let offset = T::seek(&mut guard, offset, what)?;
         // SAFETY: As above.
-        Ok(unsafe { bindings::vfs_setpos(file, offset, T::MAX_BYTES) })
+        Ok(unsafe { bindings::vfs_setpos(file, offset, T::MAX_BYTES.to_loff()) })
     })
 }
 
@@ -294,9 +296,8 @@ unsafe extern "C" fn fallocate<T: FileOperations>(
     len: bindings::loff_t,
 ) -> c_long {
     from_result(|| {
-        const KEEP_SIZE: u32 = bindings::FALLOC_FL_KEEP_SIZE;
-        const PUNCH_HOLE: u32 = bindings::FALLOC_FL_PUNCH_HOLE;
-        let mode = mode as u32;
+        const KEEP_SIZE: c_int = bindings::int(bindings::FALLOC_FL_KEEP_SIZE);
+        const PUNCH_HOLE: c_int = bindings::int(bindings::FALLOC_FL_PUNCH_HOLE);
         if mode & !(KEEP_SIZE | PUNCH_HOLE) != 0 {
             return Err(EOPNOTSUPP);
         }
@@ -333,7 +334,7 @@ unsafe extern "C" fn get_unmapped_area<T: FileOperations>(
     // SAFETY: Looks at the current task.
     let max = unsafe { bindings::task_size() };
     if len > max {
-        return ENOMEM.to_errno() as c_ulong;
+        return ENOMEM.to_ptr::<c_void>().addr();
     }
     // What is not a multiple of a page is an error.
     let fits = |addr: c_ulong| addr % PAGE_SIZE == 0 && addr <= max - len;

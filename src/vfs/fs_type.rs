@@ -16,6 +16,7 @@ use super::{
     Exclusive, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue, SuperBlock,
 };
 use crate::bindings;
+use crate::mm::{PageCount, Pos};
 use core::marker::PhantomData;
 use kernel::error::to_result;
 use kernel::prelude::*;
@@ -28,10 +29,10 @@ use kernel::ThisModule;
 /// A file system without a limit reports 0 for total and free, as `simple_statfs()`.
 #[derive(Default)]
 pub(crate) struct StatFs {
-    /// Blocks in all, of [`FileSystem::BLOCK_SIZE`] bytes.
-    pub(crate) blocks: u64,
+    /// Blocks in all, each a page.
+    pub(crate) blocks: PageCount,
     /// Blocks that are free.
-    pub(crate) blocks_free: u64,
+    pub(crate) blocks_free: PageCount,
     /// Inodes in all.
     pub(crate) inodes: u64,
     /// Inodes that are free.
@@ -68,10 +69,8 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     const INODE_CACHE_NAME: &'static CStr;
     /// `f_type` of statfs(2).
     const MAGIC: u32;
-    /// The block size, in bytes; a power of two.
-    const BLOCK_SIZE: u32;
     /// The largest file size, in bytes.
-    const MAX_BYTES: i64;
+    const MAX_BYTES: Pos;
     /// The mount parameters.
     const PARAMETERS: &'static ParameterTable;
     /// The operations on extended attributes.
@@ -194,7 +193,9 @@ impl<T: FileSystem> Registration<T> {
             fs_type: Opaque::new(bindings::file_system_type {
                 name: T::NAME.as_char_ptr(),
                 owner: module.as_ptr().cast(),
-                fs_flags: (bindings::FS_USERNS_MOUNT | bindings::FS_ALLOW_IDMAP | bindings::FS_MGTIME) as i32,
+                fs_flags: bindings::int(
+                bindings::FS_USERNS_MOUNT | bindings::FS_ALLOW_IDMAP | bindings::FS_MGTIME,
+            ),
                 init_fs_context: Some(context::init_fs_context::<T>),
                 parameters: T::PARAMETERS.as_ptr(),
                 kill_sb: Some(superblock::kill_sb::<T>),

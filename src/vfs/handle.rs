@@ -4,11 +4,13 @@
 //!
 //! Nothing here needs the kernel: user space tests this very file.
 
+use crate::mm::Ino;
+
 /// What names an inode of a superblock over its life, and no other ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handle {
     /// The number of the inode.
-    pub(crate) ino: u64,
+    pub(crate) ino: Ino,
     /// What tells the inode from others that have, or had, the same number.
     pub(crate) generation: u32,
 }
@@ -19,7 +21,7 @@ impl Handle {
 
     /// The words that a client gets.
     pub(crate) fn to_words(self) -> [u32; Self::WORDS] {
-        [self.generation, self.ino as u32, (self.ino >> 32) as u32]
+        [self.generation, self.ino.low(), self.ino.high()]
     }
 
     /// Takes the words that a client gives back, which may be anything; more than there should be
@@ -27,7 +29,7 @@ impl Handle {
     pub(crate) fn from_words(words: &[u32]) -> Option<Self> {
         match *words {
             [generation, low, high, ..] => Some(Self {
-                ino: (u64::from(high) << 32) | u64::from(low),
+                ino: Ino::from_halves(low, high),
                 generation,
             }),
             _ => None,
@@ -36,6 +38,6 @@ impl Handle {
 
     /// Where the inode is in the hash table of all inodes.
     pub(crate) fn hash(self) -> u64 {
-        self.ino.wrapping_add(u64::from(self.generation))
+        self.ino.to_u64().wrapping_add(u64::from(self.generation))
     }
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::bindings;
 use crate::mm::backend::SharedMemory;
-use crate::mm::Mapping;
+use crate::mm::{Ino, Mapping};
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::mem::{size_of, ManuallyDrop};
@@ -141,9 +141,9 @@ impl<T: FileSystem> Inode<T> {
     }
 
     /// The inode number.
-    pub(crate) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> Ino {
         // SAFETY: The inode is live, and its number does not change.
-        unsafe { (*self.as_ptr()).i_ino }
+        Ino::new(unsafe { (*self.as_ptr()).i_ino })
     }
 
     /// The type and the permissions; the latter are a snapshot.
@@ -185,7 +185,8 @@ impl<T: FileSystem> Inode<T> {
     pub(crate) fn mtime(&self) -> (i64, u32) {
         // SAFETY: The inode is live.
         let ts = unsafe { bindings::inode_get_mtime(self.as_ptr()) };
-        (ts.tv_sec, ts.tv_nsec as u32)
+        // There are fewer in a second than fit.
+        (ts.tv_sec, u32::try_from(ts.tv_nsec).unwrap_or(0))
     }
 
     /// Takes `i_rwsem` for writing. May sleep; the caller must not hold it already, and must hold a
@@ -254,7 +255,7 @@ impl<T: FileSystem> NewInode<T> {
         sb: &SuperBlock<T>,
         idmap: &IdMap,
         parent: Option<&Inode<T>>,
-        ino: u64,
+        ino: Ino,
         mode: Mode,
         device: DeviceId,
     ) -> Option<Self> {
@@ -266,7 +267,7 @@ impl<T: FileSystem> NewInode<T> {
         let parent = parent.map_or(core::ptr::null_mut(), Inode::as_ptr);
         // SAFETY: By the type invariants nobody else uses the inode; parent and idmap are live.
         unsafe {
-            (*raw).i_ino = ino;
+            (*raw).i_ino = ino.to_u64();
             bindings::inode_init_owner(idmap.as_ptr(), raw, parent, mode.as_raw());
             (*raw).i_blocks = 0;
             // The caches of directories and the like stay empty; that is not for the mm to find out.
@@ -347,14 +348,15 @@ impl<T: FileSystem> NewInode<T> {
         if self.file_type() != FileType::Symlink || is_set {
             return Err(EINVAL);
         }
+        let len = c_int::try_from(target.to_bytes().len()).map_err(|_| ENAMETOOLONG)?;
         let bytes = target.to_bytes_with_nul();
         let mut link = KVec::with_capacity(bytes.len(), GFP_KERNEL_ACCOUNT)?;
         link.extend_from_slice(bytes, GFP_KERNEL_ACCOUNT)?;
-        let (ptr, len, _) = link.into_raw_parts();
+        let ptr = link.into_raw_parts().0;
         // SAFETY: The string is terminated, and `free_inode()` frees it after a grace period, so
         // that lockless path walks may read it.
-        unsafe { bindings::inode_set_cached_link(self.as_ptr(), ptr.cast(), len as c_int - 1) };
-        self.exclusive().set_size(len as i64 - 1);
+        unsafe { bindings::inode_set_cached_link(self.as_ptr(), ptr.cast(), len) };
+        self.exclusive().set_size(i64::from(len));
         Ok(())
     }
 
@@ -418,7 +420,7 @@ impl<T: FileSystem> NewInode<T> {
 
     /// Makes the inode of the root directory of a superblock that is being filled, as
     /// [`NewInode::new`] does.
-    pub(crate) fn for_root(sb: &NewSuperBlock<'_, T>, ino: u64, mode: Mode) -> Option<Self> {
+    pub(crate) fn for_root(sb: &NewSuperBlock<'_, T>, ino: Ino, mode: Mode) -> Option<Self> {
         Self::new(sb, IdMap::nop(), None, ino, mode, DeviceId::NONE)
     }
 }
@@ -445,7 +447,7 @@ impl<T: FileSystem> InodeCache<T> {
     /// Makes the cache. May sleep; fails with `ENOMEM`.
     pub(super) fn new() -> Result<Self> {
         let mut args = bindings::kmem_cache_args {
-            align: core::mem::align_of::<InodeBox<T>>() as u32,
+            align: bindings::uint(core::mem::align_of::<InodeBox<T>>()),
             ctor: Some(init_once::<T>),
             ..Default::default()
         };
@@ -453,7 +455,7 @@ impl<T: FileSystem> InodeCache<T> {
         let cache = unsafe {
             bindings::__kmem_cache_create_args(
                 T::INODE_CACHE_NAME.as_char_ptr(),
-                size_of::<InodeBox<T>>() as u32,
+                bindings::uint(size_of::<InodeBox<T>>()),
                 &mut args,
                 bindings::SLAB_ACCOUNT,
             )

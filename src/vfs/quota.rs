@@ -18,6 +18,7 @@
 use super::attr::AttrRequest;
 use super::{Exclusive, FileSystem, IdMap, Inode, NewInode, NewSuperBlock, SuperBlock};
 use crate::bindings;
+use crate::mm::Len;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::error::{from_result, to_result};
@@ -53,6 +54,13 @@ impl QuotaKind {
         }
     }
 
+    fn as_int(self) -> c_int {
+        match self {
+            Self::User => bindings::int(bindings::quota_type_USRQUOTA),
+            Self::Group => bindings::int(bindings::quota_type_GRPQUOTA),
+        }
+    }
+
     fn from_raw(raw: bindings::quota_type) -> Result<Self> {
         match raw {
             bindings::quota_type_USRQUOTA => Ok(Self::User),
@@ -71,9 +79,9 @@ impl QuotaKind {
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct QuotaLimits {
     /// Bytes, at most.
-    pub(crate) hard_bytes: u64,
+    pub(crate) hard_bytes: Len,
     /// Bytes, beyond the grace time.
-    pub(crate) soft_bytes: u64,
+    pub(crate) soft_bytes: Len,
     /// Inodes, at most.
     pub(crate) hard_inodes: u64,
     /// Inodes, beyond the grace time.
@@ -85,7 +93,7 @@ pub(crate) struct QuotaRecord {
     /// What it may have.
     pub(crate) limits: QuotaLimits,
     /// The bytes that it has.
-    pub(crate) bytes: u64,
+    pub(crate) bytes: Len,
     /// The inodes that it has.
     pub(crate) inodes: u64,
 }
@@ -139,17 +147,17 @@ unsafe impl<T: QuotaOperations> Sync for QuotaFormat<T> {}
 impl<T: QuotaOperations> QuotaFormat<T> {
     /// Registers the format of module `module`.
     pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self> {
-        let format = |id: u32| {
+        let format = |id: c_int| {
             Opaque::new(bindings::quota_format_type {
-                qf_fmt_id: id as c_int,
+                qf_fmt_id: id,
                 qf_ops: &Tables::<T>::FORMAT_OPERATIONS,
                 qf_owner: module.as_ptr().cast(),
                 qf_next: core::ptr::null_mut(),
             })
         };
         pin_init!(Self {
-            found: format(T::FORMAT),
-            shown: format(T::SHOWN_FORMAT),
+            found: format(bindings::int(T::FORMAT)),
+            shown: format(bindings::int(T::SHOWN_FORMAT)),
             _fs: PhantomData,
         })
         .pin_chain(|this| {
@@ -209,8 +217,8 @@ impl<T: QuotaOperations> NewSuperBlock<'_, T> {
             (*sb).s_dquot.flags |= bindings::DQUOT_QUOTA_SYS_FILE | bindings::DQUOT_NOLIST_DIRTY;
             bindings::dquot_load_quota_sb(
                 sb,
-                kind.as_raw() as c_int,
-                T::FORMAT as c_int,
+                kind.as_int(),
+                bindings::int(T::FORMAT),
                 bindings::DQUOT_USAGE_ENABLED | bindings::DQUOT_LIMITS_ENABLED,
             )
         })
@@ -289,7 +297,11 @@ impl<T: FileSystem> Inode<T> {
     pub(crate) fn charge_space(&self, bytes: i64) -> Result<SpaceCharge<'_, T>> {
         // SAFETY: The inode is live, and the function takes its own locks.
         to_result(unsafe {
-            bindings::__dquot_alloc_space(self.as_ptr(), bytes, bindings::DQUOT_SPACE_WARN as c_int)
+            bindings::__dquot_alloc_space(
+                self.as_ptr(),
+                bytes,
+                bindings::int(bindings::DQUOT_SPACE_WARN),
+            )
         })?;
         Ok(SpaceCharge { inode: self, bytes })
     }
@@ -325,6 +337,12 @@ impl AttrRequest<'_> {
         Ok(())
     }
 }
+
+/// The record is complete.
+const ACTIVE: c_long = bindings::long(bindings::DQ_ACTIVE_B);
+
+/// The record has no limits.
+const FAKE: c_long = bindings::long(bindings::DQ_FAKE_B);
 
 /// A record of the quota core's, and its lock.
 ///
@@ -377,19 +395,19 @@ impl<T: QuotaOperations> LockedRecord<T> {
         }
     }
 
-    fn flag(&self, flag: u32) -> bool {
+    fn flag(&self, flag: c_long) -> bool {
         // SAFETY: By the type invariants; the flags are changed atomically.
-        unsafe { bindings::test_bit(flag as c_long, &raw const (*self.record.as_ptr()).dq_flags) }
+        unsafe { bindings::test_bit(flag, &raw const (*self.record.as_ptr()).dq_flags) }
     }
 
-    fn set_flag(&self, flag: u32, value: bool) {
+    fn set_flag(&self, flag: c_long, value: bool) {
         // SAFETY: By the type invariants; the flags are changed atomically.
         unsafe {
             let flags = &raw mut (*self.record.as_ptr()).dq_flags;
             if value {
-                bindings::set_bit(flag as c_long, flags)
+                bindings::set_bit(flag, flags)
             } else {
-                bindings::clear_bit(flag as c_long, flags)
+                bindings::clear_bit(flag, flags)
             }
         }
     }
@@ -415,14 +433,15 @@ impl<T: QuotaOperations> LockedRecord<T> {
     fn read(&mut self) -> QuotaRecord {
         // The quota core lets none of them become negative.
         let amount = |value: i64| u64::try_from(value).unwrap_or(0);
+        let bytes = |value: i64| Len::from_u64(amount(value));
         self.with_counts(|counts| QuotaRecord {
             limits: QuotaLimits {
-                hard_bytes: amount(counts.dqb_bhardlimit),
-                soft_bytes: amount(counts.dqb_bsoftlimit),
+                hard_bytes: bytes(counts.dqb_bhardlimit),
+                soft_bytes: bytes(counts.dqb_bsoftlimit),
                 hard_inodes: amount(counts.dqb_ihardlimit),
                 soft_inodes: amount(counts.dqb_isoftlimit),
             },
-            bytes: amount(counts.dqb_curspace),
+            bytes: bytes(counts.dqb_curspace),
             inodes: amount(counts.dqb_curinodes),
         })
     }
@@ -430,13 +449,13 @@ impl<T: QuotaOperations> LockedRecord<T> {
     fn set_limits(&mut self, limits: QuotaLimits) {
         let amount = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.with_counts(|counts| {
-            counts.dqb_bhardlimit = amount(limits.hard_bytes);
-            counts.dqb_bsoftlimit = amount(limits.soft_bytes);
+            counts.dqb_bhardlimit = limits.hard_bytes.to_loff();
+            counts.dqb_bsoftlimit = limits.soft_bytes.to_loff();
             counts.dqb_ihardlimit = amount(limits.hard_inodes);
             counts.dqb_isoftlimit = amount(limits.soft_inodes);
         });
         // Without limits there is nothing to compare with.
-        self.set_flag(bindings::DQ_FAKE_B, limits == QuotaLimits::default());
+        self.set_flag(FAKE, limits == QuotaLimits::default());
     }
 }
 
@@ -478,7 +497,13 @@ unsafe extern "C" fn read_file_info<T: QuotaOperations>(
     // function has returned, with the format that it found: one whose table this function is in. That
     // format's own owner is held, which is that of the format that takes its place.
     unsafe {
-        let info = &mut (*sb).s_dquot.info[kind as usize];
+        let infos = &mut (*sb).s_dquot.info;
+        let Some(info) = usize::try_from(kind)
+            .ok()
+            .and_then(|kind| infos.get_mut(kind))
+        else {
+            return EINVAL.to_errno();
+        };
         let format: *mut QuotaFormat<T> =
             kernel::container_of!(Opaque::cast_from(info.dqi_format), QuotaFormat<T>, found)
                 .cast_mut();
@@ -502,12 +527,12 @@ unsafe extern "C" fn acquire<T: QuotaOperations>(record: *mut bindings::dquot) -
         // SAFETY: The quota core passes a live record of a superblock that has this table.
         let mut record = unsafe { LockedRecord::<T>::lock(record) };
         // Where somebody else was faster, limits may have been set already.
-        if !record.flag(bindings::DQ_ACTIVE_B) {
+        if !record.flag(ACTIVE) {
             let limits = T::acquire(record.sb(), record.kind()?, record.id())?;
             record.set_limits(limits);
             // Whoever sees the flag sees the limits.
             smp_mb(Full);
-            record.set_flag(bindings::DQ_ACTIVE_B, true);
+            record.set_flag(ACTIVE, true);
         }
         Ok(0)
     })
@@ -525,7 +550,7 @@ unsafe extern "C" fn release<T: QuotaOperations>(record: *mut bindings::dquot) -
         if !record.is_busy() {
             let counts = record.read();
             T::release(record.sb(), record.kind()?, record.id(), counts);
-            record.set_flag(bindings::DQ_ACTIVE_B, false);
+            record.set_flag(ACTIVE, false);
         }
         Ok(0)
     })
@@ -562,7 +587,7 @@ unsafe extern "C" fn next_id<T: QuotaOperations>(
         // SAFETY: The quota core passes a live superblock that has this table, and a valid id.
         unsafe {
             let kind = QuotaKind::from_raw((*id).type_)?;
-            if !bindings::sb_has_quota_active(sb, kind.as_raw() as c_int) {
+            if !bindings::sb_has_quota_active(sb, kind.as_int()) {
                 return Err(ESRCH);
             }
             let ns = &raw mut bindings::init_user_ns;

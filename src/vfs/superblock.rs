@@ -14,6 +14,7 @@ use super::inode_list::{InodeList, Unused};
 use super::quota;
 use super::{FileSystem, MountContext, Registration};
 use crate::bindings;
+use crate::mm::{Len, PAGE_SHIFT, PAGE_SIZE};
 use core::marker::PhantomData;
 use core::ops::Deref;
 use kernel::error::from_result;
@@ -198,9 +199,9 @@ pub(super) unsafe fn fill<T: FileSystem>(
         (*sb).s_op = &Tables::<T>::OPERATIONS;
         (*sb).s_export_op = &export::Tables::<T>::OPERATIONS;
         (*sb).s_magic = T::MAGIC as usize;
-        (*sb).s_blocksize = T::BLOCK_SIZE as usize;
-        (*sb).s_blocksize_bits = T::BLOCK_SIZE.trailing_zeros() as u8;
-        (*sb).s_maxbytes = T::MAX_BYTES;
+        (*sb).s_blocksize = PAGE_SIZE;
+        (*sb).s_blocksize_bits = bindings::uchar(PAGE_SHIFT);
+        (*sb).s_maxbytes = T::MAX_BYTES.to_loff();
         (*sb).s_time_gran = 1;
         (*sb).s_flags |= bindings::SB_NOSEC;
         #[cfg(CONFIG_TMPFS_XATTR)]
@@ -214,7 +215,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
         // Dentries hold the files, so an unused one is of no use to the dcache's LRU.
         (*sb).s_d_flags |= bindings::DCACHE_DONTCACHE;
         bindings::uuid_gen(&mut uuid);
-        bindings::super_set_uuid(sb, uuid.b.as_ptr(), uuid.b.len() as u32);
+        bindings::super_set_uuid(sb, uuid.b.as_ptr(), bindings::uint(uuid.b.len()));
     }
     #[cfg(CONFIG_UNICODE)]
     // SAFETY: `s_fs_info` was just set, and there is no dentry yet. It stays until all are gone.
@@ -288,12 +289,12 @@ unsafe extern "C" fn statfs<T: FileSystem>(
     // SAFETY: The VFS passes a dentry of a live superblock, and a buffer.
     let (sb, buf) = unsafe { (SuperBlock::<T>::from_raw((*dentry).d_sb), &mut *buf) };
     let stat = T::stat_fs(sb);
-    buf.f_type = T::MAGIC as isize;
-    buf.f_bsize = T::BLOCK_SIZE as isize;
-    buf.f_namelen = bindings::NAME_MAX as isize;
-    buf.f_blocks = stat.blocks;
-    buf.f_bfree = stat.blocks_free;
-    buf.f_bavail = stat.blocks_free;
+    buf.f_type = bindings::long(T::MAGIC);
+    buf.f_bsize = Len::PAGE.to_ssize();
+    buf.f_namelen = bindings::long(bindings::NAME_MAX);
+    buf.f_blocks = stat.blocks.to_u64();
+    buf.f_bfree = stat.blocks_free.to_u64();
+    buf.f_bavail = stat.blocks_free.to_u64();
     buf.f_files = stat.inodes;
     buf.f_ffree = stat.inodes_free;
     // SAFETY: The superblock is live, and its uuid does not change.
@@ -322,6 +323,12 @@ unsafe extern "C" fn show_options<T: FileSystem>(
     })
 }
 
+/// A number of objects, for the shrinker.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+fn as_long(objects: usize) -> c_long {
+    c_long::try_from(objects).unwrap_or(c_long::MAX)
+}
+
 /// # Safety
 ///
 /// For calls through the table of `super_operations` or `file_system_type` that it is in, only.
@@ -336,7 +343,7 @@ unsafe extern "C" fn nr_cached_objects<T: FileSystem>(
         if !bindings::mem_cgroup_shrink_is_root(control) {
             return 0;
         }
-        T::count_cached(SuperBlock::<T>::from_raw(sb)) as c_long
+        as_long(T::count_cached(SuperBlock::<T>::from_raw(sb)))
     }
 }
 
@@ -353,5 +360,5 @@ unsafe extern "C" fn free_cached_objects<T: FileSystem>(
     if T::count_cached(sb) == 0 {
         return bindings::SHRINK_STOP;
     }
-    T::free_cached(sb, objects) as c_long
+    as_long(T::free_cached(sb, objects))
 }

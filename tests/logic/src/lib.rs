@@ -17,6 +17,7 @@ mod huge_policy;
 mod inode_space;
 #[path = "../../../src/tmpfs/limits.rs"]
 mod limits;
+mod mm;
 #[path = "../../../src/tmpfs/numbers.rs"]
 mod numbers;
 #[path = "../../../src/tmpfs/range.rs"]
@@ -33,3 +34,4 @@ mod of_limits;
 mod of_numbers;
 mod of_range;
 mod of_size;
+mod of_units;

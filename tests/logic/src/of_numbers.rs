@@ -2,7 +2,17 @@
 
 use proptest::prelude::*;
 
-use crate::numbers::{allocate, fits_narrow};
+use crate::mm::Ino;
+use crate::numbers;
+
+fn allocate(next: u64, wide: bool) -> (u64, u64, bool) {
+    let (number, after, wrapped) = numbers::allocate(Ino::new(next), wide);
+    (number.to_u64(), after.to_u64(), wrapped)
+}
+
+fn fits_narrow(next: u64) -> bool {
+    Ino::new(next).is_narrow()
+}
 
 const NARROW: u64 = u32::MAX as u64;
 

@@ -2,7 +2,12 @@
 
 use proptest::prelude::*;
 
-use crate::size::{parse_count, parse_pages};
+use crate::mm::PageCount;
+use crate::size::{self, parse_count};
+
+fn parse_pages(text: &[u8], page_shift: u32, total: u64) -> Option<u64> {
+    size::parse_pages(text, page_shift, PageCount::new(total)).map(PageCount::to_u64)
+}
 
 const SUFFIXES: &[(&str, u32)] = &[
     ("", 0),
