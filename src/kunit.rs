@@ -74,56 +74,58 @@ mod numbers {
 
 #[kunit_tests(rtmpfs_range)]
 mod range {
-    use crate::tmpfs::range::{chunk, clip, pages, round_up, Chunk, Edge, Pages};
+    use crate::mm::{Len, Order, PageIndex, PageRange, Pos, PAGE_SIZE};
+    use crate::tmpfs::range::{chunk, clip, pages, Chunk, Edge, Pages};
 
     #[test]
     fn transfers_stop_at_units() {
+        let pos = |bytes| Pos::ZERO.saturating_add(Len::new(bytes));
         assert_eq!(
-            chunk(4090, 100, 4096),
+            chunk(pos(PAGE_SIZE - 6), Len::new(100), Order::ZERO),
             Chunk {
-                offset: 4090,
-                bytes: 6
+                offset: Len::new(PAGE_SIZE - 6),
+                bytes: Len::new(6)
             }
         );
         assert_eq!(
-            chunk(8192, 100, 4096),
+            chunk(pos(2 * PAGE_SIZE), Len::new(100), Order::ZERO),
             Chunk {
-                offset: 0,
-                bytes: 100
+                offset: Len::ZERO,
+                bytes: Len::new(100)
             }
         );
-        assert_eq!(clip(10, 100, 50), 40);
-        assert_eq!(clip(60, 100, 50), 0);
-        assert_eq!(round_up(1, 4096), 4096);
-        assert_eq!(round_up(i64::MAX, 4096), i64::MAX);
+        assert_eq!(clip(pos(10), Len::new(100), pos(50)), Len::new(40));
+        assert_eq!(clip(pos(60), Len::new(100), pos(50)), Len::ZERO);
     }
 
     #[test]
     fn ranges_have_partial_edges() {
-        let edge = |index, is_partial| Some(Edge { index, is_partial });
+        let pos = |bytes| Pos::ZERO.saturating_add(Len::new(bytes));
+        let page = PageIndex::new;
+        let edge = |index, is_partial| {
+            let index = page(index);
+            Some(Edge { index, is_partial })
+        };
         assert_eq!(
-            pages(100, None, 4096),
+            pages(pos(100), None),
             Pages {
-                start: 1,
-                end: None,
+                whole: PageRange::new(page(1), PageIndex::END),
                 first: edge(0, true),
                 last: None
             }
         );
         assert_eq!(
-            pages(100, Some(200), 4096),
+            pages(pos(100), Some(pos(200))),
             Pages {
-                start: 1,
-                end: Some(1),
+                whole: PageRange::new(page(1), page(1)),
                 first: edge(0, true),
                 last: edge(0, true)
             }
         );
         assert_eq!(
-            pages(4096, Some(8192 + 5), 4096),
+            pages(pos(PAGE_SIZE), Some(pos(2 * PAGE_SIZE + 5))),
             Pages {
-                start: 1,
-                end: Some(2),
+                whole: PageRange::new(page(1), page(2)),
                 first: edge(1, false),
                 last: edge(2, true)
             }
@@ -286,6 +288,7 @@ mod handle {
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 #[kunit_tests(rtmpfs_huge)]
 mod huge {
+    use crate::mm::{Order, PageCount, PageIndex, PageRange};
     use crate::tmpfs::huge::{unused, without_conflict, Orders};
     use crate::tmpfs::huge_policy::HugePolicy;
 
@@ -301,18 +304,27 @@ mod huge {
 
     #[test]
     fn conflicts_leave_what_is_clear() {
-        let all = Orders::up_to(9);
-        assert_eq!(without_conflict(all, 5, |_, _| None), all);
-        let first = |at: u64| move |start: u64, end: u64| (start <= at && at < end).then_some(at);
-        assert_eq!(without_conflict(all, 5, first(0)).highest(), Some(2));
-        assert_eq!(without_conflict(all, 5, first(4)).highest(), None);
+        let all = Orders::up_to(Order::from_uint(9));
+        let index = PageIndex::new(5);
+        assert_eq!(without_conflict(all, index, |_| None), all);
+        let left = |at| {
+            let at = PageIndex::new(at);
+            without_conflict(all, index, |range| {
+                Some(at).filter(|at| range.contains(*at))
+            })
+        };
+        assert_eq!(left(0).highest(), Order::new(2));
+        assert_eq!(left(4).highest(), None);
     }
 
     #[test]
     fn unused_pages_are_beyond_the_file() {
-        assert_eq!(unused(0, 512, 3), 509);
-        assert_eq!(unused(0, 512, 512), 0);
-        assert_eq!(unused(512, 1024, 512), 0);
+        let page = PageIndex::new;
+        let unused =
+            |start, end, file_end| unused(PageRange::new(page(start), page(end)), page(file_end));
+        assert_eq!(unused(0, 512, 3), PageCount::new(509));
+        assert_eq!(unused(0, 512, 512), PageCount::ZERO);
+        assert_eq!(unused(512, 1024, 512), PageCount::ZERO);
     }
 }
 
@@ -320,14 +332,18 @@ mod huge {
 #[kunit_tests(rtmpfs_alignment)]
 mod alignment {
     use crate::mm::alignment::placement;
+    use crate::mm::{Order, PageIndex, PAGE_SIZE};
 
     #[test]
     fn a_mapping_gets_in_phase() {
-        let place = placement(4096, 8192, 0, 8192, 4096, 1 << 40);
+        let place = |addr| {
+            let (len, order) = (2 * PAGE_SIZE, Order::from_uint(1));
+            placement(addr, len, PageIndex::ZERO, order, 1 << 40)
+        };
         assert_eq!(
-            place.map(|place| (place.room, place.within(4096))),
-            Some((12288, 8192))
+            place(PAGE_SIZE).map(|place| (place.room, place.within(PAGE_SIZE))),
+            Some((3 * PAGE_SIZE, 2 * PAGE_SIZE))
         );
-        assert_eq!(placement(8192, 8192, 0, 8192, 4096, 1 << 40), None);
+        assert_eq!(place(2 * PAGE_SIZE), None);
     }
 }

@@ -4,40 +4,43 @@
 //!
 //! Nothing here needs the kernel: user space tests this very file.
 
-/// How a mapping of `len` bytes from byte `offset` of a file on is to be placed so that a folio of
-/// `unit` bytes, a power of two, can be mapped as a whole.
+use super::{Len, Order, PageIndex};
+
+/// How a mapping of a file is to be placed so that a folio of some order can be mapped as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Placement {
     /// How much room to ask for, in bytes.
     pub(crate) room: usize,
     phase: usize,
-    unit: usize,
+    mask: usize,
 }
 
-/// The placement of a mapping that was given `addr`. `None` where that will do, where no unit would
-/// fit, or where the room for it would exceed `max` bytes.
+/// The placement of a mapping of `len` bytes from page `offset` of the file on that was given `addr`,
+/// for a folio of `order`. `None` where that will do, where no such folio would fit, or where the room
+/// for it would exceed `max` bytes.
 pub(crate) fn placement(
     addr: usize,
     len: usize,
-    offset: u64,
-    unit: usize,
-    page: usize,
+    offset: PageIndex,
+    order: Order,
     max: usize,
 ) -> Option<Placement> {
-    let phase = (offset & (unit as u64 - 1)) as usize;
-    let fits = len >= unit && (phase == 0 || phase.saturating_add(len) >= 2 * unit);
-    if !fits || addr & (unit - 1) == phase {
+    let unit = order.bytes().to_usize();
+    let mask = order.bytes().saturating_sub(Len::new(1)).to_usize();
+    let phase = offset.offset_in(order).bytes().to_usize();
+    let fits = len >= unit && (phase == 0 || phase.saturating_add(len) >= unit.saturating_mul(2));
+    if !fits || addr & mask == phase {
         return None;
     }
-    let room = len.checked_add(unit - page)?;
-    (room <= max).then_some(Placement { room, phase, unit })
+    let room = len.checked_add(order.bytes().saturating_sub(Len::PAGE).to_usize())?;
+    (room <= max).then_some(Placement { room, phase, mask })
 }
 
 impl Placement {
     /// The address in the room at `start`.
     pub(crate) fn within(&self, start: usize) -> usize {
-        let offset = start & (self.unit - 1);
-        let moved = self.phase.wrapping_sub(offset) & (self.unit - 1);
+        let offset = start & self.mask;
+        let moved = self.phase.wrapping_sub(offset) & self.mask;
         start.wrapping_add(moved)
     }
 }

@@ -23,6 +23,9 @@ use super::mapping::Expected;
 use super::mempolicy::SharedPolicy;
 #[cfg(CONFIG_SWAP)]
 use super::swap::{SwapDeviceId, SwapEntry};
+#[cfg(CONFIG_SWAP)]
+use super::PageRange;
+use super::{Len, PageCount, PageIndex, Pos};
 use crate::bindings;
 use crate::vfs::fs_type::Memory;
 #[cfg(CONFIG_SWAP)]
@@ -51,7 +54,7 @@ pub(crate) enum Want {
     /// valid.
     Write {
         /// 0 where that is not known.
-        end: i64,
+        end: Pos,
     },
 }
 
@@ -69,20 +72,21 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
 
     /// How many pages of a file are in swap; a snapshot. Must not sleep.
     #[cfg(CONFIG_SWAP)]
-    fn swapped(inode: &Inode<Self>) -> u64;
+    fn swapped(inode: &Inode<Self>) -> PageCount;
 
     /// Finds or makes the folio at page `index`, locked; `None` only for [`Want::Read`]. May sleep.
-    fn get_folio(inode: &Inode<Self>, index: u64, want: Want) -> Result<Option<LockedFolio>>;
+    fn get_folio(inode: &Inode<Self>, index: PageIndex, want: Want) -> Result<Option<LockedFolio>>;
 
     /// Makes a folio for page `index` that user space will fill, charged to `owner`; it is not in the
     /// file yet. May sleep. Fails beyond the end of the file, and without memory.
     #[cfg(CONFIG_USERFAULTFD)]
-    fn new_folio(inode: &Inode<Self>, index: u64, owner: MemoryOwner<'_>) -> Result<NewFolio>;
+    fn new_folio(inode: &Inode<Self>, index: PageIndex, owner: MemoryOwner<'_>)
+        -> Result<NewFolio>;
 
     /// Adds a folio at page `index` that user space has filled. May sleep. Fails with `EEXIST` where
     /// the file has that page, and with `ENOMEM`.
     #[cfg(CONFIG_USERFAULTFD)]
-    fn add_folio(inode: &Inode<Self>, index: u64, folio: NewFolio) -> Result<LockedFolio>;
+    fn add_folio(inode: &Inode<Self>, index: PageIndex, folio: NewFolio) -> Result<LockedFolio>;
 
     /// Takes a folio out again that was just added.
     #[cfg(CONFIG_USERFAULTFD)]
@@ -90,11 +94,11 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
 
     /// Frees the bytes from `start` to before `end` (to the last where that is `None`); what is left
     /// of a page keeps its other bytes. May sleep.
-    fn free_range(inode: &Inode<Self>, start: i64, end: Option<i64>);
+    fn free_range(inode: &Inode<Self>, start: Pos, end: Option<Pos>);
 
     /// Accounts for `pages` pages that are to be added to the file, and calls `add` to count them
     /// before it settles; false where the limits forbid it.
-    fn charge(inode: &Inode<Self>, pages: u64, add: impl FnOnce()) -> bool;
+    fn charge(inode: &Inode<Self>, pages: PageCount, add: impl FnOnce()) -> bool;
 
     /// Accounts for pages that have gone from the page cache. Must not wait for `i_rwsem` or for
     /// memory.
@@ -102,19 +106,19 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
 
     /// The end of what a split of a folio must leave in the file, in pages: `eof`, or more where
     /// pages beyond the end of the file were asked for. Must not sleep.
-    fn kept_end(inode: &Inode<Self>, eof: u64) -> u64;
+    fn kept_end(inode: &Inode<Self>, eof: PageIndex) -> PageIndex;
 
     /// A bitmap of the orders that a new folio with page `index` may have; for a mapping with
     /// `mapping`, which may be anonymous shared memory. `write_end` is what a write would make the
-    /// size of the file, in bytes; with `forced` the settings do not count. Must not sleep.
+    /// size of the file; with `forced` the settings do not count. Must not sleep.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn huge_orders(
         inode: &Inode<Self>,
         mapping: Option<(VmaAdvice, bool)>,
-        index: u64,
-        write_end: i64,
+        index: PageIndex,
+        write_end: Pos,
         forced: bool,
-    ) -> u64;
+    ) -> c_ulong;
 
     /// Whether the pages of a file shall stay in memory for SHM_LOCK; remembers it, and returns what
     /// it was. Must not sleep.
@@ -216,7 +220,7 @@ impl<'a, T: SharedMemory> OutgoingFolio<'a, T> {
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn split(&mut self) -> bool {
         let order = self.folio.order();
-        if order == 0 {
+        if order.is_zero() {
             return true;
         }
         // SAFETY: The folio is live and locked. The pages must be dirty, lest they are dropped;
@@ -244,17 +248,17 @@ impl<'a, T: SharedMemory> OutgoingFolio<'a, T> {
     }
 
     /// How many pages it has.
-    pub(crate) fn nr_pages(&self) -> u64 {
+    pub(crate) fn nr_pages(&self) -> PageCount {
         self.folio.nr_pages()
     }
 
-    /// Behind the index of the last page in the file.
-    pub(crate) fn end(&self) -> u64 {
-        self.folio.end()
+    /// Its pages in the file.
+    pub(crate) fn pages(&self) -> PageRange {
+        self.folio.pages()
     }
 
     /// The index of the first page in the file.
-    pub(crate) fn index(&self) -> u64 {
+    pub(crate) fn index(&self) -> PageIndex {
         self.folio.index()
     }
 
@@ -299,8 +303,8 @@ impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
     /// page cache, `returned` where they come back since swap did not take them.
     pub(crate) fn move_to_swap(
         self,
-        counted: impl FnOnce(&Inode<T>, u64),
-        returned: impl FnOnce(&Inode<T>, u64),
+        counted: impl FnOnce(&Inode<T>, PageCount),
+        returned: impl FnOnce(&Inode<T>, PageCount),
     ) -> WrittenOut<'a> {
         let this = self.0;
         let inode = this.inode;
@@ -496,7 +500,7 @@ unsafe extern "C" fn unuse<T: SharedMemory>(device: c_uint) -> c_int {
         return 0;
     };
     let result = backend.swapped.for_each(
-        |inode| T::swapped(inode) > 0,
+        |inode| !T::swapped(inode).is_zero(),
         |inode| T::bring_back(inode, SwapDeviceId(device)),
     );
     match result {
@@ -573,14 +577,17 @@ unsafe extern "C" fn get_folio<T: SharedMemory>(
         bindings::sgp_type_SGP_READ => Want::Read,
         bindings::sgp_type_SGP_NOALLOC => Want::Existing,
         bindings::sgp_type_SGP_CACHE => Want::Valid,
-        _ => Want::Write { end: write_end },
+        _ => Want::Write {
+            end: Pos::from_loff(write_end),
+        },
     };
     // SAFETY: The callers pass a live inode of this file system.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
-    let (found, result) = match T::get_folio(inode, index as u64, want) {
+    let index = PageIndex::from_pgoff(index);
+    let (found, result) = match T::get_folio(inode, index, want) {
         // Nothing else is to be mapped or collapsed in its place, nor what was in memory before.
         Ok(Some(found))
-            if !found.has_page(inode.mapping(), index as u64)
+            if !found.has_page(inode.mapping(), index)
                 || !(found.is_uptodate() || matches!(want, Want::Write { .. })) =>
         {
             (core::ptr::null_mut(), EINVAL.to_errno())
@@ -606,13 +613,12 @@ unsafe extern "C" fn truncate_range<T: SharedMemory>(
 ) {
     // SAFETY: The callers pass a live inode of this file system.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
-    T::free_range(
-        inode,
-        start,
-        i64::try_from(last)
-            .ok()
-            .and_then(|last| last.checked_add(1)),
-    );
+    // To the end of all files where the last byte is none that a file can have.
+    let end = i64::try_from(last)
+        .ok()
+        .and_then(Pos::new)
+        .and_then(|last| last.checked_add(Len::new(1)));
+    T::free_range(inode, Pos::from_loff(start), end);
     // SAFETY: The inode is live, and the callers serialise changes.
     unsafe {
         let inode = inode.as_ptr();
@@ -627,12 +633,14 @@ unsafe extern "C" fn truncate_range<T: SharedMemory>(
 unsafe extern "C" fn charge<T: SharedMemory>(inode: *mut bindings::inode, pages: c_long) -> bool {
     // SAFETY: khugepaged passes a live inode of this file system.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
-    T::charge(inode, pages as u64, || {
+    let pages = PageCount::from_long(pages);
+    T::charge(inode, pages, || {
         let mapping = inode.mapping().as_ptr();
         // SAFETY: The mapping is live; khugepaged adds the pages that are counted here.
         unsafe {
             bindings::xa_lock_irq(&raw mut (*mapping).i_pages);
-            (*mapping).nrpages += pages as c_ulong;
+            // There are no more than fit into memory.
+            (*mapping).nrpages = (*mapping).nrpages.wrapping_add(pages.to_ulong());
             bindings::xa_unlock_irq(&raw mut (*mapping).i_pages);
         }
     })
@@ -656,7 +664,8 @@ unsafe extern "C" fn fallocend<T: SharedMemory>(
     // SAFETY: The callers pass a live inode of this file system.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
     // The pages in front of it are mapped while a folio is split, and must not be dropped.
-    T::kept_end(inode, eof as u64).max(eof as u64) as c_ulong
+    let eof = PageIndex::from_pgoff(eof);
+    T::kept_end(inode, eof).max(eof).to_pgoff()
 }
 
 /// # Safety
@@ -677,7 +686,8 @@ unsafe extern "C" fn huge_orders<T: SharedMemory>(
         let backend: &Backend<T> = inode.sb().memory();
         let mapping =
             (!vma.is_null()).then(|| (VmaAdvice::of(vma, forced), backend.is_anonymous(vma)));
-        T::huge_orders(inode, mapping, index as u64, write_end, forced) as c_ulong
+        let index = PageIndex::from_pgoff(index);
+        T::huge_orders(inode, mapping, index, Pos::from_loff(write_end), forced)
     }
 }
 
@@ -703,7 +713,7 @@ unsafe extern "C" fn huge_orders<T: SharedMemory>(
 #[cfg(CONFIG_SWAP)]
 unsafe extern "C" fn pages_in_swap<T: SharedMemory>(inode: *mut bindings::inode) -> c_ulong {
     // SAFETY: The callers pass a live inode of this file system.
-    T::swapped(unsafe { Inode::<T>::from_raw(inode) }) as c_ulong
+    T::swapped(unsafe { Inode::<T>::from_raw(inode) }).to_ulong()
 }
 
 /// There is no swap.
@@ -726,7 +736,7 @@ unsafe extern "C" fn lock<T: SharedMemory>(
 ) -> c_int {
     // SAFETY: The callers pass a live file of this file system.
     let inode = unsafe { Inode::<T>::from_raw(bindings::file_inode(file)) };
-    let size = inode.size() as usize;
+    let size = Pos::ZERO.distance_to(inode.size()).to_usize();
     if lock != 0 && !T::is_locked(inode) {
         // SAFETY: The user is live for the call.
         if unsafe { bindings::user_shm_lock(size, ucounts) } == 0 {

@@ -10,11 +10,10 @@
 use super::folio::{Folio, LockedFolio};
 #[cfg(CONFIG_SWAP)]
 use super::mapping::is_value;
-use super::mapping::{Mapping, Removed, END};
-use super::PAGE_SHIFT;
+use super::mapping::{Mapping, Removed};
+use super::{PageIndex, PageRange};
 use crate::bindings;
 use core::mem::MaybeUninit;
-use core::ops::Range;
 use core::ptr::NonNull;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
@@ -45,15 +44,15 @@ pub(super) enum Stopped {
     /// It did.
     Not,
     /// From this page on there is something else now.
-    Changed(u64),
+    Changed(PageIndex),
     /// A folio that was partly in the range was split.
     Split,
     /// A folio that is partly in the range, and begins before it, could not be split: the range
     /// goes on at this page.
-    Stuck(u64),
+    Stuck(PageIndex),
     /// These pages are in one slot, in swap, and only some of them in the range.
     #[cfg(CONFIG_SWAP)]
-    Straddling(Range<u64>),
+    Straddling(PageRange),
 }
 
 /// Entries of a page cache: folios with a reference, and values.
@@ -85,14 +84,24 @@ impl Batch {
 
     /// Finds entries from `*next` to `last`, folios that can be locked at once and that lie in the
     /// range with all their pages, and values; moves `*next` behind them. False where there is none.
-    pub(super) fn find_locked(&mut self, mapping: &Mapping, next: &mut u64, last: u64) -> bool {
+    pub(super) fn find_locked(
+        &mut self,
+        mapping: &Mapping,
+        next: &mut PageIndex,
+        last: PageIndex,
+    ) -> bool {
         // SAFETY: It is one of the functions that fill a batch.
         unsafe { self.fill(bindings::find_lock_entries, mapping, next, last) }
     }
 
     /// Finds entries from `*next` to `last` and moves `*next` behind them. False where there is
     /// none.
-    pub(super) fn find(&mut self, mapping: &Mapping, next: &mut u64, last: u64) -> bool {
+    pub(super) fn find(
+        &mut self,
+        mapping: &Mapping,
+        next: &mut PageIndex,
+        last: PageIndex,
+    ) -> bool {
         // SAFETY: It is one of the functions that fill a batch.
         unsafe { self.fill(bindings::find_get_entries, mapping, next, last) }
     }
@@ -111,22 +120,22 @@ impl Batch {
             *mut c_ulong,
         ) -> c_uint,
         mapping: &Mapping,
-        next: &mut u64,
-        last: u64,
+        next: &mut PageIndex,
+        last: PageIndex,
     ) -> bool {
         debug_assert!(self.len() == 0);
-        let mut start = *next as c_ulong;
+        let mut start = next.to_pgoff();
         // SAFETY: The mapping is live and the batch empty; there is room for its indices.
         let found = unsafe {
             find(
                 mapping.as_ptr(),
                 &mut start,
-                last as c_ulong,
+                last.to_pgoff(),
                 &mut self.batch,
                 self.indices.as_mut_ptr().cast(),
             )
         };
-        *next = start as u64;
+        *next = PageIndex::from_pgoff(start);
         found > 0
     }
 
@@ -135,10 +144,10 @@ impl Batch {
     /// # Safety
     ///
     /// The last search must have found more than `at` entries.
-    unsafe fn entry(&self, at: usize) -> (*mut bindings::folio, u64) {
+    unsafe fn entry(&self, at: usize) -> (*mut bindings::folio, PageIndex) {
         // SAFETY: By the type invariants.
         let index = unsafe { self.indices[at].assume_init() };
-        (self.batch.folios[at], index as u64)
+        (self.batch.folios[at], PageIndex::from_pgoff(index))
     }
 
     /// Takes what [`Batch::find_locked`] has found in a range that ends before page `end` out of the
@@ -147,7 +156,7 @@ impl Batch {
         &mut self,
         mapping: &Mapping,
         what: Removal,
-        #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] end: u64,
+        #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] end: PageIndex,
     ) {
         let len = core::mem::take(&mut self.batch.nr) as usize;
         for at in 0..len {
@@ -173,7 +182,8 @@ impl Batch {
                     bindings::folio_cancel_dirty(folio);
                     // Those that are left for the end, in the place of those that are done with.
                     self.batch.folios[self.batch.nr as usize] = folio;
-                    self.batch.nr += 1;
+                    // There are at most as many as there were.
+                    self.batch.nr = self.batch.nr.wrapping_add(1);
                 }
             }
         }
@@ -200,7 +210,7 @@ impl Batch {
         &mut self,
         mapping: &Mapping,
         what: Removal,
-        range: &Range<u64>,
+        range: &PageRange,
     ) -> Stopped {
         let len = core::mem::take(&mut self.batch.nr) as usize;
         let mut stopped = Stopped::Not;
@@ -234,11 +244,16 @@ impl Batch {
 /// Why what was `value` at page `index` could not be taken out.
 #[cfg(CONFIG_SWAP)]
 #[cold]
-fn why_it_stays(mapping: &Mapping, range: &Range<u64>, index: u64, value: *mut c_void) -> Stopped {
+fn why_it_stays(
+    mapping: &Mapping,
+    range: &PageRange,
+    index: PageIndex,
+    value: *mut c_void,
+) -> Stopped {
     let Some(pages) = mapping.find_slot(index, value) else {
         return Stopped::Changed(index);
     };
-    if range.start <= pages.start && pages.end <= range.end {
+    if range.contains_all(&pages) {
         // It had more pages, or fewer.
         return Stopped::Changed(pages.start);
     }
@@ -249,8 +264,8 @@ fn why_it_stays(mapping: &Mapping, range: &Range<u64>, index: u64, value: *mut c
 fn remove_folio(
     mapping: &Mapping,
     what: Removal,
-    range: &Range<u64>,
-    index: u64,
+    range: &PageRange,
+    index: PageIndex,
     folio: ARef<Folio>,
 ) -> Stopped {
     let mut folio = LockedFolio::lock(folio);
@@ -261,23 +276,18 @@ fn remove_folio(
     if !unsafe { what.includes(folio.as_ptr()) } {
         return Stopped::Not;
     }
-    let (start, end) = (folio.index(), folio.end());
-    if what == Removal::Unwritten || (range.start <= start && end <= range.end) {
+    let pages = folio.pages();
+    if what == Removal::Unwritten || range.contains_all(&pages) {
         #[cfg(CONFIG_SWAP)]
         folio.wait_for_writeback();
         // SAFETY: The folio is locked and in this mapping.
         unsafe { bindings::truncate_inode_folio(mapping.as_ptr(), folio.as_ptr()) };
         return Stopped::Not;
     }
-    // The index of no page is 2^52 or more, and [`END`] is not the index of one.
-    let cut_end = match range.end {
-        END => None,
-        end => Some(end << PAGE_SHIFT),
-    };
     let order = folio.order();
-    if !folio.cut_out(range.start << PAGE_SHIFT, cut_end) {
-        return if start < range.start {
-            Stopped::Stuck(end)
+    if !folio.cut_out(range.start.start_or_max(), range.end.start()) {
+        return if pages.start < range.start {
+            Stopped::Stuck(pages.end)
         } else {
             Stopped::Not
         };

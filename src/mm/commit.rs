@@ -5,22 +5,23 @@
 //! C headers: `include/linux/mman.h`, `include/linux/security.h`,
 //! `Documentation/mm/overcommit-accounting.rst`.
 
+use super::PageCount;
 use crate::bindings;
 use kernel::prelude::*;
 
 /// Pages that are committed and not yet used; dropping it takes the commitment back.
 pub(crate) struct Commitment {
-    pages: u64,
+    pages: PageCount,
 }
 
 impl Commitment {
     /// Commits `pages` pages to the current task's memory, or fails with `ENOMEM` where the
     /// overcommit policy forbids it. Does not sleep.
     #[inline]
-    pub(crate) fn new(pages: u64) -> Result<Self> {
+    pub(crate) fn new(pages: PageCount) -> Result<Self> {
         // SAFETY: `current->mm` may be null, as for kernel threads.
         let refused = unsafe {
-            bindings::security_vm_enough_memory_mm(bindings::current_mm(), pages as c_long)
+            bindings::security_vm_enough_memory_mm(bindings::current_mm(), pages.to_long())
         };
         if refused != 0 {
             return Err(ENOMEM);
@@ -41,7 +42,7 @@ impl Drop for Commitment {
 }
 
 /// Takes back the commitment of pages that were used. Does not sleep.
-pub(crate) fn uncommit(pages: u64) {
+pub(crate) fn uncommit(pages: PageCount) {
     // SAFETY: Changes a counter.
-    unsafe { bindings::vm_acct_memory(-(pages as c_long)) }
+    unsafe { bindings::vm_acct_memory(pages.to_long().wrapping_neg()) }
 }

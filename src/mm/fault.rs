@@ -16,7 +16,7 @@ use super::mempolicy;
 use super::swap::Reader;
 #[cfg(CONFIG_USERFAULTFD)]
 use super::userfault;
-use super::Mapping;
+use super::{Mapping, PageIndex};
 use crate::bindings;
 use crate::vfs::{FileSystem, Inode};
 use core::cell::Cell;
@@ -49,8 +49,8 @@ pub(super) struct Remarks {
 
 impl<T: FileSystem> Fault<'_, T> {
     /// The page of the file, as an index.
-    pub(crate) fn index(&self) -> u64 {
-        self.vmf.__bindgen_anon_1.pgoff as u64
+    pub(crate) fn index(&self) -> PageIndex {
+        PageIndex::from_pgoff(self.vmf.__bindgen_anon_1.pgoff)
     }
 
     /// The file.
@@ -115,10 +115,10 @@ impl<T: FileSystem> Fault<'_, T> {
 
     /// Those of a bitmap of orders whose folio with the page of the fault would fit in the mapping.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    pub(crate) fn suitable_orders(&self, orders: u64) -> u64 {
+    pub(crate) fn suitable_orders(&self, orders: c_ulong) -> c_ulong {
         let address = self.vmf.__bindgen_anon_1.address;
         // SAFETY: By the type invariants.
-        unsafe { bindings::thp_vma_suitable_orders(self.vma(), address, orders as c_ulong) as u64 }
+        unsafe { bindings::thp_vma_suitable_orders(self.vma(), address, orders) }
     }
 
     /// How hard an allocation of a large folio for the mapping is to try.
@@ -226,7 +226,7 @@ unsafe extern "C" fn fault<T: FaultOperations>(
         // What is mapped here, and not a page of this file, would never be unmapped; what is not up to
         // date would show what was in memory before.
         Ok(Faulted::Folio(folio))
-            if !folio.has_page(mapping, index as u64) || !folio.is_uptodate() =>
+            if !folio.has_page(mapping, PageIndex::from_pgoff(index)) || !folio.is_uptodate() =>
         {
             // SAFETY: Translates a number.
             told | unsafe { bindings::vmf_error(EIO.to_errno()) }

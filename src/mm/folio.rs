@@ -7,7 +7,7 @@
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::huge::{self, Effort};
 use super::mempolicy::Placement;
-use super::{Mapping, PAGE_SHIFT, PAGE_SIZE};
+use super::{Len, Mapping, Order, PageCount, PageIndex, PageRange, Pos};
 use crate::bindings;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -62,20 +62,20 @@ impl Folio {
         self.0.get()
     }
 
-    /// The number of pages, as a binary logarithm; a snapshot unless the folio is locked.
-    pub(crate) fn order(&self) -> u32 {
+    /// The order; a snapshot unless the folio is locked.
+    pub(crate) fn order(&self) -> Order {
         // SAFETY: The folio is live.
-        unsafe { bindings::folio_order(self.as_ptr()) }
+        Order::from_uint(unsafe { bindings::folio_order(self.as_ptr()) })
     }
 
     /// How many pages it has; a snapshot unless the folio is locked.
-    pub(crate) fn nr_pages(&self) -> u64 {
-        1 << self.order()
+    pub(crate) fn nr_pages(&self) -> PageCount {
+        self.order().pages()
     }
 
-    /// The size in bytes; a snapshot unless the folio is locked.
-    pub(crate) fn size(&self) -> usize {
-        PAGE_SIZE << self.order()
+    /// The size; a snapshot unless the folio is locked.
+    pub(crate) fn size(&self) -> Len {
+        self.order().bytes()
     }
 
     /// Whether the contents are what the file holds: a folio that is not up to date was allocated
@@ -86,10 +86,10 @@ impl Folio {
     }
 
     /// Whether the page at `index` of the file has a memory error.
-    pub(crate) fn is_poisoned(&self, index: u64) -> bool {
+    pub(crate) fn is_poisoned(&self, index: PageIndex) -> bool {
         // SAFETY: The folio is live, and the page is taken modulo its size.
         unsafe {
-            bindings::page_hwpoison(bindings::folio_file_page(self.as_ptr(), index as c_ulong))
+            bindings::page_hwpoison(bindings::folio_file_page(self.as_ptr(), index.to_pgoff()))
         }
     }
 
@@ -113,24 +113,19 @@ impl Folio {
 
     /// Copies `bytes` bytes from byte `offset` of the folio on; returns how many could be copied.
     /// May fault and sleep.
-    pub(crate) fn copy_to_iter(
-        &self,
-        offset: usize,
-        bytes: usize,
-        to: &mut IovIterDest<'_>,
-    ) -> usize {
+    pub(crate) fn copy_to_iter(&self, offset: Len, bytes: Len, to: &mut IovIterDest<'_>) -> Len {
         let size = self.size();
         let offset = offset.min(size);
         // SAFETY: The folio is live and the range within it; the iterator is the same structure in
         // both sets of bindings.
-        unsafe {
+        Len::new(unsafe {
             bindings::copy_folio_to_iter(
                 self.as_ptr(),
-                offset,
-                bytes.min(size - offset),
+                offset.to_usize(),
+                bytes.min(size.saturating_sub(offset)).to_usize(),
                 to.as_raw().cast(),
             )
-        }
+        })
     }
 }
 
@@ -200,10 +195,9 @@ impl LockedFolio {
     }
 
     /// Whether page `index` of the page cache of `mapping` is in the folio.
-    pub(super) fn has_page(&self, mapping: &Mapping, index: u64) -> bool {
-        let offset = index.wrapping_sub(self.index());
+    pub(super) fn has_page(&self, mapping: &Mapping, index: PageIndex) -> bool {
         // Most folios are of one page.
-        self.belongs_to(mapping) && (offset == 0 || offset < self.nr_pages())
+        self.belongs_to(mapping) && (index == self.index() || self.pages().contains(index))
     }
 
     fn mapping_ptr(&self) -> *mut bindings::address_space {
@@ -212,20 +206,25 @@ impl LockedFolio {
     }
 
     /// The index of the first page in the file.
-    pub(crate) fn index(&self) -> u64 {
+    pub(crate) fn index(&self) -> PageIndex {
         // SAFETY: The folio is live, and its lock keeps the index as it is.
-        unsafe {
+        PageIndex::from_pgoff(unsafe {
             (*self.0.as_ptr())
                 .__bindgen_anon_1
                 .__bindgen_anon_1
                 .__bindgen_anon_2
-                .index as u64
-        }
+                .index
+        })
     }
 
     /// Behind the index of the last page in the file.
-    pub(crate) fn end(&self) -> u64 {
-        self.index() + self.nr_pages()
+    pub(crate) fn end(&self) -> PageIndex {
+        self.index().saturating_add(self.nr_pages())
+    }
+
+    /// Its pages in the file.
+    pub(crate) fn pages(&self) -> PageRange {
+        PageRange::new(self.index(), self.end())
     }
 
     /// Frees the bytes of the file from `start` to before `end`, or to the last where that is
@@ -234,10 +233,10 @@ impl LockedFolio {
     /// them or is in no page cache.
     ///
     /// False where a large folio could not be split and stays.
-    pub(crate) fn cut_out(&mut self, start: u64, end: Option<u64>) -> bool {
-        // The last page of the largest file ends at 2^63, which is no `loff_t`.
-        let pos = self.index() << PAGE_SHIFT;
-        let folio_end = pos + self.size() as u64;
+    pub(crate) fn cut_out(&mut self, start: Pos, end: Option<Pos>) -> bool {
+        // The last page of the largest file ends behind the last position, where no file has a byte.
+        let pos = self.index().start_or_max();
+        let folio_end = self.end().start_or_max();
         let end = end.filter(|end| *end < folio_end);
         if start >= folio_end || end.is_some_and(|end| end <= start.max(pos)) {
             return true;
@@ -247,17 +246,17 @@ impl LockedFolio {
         }
         // A clean folio that cannot be split would be dropped with all its contents.
         self.mark_dirty();
-        let last = end.map_or(-1, |end| end as i64 - 1);
+        let last = end.and_then(Pos::before).map_or(-1, Pos::to_loff);
         // SAFETY: The folio is live, locked, and in a page cache, which nobody else takes it out of;
         // it has some of the bytes, and `start` and `last` are below its end.
-        unsafe { bindings::truncate_inode_partial_folio(self.0.as_ptr(), start as i64, last) }
+        unsafe { bindings::truncate_inode_partial_folio(self.0.as_ptr(), start.to_loff(), last) }
     }
 
     /// Splits a large folio into pages; those beyond the end of the file leave the page cache. False
     /// where somebody else uses it. May sleep.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn split(&mut self) -> bool {
-        if self.order() == 0 {
+        if self.order().is_zero() {
             return true;
         }
         // SAFETY: The folio is live, large and locked, and stays so in its first page.
@@ -289,21 +288,27 @@ impl LockedFolio {
     }
 
     /// Zeros all but the bytes from `start` to `end`.
-    pub(crate) fn zero_around(&mut self, start: usize, end: usize) {
+    pub(crate) fn zero_around(&mut self, start: Len, end: Len) {
         let size = self.size();
         let end = end.min(size);
         let start = start.min(end);
         // SAFETY: The folio is live and locked, and the ranges are within it.
-        unsafe { bindings::folio_zero_segments(self.0.as_ptr(), 0, start, end, size) }
+        unsafe {
+            bindings::folio_zero_segments(
+                self.0.as_ptr(),
+                0,
+                start.to_usize(),
+                end.to_usize(),
+                size.to_usize(),
+            )
+        }
     }
 
     /// Zeros the whole folio.
     pub(crate) fn zero(&mut self) {
-        for page in 0..self.nr_pages() {
+        for page in 0..self.nr_pages().to_ulong() {
             // SAFETY: The folio is live and locked, and has that page.
-            unsafe {
-                bindings::clear_highpage(bindings::folio_page(self.0.as_ptr(), page as c_ulong))
-            }
+            unsafe { bindings::clear_highpage(bindings::folio_page(self.0.as_ptr(), page)) }
         }
         self.flush_dcache();
     }
@@ -312,22 +317,22 @@ impl LockedFolio {
     /// how many could be copied without a page fault.
     pub(crate) fn copy_from_iter(
         &mut self,
-        offset: usize,
-        bytes: usize,
+        offset: Len,
+        bytes: Len,
         from: &mut IovIterSource<'_>,
-    ) -> usize {
+    ) -> Len {
         let size = self.size();
         let offset = offset.min(size);
         // SAFETY: The folio is live and locked and the range within it; the iterator is the same
         // structure in both sets of bindings.
-        unsafe {
+        Len::new(unsafe {
             bindings::copy_folio_from_iter_atomic(
                 self.0.as_ptr(),
-                offset,
-                bytes.min(size - offset),
+                offset.to_usize(),
+                bytes.min(size.saturating_sub(offset)).to_usize(),
                 from.as_raw().cast(),
             )
-        }
+        })
     }
 
     /// Takes the folio out of the page cache it is in and out of user mappings, as
@@ -364,25 +369,28 @@ impl Drop for LockedFolio {
 }
 
 /// Copies `bytes` zeros; returns how many could be copied. May fault and sleep.
-pub(crate) fn copy_zeros_to_iter(bytes: usize, to: &mut IovIterDest<'_>) -> usize {
+pub(crate) fn copy_zeros_to_iter(bytes: Len, to: &mut IovIterDest<'_>) -> Len {
     let iter: *mut bindings::iov_iter = to.as_raw().cast();
     // SAFETY: The iterator is valid, and the same structure in both sets of bindings.
-    unsafe {
+    Len::new(unsafe {
         if bindings::user_backed_iter(iter) {
             // Copying to user space is better optimised than clearing it.
-            bindings::copy_page_to_iter(bindings::zero_page(), 0, bytes.min(PAGE_SIZE), iter)
+            let bytes = bytes.min(Len::PAGE).to_usize();
+            bindings::copy_page_to_iter(bindings::zero_page(), 0, bytes, iter)
         } else {
             // A pipe must not be given the same page twice in a row.
-            bindings::iov_iter_zero(bytes, iter)
+            bindings::iov_iter_zero(bytes.to_usize(), iter)
         }
-    }
+    })
 }
 
 /// Faults in user memory that is to be copied from; returns how many of `bytes` bytes could not be
 /// faulted in. May sleep; no folio may be locked.
-pub(crate) fn fault_in_source(from: &mut IovIterSource<'_>, bytes: usize) -> usize {
+pub(crate) fn fault_in_source(from: &mut IovIterSource<'_>, bytes: Len) -> Len {
     // SAFETY: The iterator is valid, and the same structure in both sets of bindings.
-    unsafe { bindings::fault_in_iov_iter_readable(from.as_raw().cast(), bytes) }
+    Len::new(unsafe {
+        bindings::fault_in_iov_iter_readable(from.as_raw().cast(), bytes.to_usize())
+    })
 }
 
 /// Whom the memory of a new folio is charged to.
@@ -421,18 +429,18 @@ impl NewFolio {
         owner: MemoryOwner<'_>,
         placement: &Placement<'_>,
     ) -> Result<Self> {
-        Self::allocate(mapping.gfp(), 0, placement)
+        Self::allocate(mapping.gfp(), Order::ZERO, placement)
             .ok_or(ENOMEM)?
             .charge(owner, mapping.reclaim_gfp())
     }
 
-    /// Allocates a folio of 2^`order` pages where `placement` says, with as much effort as that says,
+    /// Allocates a folio of `order` where `placement` says, with as much effort as that says,
     /// and counts it where there is none, as for an order above [`huge::MAX_ORDER`]. May sleep. It is
     /// not charged yet, see [`UnchargedFolio::charge_to`].
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn large(
         mapping: &Mapping,
-        order: u32,
+        order: Order,
         effort: Effort,
         placement: &Placement<'_>,
     ) -> Option<UnchargedFolio> {
@@ -449,12 +457,12 @@ impl NewFolio {
         Some(UnchargedFolio { folio, gfp })
     }
 
-    fn allocate(gfp: bindings::gfp_t, order: u32, placement: &Placement<'_>) -> Option<Self> {
+    fn allocate(gfp: bindings::gfp_t, order: Order, placement: &Placement<'_>) -> Option<Self> {
         // SAFETY: Allocates; the policy is live.
         let folio = unsafe {
             bindings::folio_alloc_mpol(
                 gfp,
-                order,
+                order.to_uint(),
                 placement.policy(),
                 placement.turn(),
                 bindings::numa_node_id(),

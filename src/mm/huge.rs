@@ -5,18 +5,19 @@
 //! C headers: `include/linux/huge_mm.h`, `include/linux/shmem_backend.h`,
 //! `Documentation/admin-guide/mm/transhuge.rst`.
 
+use super::Order;
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::prelude::*;
 
 /// The order of a folio that a PMD maps.
-pub(crate) const PMD_ORDER: u32 = bindings::HPAGE_PMD_ORDER;
+pub(crate) const PMD_ORDER: Order = Order::from_uint(bindings::HPAGE_PMD_ORDER);
 
 /// The highest order that the page cache supports (`MAX_PAGECACHE_ORDER`).
-pub(crate) const MAX_ORDER: u32 = if PMD_ORDER < bindings::MAX_XAS_ORDER {
+pub(crate) const MAX_ORDER: Order = if bindings::HPAGE_PMD_ORDER < bindings::MAX_XAS_ORDER {
     PMD_ORDER
 } else {
-    bindings::MAX_XAS_ORDER
+    Order::from_uint(bindings::MAX_XAS_ORDER)
 };
 
 /// What the system says about large folios, beside `shmem_enabled` (`struct thp_shmem_controls`):
@@ -42,6 +43,11 @@ pub(crate) fn controls() -> Controls {
     // SAFETY: Fills the structure.
     unsafe { bindings::thp_shmem_get_controls(&mut controls) };
     controls
+}
+
+/// What `huge=` is where a mount does not say, as its number.
+pub(crate) fn mount_default() -> u32 {
+    u32::try_from(controls().mount_default).unwrap_or(0)
 }
 
 /// Whether the machine has them at all.
@@ -111,9 +117,9 @@ impl Effort {
     }
 }
 
-fn count_size(order: u32, item: bindings::mthp_stat_item) {
+fn count_size(order: Order, item: bindings::mthp_stat_item) {
     // SAFETY: Changes a counter of an order that there are counters for.
-    unsafe { bindings::count_mthp_stat(order as c_int, item) }
+    unsafe { bindings::count_mthp_stat(order.to_int(), item) }
 }
 
 fn count_event(item: bindings::vm_event_item) {
@@ -122,7 +128,7 @@ fn count_event(item: bindings::vm_event_item) {
 }
 
 /// Counts a new folio.
-pub(crate) fn count_allocated(order: u32) {
+pub(crate) fn count_allocated(order: Order) {
     if order >= PMD_ORDER {
         count_event(bindings::vm_event_item_THP_FILE_ALLOC);
     }
@@ -130,7 +136,7 @@ pub(crate) fn count_allocated(order: u32) {
 }
 
 /// Counts a folio for which there was no memory in one piece.
-pub(crate) fn count_not_allocated(order: u32) {
+pub(crate) fn count_not_allocated(order: Order) {
     if order == PMD_ORDER {
         count_event(bindings::vm_event_item_THP_FILE_FALLBACK);
     }
@@ -138,7 +144,7 @@ pub(crate) fn count_not_allocated(order: u32) {
 }
 
 /// Counts a folio that the memory cgroup had no room for.
-pub(crate) fn count_not_charged(order: u32) {
+pub(crate) fn count_not_charged(order: Order) {
     count_not_allocated(order);
     if order == PMD_ORDER {
         count_event(bindings::vm_event_item_THP_FILE_FALLBACK_CHARGE);
@@ -155,7 +161,7 @@ pub(crate) fn count_not_charged(order: u32) {
 ///
 /// `folio` must be live.
 #[cfg(CONFIG_SWAP)]
-pub(super) unsafe fn count_split_for_swap(folio: *mut bindings::folio, order: u32) {
+pub(super) unsafe fn count_split_for_swap(folio: *mut bindings::folio, order: Order) {
     if order >= PMD_ORDER {
         let event = bindings::vm_event_item_THP_SWPOUT_FALLBACK;
         // SAFETY: By the caller's promise.

@@ -12,9 +12,8 @@ use super::folio::{Folio, LockedFolio, NewFolio};
 #[cfg(CONFIG_SWAP)]
 use super::swap::{self, LockedSwapFolio, SwapDeviceId, SwapEntry};
 use super::task;
+use super::{Order, PageCount, PageIndex, PageRange, Pos};
 use crate::bindings;
-#[cfg(CONFIG_SWAP)]
-use core::ops::Range;
 use core::ptr::{addr_of_mut, NonNull};
 #[cfg(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
 use kernel::error::to_result;
@@ -150,9 +149,9 @@ impl Mapping {
     }
 
     /// How many pages are in the cache; a snapshot.
-    pub(crate) fn nr_pages(&self) -> u64 {
+    pub(crate) fn nr_pages(&self) -> PageCount {
         // SAFETY: The mapping is live; the counter is read without a lock everywhere.
-        unsafe { core::ptr::read_volatile(&(*self.as_ptr()).nrpages) as u64 }
+        PageCount::from_ulong(unsafe { core::ptr::read_volatile(&(*self.as_ptr()).nrpages) })
     }
 
     /// Whether nothing is in the cache, neither folios nor values; a snapshot.
@@ -168,9 +167,9 @@ impl Mapping {
     }
 
     /// What is at page `index`, without a lock.
-    pub(crate) fn get(&self, index: u64) -> Slot {
+    pub(crate) fn get(&self, index: PageIndex) -> Slot {
         // SAFETY: The mapping is live.
-        let entry = unsafe { bindings::filemap_get_entry(self.as_ptr(), index as c_ulong) };
+        let entry = unsafe { bindings::filemap_get_entry(self.as_ptr(), index.to_pgoff()) };
         match NonNull::new(entry) {
             None => Slot::Empty,
             #[cfg(CONFIG_SWAP)]
@@ -180,15 +179,15 @@ impl Mapping {
         }
     }
 
-    /// The first page from `start` to before `end` where something is; a snapshot.
-    pub(crate) fn first_in(&self, start: u64, end: u64) -> Option<u64> {
-        let last = end.checked_sub(1)?;
-        let mut index = start as c_ulong;
+    /// The first page of `range` where something is; a snapshot.
+    pub(crate) fn first_in(&self, range: PageRange) -> Option<PageIndex> {
+        let last = range.last()?;
+        let mut index = range.start.to_pgoff();
         // SAFETY: The xarray is that of a live mapping.
         let found = unsafe {
-            bindings::xa_find(self.xa(), &mut index, last as c_ulong, bindings::XA_PRESENT)
+            bindings::xa_find(self.xa(), &mut index, last.to_pgoff(), bindings::XA_PRESENT)
         };
-        (!found.is_null()).then_some(index as u64)
+        (!found.is_null()).then_some(PageIndex::from_pgoff(index))
     }
 
     /// Adds a folio at page `index`, a multiple of its size, and to the LRU, where reclaim will find it.
@@ -201,7 +200,7 @@ impl Mapping {
     pub(crate) fn insert(
         &self,
         folio: NewFolio,
-        index: u64,
+        index: PageIndex,
         count: impl FnOnce(&LockedFolio) -> Result,
     ) -> Result<LockedFolio> {
         // SAFETY: The folio is new, so it is in no other cache.
@@ -229,7 +228,7 @@ impl Mapping {
     pub(crate) fn insert_from_swap(
         &self,
         folio: LockedSwapFolio,
-        index: u64,
+        index: PageIndex,
         entry: SwapEntry,
     ) -> Result<LockedFolio> {
         if !self.has_in_swap(&folio, index, entry) {
@@ -252,9 +251,9 @@ impl Mapping {
     /// Whether a folio is the swap cache's for `entry` and the entries behind it, and these were just now
     /// in the slots of as many pages from page `index` on, a multiple of its size.
     #[cfg(CONFIG_SWAP)]
-    fn has_in_swap(&self, folio: &LockedSwapFolio, index: u64, entry: SwapEntry) -> bool {
+    fn has_in_swap(&self, folio: &LockedSwapFolio, index: PageIndex, entry: SwapEntry) -> bool {
         let order = folio.order();
-        index & ((1 << order) - 1) == 0
+        index.is_aligned(order)
             && entry.aligned_to(order) == entry
             && folio.is_of(entry)
             && self.find_entry(index, entry).is_some()
@@ -268,39 +267,41 @@ impl Mapping {
     pub(super) unsafe fn store(
         &self,
         folio: *mut bindings::folio,
-        index: u64,
+        index: PageIndex,
         expected: Expected,
         gfp: bindings::gfp_t,
     ) -> Result {
         // SAFETY: The folio is live.
-        let order = unsafe { bindings::folio_order(folio) };
-        let nr = 1usize << order;
-        if index & (nr as u64 - 1) != 0 {
+        let order = Order::from_uint(unsafe { bindings::folio_order(folio) });
+        let nr = order.pages();
+        if !index.is_aligned(order) {
             return Err(EINVAL);
         }
 
         // SAFETY: The folio is the caller's until it is stored; the cache takes `nr` references.
         // The xarray is that of a live mapping.
         unsafe {
-            bindings::folio_ref_add(folio, nr as i32);
+            bindings::folio_ref_add(folio, nr.to_int());
             let fields = addr_of_mut!((*folio).__bindgen_anon_1.__bindgen_anon_1);
             (*fields).mapping = self.as_ptr();
-            (*fields).__bindgen_anon_2.index = index as usize;
+            (*fields).__bindgen_anon_2.index = index.to_pgoff();
             bindings::folio_throttle_swaprate(folio, gfp);
 
             // Most folios are of one page, which the compiler then knows.
-            let mut xas = if order == 0 {
-                bindings::xa_state(self.xa(), index as usize, 0)
+            let mut xas = if order.is_zero() {
+                bindings::xa_state(self.xa(), index.to_pgoff(), 0)
             } else {
-                bindings::xa_state(self.xa(), index as usize, order)
+                bindings::xa_state(self.xa(), index.to_pgoff(), order.to_uint())
             };
-            let result = self.replace(&mut xas, expected, folio.cast(), gfp, || {
-                account(folio, nr as i32);
-                (*self.as_ptr()).nrpages += nr as c_ulong;
+            let result = self.replace(&mut xas, order, expected, folio.cast(), gfp, || {
+                account(folio, nr.to_int());
+                // There are no more than fit into memory.
+                let cached = &mut (*self.as_ptr()).nrpages;
+                *cached = cached.wrapping_add(nr.to_ulong());
             });
             if result.is_err() {
                 (*fields).mapping = core::ptr::null_mut();
-                bindings::folio_ref_sub(folio, nr as i32);
+                bindings::folio_ref_sub(folio, nr.to_int());
             }
             result
         }
@@ -318,7 +319,7 @@ impl Mapping {
         // SAFETY: A folio of this cache is in its slot for as long as it is locked. The references
         // of the cache are given back, which are not the last: the caller has one.
         unsafe {
-            let nr = 1u32 << bindings::folio_order(folio);
+            let nr = Order::from_uint(bindings::folio_order(folio)).pages();
             let fields = addr_of_mut!((*folio).__bindgen_anon_1.__bindgen_anon_1);
             let index = (*fields).__bindgen_anon_2.index;
             let xa = self.xa();
@@ -328,26 +329,28 @@ impl Mapping {
             debug_assert!(core::ptr::eq(found, folio.cast()));
             bindings::xas_store(&mut xas, entry.as_value());
             (*fields).mapping = core::ptr::null_mut();
-            (*self.as_ptr()).nrpages -= nr as c_ulong;
-            account(folio, -(nr as c_int));
+            // It was counted when it came in.
+            let cached = &mut (*self.as_ptr()).nrpages;
+            *cached = cached.wrapping_sub(nr.to_ulong());
+            account(folio, nr.to_int().wrapping_neg());
             bindings::xa_unlock_irq(xa);
-            bindings::folio_ref_sub(folio, nr as c_int);
+            bindings::folio_ref_sub(folio, nr.to_int());
         }
     }
 
-    /// Whether page `index` is still in swap at `entry`, and how many pages the slot covers, as a
-    /// binary logarithm. Takes no lock: only the folio lock of the swap cache makes it last.
+    /// Whether page `index` is still in swap at `entry`, and how many pages the slot covers, as an
+    /// order. Takes no lock: only the folio lock of the swap cache makes it last.
     #[cfg(CONFIG_SWAP)]
-    pub(crate) fn find_entry(&self, index: u64, entry: SwapEntry) -> Option<u32> {
+    pub(crate) fn find_entry(&self, index: PageIndex, entry: SwapEntry) -> Option<Order> {
         self.find_value(index, entry.as_value())
     }
 
     #[cfg(CONFIG_SWAP)]
-    fn find_value(&self, index: u64, value: *mut c_void) -> Option<u32> {
+    fn find_value(&self, index: PageIndex, value: *mut c_void) -> Option<Order> {
         let _rcu = rcu::read_lock();
         // SAFETY: The xarray is that of a live mapping, and RCU is held.
         unsafe {
-            let mut xas = bindings::xa_state(self.xa(), index as usize, 0);
+            let mut xas = bindings::xa_state(self.xa(), index.to_pgoff(), 0);
             // Ends: it looks again only where a node was just replaced, which readers do not wait for.
             loop {
                 let found = bindings::xas_load(&mut xas);
@@ -355,7 +358,7 @@ impl Mapping {
                     continue;
                 }
                 return core::ptr::eq(found, value)
-                    .then(|| bindings::xas_get_order(&mut xas) as u32);
+                    .then(|| Order::from_int(bindings::xas_get_order(&mut xas)));
             }
         }
     }
@@ -367,14 +370,19 @@ impl Mapping {
     /// Fails with `EEXIST` where the entries are not there any more or the folio is not theirs, and
     /// with `ENOMEM`; then nothing is marked.
     #[cfg(CONFIG_SWAP)]
-    pub(crate) fn poison(&self, index: u64, entry: SwapEntry, folio: LockedSwapFolio) -> Result {
+    pub(crate) fn poison(
+        &self,
+        index: PageIndex,
+        entry: SwapEntry,
+        folio: LockedSwapFolio,
+    ) -> Result {
         if !self.has_in_swap(&folio, index, entry) {
             return Err(EEXIST);
         }
         let pages = folio.nr_pages();
         #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-        for page in 0..pages {
-            self.split_entry(index + page, entry.add(page as usize))?;
+        for page in pages.each() {
+            self.split_entry(index.saturating_add(page), entry.add(page))?;
         }
         // While the swap cache has the folio nobody puts entries like these into one slot again.
         // SAFETY: The xarray is that of a live mapping, and locked where that must be. What replaces
@@ -382,12 +390,13 @@ impl Mapping {
         let found = unsafe {
             let value = bindings::swp_to_radix_entry(bindings::make_poisoned_swp_entry());
             let xa = self.xa();
-            let mut xas = bindings::xa_state(xa, index as usize, folio.order());
+            let mut xas = bindings::xa_state(xa, index.to_pgoff(), folio.order().to_uint());
             bindings::xa_lock_irq(xa);
-            let found = entries_are(&mut xas, entry, pages as usize);
+            let found = entries_are(&mut xas, entry, pages);
             if found {
-                for page in index..index + pages {
-                    bindings::__xa_store(xa, page as c_ulong, value, 0);
+                for page in pages.each() {
+                    let page = index.saturating_add(page).to_pgoff();
+                    bindings::__xa_store(xa, page, value, 0);
                 }
             }
             bindings::xa_unlock_irq(xa);
@@ -402,8 +411,8 @@ impl Mapping {
         Ok(())
     }
 
-    /// Stores `value` in the slots of `xas`, where they hold what is expected, and then calls `stored`,
-    /// under the lock.
+    /// Stores `value` in the slots of `xas`, those of a folio of `order`, where they hold what is
+    /// expected, and then calls `stored`, under the lock.
     ///
     /// # Safety
     ///
@@ -411,14 +420,13 @@ impl Mapping {
     unsafe fn replace(
         &self,
         xas: &mut bindings::xa_state,
+        #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] order: Order,
         expected: Expected,
         value: *mut c_void,
         gfp: bindings::gfp_t,
         mut stored: impl FnMut(),
     ) -> Result {
         let xa = self.xa();
-        #[cfg(CONFIG_SWAP)]
-        let nr = pages_of(xas);
         // Goes round only with memory that it was short of and has got; that is soon enough.
         // SAFETY: By the caller's promise; the xarray is locked where that must be.
         unsafe {
@@ -428,7 +436,7 @@ impl Mapping {
                 let fits = match expected {
                     Expected::Nothing => bindings::xas_find_conflict(xas).is_null(),
                     #[cfg(CONFIG_SWAP)]
-                    Expected::Swap(first) => entries_are(xas, first, nr),
+                    Expected::Swap(first) => entries_are(xas, first, order.pages()),
                 };
                 if fits {
                     bindings::xas_store(xas, value);
@@ -457,7 +465,7 @@ impl Mapping {
     ///
     /// Fails with `EEXIST` where the entry is not there any more, and with `ENOMEM`.
     #[cfg(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
-    pub(crate) fn split_entry(&self, index: u64, mut entry: SwapEntry) -> Result {
+    pub(crate) fn split_entry(&self, index: PageIndex, mut entry: SwapEntry) -> Result {
         let xa = self.xa();
         // Ends: the slot has fewer pages each time, and nobody makes it larger while it has the entry. The
         // inner loop goes round only with memory that it was short of and has got.
@@ -465,21 +473,22 @@ impl Mapping {
             // SAFETY: The xarray is that of a live mapping, and locked where that must be. A slot is
             // split by as much as needs one node, and all of its pages get their entries.
             let order = unsafe {
-                let mut xas = bindings::xa_state(xa, index as usize, 0);
-                let mut order = 0;
+                let mut xas = bindings::xa_state(xa, index.to_pgoff(), 0);
+                let mut order = Order::ZERO;
                 loop {
-                    bindings::xas_set_order(&mut xas, index as usize, 0);
+                    bindings::xas_set_order(&mut xas, index.to_pgoff(), 0);
                     bindings::xa_lock_irq(xa);
                     let value = bindings::xas_load(&mut xas);
                     let found = core::ptr::eq(value, entry.as_value());
                     if found {
-                        order = bindings::xas_get_order(&mut xas) as u32;
+                        order = Order::from_int(bindings::xas_get_order(&mut xas));
                     }
-                    if found && order > 0 {
-                        let smaller = bindings::xas_try_split_min_order(order);
-                        bindings::xas_set_order(&mut xas, index as usize, smaller);
-                        bindings::xas_try_split(&mut xas, value, order);
+                    if found && !order.is_zero() {
+                        let smaller = bindings::xas_try_split_min_order(order.to_uint());
+                        bindings::xas_set_order(&mut xas, index.to_pgoff(), smaller);
+                        bindings::xas_try_split(&mut xas, value, order.to_uint());
                         if bindings::xas_error(&xas) == 0 {
+                            let smaller = Order::from_uint(smaller);
                             entry = self.number_entries(index, entry, order, smaller);
                             order = smaller;
                         }
@@ -496,7 +505,7 @@ impl Mapping {
                 to_result(bindings::xas_error(&xas))?;
                 order
             };
-            if order == 0 {
+            if order.is_zero() {
                 return Ok(());
             }
         }
@@ -511,18 +520,19 @@ impl Mapping {
     #[cfg(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
     unsafe fn number_entries(
         &self,
-        index: u64,
+        index: PageIndex,
         entry: SwapEntry,
-        order: u32,
-        smaller: u32,
+        order: Order,
+        smaller: Order,
     ) -> SwapEntry {
-        let start = index & !((1 << order) - 1);
-        for page in (0..1u64 << order).step_by(1 << smaller) {
-            let value = entry.add(page as usize).as_value();
+        let start = index.align_down(order);
+        for page in order.pages().each().step_by(smaller.pages().to_ulong()) {
+            let value = entry.add(page).as_value();
+            let page = start.saturating_add(page).to_pgoff();
             // SAFETY: By the caller's promise. It replaces a value, which needs no memory.
-            unsafe { bindings::__xa_store(self.xa(), (start + page) as c_ulong, value, 0) };
+            unsafe { bindings::__xa_store(self.xa(), page, value, 0) };
         }
-        entry.add(((index - start) & !((1 << smaller) - 1)) as usize)
+        entry.add(start.distance_to(index.align_down(smaller)))
     }
 
     /// Fills `found` with pages from `*from` on that are in swap on `device`, moves `*from` behind
@@ -531,8 +541,8 @@ impl Mapping {
     pub(crate) fn find_on_device(
         &self,
         device: SwapDeviceId,
-        from: &mut u64,
-        found: &mut [Option<(u64, SwapEntry)>],
+        from: &mut PageIndex,
+        found: &mut [Option<(PageIndex, SwapEntry)>],
     ) -> usize {
         let mut len = 0;
         let mut steps = 0u32;
@@ -540,7 +550,7 @@ impl Mapping {
         // SAFETY: The xarray is that of a live mapping, and RCU is held but where the state is
         // paused.
         unsafe {
-            let mut xas = bindings::xa_state(self.xa(), *from as usize, 0);
+            let mut xas = bindings::xa_state(self.xa(), from.to_pgoff(), 0);
             // Ends with the file: each round looks behind what the one before has found, but where that
             // was just changing.
             while len < found.len() {
@@ -554,16 +564,17 @@ impl Mapping {
                 if is_value(value) {
                     if let Slot::Swap(entry) = decode_value(value) {
                         if entry.device() == device {
-                            let pages = 1u64 << bindings::xas_get_order(&mut xas);
-                            let start = xas.xa_index as u64 & !(pages - 1);
-                            found[len] = Some((start, entry));
-                            len += 1;
-                            *from = start + pages;
+                            let order = Order::from_int(bindings::xas_get_order(&mut xas));
+                            let pages = PageIndex::from_pgoff(xas.xa_index).folio(order);
+                            found[len] = Some((pages.start, entry));
+                            // By the condition of the loop it is less than a length.
+                            len = len.wrapping_add(1);
+                            *from = pages.end;
                         }
                     }
                 }
-                steps = (steps + 1) % 1024;
-                if steps == 0 {
+                steps = steps.wrapping_add(1);
+                if steps % 1024 == 0 {
                     bindings::xas_pause(&mut xas);
                     drop(rcu);
                     task::cond_resched();
@@ -582,35 +593,36 @@ impl Mapping {
     #[inline(always)]
     pub(super) fn remove_value(
         &self,
-        index: u64,
-        end: u64,
+        index: PageIndex,
+        end: PageIndex,
         value: *mut c_void,
         removed: &mut Removed,
     ) -> bool {
-        let mut nr = 0u64;
+        let mut nr = PageCount::ZERO;
         // SAFETY: The xarray is that of a live mapping.
         unsafe {
             let xa = self.xa();
-            let mut xas = bindings::xa_state(xa, index as usize, 0);
+            let mut xas = bindings::xa_state(xa, index.to_pgoff(), 0);
             bindings::xa_lock_irq(xa);
             if core::ptr::eq(bindings::xas_load(&mut xas), value) {
-                let pages = 1u64 << bindings::xas_get_order(&mut xas);
-                if index & (pages - 1) == 0 && index + pages <= end {
+                let order = Order::from_int(bindings::xas_get_order(&mut xas));
+                let pages = index.folio(order);
+                if pages.start == index && pages.end <= end {
                     bindings::xas_store(&mut xas, core::ptr::null_mut());
-                    nr = pages;
+                    nr = order.pages();
                 }
             }
             bindings::xa_unlock_irq(xa);
         }
         match decode_value(value) {
-            Slot::Swap(entry) if nr > 0 => {
+            Slot::Swap(entry) if !nr.is_zero() => {
                 // SAFETY: The entries were just taken out.
                 unsafe { swap::free_entries(entry, nr) };
-                removed.swapped += nr;
+                removed.swapped = removed.swapped.saturating_add(nr);
             }
-            _ => removed.poisoned += nr,
+            _ => removed.poisoned = removed.poisoned.saturating_add(nr),
         }
-        nr > 0
+        !nr.is_zero()
     }
 
     fn xa(&self) -> *mut bindings::xarray {
@@ -620,68 +632,77 @@ impl Mapping {
 
     /// The first data or hole at or after byte `offset` of a file of `size` bytes, as
     /// `mapping_seek_hole_data()`; `ENXIO` where there is none.
-    pub(crate) fn seek(&self, offset: i64, size: i64, data: bool) -> Result<i64> {
+    pub(crate) fn seek(&self, offset: Pos, size: Pos, data: bool) -> Result<Pos> {
         let whence = if data {
-            bindings::SEEK_DATA
+            bindings::int(bindings::SEEK_DATA)
         } else {
-            bindings::SEEK_HOLE
+            bindings::int(bindings::SEEK_HOLE)
         };
         // SAFETY: The mapping is live.
         let found = unsafe {
-            bindings::mapping_seek_hole_data(self.as_ptr(), offset, size, whence as c_int)
+            bindings::mapping_seek_hole_data(
+                self.as_ptr(),
+                offset.to_loff(),
+                size.to_loff(),
+                whence,
+            )
         };
-        if found < 0 {
-            return Err(Error::from_errno(found as c_int));
-        }
-        Ok(found)
+        // It fails in no other way.
+        Pos::new(found).ok_or(ENXIO)
     }
 
     /// Takes the pages from byte `offset` on out of all user mappings, private copies too.
     /// May sleep.
-    pub(crate) fn unmap_from(&self, offset: i64) {
+    pub(crate) fn unmap_from(&self, offset: Pos) {
         // SAFETY: The mapping is live. A length of 0 means to the end.
-        unsafe { bindings::unmap_mapping_range(self.as_ptr(), offset, 0, 1) }
+        unsafe { bindings::unmap_mapping_range(self.as_ptr(), offset.to_loff(), 0, 1) }
     }
 
-    /// Takes the pages of the bytes from `start` to before `end` out of all shared user mappings.
-    /// May sleep.
-    pub(crate) fn unmap_shared(&self, start: i64, end: i64) {
-        if start < end {
+    /// Takes the pages of `range` out of all shared user mappings. May sleep.
+    pub(crate) fn unmap_shared(&self, range: PageRange) {
+        let start = range.start.start_or_max();
+        let len = start.distance_to(range.end.start_or_max());
+        // A length of 0 would mean to the end.
+        if !len.is_zero() {
             // SAFETY: The mapping is live.
-            unsafe { bindings::unmap_mapping_range(self.as_ptr(), start, end - start, 0) }
+            unsafe {
+                bindings::unmap_mapping_range(self.as_ptr(), start.to_loff(), len.to_loff(), 0)
+            }
         }
     }
 
-    /// Takes the pages from `start` to before `end` out of the cache and out of swap. With `end` at
-    /// [`END`] none is left, even of those that come and go meanwhile. May sleep.
+    /// Takes the pages of `range` out of the cache and out of swap. Where it ends at
+    /// [`PageIndex::END`] none is left, even of those that come and go meanwhile. May sleep.
     ///
     /// What is only partly in the range is the business of `cut`, which is called when most of the
     /// rest has gone and returns the range that is left: a folio that could not be split is outside
     /// of it. A folio that comes to be partly in the range later is zeroed there. For one that does so
     /// and is in swap by then, `cut` is called once more; where that does not bring it back, it stays.
-    pub(crate) fn remove(&self, start: u64, end: u64, cut: impl FnMut() -> (u64, u64)) -> Removed {
-        self.remove_some(start, end, Removal::All, cut)
+    pub(crate) fn remove(&self, range: PageRange, cut: impl FnMut() -> PageRange) -> Removed {
+        self.remove_some(range, Removal::All, cut)
     }
 
-    /// Takes the folios from page `start` to before `end` that were allocated and never written out
-    /// of the cache, with all their pages. May sleep.
-    pub(crate) fn remove_unwritten(&self, start: u64, end: u64) {
-        self.remove_some(start, end, Removal::Unwritten, || (start, end));
+    /// Takes the folios with pages of `range` that were allocated and never written out of the cache,
+    /// with all their pages. May sleep.
+    pub(crate) fn remove_unwritten(&self, range: PageRange) {
+        self.remove_some(range, Removal::Unwritten, || range);
     }
 
     fn remove_some(
         &self,
-        start: u64,
-        end: u64,
+        range: PageRange,
         what: Removal,
-        mut cut: impl FnMut() -> (u64, u64),
+        mut cut: impl FnMut() -> PageRange,
     ) -> Removed {
         let mut batch = Batch::new();
 
         // What can be had without waiting goes in batches. Ends: `next` moves on.
-        let mut next = start;
-        while next < end && batch.find_locked(self, &mut next, end - 1) {
-            batch.remove_locked(self, what, end);
+        let mut next = range.start;
+        while let Some(last) = PageRange::new(next, range.end).last() {
+            if !batch.find_locked(self, &mut next, last) {
+                break;
+            }
+            batch.remove_locked(self, what, range.end);
             task::cond_resched_tasks_rcu_qs();
         }
 
@@ -689,46 +710,44 @@ impl Mapping {
         // there is less each time, and a slot is looked at again only where somebody else has changed
         // it, or where a folio was split, which can be done as often as it has orders. What cannot be
         // taken out leaves the range.
-        let (mut start, mut end) = cut();
+        let mut range = cut();
         #[cfg(CONFIG_SWAP)]
         let mut may_cut = true;
-        next = start;
-        while next < end {
+        next = range.start;
+        while let Some(last) = PageRange::new(next, range.end).last() {
             task::cond_resched_tasks_rcu_qs();
             let from = next;
-            if !batch.find(self, &mut next, end - 1) {
-                if from == start || end != END {
+            if !batch.find(self, &mut next, last) {
+                if from == range.start || range.end != PageIndex::END {
                     break;
                 }
-                next = start;
+                next = range.start;
                 continue;
             }
-            match batch.remove_waiting(self, what, &(start..end)) {
+            match batch.remove_waiting(self, what, &range) {
                 Stopped::Not => {}
                 Stopped::Changed(index) => next = index,
-                Stopped::Split => next = start,
+                Stopped::Split => next = range.start,
                 Stopped::Stuck(after) => {
                     // What is in front of it has gone.
-                    start = after;
+                    range.start = after;
                     next = after;
                 }
                 #[cfg(CONFIG_SWAP)]
                 Stopped::Straddling(_) if may_cut => {
                     may_cut = false;
-                    let left = cut();
-                    start = start.max(left.0);
-                    end = end.min(left.1);
-                    next = start;
+                    range = range.clip(&cut());
+                    next = range.start;
                 }
                 #[cfg(CONFIG_SWAP)]
-                Stopped::Straddling(pages) if pages.start < start => {
-                    start = pages.end;
-                    next = start;
+                Stopped::Straddling(pages) if pages.start < range.start => {
+                    range.start = pages.end;
+                    next = range.start;
                 }
                 #[cfg(CONFIG_SWAP)]
                 Stopped::Straddling(pages) => {
-                    end = pages.start;
-                    next = start;
+                    range.end = pages.start;
+                    next = range.start;
                 }
             }
         }
@@ -738,10 +757,8 @@ impl Mapping {
     /// The pages of the slot that has page `index` and still holds `value`; `None` where it holds
     /// something else. A snapshot.
     #[cfg(CONFIG_SWAP)]
-    pub(super) fn find_slot(&self, index: u64, value: *mut c_void) -> Option<Range<u64>> {
-        let pages = 1u64 << self.find_value(index, value)?;
-        let start = index & !(pages - 1);
-        Some(start..start + pages)
+    pub(super) fn find_slot(&self, index: PageIndex, value: *mut c_void) -> Option<PageRange> {
+        Some(index.folio(self.find_value(index, value)?))
     }
 }
 
@@ -750,19 +767,10 @@ impl Mapping {
 pub(crate) struct Removed {
     /// Those that were in swap.
     #[cfg(CONFIG_SWAP)]
-    pub(crate) swapped: u64,
+    pub(crate) swapped: PageCount,
     /// Those that could not be read back.
     #[cfg(CONFIG_SWAP)]
-    pub(crate) poisoned: u64,
-}
-
-/// The end of a range of pages that has none.
-pub(crate) const END: u64 = u64::MAX;
-
-/// How many pages the slots of `xas` have.
-#[cfg(CONFIG_SWAP)]
-fn pages_of(xas: &bindings::xa_state) -> usize {
-    (xas.xa_sibs as usize + 1) << xas.xa_shift
+    pub(crate) poisoned: PageCount,
 }
 
 /// Whether what is in the slots of `xas` is the swap entries of `nr` pages from `first` on.
@@ -772,11 +780,11 @@ fn pages_of(xas: &bindings::xa_state) -> usize {
 /// The xarray must be locked.
 #[cfg(CONFIG_SWAP)]
 #[inline]
-unsafe fn entries_are(xas: &mut bindings::xa_state, first: SwapEntry, nr: usize) -> bool {
+unsafe fn entries_are(xas: &mut bindings::xa_state, first: SwapEntry, nr: PageCount) -> bool {
     // SAFETY: By the caller's promise.
     unsafe {
         let found = bindings::xas_find_conflict(xas);
-        if nr == 1 {
+        if nr == PageCount::ONE {
             core::ptr::eq(found, first.as_value()) && bindings::xas_get_order(xas) == 0
         } else {
             entries_go_on(xas, found, first, nr)
@@ -795,14 +803,14 @@ unsafe fn entries_go_on(
     xas: &mut bindings::xa_state,
     mut found: *mut c_void,
     first: SwapEntry,
-    nr: usize,
+    nr: PageCount,
 ) -> bool {
     let mut next = first;
     // Ends with the slots of `xas`.
     while core::ptr::eq(found, next.as_value()) {
         // SAFETY: By the caller's promise.
         unsafe {
-            next = next.add(1 << bindings::xas_get_order(xas));
+            next = next.add(Order::from_int(bindings::xas_get_order(xas)).pages());
             found = bindings::xas_find_conflict(xas);
         }
     }

@@ -8,6 +8,7 @@
 //!
 //! Lock order: the lock of a [`SharedPolicy`] and that of a [`MountPolicy`] are innermost.
 
+use super::PageIndex;
 use crate::bindings;
 use core::marker::PhantomData;
 use kernel::prelude::*;
@@ -47,11 +48,11 @@ impl SharedPolicy {
     /// Where a new folio at page `index` shall come from: as the policy for that page says, else as
     /// that of the current task. Where the policy interleaves, `turn` is the folio's turn.
     #[inline]
-    pub(crate) fn place(&self, index: u64, turn: u64) -> Placement<'_> {
+    pub(crate) fn place(&self, index: PageIndex, turn: c_ulong) -> Placement<'_> {
         // SAFETY: By the type invariants. A policy of the file comes with a reference; that of the
         // task is changed by system calls of the task only.
         let policy = unsafe {
-            let policy = bindings::mpol_shared_policy_lookup(self.raw.get(), index as c_ulong);
+            let policy = bindings::mpol_shared_policy_lookup(self.raw.get(), index.to_pgoff());
             if policy.is_null() {
                 bindings::current_mempolicy()
             } else {
@@ -61,7 +62,7 @@ impl SharedPolicy {
         // INVARIANT: As said above.
         Placement {
             policy,
-            turn: turn as c_ulong,
+            turn,
             _policy: PhantomData,
         }
     }

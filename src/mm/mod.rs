@@ -36,10 +36,10 @@ pub(crate) const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
 /// The binary logarithm of [`PAGE_SIZE`].
 pub(crate) const PAGE_SHIFT: u32 = bindings::PAGE_SHIFT;
 
-/// The largest size of a file that the page cache can index, in bytes (`MAX_LFS_FILESIZE`).
+/// The largest size of a file that the page cache can index (`MAX_LFS_FILESIZE`).
 pub(crate) const MAX_FILE_SIZE: Pos = Pos::from_loff(bindings::MAX_LFS_FILESIZE);
 
-/// The memory of the machine, in pages, as `totalram_pages()`.
+/// The memory of the machine, as `totalram_pages()`.
 pub(crate) fn total_ram_pages() -> PageCount {
     // SAFETY: Reads a counter.
     PageCount::from_ulong(unsafe { bindings::totalram_pages() })

@@ -6,7 +6,7 @@
 
 use super::folio::{Folio, LockedFolio};
 use super::mempolicy::Placement;
-use super::Mapping;
+use super::{Mapping, Order, PageCount};
 use crate::bindings;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -16,19 +16,19 @@ use kernel::sync::aref::ARef;
 
 /// The largest folio that is read in at once.
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-pub(crate) const MAX_ORDER: u32 = super::huge::MAX_ORDER;
+pub(crate) const MAX_ORDER: Order = super::huge::MAX_ORDER;
 #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-pub(crate) const MAX_ORDER: u32 = 0;
+pub(crate) const MAX_ORDER: Order = Order::ZERO;
 
-/// How much of a folio of 2^`order` pages is read in at once, as an order.
+/// How much of a folio of `order` is read in at once.
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-fn readable(order: u32) -> u32 {
+fn readable(order: Order) -> Order {
     order.min(MAX_ORDER)
 }
 
 /// There are no large folios.
 #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-fn readable(_order: u32) -> u32 {
+fn readable(_order: Order) -> Order {
     MAX_ORDER
 }
 
@@ -45,14 +45,14 @@ impl SwapEntry {
         bindings::swp_entry_t { val: self.0 }
     }
 
-    /// The first entry of those of a folio of 2^`order` pages, which has this one.
-    pub(crate) fn aligned_to(self, order: u32) -> Self {
-        Self(self.0 & !((1 << order) - 1))
+    /// The first entry of those of a folio of `order`, which has this one.
+    pub(crate) fn aligned_to(self, order: Order) -> Self {
+        Self(self.0 & !order.swap_mask())
     }
 
     /// The entry `pages` further on the same device.
-    pub(crate) fn add(self, pages: usize) -> Self {
-        Self(self.0.wrapping_add(pages))
+    pub(crate) fn add(self, pages: PageCount) -> Self {
+        Self(self.0.wrapping_add(pages.to_ulong()))
     }
 
     /// The value that stands for the entry in the page cache.
@@ -142,7 +142,7 @@ impl SwapDevice {
     /// Finds the folio of an entry of this device in the swap cache, or reads it into memory where
     /// `place` says; `major` is set where it was read. The folio is in the swap cache, unless that
     /// was changed by somebody else, and not locked. It may have more pages than the one of the
-    /// entry: at most 2^`order` where it is read, whose place is that of its first.
+    /// entry: at most those of `order` where it is read, whose place is that of its first.
     ///
     /// May sleep. Fails with `ENOMEM`, and with the errors of `swapin_sync()`. Whether the contents
     /// could be read at all shows only in [`LockedSwapFolio::is_uptodate`].
@@ -150,8 +150,8 @@ impl SwapDevice {
         &self,
         mapping: &Mapping,
         entry: SwapEntry,
-        order: u32,
-        place: impl Fn(u32) -> Placement<'a>,
+        order: Order,
+        place: impl Fn(Order) -> Placement<'a>,
         reader: Reader<'_>,
         major: &mut bool,
     ) -> Result<SwapFolio> {
@@ -176,22 +176,28 @@ impl SwapDevice {
                 let order = if bindings::zswap_never_enabled() {
                     order
                 } else {
-                    0
+                    Order::ZERO
                 };
-                let read = |order: u32| {
+                let read = |order: Order| {
                     let placement = place(order);
                     from_err_ptr(bindings::swapin_sync(
                         entry.as_raw(),
                         mapping.gfp(),
-                        1 << order,
+                        order.bit(),
                         reader.fault,
                         placement.policy(),
                         placement.turn(),
                     ))
                 };
-                read(order).or_else(|e| if order > 0 { read(0) } else { Err(e) })?
+                read(order).or_else(|e| {
+                    if order.is_zero() {
+                        Err(e)
+                    } else {
+                        read(Order::ZERO)
+                    }
+                })?
             } else {
-                let placement = place(0);
+                let placement = place(Order::ZERO);
                 bindings::swap_cluster_readahead(
                     entry.as_raw(),
                     mapping.gfp(),
@@ -218,9 +224,9 @@ impl Drop for SwapDevice {
 pub(crate) struct SwapFolio(ARef<Folio>);
 
 impl SwapFolio {
-    /// The number of pages, as a binary logarithm; a snapshot.
+    /// The order; a snapshot.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    pub(crate) fn order(&self) -> u32 {
+    pub(crate) fn order(&self) -> Order {
         self.0.order()
     }
 
@@ -239,13 +245,13 @@ impl LockedSwapFolio {
         self.0.as_ptr()
     }
 
-    /// The number of pages, as a binary logarithm.
-    pub(crate) fn order(&self) -> u32 {
+    /// The order.
+    pub(crate) fn order(&self) -> Order {
         self.0.order()
     }
 
     /// How many pages it has.
-    pub(crate) fn nr_pages(&self) -> u64 {
+    pub(crate) fn nr_pages(&self) -> PageCount {
         self.0.nr_pages()
     }
 
@@ -295,7 +301,7 @@ impl LockedFolio {
 /// # Safety
 ///
 /// The caller must have taken them out of the page cache, and with them their counts.
-pub(super) unsafe fn free_entries(entry: SwapEntry, pages: u64) {
+pub(super) unsafe fn free_entries(entry: SwapEntry, pages: PageCount) {
     // SAFETY: By the caller's promise.
-    unsafe { bindings::swap_put_entries_direct(entry.as_raw(), pages as c_int) }
+    unsafe { bindings::swap_put_entries_direct(entry.as_raw(), pages.to_int()) }
 }

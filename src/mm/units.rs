@@ -87,6 +87,28 @@ impl Len {
         self.0
     }
 
+    /// The order of the smallest folio that has as many bytes; [`Order::MAX`] where none has.
+    #[inline(always)]
+    pub(crate) const fn order(self) -> Order {
+        let pages = self.0.div_ceil(PAGE_BYTES);
+        match pages.saturating_sub(1).checked_ilog2() {
+            None => Order::ZERO,
+            // INVARIANT: Less than the maximum, and one more.
+            Some(below) if below < Order::MAX.0 => Order(below.wrapping_add(1)),
+            Some(_) => Order::MAX,
+        }
+    }
+
+    /// The number, for a part of a page (`unsigned int`); `u32::MAX` where it is more.
+    #[inline(always)]
+    pub(crate) const fn to_uint(self) -> u32 {
+        if self.0 > u32::MAX as u64 {
+            u32::MAX
+        } else {
+            self.0 as u32
+        }
+    }
+
     /// The number, for a difference of positions (`loff_t`, `qsize_t`); `i64::MAX` where it is more.
     #[inline(always)]
     pub(crate) const fn to_loff(self) -> i64 {
@@ -219,7 +241,15 @@ impl Pos {
     /// How far the byte is from the start of the folio of `order` that it is in, or would be in.
     #[inline(always)]
     pub(crate) const fn offset_in(self, order: Order) -> Len {
-        Len(self.0 & order.bytes().0.wrapping_sub(1))
+        Len(self.0 & order.byte_mask())
+    }
+
+    /// How many bytes there are from here to the end of the folio of `order` that it is in, or would be
+    /// in. At least one.
+    #[inline(always)]
+    pub(crate) const fn left_in(self, order: Order) -> Len {
+        // A folio has fewer than 2^64 bytes.
+        Len((!self.0 & order.byte_mask()).wrapping_add(1))
     }
 }
 
@@ -333,10 +363,21 @@ impl PageIndex {
         }
     }
 
-    /// The number of the folio of `order` that this is in, or would be in.
+    /// The order of the largest folio that could begin here.
     #[inline(always)]
-    pub(crate) const fn folio_number(self, order: Order) -> u64 {
-        self.0 >> order.0
+    pub(crate) const fn largest_order(self) -> Order {
+        let zeros = self.0.trailing_zeros();
+        if zeros > Order::MAX.0 {
+            return Order::MAX;
+        }
+        // INVARIANT: Just checked.
+        Order(zeros)
+    }
+
+    /// The number of the folio of `order` that this is in, or would be in; on 32 bits the lower half.
+    #[inline(always)]
+    pub(crate) const fn folio_number(self, order: Order) -> usize {
+        self.0.wrapping_shr(order.0) as usize
     }
 }
 
@@ -437,6 +478,23 @@ impl PageCount {
     #[inline(always)]
     pub(crate) const fn wrapping_sub(self, other: Self) -> Self {
         Self(self.0.wrapping_sub(other.0))
+    }
+
+    /// The order of the largest folio that has no more pages; `None` where there is none.
+    #[inline(always)]
+    pub(crate) const fn largest_order(self) -> Option<Order> {
+        match self.0.checked_ilog2() {
+            Some(order) if order > Order::MAX.0 => Some(Order::MAX),
+            // INVARIANT: Just checked.
+            Some(order) => Some(Order(order)),
+            None => None,
+        }
+    }
+
+    /// How far each of them is from the first.
+    #[inline(always)]
+    pub(crate) fn each(self) -> impl Iterator<Item = Self> {
+        (0..self.0).map(Self)
     }
 
     /// Half of them, rounded down.
@@ -581,11 +639,31 @@ impl Order {
         self.0 == 0
     }
 
+    /// The next larger; the largest has none but itself.
+    #[inline(always)]
+    pub(crate) fn larger(self) -> Self {
+        // INVARIANT: The minimum of it and the maximum.
+        Self(self.0.wrapping_add(1)).min(Self::MAX)
+    }
+
+    /// The next smaller; that of a single page has none but itself.
+    #[inline(always)]
+    pub(crate) const fn smaller(self) -> Self {
+        // INVARIANT: No more than it was.
+        Self(self.0.saturating_sub(1))
+    }
+
     /// How many pages a folio of it has.
     #[inline(always)]
     pub(crate) const fn pages(self) -> PageCount {
         // By the invariants nothing is shifted out.
         PageCount(1u32.wrapping_shl(self.0) as u64)
+    }
+
+    /// Its bit in a bitmap of orders.
+    #[inline(always)]
+    pub(crate) const fn bit(self) -> usize {
+        1usize.wrapping_shl(self.0)
     }
 
     /// The size of a folio of it.
@@ -595,11 +673,24 @@ impl Order {
         Len(self.pages().0 << PAGE_SHIFT)
     }
 
+    /// The bits of a position within a folio of it.
+    #[inline(always)]
+    const fn byte_mask(self) -> u64 {
+        // There is at least one byte.
+        self.bytes().0.wrapping_sub(1)
+    }
+
     /// The bits of an index within a folio of it.
     #[inline(always)]
     const fn mask(self) -> u64 {
         // There is at least one page.
         self.pages().0.wrapping_sub(1)
+    }
+
+    /// The same of the number of a place in swap, of which a folio has as many.
+    #[inline(always)]
+    pub(crate) const fn swap_mask(self) -> usize {
+        self.mask() as usize
     }
 }
 

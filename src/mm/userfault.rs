@@ -12,6 +12,7 @@
 use super::backend::{SharedMemory, Want};
 use super::fault::Fault;
 use super::folio::{LockedFolio, MemoryOwner, NewFolio};
+use super::PageIndex;
 use crate::bindings;
 use crate::vfs::{FileSystem, Inode};
 use core::marker::PhantomData;
@@ -108,8 +109,9 @@ unsafe extern "C" fn get_folio_noalloc<T: SharedMemory>(
 ) -> *mut bindings::folio {
     // SAFETY: The MM passes the inode of a mapping that it has locked.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
-    match T::get_folio(inode, index as u64, Want::Existing) {
-        Ok(Some(folio)) if folio.has_page(inode.mapping(), index as u64) && folio.is_uptodate() => {
+    let index = PageIndex::from_pgoff(index);
+    match T::get_folio(inode, index, Want::Existing) {
+        Ok(Some(folio)) if folio.has_page(inode.mapping(), index) && folio.is_uptodate() => {
             folio.into_raw()
         }
         Ok(_) => ENOENT.to_ptr(),
@@ -131,11 +133,11 @@ unsafe extern "C" fn alloc_folio<T: SharedMemory>(
     let (inode, index, owner) = unsafe {
         (
             inode_of::<T>(vma),
-            bindings::linear_page_index(vma, address),
+            PageIndex::from_pgoff(bindings::linear_page_index(vma, address)),
             MemoryOwner::from_raw((*vma).vm_mm),
         )
     };
-    match T::new_folio(inode, index as u64, owner) {
+    match T::new_folio(inode, index, owner) {
         Ok(folio) => folio.into_unlocked(),
         Err(_) => core::ptr::null_mut(),
     }
@@ -157,12 +159,12 @@ unsafe extern "C" fn filemap_add<T: SharedMemory>(
         let (inode, index, new) = unsafe {
             (
                 inode_of::<T>(vma),
-                bindings::linear_page_index(vma, address),
+                PageIndex::from_pgoff(bindings::linear_page_index(vma, address)),
                 NewFolio::from_unlocked(NonNull::new_unchecked(folio)),
             )
         };
-        let added = T::add_folio(inode, index as u64, new)?;
-        if added.as_ptr() != folio || !added.has_page(inode.mapping(), index as u64) {
+        let added = T::add_folio(inode, index, new)?;
+        if added.as_ptr() != folio || !added.has_page(inode.mapping(), index) {
             return Err(EINVAL);
         }
         // SAFETY: The lock goes to the MM, which has a reference of its own.

@@ -33,7 +33,7 @@ impl WaitKey {
             let queue = bindings::__var_waitqueue(self.as_ptr());
             bindings::init_wait_var_entry(entry.as_mut_ptr(), self.as_ptr(), 0);
             let wait = &raw mut (*entry.as_mut_ptr()).wq_entry;
-            bindings::prepare_to_wait(queue, wait, bindings::TASK_KILLABLE as c_int);
+            bindings::prepare_to_wait(queue, wait, bindings::int(bindings::TASK_KILLABLE));
             if is_awaited() {
                 bindings::schedule();
             }

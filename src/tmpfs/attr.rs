@@ -8,11 +8,10 @@
 use super::flags;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::orders;
-use super::range;
 use super::space;
 use super::superblock::Tmpfs;
 use super::truncate::Cut;
-use crate::mm::PAGE_SIZE;
+use crate::mm::Pos;
 use crate::vfs::attr::{AttrOperations, AttrRequest, IdMap, Stat};
 #[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::{fileattr::FileFlags, Dentry};
@@ -32,8 +31,8 @@ impl AttrOperations for Tmpfs {
         #[cfg(CONFIG_TMPFS_XATTR)]
         stat.set_flags(inode.data().flags());
         #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-        if let Some(bytes) = orders::block_size(inode) {
-            stat.set_block_size(bytes);
+        if let Some(size) = orders::block_size(inode) {
+            stat.set_block_size(size);
         }
     }
 
@@ -85,7 +84,7 @@ impl AttrOperations for Tmpfs {
 /// Sets the size of a regular file; what is beyond it is gone for good when it grows again.
 ///
 /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
-fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: i64) -> Result {
+fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> Result {
     let old = inode.size();
     if size > old {
         inode.set_size(size);
@@ -99,7 +98,7 @@ fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: i64) -> Result {
     // User mappings go first, so that none is left of the folios that are removed; and once more,
     // since a private copy may have been made in between by a fault that found the folio still
     // there.
-    let hole = range::round_up(size, PAGE_SIZE as i64);
+    let hole = size.page_end().start_or_max();
     let unmap = |inode: &Inode<Tmpfs>| {
         if old > hole {
             inode.mapping().unmap_from(hole);

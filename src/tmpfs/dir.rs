@@ -79,7 +79,7 @@ impl DirectoryOperations for Tmpfs {
         }
         let mut inode = source.exclusive();
         inode.inc_nlink();
-        dir.set_size(dir.size() + DIR_ENTRY_SIZE);
+        dir.set_size(dir.size().saturating_add(DIR_ENTRY_SIZE));
         dir.touch_with(&mut inode);
         Ok(())
     }
@@ -140,9 +140,9 @@ impl DirectoryOperations for Tmpfs {
         }
 
         let source = dirs.source();
-        source.set_size(source.size() - DIR_ENTRY_SIZE);
+        source.set_size(source.size().saturating_sub(DIR_ENTRY_SIZE));
         let target = dirs.target();
-        target.set_size(target.size() + DIR_ENTRY_SIZE);
+        target.set_size(target.size().saturating_add(DIR_ENTRY_SIZE));
         dirs.touch(&dentry, new_dentry);
         Ok(())
     }
@@ -176,7 +176,7 @@ impl DirectoryOperations for Tmpfs {
 /// Gives a new file its name.
 fn add(dir: &mut Locked<'_>, dentry: Negative<'_, Tmpfs>, inode: NewInode<Tmpfs>) -> Result {
     dir.add_child(dentry, inode)?;
-    dir.set_size(dir.size() + DIR_ENTRY_SIZE);
+    dir.set_size(dir.size().saturating_add(DIR_ENTRY_SIZE));
     dir.touch();
     Ok(())
 }
@@ -192,7 +192,7 @@ fn lose_name(dir: &mut Locked<'_>, victim: &mut Victim<'_, Tmpfs>) {
     if victim.inode.nlink() > 1 && victim.inode.file_type() != FileType::Directory {
         dir.inode().sb().data().inodes.release(InodeSpace::INODE);
     }
-    dir.set_size(dir.size() - DIR_ENTRY_SIZE);
+    dir.set_size(dir.size().saturating_sub(DIR_ENTRY_SIZE));
     dir.touch_with(&mut victim.inode);
     victim.inode.drop_nlink();
 }

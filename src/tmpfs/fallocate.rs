@@ -11,14 +11,15 @@
 
 use super::inode::TmpfsInode;
 use super::lookup::{self, Purpose};
-use super::range;
 use super::space;
 use super::superblock::Tmpfs;
 use super::truncate::Cut;
 use crate::mm::fault::{Fault, Faulted};
-use crate::mm::{task, PAGE_SIZE};
+#[cfg(CONFIG_SWAP)]
+use crate::mm::PageCount;
+use crate::mm::{task, PageIndex, PageRange, Pos};
 use crate::vfs::Exclusive;
-use core::ops::{ControlFlow, Range};
+use core::ops::ControlFlow;
 use kernel::prelude::*;
 
 /// What fallocate(2) is doing with a file just now; `i_rwsem` lets it do one thing at a time.
@@ -28,45 +29,43 @@ pub(super) enum Activity {
     #[default]
     None,
     /// Punching a hole into these pages.
-    Punching(Range<u64>),
+    Punching(PageRange),
     /// Allocating.
     #[cfg(CONFIG_SWAP)]
     Allocating {
         /// The pages that were allocated so far.
-        done: Range<u64>,
+        done: PageRange,
         /// How many of them are new.
-        new: u64,
+        new: PageCount,
         /// How often reclaim was refused to write one of them out.
-        refused: u64,
+        refused: PageCount,
     },
 }
 
-/// Allocates the pages of the bytes from `offset` to before `end`. May sleep.
+/// Allocates the pages of the bytes from `start` to before `end`. May sleep.
 ///
 /// Fails with `ENOSPC`, `ENOMEM` and, when the task is killed, `EINTR`; then no new page is left.
 pub(super) fn allocate(
     inode: &mut Exclusive<'_, Tmpfs>,
-    offset: i64,
-    end: i64,
+    start: Pos,
+    end: Pos,
     keep_size: bool,
 ) -> Result {
-    let page = PAGE_SIZE as i64;
-    let aligned = range::round_up(end, page);
-    if aligned < end || aligned % page != 0 {
+    let pages = PageRange::new(start.page(), end.page_end());
+    if pages.end.start().is_none() {
         return Err(EFBIG);
     }
-    let pages = offset as u64 / PAGE_SIZE as u64..aligned as u64 / PAGE_SIZE as u64;
     // No need to drive everybody into swap for what cannot be had.
     let max = inode.sb().data().blocks.max();
-    if max > 0 && pages.end - pages.start > max {
+    if max > 0 && pages.len().to_u64() > max {
         return Err(ENOSPC);
     }
 
     #[cfg(CONFIG_SWAP)]
     inode.data().set_activity(Activity::Allocating {
-        done: pages.start..pages.start,
-        new: 0,
-        refused: 0,
+        done: PageRange::new(pages.start, pages.start),
+        new: PageCount::ZERO,
+        refused: PageCount::ZERO,
     });
     let kept = inode.data().keep_to(pages.end);
     let result = allocate_pages(inode, pages, end);
@@ -82,7 +81,7 @@ pub(super) fn allocate(
     Ok(())
 }
 
-fn allocate_pages(inode: &TmpfsInode, pages: Range<u64>, end: i64) -> Result {
+fn allocate_pages(inode: &TmpfsInode, pages: PageRange, end: Pos) -> Result {
     let mut next = pages.start;
     let mut is_driven_into_swap = false;
     // Each round goes on behind the folio that it has got; a fatal signal ends it.
@@ -95,7 +94,8 @@ fn allocate_pages(inode: &TmpfsInode, pages: Range<u64>, end: i64) -> Result {
         match allocated {
             Ok(driven) => is_driven_into_swap = driven,
             Err(e) => {
-                inode.mapping().remove_unwritten(pages.start, next);
+                let done = PageRange::new(pages.start, next);
+                inode.mapping().remove_unwritten(done);
                 space::recalculate(inode);
                 return Err(e);
             }
@@ -107,7 +107,7 @@ fn allocate_pages(inode: &TmpfsInode, pages: Range<u64>, end: i64) -> Result {
 
 /// Allocates the folio at page `*next`, of all that are before byte `end`, and moves that behind it.
 /// Returns whether reclaim wants to write out more of what was allocated than that is.
-fn allocate_one(inode: &TmpfsInode, next: &mut u64, end: i64) -> Result<bool> {
+fn allocate_one(inode: &TmpfsInode, next: &mut PageIndex, end: Pos) -> Result<bool> {
     if task::fatal_signal_pending() {
         return Err(EINTR);
     }
@@ -125,17 +125,12 @@ fn allocate_one(inode: &TmpfsInode, next: &mut u64, end: i64) -> Result<bool> {
 /// Punches a hole into the bytes from `start` to before `end`. May sleep.
 ///
 /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
-pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: i64, end: i64) -> Result {
+pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end: Pos) -> Result {
     let cut = Cut::new(start, Some(end)).prepare(inode)?;
     let whole = cut.whole();
-    inode.data().set_activity(Activity::Punching(whole.clone()));
-    if !whole.is_empty() {
-        // Private copies stay.
-        let bytes = |pages: u64| pages as i64 * PAGE_SIZE as i64;
-        inode
-            .mapping()
-            .unmap_shared(bytes(whole.start), bytes(whole.end));
-    }
+    inode.data().set_activity(Activity::Punching(whole));
+    // Private copies stay.
+    inode.mapping().unmap_shared(whole);
     cut.free(inode);
     inode.touch();
     inode.data().end_punch();

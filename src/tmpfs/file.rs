@@ -15,7 +15,7 @@ use super::range;
 use super::superblock::Tmpfs;
 use crate::mm::folio::{copy_zeros_to_iter, fault_in_source};
 use crate::mm::task;
-use crate::mm::PAGE_SIZE;
+use crate::mm::{Len, Order, Pos};
 use crate::vfs::file::Seek;
 use crate::vfs::pipe::PipeWriter;
 use crate::vfs::{Exclusive, File, FileOperations, InodeGuard, Kiocb};
@@ -24,16 +24,16 @@ use kernel::prelude::*;
 
 impl FileOperations for Tmpfs {
     #[inline]
-    fn read(kiocb: &mut Kiocb<'_, Self>, to: &mut IovIterDest<'_>) -> Result<usize> {
+    fn read(kiocb: &mut Kiocb<'_, Self>, to: &mut IovIterDest<'_>) -> Result<Len> {
         let file = kiocb.file();
-        let mut done = 0;
+        let mut done = Len::ZERO;
         // Each round but the last reads something, of what the caller wants or the file has.
         let result = loop {
             match read_some(file.inode(), kiocb.pos(), to) {
-                Ok(0) => break Ok(()),
+                Ok(Len::ZERO) => break Ok(()),
                 Ok(bytes) => {
                     kiocb.advance(bytes);
-                    done += bytes;
+                    done = done.saturating_add(bytes);
                 }
                 Err(e) => break Err(e),
             }
@@ -47,10 +47,10 @@ impl FileOperations for Tmpfs {
     }
 
     #[inline]
-    fn write(kiocb: &mut Kiocb<'_, Self>, from: &mut IovIterSource<'_>) -> Result<usize> {
+    fn write(kiocb: &mut Kiocb<'_, Self>, from: &mut IovIterSource<'_>) -> Result<Len> {
         let mut guard = kiocb.start_write(from)?;
 
-        let mut done = 0;
+        let mut done = Len::ZERO;
         let mut unit = Unit::MAX;
         // A round that writes nothing faults the source in and halves the next one; one of a page writes
         // something, unless its source goes again before. A fatal signal ends that.
@@ -59,11 +59,11 @@ impl FileOperations for Tmpfs {
                 break Ok(());
             }
             match write_some(&mut guard.exclusive(), kiocb.pos(), from, &mut unit) {
-                Ok(0) => {}
+                Ok(Len::ZERO) => {}
                 Ok(bytes) => {
                     unit.grow();
                     kiocb.advance(bytes);
-                    done += bytes;
+                    done = done.saturating_add(bytes);
                 }
                 Err(e) => break Err(e),
             }
@@ -72,52 +72,52 @@ impl FileOperations for Tmpfs {
         some_or(done, result)
     }
 
-    fn seek(inode: &mut InodeGuard<'_, Self>, offset: i64, what: Seek) -> Result<i64> {
+    fn seek(inode: &mut InodeGuard<'_, Self>, offset: Pos, what: Seek) -> Result<Pos> {
         let inode = inode.exclusive().inode();
         inode
             .mapping()
             .seek(offset, inode.size(), what == Seek::Data)
     }
 
-    fn allocate(inode: &mut Exclusive<'_, Self>, offset: i64, end: i64, keep_size: bool) -> Result {
-        fallocate::allocate(inode, offset, end, keep_size)
+    fn allocate(inode: &mut Exclusive<'_, Self>, start: Pos, end: Pos, keep_size: bool) -> Result {
+        fallocate::allocate(inode, start, end, keep_size)
     }
 
-    fn punch(inode: &mut Exclusive<'_, Self>, start: i64, end: i64) -> Result {
+    fn punch(inode: &mut Exclusive<'_, Self>, start: Pos, end: Pos) -> Result {
         fallocate::punch(inode, start, end)
     }
 
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    fn mapping_alignment(inode: &TmpfsInode) -> Option<usize> {
+    fn mapping_alignment(inode: &TmpfsInode) -> Option<Order> {
         orders::mapping_alignment(inode)
     }
 
     fn splice_read(
         file: &File<Self>,
-        pos: i64,
+        pos: Pos,
         pipe: &mut PipeWriter<'_>,
-        len: usize,
-    ) -> Result<usize> {
+        len: Len,
+    ) -> Result<Len> {
         super::splice::read(file, pos, pipe, len)
     }
 }
 
 /// What a transfer returns that did `done` bytes before it ended: an error only where it did none.
-pub(super) fn some_or(done: usize, result: Result) -> Result<usize> {
+pub(super) fn some_or(done: Len, result: Result) -> Result<Len> {
     match result {
-        Err(e) if done == 0 => Err(e),
+        Err(e) if done.is_zero() => Err(e),
         _ => Ok(done),
     }
 }
 
 /// Reads from `pos` on, at most to the end of a folio; 0 at the end of the file or where nothing
 /// more is wanted.
-fn read_some(inode: &TmpfsInode, pos: i64, to: &mut IovIterDest<'_>) -> Result<usize> {
-    let wanted = range::clip(pos, to.len(), inode.size());
-    if wanted == 0 {
-        return Ok(0);
+fn read_some(inode: &TmpfsInode, pos: Pos, to: &mut IovIterDest<'_>) -> Result<Len> {
+    let wanted = range::clip(pos, Len::new(to.len()), inode.size());
+    if wanted.is_zero() {
+        return Ok(Len::ZERO);
     }
-    let index = pos as u64 / PAGE_SIZE as u64;
+    let index = pos.page();
     let folio = lookup::find(inode, index)?;
     // Only now is it certain that the folio was not truncated before it was up to date.
     let wanted = range::clip(pos, wanted, inode.size());
@@ -127,46 +127,44 @@ fn read_some(inode: &TmpfsInode, pos: i64, to: &mut IovIterDest<'_>) -> Result<u
             if folio.is_poisoned(index) {
                 return Err(EIO);
             }
+            let order = folio.order();
             let unit = if folio.contains_poison() {
-                PAGE_SIZE
+                Order::ZERO
             } else {
-                folio.size()
+                order
             };
             let chunk = range::chunk(pos, wanted, unit);
             if inode.mapping().is_writably_mapped() {
                 folio.flush_dcache();
             }
-            let start = pos as usize & (folio.size() - 1);
-            if start == 0 {
+            let start = pos.offset_in(order);
+            if start.is_zero() {
                 folio.mark_accessed();
             }
             (folio.copy_to_iter(start, chunk.bytes, to), chunk.bytes)
         }
         None => {
-            let chunk = range::chunk(pos, wanted, PAGE_SIZE);
+            let chunk = range::chunk(pos, wanted, Order::ZERO);
             (copy_zeros_to_iter(chunk.bytes, to), chunk.bytes)
         }
     };
     match copied {
-        (0, bytes) if bytes > 0 => Err(EFAULT),
+        (Len::ZERO, bytes) if !bytes.is_zero() => Err(EFAULT),
         (copied, _) => Ok(copied),
     }
 }
 
-/// How much a write copies at a time: at most the rest of a unit of as many bytes, a power of two and at least
-/// a page.
-struct Unit(usize);
+/// How much a write copies at a time: at most the rest of a folio of this order.
+struct Unit(Order);
 
 impl Unit {
     /// As much as any folio has.
-    const MAX: Self = Self(usize::MAX / 2 + 1);
+    const MAX: Self = Self(Order::MAX);
 
     /// Something was copied.
     #[inline]
     fn grow(&mut self) {
-        if self.0 < Self::MAX.0 {
-            self.0 *= 2;
-        }
+        self.0 = self.0.larger();
     }
 
     /// Nothing of `bytes` bytes could be copied at `pos`: faults the source in for half as much, which has a
@@ -174,9 +172,9 @@ impl Unit {
     ///
     /// Fails with `EFAULT` where there is nothing to be faulted in.
     #[cold]
-    fn fault_in(&mut self, bytes: usize, pos: i64, from: &mut IovIterSource<'_>) -> Result {
-        self.0 = bytes.next_power_of_two().div_ceil(2).max(PAGE_SIZE);
-        let bytes = range::chunk(pos, from.len(), self.0).bytes;
+    fn fault_in(&mut self, bytes: Len, pos: Pos, from: &mut IovIterSource<'_>) -> Result {
+        self.0 = bytes.order().smaller();
+        let bytes = range::chunk(pos, Len::new(from.len()), self.0).bytes;
         if fault_in_source(from, bytes) == bytes {
             return Err(EFAULT);
         }
@@ -188,27 +186,28 @@ impl Unit {
 /// faulted in first.
 fn write_some(
     inode: &mut Exclusive<'_, Tmpfs>,
-    pos: i64,
+    pos: Pos,
     from: &mut IovIterSource<'_>,
     unit: &mut Unit,
-) -> Result<usize> {
+) -> Result<Len> {
     if task::fatal_signal_pending() {
         return Err(EINTR);
     }
+    let wanted = Len::new(from.len());
     let mut folio = lookup::find_or_make(
         inode,
-        pos as u64 / PAGE_SIZE as u64,
+        pos.page(),
         Purpose::Write {
-            end: pos.saturating_add(from.len() as i64),
+            end: pos.saturating_add(wanted),
         },
         &mut false,
     )?;
     if folio.contains_poison() {
         return Err(EIO);
     }
-    let size = folio.size();
-    let offset = pos as usize & (size - 1);
-    let bytes = range::chunk(pos, from.len(), size.min(unit.0)).bytes;
+    let order = folio.order();
+    let offset = pos.offset_in(order);
+    let bytes = range::chunk(pos, wanted, order.min(unit.0)).bytes;
     let shared = inode.mapping().is_writably_mapped();
     if shared {
         folio.flush_dcache();
@@ -216,20 +215,20 @@ fn write_some(
     let copied = folio.copy_from_iter(offset, bytes, from);
     folio.flush_dcache();
 
-    let end = pos + copied as i64;
+    let end = pos.saturating_add(copied);
     if end > inode.size() {
         inode.set_size(end);
     }
     if !folio.is_uptodate() {
-        if copied < size {
-            folio.zero_around(offset, offset + copied);
+        if copied < order.bytes() {
+            folio.zero_around(offset, offset.saturating_add(copied));
         }
         folio.mark_uptodate();
     }
     folio.mark_dirty();
     drop(folio);
 
-    if copied == 0 {
+    if copied.is_zero() {
         unit.fault_in(bytes, pos, from)?;
     }
     Ok(copied)

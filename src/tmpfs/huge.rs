@@ -3,12 +3,12 @@
 //! Which sizes the folios of a file may have: what the mount, the system and the mapping say, and
 //! what the file leaves room for.
 //!
-//! A folio of order `n` has 2^`n` pages and starts at a multiple of that. Page indices are at most
-//! `i64::MAX` divided by the size of a page.
+//! A folio of order `n` has 2^`n` pages and starts at a multiple of that.
 //!
 //! Nothing here needs the kernel: user space tests this very file.
 
 use super::huge_policy::HugePolicy;
+use crate::mm::{Order, PageCount, PageIndex, PageRange};
 
 /// What the system says about all mounts (`shmem_enabled`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,30 +23,35 @@ pub(crate) enum System {
 
 /// A set of orders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Orders(u64);
+pub(crate) struct Orders(usize);
 
 impl Orders {
     /// No order.
     pub(crate) const NONE: Self = Self(0);
 
-    /// The orders of a bitmap.
-    pub(crate) const fn from_bits(bits: u64) -> Self {
-        Self(bits)
+    /// The orders of a bitmap, up to [`Order::MAX`].
+    pub(crate) const fn from_bits(bits: usize) -> Self {
+        Self(bits & Self::below_or_at(Order::MAX))
     }
 
     /// The bitmap.
-    pub(crate) const fn bits(self) -> u64 {
+    pub(crate) const fn bits(self) -> usize {
         self.0
     }
 
-    /// The orders from 1 to `max`, at most 62.
-    pub(crate) const fn up_to(max: u32) -> Self {
-        Self(((1 << (max + 1)) - 1) & !1)
+    /// The orders from 1 to `max`.
+    pub(crate) const fn up_to(max: Order) -> Self {
+        Self(Self::below_or_at(max) & !1)
     }
 
-    /// One order, at most 63.
-    pub(crate) const fn one(order: u32) -> Self {
-        Self(1 << order)
+    /// One order.
+    pub(crate) const fn one(order: Order) -> Self {
+        Self(order.bit())
+    }
+
+    /// The bits of `order` and of those below.
+    const fn below_or_at(order: Order) -> usize {
+        order.bit() | order.bit().wrapping_sub(1)
     }
 
     /// The orders of both sets.
@@ -65,23 +70,24 @@ impl Orders {
     }
 
     /// The highest of them.
-    pub(crate) const fn highest(self) -> Option<u32> {
-        self.0.checked_ilog2()
+    pub(crate) const fn highest(self) -> Option<Order> {
+        match self.0.checked_ilog2() {
+            Some(order) => Order::new(order),
+            None => None,
+        }
     }
 
     /// Those whose folio with page `index` starts with it, and has at most `pages` pages.
-    pub(crate) const fn starting_at(self, index: u64, pages: u64) -> Self {
-        let Some(largest) = pages.checked_ilog2() else {
-            return Self::NONE;
-        };
-        let aligned = index.trailing_zeros();
-        let max = if aligned < largest { aligned } else { largest };
-        self.and(Self::up_to(if max < 62 { max } else { 62 }))
+    pub(crate) fn starting_at(self, index: PageIndex, pages: PageCount) -> Self {
+        match pages.largest_order() {
+            Some(largest) => self.and(Self::up_to(largest.min(index.largest_order()))),
+            None => Self::NONE,
+        }
     }
 
     /// Those below `order`.
-    pub(crate) const fn below(self, order: u32) -> Self {
-        Self(self.0 & ((1 << order) - 1))
+    pub(crate) const fn below(self, order: Order) -> Self {
+        Self(self.0 & order.bit().wrapping_sub(1))
     }
 }
 
@@ -120,11 +126,11 @@ pub(crate) struct Advice {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
     /// The page that it must have.
-    pub(crate) index: u64,
-    /// The pages of the file.
-    pub(crate) file_pages: u64,
+    pub(crate) index: PageIndex,
+    /// Behind the last page of the file.
+    pub(crate) file_end: PageIndex,
     /// Behind the last page that is about to be written; 0 where none is.
-    pub(crate) write_end: u64,
+    pub(crate) write_end: PageIndex,
     /// What the mapping says that it is for, if it is for one.
     pub(crate) advice: Option<Advice>,
     /// Whoever asks wants it whatever the settings are but [`System::Deny`] (MADV_COLLAPSE).
@@ -158,7 +164,7 @@ fn allowed_by_mount(policy: HugePolicy, controls: &Controls, request: &Request) 
         HugePolicy::Never => return Orders::NONE,
         HugePolicy::Always => return controls.supported,
         HugePolicy::WithinSize => {
-            let end = request.file_pages.max(request.write_end);
+            let end = request.file_end.max(request.write_end);
             within(controls.supported, request.index, end)
         }
         HugePolicy::Advise => Orders::NONE,
@@ -182,7 +188,7 @@ fn allowed_without_name(
         System::Force => return controls.inherit,
         System::Mount => {}
     }
-    let fitting = within(controls.within_size, request.index, request.file_pages);
+    let fitting = within(controls.within_size, request.index, request.file_end);
     let mut orders = controls.always.or(fitting);
     if advice.wants {
         orders = orders.or(controls.advise);
@@ -194,10 +200,10 @@ fn allowed_without_name(
 }
 
 /// The orders from the highest on whose folio with page `index` ends at or before page `end`.
-fn within(orders: Orders, index: u64, end: u64) -> Orders {
+fn within(orders: Orders, index: PageIndex, end: PageIndex) -> Orders {
     let mut left = orders;
     while let Some(order) = left.highest() {
-        if aligned_end(index, order) <= end {
+        if index.folio(order).end <= end {
             return left;
         }
         left = left.below(order);
@@ -205,32 +211,22 @@ fn within(orders: Orders, index: u64, end: u64) -> Orders {
     Orders::NONE
 }
 
-/// The first page of the folio of `order` that has page `index`.
-pub(crate) fn aligned_start(index: u64, order: u32) -> u64 {
-    index & !((1 << order) - 1)
-}
-
-fn aligned_end(index: u64, order: u32) -> u64 {
-    aligned_start(index, order) + (1 << order)
-}
-
 /// The orders whose folio with page `index` meets nothing in the file. `find` returns the first
-/// page from its first to before its second argument where something is.
+/// page of a range where something is.
 pub(crate) fn without_conflict(
     orders: Orders,
-    index: u64,
-    find: impl Fn(u64, u64) -> Option<u64>,
+    index: PageIndex,
+    find: impl Fn(PageRange) -> Option<PageIndex>,
 ) -> Orders {
     let mut left = orders;
     while let Some(order) = left.highest() {
-        let start = aligned_start(index, order);
-        let Some(found) = find(start, aligned_end(index, order)) else {
+        let Some(found) = find(index.folio(order)) else {
             break;
         };
         // Lower ones may be clear of what was found; those that are not need not be tried.
         left = left.below(order);
         while let Some(order) = left.highest() {
-            if found < aligned_start(index, order) || found >= aligned_end(index, order) {
+            if !index.folio(order).contains(found) {
                 break;
             }
             left = left.below(order);
@@ -239,12 +235,12 @@ pub(crate) fn without_conflict(
     left
 }
 
-/// How many pages of a folio from page `start` to before page `end` are beyond `file_end`, the end
-/// of what the file needs, where they are not all of it.
-pub(crate) fn unused(start: u64, end: u64, file_end: u64) -> u64 {
-    if start < file_end {
-        end.saturating_sub(file_end)
+/// How many pages of a folio with the pages `folio` are beyond `file_end`, the end of what the file
+/// needs, where they are not all of it.
+pub(crate) fn unused(folio: PageRange, file_end: PageIndex) -> PageCount {
+    if folio.start < file_end {
+        file_end.distance_to(folio.end)
     } else {
-        0
+        PageCount::ZERO
     }
 }

@@ -13,11 +13,12 @@ use super::usage::Usage;
 use crate::mm::backend::Seals;
 use crate::mm::mempolicy::{Placement, SharedPolicy};
 use crate::mm::wait::WaitKey;
-use crate::mm::Ino;
+#[cfg(CONFIG_SWAP)]
+use crate::mm::PageCount;
+use crate::mm::{Ino, Len, Order, PageIndex, PageRange, Pos};
 #[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::{DeviceId, Exclusive, FileType, IdMap, Inode, Mode, NewInode, SuperBlock};
-use core::ops::Range;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::{new_spinlock, SpinLock};
@@ -25,9 +26,14 @@ use kernel::sync::{new_spinlock, SpinLock};
 /// An inode of this file system.
 pub(super) type TmpfsInode = Inode<Tmpfs>;
 
-/// The size that each entry adds to that of its directory, in bytes; the first two are `.` and
+/// The size that each entry adds to that of its directory; the first two are `.` and
 /// `..`. Some programs take a directory of size 0 for broken.
-pub(super) const DIR_ENTRY_SIZE: i64 = 20;
+pub(super) const DIR_ENTRY_SIZE: Len = Len::new(20);
+
+/// The size of a directory without files: two names are its own.
+const EMPTY_DIR_SIZE: Pos = Pos::ZERO
+    .saturating_add(DIR_ENTRY_SIZE)
+    .saturating_add(DIR_ENTRY_SIZE);
 
 /// The file system's part of an inode.
 #[pin_data]
@@ -99,11 +105,11 @@ impl InodeInfo {
     /// fallocate(2) has got all pages before `end`, the last of which are `new`. Returns whether
     /// reclaim wants to write out more of what was allocated than that is.
     #[cfg(CONFIG_SWAP)]
-    pub(super) fn allocated_up_to(&self, end: u64, is_new: bool) -> bool {
+    pub(super) fn allocated_up_to(&self, end: PageIndex, is_new: bool) -> bool {
         match &mut *self.activity.lock() {
             Activity::Allocating { done, new, refused } => {
                 if is_new {
-                    *new += end - done.end;
+                    *new = new.saturating_add(done.end.distance_to(end));
                 }
                 done.end = end;
                 *refused > *new
@@ -115,13 +121,13 @@ impl InodeInfo {
     /// Whether the folio of `pages` pages at page `index` was allocated by the fallocate(2) that is
     /// still at work; counts that reclaim wanted it.
     #[cfg(CONFIG_SWAP)]
-    pub(super) fn refuse_to_write_out(&self, index: u64, pages: u64) -> bool {
+    pub(super) fn refuse_to_write_out(&self, index: PageIndex, pages: PageCount) -> bool {
         if !self.is_active() {
             return false;
         }
         match &mut *self.activity.lock() {
-            Activity::Allocating { done, refused, .. } if done.contains(&index) => {
-                *refused += pages;
+            Activity::Allocating { done, refused, .. } if done.contains(index) => {
+                *refused = refused.saturating_add(pages);
                 true
             }
             _ => false,
@@ -129,7 +135,7 @@ impl InodeInfo {
     }
 
     /// Whether a hole is just being punched into the page at `index`.
-    pub(super) fn is_being_punched(&self, index: u64) -> bool {
+    pub(super) fn is_being_punched(&self, index: PageIndex) -> bool {
         is_punching(&self.activity.lock(), index)
     }
 
@@ -141,34 +147,38 @@ impl InodeInfo {
 
     /// Waits for the end of the punch into the page at `index` that is just at work, or until the task is
     /// killed. May sleep. The next punch may be at work by then.
-    pub(super) fn wait_for_punch(&self, index: u64) {
+    pub(super) fn wait_for_punch(&self, index: PageIndex) {
         self.punched.wait_once(|| self.is_being_punched(index));
     }
 
     /// Keeps what is before page `end`, needed or not; returns to where that was before. `i_rwsem` is
     /// held.
-    pub(super) fn keep_to(&self, end: u64) -> u64 {
-        let kept = self.kept.load(Relaxed);
-        self.kept.store(kept.max(end), Relaxed);
+    pub(super) fn keep_to(&self, end: PageIndex) -> PageIndex {
+        let kept = self.kept();
+        self.set_kept(kept.max(end));
         kept
     }
 
     /// Keeps what is before page `end`, and what the file needs. `i_rwsem` is held.
-    pub(super) fn set_kept(&self, end: u64) {
-        self.kept.store(end, Relaxed);
+    pub(super) fn set_kept(&self, end: PageIndex) {
+        self.kept.store(end.to_u64(), Relaxed);
     }
 
     /// The pages `freed` need not be kept any more, nor what is behind the last of those.
-    pub(super) fn forget_kept(&self, freed: &Range<u64>) {
-        let kept = self.kept.load(Relaxed);
+    pub(super) fn forget_kept(&self, freed: &PageRange) {
+        let kept = self.kept();
         if freed.start < kept && kept <= freed.end {
-            self.kept.store(freed.start, Relaxed);
+            self.set_kept(freed.start);
         }
     }
 
     /// Behind the last page that is to be kept, in a file that needs those before `end`.
-    pub(super) fn kept_end(&self, end: u64) -> u64 {
-        end.max(self.kept.load(Relaxed))
+    pub(super) fn kept_end(&self, end: PageIndex) -> PageIndex {
+        end.max(self.kept())
+    }
+
+    fn kept(&self) -> PageIndex {
+        PageIndex::new(self.kept.load(Relaxed))
     }
 
     /// Remembers that a folio may have pages that the file does not need; whether that is new.
@@ -231,8 +241,8 @@ impl InodeInfo {
     }
 }
 
-fn is_punching(activity: &Activity, index: u64) -> bool {
-    matches!(activity, Activity::Punching(pages) if pages.contains(&index))
+fn is_punching(activity: &Activity, index: PageIndex) -> bool {
+    matches!(activity, Activity::Punching(pages) if pages.contains(index))
 }
 
 /// Makes an inode for a new file in `parent`. May sleep.
@@ -272,7 +282,7 @@ pub(super) fn init(
     info.btime_seconds.store(seconds, Relaxed);
     info.btime_nanoseconds.store(nanoseconds, Relaxed);
     match inode.file_type() {
-        FileType::Directory => inode.exclusive().set_size(2 * DIR_ENTRY_SIZE),
+        FileType::Directory => inode.exclusive().set_size(EMPTY_DIR_SIZE),
         #[cfg(CONFIG_NUMA)]
         FileType::Regular => {
             if let Some(policy) = sb.data().policy.get() {
@@ -288,10 +298,11 @@ pub(super) fn init(
     Ok(inode)
 }
 
-/// Where a new folio of 2^`order` pages at page `index` shall come from. Files start interleaving at
+/// Where a new folio of `order` at page `index` shall come from. Files start interleaving at
 /// nodes that differ.
-pub(super) fn place(inode: &TmpfsInode, index: u64, order: u32) -> Placement<'_> {
-    let turn = inode.number().to_u64().wrapping_add(index >> order);
+pub(super) fn place(inode: &TmpfsInode, index: PageIndex, order: Order) -> Placement<'_> {
+    let number = inode.number().to_ulong();
+    let turn = number.wrapping_add(index.folio_number(order));
     inode.data().policy.place(index, turn)
 }
 
@@ -309,8 +320,8 @@ pub(super) fn set_operations(inode: &NewInode<Tmpfs>) {
 pub(super) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
     if inode.file_type() == FileType::Regular {
         if space::has_pages(inode) || !inode.mapping().is_empty() {
-            inode.set_size(0);
-            Cut::new(0, None).free(inode);
+            inode.set_size(Pos::ZERO);
+            Cut::new(Pos::ZERO, None).free(inode);
         }
         inode.data().policy.clear();
     }

@@ -92,7 +92,9 @@ impl<C: Counter> Limit<C> {
     #[inline]
     pub(crate) fn release(&self, amount: u64) {
         if self.limit().is_some() {
-            self.used.add(-(amount as i64));
+            // No more was reserved, see [`Limit::reserve`].
+            let amount = i64::try_from(amount).unwrap_or(i64::MAX);
+            self.used.add(amount.wrapping_neg());
         }
     }
 

@@ -6,7 +6,7 @@
 //! folio is held while it is counted, which looks for pages that nobody needs and tries their locks only.
 
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use super::huge::{self, Orders};
+use super::huge::Orders;
 use super::inode::{self, TmpfsInode};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::orders;
@@ -24,8 +24,9 @@ use crate::mm::huge::Effort;
 use crate::mm::swap::{Reader, MAX_ORDER};
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::userfault::Found;
-use crate::mm::{task, Folio, LockedFolio, NewFolio, Slot, PAGE_SIZE};
-use core::ops::Range;
+use crate::mm::{
+    task, Folio, LockedFolio, NewFolio, Order, PageCount, PageIndex, PageRange, Pos, Slot,
+};
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
@@ -35,9 +36,9 @@ pub(super) enum Purpose<'a> {
     /// To be written by write(2), which goes on to before byte `end`: where it is new, the caller
     /// fills or zeros all of it.
     Write {
-        /// 0 where that is not known. Only large folios care.
+        /// The start of the file where that is not known. Only large folios care.
         #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(dead_code))]
-        end: i64,
+        end: Pos,
     },
     /// To be used like a mapped one: all of it must be valid.
     Valid,
@@ -48,7 +49,7 @@ pub(super) enum Purpose<'a> {
     Allocate {
         /// Behind the last byte of all that is to be allocated. Only large folios care.
         #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(dead_code))]
-        end: i64,
+        end: Pos,
     },
 }
 
@@ -84,12 +85,12 @@ impl Purpose<'_> {
     /// The order of the largest folio that may be read from swap for it.
     #[cfg(CONFIG_SWAP)]
     #[inline]
-    fn largest_read(self) -> u32 {
+    fn largest_read(self) -> Order {
         #[cfg(CONFIG_USERFAULTFD)]
         if let Self::Fault(fault) = self {
             // What the monitor was not asked for stays where it is.
             if fault.is_watched_by_user() {
-                return 0;
+                return Order::ZERO;
             }
         }
         MAX_ORDER
@@ -141,7 +142,7 @@ pub(super) enum Unwritten {
 /// Fails with `EIO` where the contents are lost, with `ENOMEM`, and with `EINTR` for a task that is killed
 /// while other tasks change the page again and again.
 #[inline]
-pub(super) fn find(inode: &TmpfsInode, index: u64) -> Result<Option<ARef<Folio>>> {
+pub(super) fn find(inode: &TmpfsInode, index: PageIndex) -> Result<Option<ARef<Folio>>> {
     loop {
         let result = match inode.mapping().get(index) {
             Slot::Empty => return Ok(None),
@@ -192,7 +193,7 @@ fn find_invalid(inode: &TmpfsInode, folio: ARef<Folio>) -> Result<Option<ARef<Fo
 /// the task is killed.
 pub(super) fn find_locked(
     inode: &TmpfsInode,
-    index: u64,
+    index: PageIndex,
     unwritten: Unwritten,
 ) -> Result<Option<LockedFolio>> {
     // Goes round only where somebody else has just moved the page: in or out of swap, out of the file,
@@ -234,8 +235,8 @@ pub(super) fn find_locked(
 /// Fails as [`find_locked`].
 pub(super) fn find_large(
     inode: &TmpfsInode,
-    index: u64,
-    range: &Range<u64>,
+    index: PageIndex,
+    range: &PageRange,
 ) -> Result<Option<LockedFolio>> {
     let mapping = inode.mapping();
     let order = match mapping.get(index) {
@@ -245,9 +246,7 @@ pub(super) fn find_large(
         Slot::Swap(entry) => mapping.find_entry(index, entry).unwrap_or(MAX_ORDER),
         _ => return Ok(None),
     };
-    let pages = 1 << order;
-    let start = index & !(pages - 1);
-    if range.start <= start && start + pages <= range.end {
+    if range.contains_all(&index.folio(order)) {
         return Ok(None);
     }
     find_locked(inode, index, Unwritten::Keep)
@@ -266,7 +265,7 @@ fn make_valid(folio: &mut LockedFolio) {
 /// other tasks change the page again and again.
 pub(super) fn find_or_make(
     inode: &TmpfsInode,
-    index: u64,
+    index: PageIndex,
     purpose: Purpose<'_>,
     #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] major: &mut bool,
 ) -> Result<LockedFolio> {
@@ -331,7 +330,7 @@ pub(super) fn find_or_make(
 }
 
 /// Makes the folio at page `index`; `EEXIST` where somebody else did.
-fn make(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<LockedFolio> {
+fn make(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Result<LockedFolio> {
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     if orders::may_be_large(inode, || purpose.is_for_anonymous()) {
         match make_large(inode, index, purpose) {
@@ -341,19 +340,19 @@ fn make(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<LockedFo
             Ok(None) | Err(_) => {}
         }
     }
-    let place = inode::place(inode, index, 0);
+    let place = inode::place(inode, index, Order::ZERO);
     let new = NewFolio::new(inode.mapping(), purpose.owner(), &place)
-        .map_err(|e| unless_there(inode, index, 1, e))?;
+        .map_err(|e| unless_there(inode, index.folio(Order::ZERO), e))?;
     let mut folio = insert(inode, index, new)?;
     purpose.note_use(&mut folio);
     Ok(folio)
 }
 
-/// Why there is no new folio for the `pages` pages from `index` on: `EEXIST` where the file has one of them
+/// Why there is no new folio for `pages`: `EEXIST` where the file has one of them
 /// by now, for which another task may have got what there was no more of, else `error`.
 #[cold]
-fn unless_there(inode: &TmpfsInode, index: u64, pages: u64, error: Error) -> Error {
-    match inode.mapping().first_in(index, index + pages) {
+fn unless_there(inode: &TmpfsInode, pages: PageRange, error: Error) -> Error {
+    match inode.mapping().first_in(pages) {
         Some(_) => EEXIST,
         None => error,
     }
@@ -363,14 +362,18 @@ fn unless_there(inode: &TmpfsInode, index: u64, pages: u64, error: Error) -> Err
 /// there is something now.
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 #[inline(never)]
-fn make_large(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<Option<LockedFolio>> {
+fn make_large(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    purpose: Purpose<'_>,
+) -> Result<Option<LockedFolio>> {
     let (end, advice) = match purpose {
         Purpose::Write { end } | Purpose::Allocate { end } => (end, None),
         Purpose::Fault(fault) => {
             let advice = orders::advice(fault.advice(), fault.is_anonymous());
-            (0, Some(advice))
+            (Pos::ZERO, Some(advice))
         }
-        Purpose::Valid => (0, None),
+        Purpose::Valid => (Pos::ZERO, None),
     };
     let mut orders = orders::allowed_for(inode, index, end, advice, false);
     if orders.is_empty() {
@@ -387,14 +390,14 @@ fn make_large(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<Op
     let mapping = inode.mapping();
     orders = orders::without_conflict(mapping, orders, index);
     while let Some(order) = orders.highest() {
-        let start = huge::aligned_start(index, order);
+        let start = index.align_down(order);
         let place = inode::place(inode, start, order);
         let Some(new) = NewFolio::large(mapping, order, effort, &place) else {
             orders = orders.below(order);
             continue;
         };
         let new = new.charge_to(purpose.owner()).map_err(|e| {
-            let e = unless_there(inode, start, 1 << order, e);
+            let e = unless_there(inode, index.folio(order), e);
             if e != EEXIST {
                 crate::mm::huge::count_not_charged(order);
             }
@@ -409,7 +412,7 @@ fn make_large(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<Op
             }
             // What is left goes to pages that are asked for.
             Err(ENOSPC) => {
-                let wanted = orders::pages(end).saturating_sub(index);
+                let wanted = index.distance_to(end.page_end());
                 let pages = wanted.min(space::room(inode));
                 orders = orders.below(order).starting_at(index, pages);
             }
@@ -424,7 +427,7 @@ fn make_large(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result<Op
 /// Fails with `EEXIST` where the file has one of its pages, with `ENOMEM`, and where the limits forbid it
 /// with `ENOSPC` or `EDQUOT`.
 #[inline]
-pub(super) fn insert(inode: &TmpfsInode, index: u64, folio: NewFolio) -> Result<LockedFolio> {
+pub(super) fn insert(inode: &TmpfsInode, index: PageIndex, folio: NewFolio) -> Result<LockedFolio> {
     let result = inode.mapping().insert(folio, index, |folio| {
         let pages = folio.nr_pages();
         space::count_cached(inode, pages).or_else(|e| count_instead_of_unused(inode, pages, e))
@@ -439,19 +442,19 @@ pub(super) fn insert(inode: &TmpfsInode, index: u64, folio: NewFolio) -> Result<
 /// Counts new pages in the place of those that folios have and do not need. Does not wait.
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 #[cold]
-fn count_instead_of_unused(inode: &TmpfsInode, pages: u64, _why: Error) -> Result {
+fn count_instead_of_unused(inode: &TmpfsInode, pages: PageCount, _why: Error) -> Result {
     unused::free_pages(inode.sb(), pages);
     space::count_cached(inode, pages)
 }
 
 /// All folios are of the size that they need.
 #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-fn count_instead_of_unused(_inode: &TmpfsInode, _pages: u64, why: Error) -> Result {
+fn count_instead_of_unused(_inode: &TmpfsInode, _pages: PageCount, why: Error) -> Result {
     Err(why)
 }
 
 /// A mapping sees the file up to the end of its last page; a write may go beyond.
-fn check_size(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result {
+fn check_size(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Result {
     if purpose.is_within_size() {
         check_within(inode, index)?;
     }
@@ -460,8 +463,8 @@ fn check_size(inode: &TmpfsInode, index: u64, purpose: Purpose<'_>) -> Result {
 
 /// Fails with `EINVAL` where page `index` is beyond the last page of the file.
 #[inline]
-pub(super) fn check_within(inode: &TmpfsInode, index: u64) -> Result {
-    if index >= (inode.size() as u64).div_ceil(PAGE_SIZE as u64) {
+pub(super) fn check_within(inode: &TmpfsInode, index: PageIndex) -> Result {
+    if index >= inode.size().page_end() {
         return Err(EINVAL);
     }
     Ok(())

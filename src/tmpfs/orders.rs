@@ -11,7 +11,7 @@ pub(super) use with_huge_pages::*;
 mod with_huge_pages {
     use super::HugePolicy;
     use crate::mm::huge::{self, VmaAdvice};
-    use crate::mm::{Mapping, PAGE_SIZE};
+    use crate::mm::{Len, Mapping, Order, PageIndex, Pos};
     use crate::tmpfs::huge::{allowed, Advice, Controls, Orders, Request, System};
     use crate::tmpfs::inode::TmpfsInode;
     use crate::vfs::FileType;
@@ -23,7 +23,7 @@ mod with_huge_pages {
 
     /// The policy of a mount that has no option for it.
     pub(in crate::tmpfs) fn default_policy() -> HugePolicy {
-        HugePolicy::from_number(huge::controls().mount_default as u32)
+        HugePolicy::from_number(huge::mount_default())
     }
 
     fn system() -> System {
@@ -38,10 +38,10 @@ mod with_huge_pages {
         let supported = Orders::up_to(huge::MAX_ORDER);
         Controls {
             system: system(),
-            always: Orders::from_bits(controls.always as u64),
-            advise: Orders::from_bits(controls.madvise as u64),
-            inherit: Orders::from_bits(controls.inherit as u64),
-            within_size: Orders::from_bits(controls.within_size as u64),
+            always: Orders::from_bits(controls.always),
+            advise: Orders::from_bits(controls.madvise),
+            inherit: Orders::from_bits(controls.inherit),
+            within_size: Orders::from_bits(controls.within_size),
             supported,
             pmd: Orders::one(huge::PMD_ORDER).and(supported),
         }
@@ -61,12 +61,11 @@ mod with_huge_pages {
     }
 
     /// The orders that a new folio with page `index` of `inode` may have. `advice` is what the
-    /// mapping says that it is for; `write_end` is what a write would make the size of the file, in
-    /// bytes; with `forced` the settings do not count. Does not sleep.
+    /// mapping says that it is for; `write_end` is what a write would make the size of the file; with `forced` the settings do not count. Does not sleep.
     pub(in crate::tmpfs) fn allowed_for(
         inode: &TmpfsInode,
-        index: u64,
-        write_end: i64,
+        index: PageIndex,
+        write_end: Pos,
         advice: Option<Advice>,
         forced: bool,
     ) -> Orders {
@@ -75,8 +74,8 @@ mod with_huge_pages {
         }
         let request = Request {
             index,
-            file_pages: pages(inode.size()),
-            write_end: pages(write_end),
+            file_end: inode.size().page_end(),
+            write_end: write_end.page_end(),
             advice,
             forced,
         };
@@ -85,11 +84,6 @@ mod with_huge_pages {
             &decode(&huge::controls()),
             &request,
         )
-    }
-
-    /// How many pages `bytes` bytes from the start of a file on are in.
-    pub(in crate::tmpfs) fn pages(bytes: i64) -> u64 {
-        (bytes.max(0) as u64).div_ceil(PAGE_SIZE as u64)
     }
 
     /// What a mapping says.
@@ -105,33 +99,30 @@ mod with_huge_pages {
     pub(in crate::tmpfs) fn without_conflict(
         mapping: &Mapping,
         orders: Orders,
-        index: u64,
+        index: PageIndex,
     ) -> Orders {
-        crate::tmpfs::huge::without_conflict(orders, index, |start, end| {
-            mapping.first_in(start, end)
-        })
+        crate::tmpfs::huge::without_conflict(orders, index, |range| mapping.first_in(range))
     }
 
-    /// The size that I/O on `inode` is best done in where that is not a page, in bytes: that of the folios
+    /// The size that I/O on `inode` is best done in where that is not a page: that of the folios
     /// that it begins with. Does not sleep.
     #[inline]
-    pub(in crate::tmpfs) fn block_size(inode: &TmpfsInode) -> Option<u32> {
+    pub(in crate::tmpfs) fn block_size(inode: &TmpfsInode) -> Option<Len> {
         let begins_large = || {
             inode.file_type() == FileType::Regular
-                && !allowed_for(inode, 0, 0, None, false).is_empty()
+                && !allowed_for(inode, PageIndex::ZERO, Pos::ZERO, None, false).is_empty()
         };
-        (may_be_large(inode, || false) && begins_large())
-            .then_some((PAGE_SIZE << huge::PMD_ORDER) as u32)
+        (may_be_large(inode, || false) && begins_large()).then_some(huge::PMD_ORDER.bytes())
     }
 
-    /// The size that mappings of `inode` are best aligned to, in bytes.
-    pub(in crate::tmpfs) fn mapping_alignment(inode: &TmpfsInode) -> Option<usize> {
+    /// The order of the folios that mappings of `inode` are best aligned to.
+    pub(in crate::tmpfs) fn mapping_alignment(inode: &TmpfsInode) -> Option<Order> {
         let wanted = match system() {
             System::Deny => false,
             System::Force => true,
             System::Mount => inode.sb().data().huge() != HugePolicy::Never,
         };
-        wanted.then_some(PAGE_SIZE << huge::PMD_ORDER)
+        wanted.then_some(huge::PMD_ORDER)
     }
 }
 

@@ -20,7 +20,7 @@ use super::usage::Counts;
 use crate::mm::commit::{uncommit, Commitment};
 use crate::mm::counter::PerCpuCounter;
 use crate::mm::mapping::Removed;
-use crate::mm::PAGE_SIZE;
+use crate::mm::{Len, PageCount};
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use crate::vfs::quota::SpaceCharge;
 use kernel::prelude::*;
@@ -49,7 +49,7 @@ pub(super) struct SpaceReservation<'a> {
     /// The pages in `i_blocks`, where the mount has quota: both change at once.
     #[cfg(CONFIG_TMPFS_QUOTA)]
     charge: Option<SpaceCharge<'a, Tmpfs>>,
-    pages: u64,
+    pages: PageCount,
 }
 
 /// Reserves `pages` pages for a file. Sleeps only where the mount has quota.
@@ -57,7 +57,7 @@ pub(super) struct SpaceReservation<'a> {
 /// Fails with `ENOSPC` where the mount's limit or the overcommit policy forbids it, and with `EDQUOT`
 /// where the quota of the file's owners does.
 #[inline]
-pub(super) fn reserve(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
+pub(super) fn reserve(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservation<'_>> {
     match try_reserve(inode, pages) {
         Ok(reservation) => Ok(reservation),
         Err(_) => reserve_again(inode, pages),
@@ -66,19 +66,24 @@ pub(super) fn reserve(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation
 
 /// Pages that reclaim has dropped may be the ones that are missing.
 #[cold]
-fn reserve_again(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
+fn reserve_again(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservation<'_>> {
     recalculate(inode);
     try_reserve(inode, pages)
 }
 
 #[inline(always)]
-fn try_reserve(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
+fn try_reserve(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservation<'_>> {
     Ok(SpaceReservation {
         commitment: Commitment::new(pages).map_err(|_| ENOSPC)?,
-        blocks: inode.sb().data().blocks.reserve(pages).ok_or(ENOSPC)?,
+        blocks: inode
+            .sb()
+            .data()
+            .blocks
+            .reserve(pages.to_u64())
+            .ok_or(ENOSPC)?,
         #[cfg(CONFIG_TMPFS_QUOTA)]
         charge: match inode.sb().data().quota {
-            Some(_) => Some(inode.charge_space(pages_to_bytes(pages))?),
+            Some(_) => Some(inode.charge_space(pages.bytes())?),
             None => None,
         },
         pages,
@@ -92,7 +97,7 @@ fn try_reserve(inode: &TmpfsInode, pages: u64) -> Result<SpaceReservation<'_>> {
 /// [`crate::tmpfs::unused`] could give back; then the folio must be taken out again, and after that
 /// [`recalculate`] be called: what others counted meanwhile took its pages for counted ones.
 #[inline]
-pub(super) fn count_cached(inode: &TmpfsInode, pages: u64) -> Result {
+pub(super) fn count_cached(inode: &TmpfsInode, pages: PageCount) -> Result {
     match try_reserve(inode, pages) {
         Ok(reservation) => {
             reservation.keep(inode);
@@ -104,7 +109,7 @@ pub(super) fn count_cached(inode: &TmpfsInode, pages: u64) -> Result {
 
 /// Pages that reclaim has dropped may be the ones that are missing.
 #[cold]
-fn count_cached_again(inode: &TmpfsInode, pages: u64) -> Result {
+fn count_cached_again(inode: &TmpfsInode, pages: PageCount) -> Result {
     // The new ones stand for none of those that were counted.
     let cached = inode.mapping().nr_pages().saturating_sub(pages);
     let surplus = inode
@@ -118,11 +123,11 @@ fn count_cached_again(inode: &TmpfsInode, pages: u64) -> Result {
 
 /// How many pages the mount has room for, whatever else forbids them; a snapshot. Visits all CPUs.
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-pub(super) fn room(inode: &TmpfsInode) -> u64 {
+pub(super) fn room(inode: &TmpfsInode) -> PageCount {
     let blocks = &inode.sb().data().blocks;
     match blocks.max() {
-        0 => u64::MAX,
-        _ => blocks.free(),
+        0 => PageCount::MAX,
+        _ => PageCount::new(blocks.free()),
     }
 }
 
@@ -130,7 +135,7 @@ impl SpaceReservation<'_> {
     /// The pages are in the page cache of `inode` now.
     #[inline]
     pub(super) fn keep(self, inode: &TmpfsInode) {
-        self.settle(inode, 0);
+        self.settle(inode, PageCount::ZERO);
     }
 
     /// The pages stand for memory of `inode` outside its page cache.
@@ -142,22 +147,22 @@ impl SpaceReservation<'_> {
     /// What reclaim has dropped meanwhile is given back: else pages that it drops and that come again
     /// would count each time.
     #[inline]
-    fn settle(self, inode: &TmpfsInode, elsewhere: u64) {
+    fn settle(self, inode: &TmpfsInode, elsewhere: PageCount) {
         let surplus = inode.data().usage.with(|counts| {
-            counts.alloced += self.pages;
-            counts.elsewhere += elsewhere;
+            counts.alloced = counts.alloced.saturating_add(self.pages);
+            counts.elsewhere = counts.elsewhere.saturating_add(elsewhere);
             counts.take_surplus(inode.mapping().nr_pages())
         });
         #[cfg(CONFIG_TMPFS_QUOTA)]
         match self.charge {
             Some(charge) => charge.keep(),
-            None => inode.add_bytes(pages_to_bytes(self.pages)),
+            None => inode.add_bytes(self.pages.bytes()),
         }
         #[cfg(not(CONFIG_TMPFS_QUOTA))]
-        inode.add_bytes(pages_to_bytes(self.pages));
+        inode.add_bytes(self.pages.bytes());
         self.commitment.keep();
         self.blocks.keep();
-        if surplus > 0 {
+        if !surplus.is_zero() {
             release_dropped(inode, surplus);
         }
     }
@@ -185,25 +190,25 @@ fn recount(inode: &TmpfsInode, change: impl FnOnce(&mut Counts)) {
         change(counts);
         counts.take_surplus(inode.mapping().nr_pages())
     });
-    if surplus > 0 {
+    if !surplus.is_zero() {
         release(inode, surplus);
     }
 }
 
 /// Gives back pages that reclaim has dropped, which is seldom found out where others are added.
 #[cold]
-fn release_dropped(inode: &TmpfsInode, pages: u64) {
+fn release_dropped(inode: &TmpfsInode, pages: PageCount) {
     release(inode, pages);
 }
 
 /// Gives back pages that are in the counts of the file no more.
-fn release(inode: &TmpfsInode, pages: u64) {
-    release_bytes(inode, pages_to_bytes(pages));
-    inode.sb().data().blocks.release(pages);
+fn release(inode: &TmpfsInode, pages: PageCount) {
+    release_bytes(inode, pages.bytes());
+    inode.sb().data().blocks.release(pages.to_u64());
     uncommit(pages);
 }
 
-fn release_bytes(inode: &TmpfsInode, bytes: i64) {
+fn release_bytes(inode: &TmpfsInode, bytes: Len) {
     #[cfg(CONFIG_TMPFS_QUOTA)]
     if inode.sb().data().quota.is_some() {
         return inode.uncharge_space(bytes);
@@ -213,28 +218,30 @@ fn release_bytes(inode: &TmpfsInode, bytes: i64) {
 
 /// Gives back the memory outside the page cache, which the file no longer has.
 pub(super) fn release_elsewhere(inode: &TmpfsInode) {
-    recount(inode, |counts| counts.elsewhere = 0);
+    recount(inode, |counts| counts.elsewhere = PageCount::ZERO);
 }
 
 /// Pages are about to go from the page cache to swap. Gives back what reclaim has dropped; sleeps only
 /// where the mount has quota, and never for memory.
 #[cfg(CONFIG_SWAP)]
-pub(super) fn going_to_swap(inode: &TmpfsInode, pages: u64) {
+pub(super) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
     let surplus = inode.data().usage.with(|counts| {
         // Before they count in both places, which would hide as many.
         let surplus = counts.take_surplus(inode.mapping().nr_pages());
-        counts.swapped += pages;
+        counts.swapped = counts.swapped.saturating_add(pages);
         surplus
     });
-    if surplus > 0 {
+    if !surplus.is_zero() {
         release_dropped(inode, surplus);
     }
 }
 
 /// Pages have come from swap to the page cache.
 #[cfg(CONFIG_SWAP)]
-pub(super) fn back_from_swap(inode: &TmpfsInode, pages: u64) {
-    recount(inode, |counts| counts.swapped -= pages);
+pub(super) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
+    recount(inode, |counts| {
+        counts.swapped = counts.swapped.saturating_sub(pages);
+    });
 }
 
 /// Pages in swap cannot be read back; `poison` marks them so, unless they are there no more. They
@@ -242,18 +249,20 @@ pub(super) fn back_from_swap(inode: &TmpfsInode, pages: u64) {
 #[cfg(CONFIG_SWAP)]
 pub(super) fn lose_in_swap(
     inode: &TmpfsInode,
-    pages: u64,
+    pages: PageCount,
     poison: impl FnOnce() -> Result,
 ) -> Result {
     let usage = &inode.data().usage;
     // Counted first, lest truncation finds the mark before.
-    usage.with(|counts| counts.elsewhere += pages);
+    usage.with(|counts| {
+        counts.elsewhere = counts.elsewhere.saturating_add(pages);
+    });
     let lost = poison();
     usage.with(|counts| {
         if lost.is_ok() {
-            counts.swapped -= pages;
+            counts.swapped = counts.swapped.saturating_sub(pages);
         } else {
-            counts.elsewhere -= pages;
+            counts.elsewhere = counts.elsewhere.saturating_sub(pages);
         }
     });
     lost
@@ -263,8 +272,8 @@ pub(super) fn lose_in_swap(
 #[cfg(CONFIG_SWAP)]
 pub(super) fn freed(inode: &TmpfsInode, removed: Removed) {
     recount(inode, |counts| {
-        counts.swapped -= removed.swapped;
-        counts.elsewhere -= removed.poisoned;
+        counts.swapped = counts.swapped.saturating_sub(removed.swapped);
+        counts.elsewhere = counts.elsewhere.saturating_sub(removed.poisoned);
     });
 }
 
@@ -276,15 +285,11 @@ pub(super) fn freed(inode: &TmpfsInode, _removed: Removed) {
 
 /// How many pages of the file are in swap; a snapshot.
 #[cfg(CONFIG_SWAP)]
-pub(super) fn in_swap(inode: &TmpfsInode) -> u64 {
+pub(super) fn in_swap(inode: &TmpfsInode) -> PageCount {
     inode.data().usage.swapped()
 }
 
 /// Whether the file has any pages, in the page cache or elsewhere.
 pub(super) fn has_pages(inode: &TmpfsInode) -> bool {
-    inode.data().usage.with(|counts| counts.alloced > 0)
-}
-
-fn pages_to_bytes(pages: u64) -> i64 {
-    (pages * PAGE_SIZE as u64) as i64
+    !inode.data().usage.with(|counts| counts.alloced.is_zero())
 }

@@ -7,8 +7,7 @@ use super::inode::TmpfsInode;
 use super::lookup;
 use super::range;
 use super::superblock::Tmpfs;
-use crate::mm::task;
-use crate::mm::PAGE_SIZE;
+use crate::mm::{task, Len, Order, Pos};
 use crate::vfs::pipe::PipeWriter;
 use crate::vfs::File;
 use kernel::prelude::*;
@@ -16,20 +15,21 @@ use kernel::prelude::*;
 /// Gives at most `len` bytes from `pos` on to `pipe`. May sleep.
 pub(super) fn read(
     file: &File<Tmpfs>,
-    pos: i64,
+    pos: Pos,
     pipe: &mut PipeWriter<'_>,
-    len: usize,
-) -> Result<usize> {
-    let len = len.min(pipe.free_buffers() * PAGE_SIZE);
-    let mut done = 0;
+    len: Len,
+) -> Result<Len> {
+    let len = len.min(pipe.free_buffers().bytes());
+    let mut done = Len::ZERO;
     // Ends where the pipe is full, at the latest: each round takes a buffer.
     let result = loop {
         if done == len {
             break Ok(());
         }
-        match read_some(file.inode(), pos + done as i64, pipe, len - done) {
-            Ok(0) => break Ok(()),
-            Ok(bytes) => done += bytes,
+        let (pos, left) = (pos.saturating_add(done), len.saturating_sub(done));
+        match read_some(file.inode(), pos, pipe, left) {
+            Ok(Len::ZERO) => break Ok(()),
+            Ok(bytes) => done = done.saturating_add(bytes),
             Err(e) => break Err(e),
         }
         if pipe.is_full() {
@@ -42,16 +42,16 @@ pub(super) fn read(
 }
 
 /// Gives at most the rest of a folio; 0 at the end of the file or of the pipe.
-fn read_some(inode: &TmpfsInode, pos: i64, pipe: &mut PipeWriter<'_>, len: usize) -> Result<usize> {
+fn read_some(inode: &TmpfsInode, pos: Pos, pipe: &mut PipeWriter<'_>, len: Len) -> Result<Len> {
     if pos >= inode.size() {
-        return Ok(0);
+        return Ok(Len::ZERO);
     }
-    let index = pos as u64 / PAGE_SIZE as u64;
+    let index = pos.page();
     let folio = lookup::find(inode, index)?;
     // What is beyond the end of the file must not be seen, should it grow later.
     let len = range::clip(pos, len, inode.size());
-    if len == 0 {
-        return Ok(0);
+    if len.is_zero() {
+        return Ok(Len::ZERO);
     }
     let Some(folio) = folio else {
         return Ok(pipe.add_zeros(pos, len));
@@ -61,9 +61,9 @@ fn read_some(inode: &TmpfsInode, pos: i64, pipe: &mut PipeWriter<'_>, len: usize
         return Err(EIO);
     }
     let unit = if folio.contains_poison() {
-        PAGE_SIZE
+        Order::ZERO
     } else {
-        folio.size()
+        folio.order()
     };
     if inode.mapping().is_writably_mapped() {
         folio.flush_dcache();

@@ -237,7 +237,7 @@ impl FileSystem for Tmpfs {
 
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn free_cached(sb: &SuperBlock<Self>, objects: usize) -> usize {
-        unused::free(sb, objects, u64::MAX)
+        unused::free(sb, objects, PageCount::MAX)
     }
 
     fn evict(inode: &mut Exclusive<'_, Self>) {

@@ -38,7 +38,9 @@ use crate::mm::swap::{
 use crate::mm::task;
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::NewFolio;
-use crate::mm::{LockedFolio, PAGE_SIZE};
+#[cfg(CONFIG_SWAP)]
+use crate::mm::Order;
+use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
 use crate::vfs::Inode;
 use kernel::prelude::*;
 
@@ -59,9 +61,9 @@ const SWAPOFF_BATCH: usize = 16;
 #[cfg(CONFIG_SWAP)]
 pub(super) fn swap_in(
     inode: &TmpfsInode,
-    index: u64,
+    index: PageIndex,
     entry: SwapEntry,
-    largest: u32,
+    largest: Order,
     reader: Reader<'_>,
     major: &mut bool,
 ) -> Result<LockedFolio> {
@@ -71,7 +73,7 @@ pub(super) fn swap_in(
     let order = mapping.find_entry(index, entry).ok_or(EEXIST)?;
     let device = device.ok_or(EINVAL)?;
 
-    let page = entry.add((index & ((1 << order) - 1)) as usize);
+    let page = entry.add(index.offset_in(order));
     let result = device
         .find_or_read(
             mapping,
@@ -99,7 +101,11 @@ pub(super) fn swap_in(
 
 /// The same for the current task, as much at once as there is.
 #[cfg(CONFIG_SWAP)]
-pub(super) fn read_in(inode: &TmpfsInode, index: u64, entry: SwapEntry) -> Result<LockedFolio> {
+pub(super) fn read_in(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    entry: SwapEntry,
+) -> Result<LockedFolio> {
     swap_in(inode, index, entry, MAX_ORDER, Reader::CURRENT, &mut false)
 }
 
@@ -108,13 +114,13 @@ pub(super) fn read_in(inode: &TmpfsInode, index: u64, entry: SwapEntry) -> Resul
 #[cfg(CONFIG_SWAP)]
 fn settle(
     inode: &TmpfsInode,
-    index: u64,
+    index: PageIndex,
     entry: SwapEntry,
     folio: LockedSwapFolio,
 ) -> Result<LockedFolio> {
     let mapping = inode.mapping();
     let (order, pages) = (folio.order(), folio.nr_pages());
-    let start = index & !((1 << order) - 1);
+    let start = index.align_down(order);
     let first = entry.aligned_to(order);
     if !folio.is_uptodate() {
         space::lose_in_swap(inode, pages, || mapping.poison(start, first, folio))?;
@@ -130,20 +136,17 @@ fn settle(
 #[cfg(CONFIG_SWAP)]
 fn must_be_split(folio: &OutgoingFolio<'_, Tmpfs>) -> bool {
     let inode = folio.inode();
-    let file_end = (inode.size() as u64).div_ceil(PAGE_SIZE as u64);
+    let file_end = inode.size().page_end();
     let end = inode.data().kept_end(file_end);
-    !folio.may_go_whole() || (folio.index() < end && end < folio.end())
+    !folio.may_go_whole() || (folio.pages().start < end && end < folio.pages().end)
 }
-
-/// The index of the last page that a file may have.
-const MAX_INDEX: u64 = i64::MAX as u64 / PAGE_SIZE as u64;
 
 /// Finds the folio at page `index` of the file, and locks it; `None` is a hole. May sleep.
 ///
 /// Fails with `EINVAL` beyond the end, though fallocate(2) may have put something there.
 fn find_within(
     inode: &TmpfsInode,
-    index: u64,
+    index: PageIndex,
     unwritten: Unwritten,
 ) -> Result<Option<LockedFolio>> {
     lookup::check_within(inode, index)?;
@@ -167,7 +170,7 @@ impl SharedMemory for Tmpfs {
         if inode.data().is_locked() || mount.is_without_swap() || !is_there_swap() {
             return folio.keep();
         }
-        if folio.nr_pages() > 1 && must_be_split(&folio) && !folio.split() {
+        if folio.nr_pages() > PageCount::ONE && must_be_split(&folio) && !folio.split() {
             return folio.keep();
         }
         if !folio.is_valid() {
@@ -181,7 +184,7 @@ impl SharedMemory for Tmpfs {
             Ok(placed) => placed,
             // Its pages may find room where it does not.
             Err(mut folio) => {
-                if folio.nr_pages() == 1 || !folio.split() {
+                if folio.nr_pages() == PageCount::ONE || !folio.split() {
                     return folio.keep();
                 }
                 match folio.allocate_swap() {
@@ -196,7 +199,7 @@ impl SharedMemory for Tmpfs {
 
     #[cfg(CONFIG_SWAP)]
     fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result {
-        let mut next = 0;
+        let mut next = PageIndex::ZERO;
         let mut batch = [None; SWAPOFF_BATCH];
         // Each round goes on behind the last page that it has found; any signal ends it.
         loop {
@@ -220,13 +223,13 @@ impl SharedMemory for Tmpfs {
     }
 
     #[cfg(CONFIG_SWAP)]
-    fn swapped(inode: &Inode<Self>) -> u64 {
+    fn swapped(inode: &Inode<Self>) -> PageCount {
         space::in_swap(inode)
     }
 
-    fn get_folio(inode: &Inode<Self>, index: u64, want: Want) -> Result<Option<LockedFolio>> {
+    fn get_folio(inode: &Inode<Self>, index: PageIndex, want: Want) -> Result<Option<LockedFolio>> {
         // No file can be that long.
-        if index > MAX_INDEX {
+        if index.start().is_none() {
             return Err(EFBIG);
         }
         match want {
@@ -243,12 +246,16 @@ impl SharedMemory for Tmpfs {
     }
 
     #[cfg(CONFIG_USERFAULTFD)]
-    fn new_folio(inode: &Inode<Self>, index: u64, owner: MemoryOwner<'_>) -> Result<NewFolio> {
+    fn new_folio(
+        inode: &Inode<Self>,
+        index: PageIndex,
+        owner: MemoryOwner<'_>,
+    ) -> Result<NewFolio> {
         userfault::new_folio(inode, index, owner)
     }
 
     #[cfg(CONFIG_USERFAULTFD)]
-    fn add_folio(inode: &Inode<Self>, index: u64, folio: NewFolio) -> Result<LockedFolio> {
+    fn add_folio(inode: &Inode<Self>, index: PageIndex, folio: NewFolio) -> Result<LockedFolio> {
         userfault::add_folio(inode, index, folio)
     }
 
@@ -257,11 +264,11 @@ impl SharedMemory for Tmpfs {
         userfault::remove_folio(inode, folio);
     }
 
-    fn free_range(inode: &Inode<Self>, start: i64, end: Option<i64>) {
+    fn free_range(inode: &Inode<Self>, start: Pos, end: Option<Pos>) {
         Cut::new(start, end).free(inode);
     }
 
-    fn charge(inode: &Inode<Self>, pages: u64, add: impl FnOnce()) -> bool {
+    fn charge(inode: &Inode<Self>, pages: PageCount, add: impl FnOnce()) -> bool {
         match space::reserve(inode, pages) {
             Ok(reservation) => {
                 add();
@@ -276,7 +283,7 @@ impl SharedMemory for Tmpfs {
         space::recalculate(inode);
     }
 
-    fn kept_end(inode: &Inode<Self>, eof: u64) -> u64 {
+    fn kept_end(inode: &Inode<Self>, eof: PageIndex) -> PageIndex {
         inode.data().kept_end(eof)
     }
 
@@ -284,10 +291,10 @@ impl SharedMemory for Tmpfs {
     fn huge_orders(
         inode: &Inode<Self>,
         mapping: Option<(VmaAdvice, bool)>,
-        index: u64,
-        write_end: i64,
+        index: PageIndex,
+        write_end: Pos,
         forced: bool,
-    ) -> u64 {
+    ) -> c_ulong {
         let advice = mapping.map(|(vma, is_anonymous)| orders::advice(vma, is_anonymous));
         orders::allowed_for(inode, index, write_end, advice, forced).bits()
     }

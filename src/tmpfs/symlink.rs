@@ -8,7 +8,7 @@
 use super::inode;
 use super::space;
 use super::superblock::Tmpfs;
-use crate::mm::PAGE_SIZE;
+use crate::mm::{PageCount, PAGE_SIZE};
 use crate::vfs::{Dentry, DeviceId, Exclusive, IdMap, Mode, NewInode};
 use kernel::prelude::*;
 
@@ -32,7 +32,7 @@ pub(super) fn new(
     let mut inode = inode::new(dir, idmap, Mode::SYMLINK, DeviceId::NONE)?;
     inode.init_security(dir, Some(dentry))?;
     if len > SHORT_TARGET {
-        space::reserve(&inode, 1)?.keep_elsewhere(&inode);
+        space::reserve(&inode, PageCount::ONE)?.keep_elsewhere(&inode);
     }
     inode.set_link(target)?;
     Ok(inode)

@@ -10,37 +10,32 @@ use super::inode::TmpfsInode;
 use super::lookup::{self, Unwritten};
 use super::range::{self, Edge, Pages};
 use super::space;
-use crate::mm::mapping::END;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::is_there_swap;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::Folio;
-use crate::mm::{LockedFolio, PAGE_SIZE};
-use core::ops::Range;
+use crate::mm::{LockedFolio, PageIndex, PageRange, Pos};
 use kernel::prelude::*;
 #[cfg(CONFIG_SWAP)]
 use kernel::sync::aref::ARef;
 
 /// A range of a file that is to be freed.
 pub(super) struct Cut {
-    start: u64,
-    end: Option<u64>,
+    start: Pos,
+    end: Option<Pos>,
     pages: Pages,
 }
 
 impl Cut {
     /// The bytes from `start` to before `end`, or to the last where that is `None`.
-    pub(super) fn new(start: i64, end: Option<i64>) -> Self {
-        Self {
-            start: start.max(0) as u64,
-            end: end.map(|end| end.max(0) as u64),
-            pages: range::pages(start, end, PAGE_SIZE as u64),
-        }
+    pub(super) fn new(start: Pos, end: Option<Pos>) -> Self {
+        let pages = range::pages(start, end);
+        Self { start, end, pages }
     }
 
     /// The pages that are wholly in the range.
-    pub(super) fn whole(&self) -> Range<u64> {
-        self.pages.start..self.pages.end.unwrap_or(END)
+    pub(super) fn whole(&self) -> PageRange {
+        self.pages.whole
     }
 
     /// Brings back from swap what the range has in part and keeps it in memory, as long as that may fail:
@@ -56,7 +51,7 @@ impl Cut {
         #[cfg_attr(not(CONFIG_SWAP), expect(unused_mut))]
         let mut prepared = self.unprepared();
         #[cfg(CONFIG_SWAP)]
-        if is_there_swap() || space::in_swap(inode) > 0 {
+        if is_there_swap() || !space::in_swap(inode).is_zero() {
             prepared.hold_edges(inode)?;
         }
         Ok(prepared)
@@ -145,7 +140,7 @@ impl PreparedCut {
     }
 
     /// The pages that are wholly in the range.
-    pub(super) fn whole(&self) -> Range<u64> {
+    pub(super) fn whole(&self) -> PageRange {
         self.cut.whole()
     }
 
@@ -156,21 +151,18 @@ impl PreparedCut {
     pub(super) fn free(mut self, inode: &TmpfsInode) {
         let whole = self.whole();
         inode.data().forget_kept(&whole);
-        let removed = inode.mapping().remove(whole.start, whole.end, || {
-            let left = self.free_partly(inode);
-            (left.start, left.end)
-        });
+        let removed = inode.mapping().remove(whole, || self.free_partly(inode));
         space::freed(inode, removed);
     }
 
     /// Frees what is in the range of folios that are not wholly in it. Returns the pages that are
     /// left to be freed of those that are.
-    fn free_partly(&mut self, inode: &TmpfsInode) -> Range<u64> {
+    fn free_partly(&mut self, inode: &TmpfsInode) -> PageRange {
         let cut = &self.cut;
         let mut left = cut.whole();
-        let mut done = 0;
+        let mut done = PageIndex::ZERO;
         if let Some(first) = cut.pages.first {
-            done = first.index + 1;
+            done = first.index.next();
             if let Some(mut folio) = lock(inode, &mut self.first, || cut.find(inode, first)) {
                 done = folio.end();
                 if cut.pages.last.is_some_and(|last| last.index < done) {

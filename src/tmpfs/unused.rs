@@ -11,7 +11,7 @@
 use super::huge;
 use super::inode::TmpfsInode;
 use super::superblock::Tmpfs;
-use crate::mm::{LockedFolio, Slot, PAGE_SIZE};
+use crate::mm::{LockedFolio, PageCount, Slot};
 use crate::vfs::SuperBlock;
 use core::cell::Cell;
 use kernel::prelude::*;
@@ -24,28 +24,31 @@ enum Outcome {
     /// There is nothing to give back.
     Nothing,
     /// These pages were given back.
-    Freed(u64),
+    Freed(PageCount),
     /// Somebody else uses the folio.
     Busy,
 }
 
 /// A folio was added to `inode` that may be larger than it needs. Does not sleep.
 pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio) {
-    let file_end = (inode.size() as u64).div_ceil(PAGE_SIZE as u64);
-    if file_end < folio.end() && inode.data().set_unused() {
+    if inode.size().page_end() < folio.end() && inode.data().set_unused() {
         inode.list_unused();
     }
 }
 
 /// Frees `pages` pages of a mount, if there are as many. May sleep.
-pub(super) fn free_pages(sb: &SuperBlock<Tmpfs>, pages: u64) {
+pub(super) fn free_pages(sb: &SuperBlock<Tmpfs>, pages: PageCount) {
     free(sb, OBJECTS, pages);
 }
 
 /// Looks at `objects` inodes at most, until `pages` pages are free; returns how many folios were
 /// split. Waits for nobody.
-pub(super) fn free(sb: &SuperBlock<Tmpfs>, objects: usize, pages: u64) -> usize {
-    let (left, freed, split) = (Cell::new(objects), Cell::new(0), Cell::new(0));
+pub(super) fn free(sb: &SuperBlock<Tmpfs>, objects: usize, pages: PageCount) -> usize {
+    let (left, freed, split) = (
+        Cell::new(objects),
+        Cell::new(PageCount::ZERO),
+        Cell::new(0usize),
+    );
     let result = sb.unused().for_each(
         |inode| inode.data().has_unused(),
         |inode| {
@@ -53,13 +56,13 @@ pub(super) fn free(sb: &SuperBlock<Tmpfs>, objects: usize, pages: u64) -> usize 
                 // Enough: an error ends the walk.
                 return Err(EAGAIN);
             }
-            left.set(left.get() - 1);
+            left.set(left.get().saturating_sub(1));
             inode.data().clear_unused();
             match give_back(inode) {
                 Outcome::Nothing => {}
                 Outcome::Freed(n) => {
-                    freed.set(freed.get() + n);
-                    split.set(split.get() + 1);
+                    freed.set(freed.get().saturating_add(n));
+                    split.set(split.get().saturating_add(1));
                 }
                 Outcome::Busy => {
                     inode.data().set_unused();
@@ -74,12 +77,11 @@ pub(super) fn free(sb: &SuperBlock<Tmpfs>, objects: usize, pages: u64) -> usize 
 
 /// Splits the folio at the end of a file, where that gives something back.
 fn give_back(inode: &TmpfsInode) -> Outcome {
-    let size = inode.size() as u64;
-    let page = PAGE_SIZE as u64;
-    let Slot::Folio(folio) = inode.mapping().get(size / page) else {
+    let size = inode.size();
+    let Slot::Folio(folio) = inode.mapping().get(size.page()) else {
         return Outcome::Nothing;
     };
-    if folio.order() == 0 {
+    if folio.order().is_zero() {
         return Outcome::Nothing;
     }
     let Some(mut folio) = LockedFolio::try_lock(folio) else {
@@ -88,9 +90,9 @@ fn give_back(inode: &TmpfsInode) -> Outcome {
     if !folio.belongs_to(inode.mapping()) {
         return Outcome::Nothing;
     }
-    let file_end = inode.data().kept_end(size.div_ceil(page));
-    match huge::unused(folio.index(), folio.end(), file_end) {
-        0 => Outcome::Nothing,
+    let file_end = inode.data().kept_end(size.page_end());
+    match huge::unused(folio.pages(), file_end) {
+        PageCount::ZERO => Outcome::Nothing,
         pages if folio.split() => Outcome::Freed(pages),
         _ => Outcome::Busy,
     }

@@ -4,6 +4,7 @@
 //!
 //! Lock order: the lock of [`Usage`] is innermost.
 
+use crate::mm::PageCount;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::{new_spinlock, SpinLock};
@@ -12,20 +13,20 @@ use kernel::sync::{new_spinlock, SpinLock};
 #[derive(Default)]
 pub(super) struct Counts {
     /// Pages that count against the limits.
-    pub(super) alloced: u64,
+    pub(super) alloced: PageCount,
     /// Those of them that are in swap.
     #[cfg(CONFIG_SWAP)]
-    pub(super) swapped: u64,
+    pub(super) swapped: PageCount,
     /// Those of them that are neither in the page cache nor in swap: the target of a symbolic link,
     /// and pages that could not be read back.
-    pub(super) elsewhere: u64,
+    pub(super) elsewhere: PageCount,
 }
 
 impl Counts {
     /// Those that are not in the page cache.
-    fn others(&self) -> u64 {
+    fn others(&self) -> PageCount {
         #[cfg(CONFIG_SWAP)]
-        let others = self.swapped + self.elsewhere;
+        let others = self.swapped.saturating_add(self.elsewhere);
         #[cfg(not(CONFIG_SWAP))]
         let others = self.elsewhere;
         others
@@ -33,9 +34,10 @@ impl Counts {
 
     /// Takes out what the file no longer has, whose page cache has `cached` pages; returns how many
     /// that are.
-    pub(super) fn take_surplus(&mut self, cached: u64) -> u64 {
-        let surplus = self.alloced.saturating_sub(self.others() + cached);
-        self.alloced -= surplus;
+    pub(super) fn take_surplus(&mut self, cached: PageCount) -> PageCount {
+        let have = self.others().saturating_add(cached);
+        let surplus = self.alloced.saturating_sub(have);
+        self.alloced = self.alloced.saturating_sub(surplus);
         surplus
     }
 }
@@ -70,21 +72,21 @@ impl Usage {
         let result = f(&mut counts);
         // Less than nothing while a page is counted at two places.
         let cached = counts.alloced.wrapping_sub(counts.others());
-        self.cached.store(cached, Relaxed);
+        self.cached.store(cached.to_u64(), Relaxed);
         #[cfg(CONFIG_SWAP)]
-        self.swapped.store(counts.swapped, Relaxed);
+        self.swapped.store(counts.swapped.to_u64(), Relaxed);
         result
     }
 
     /// Whether the counts go with a page cache of `cached` pages. Takes no lock: a snapshot.
     #[inline]
-    pub(super) fn agrees(&self, cached: u64) -> bool {
-        self.cached.load(Relaxed) == cached
+    pub(super) fn agrees(&self, cached: PageCount) -> bool {
+        self.cached.load(Relaxed) == cached.to_u64()
     }
 
     /// How many pages are in swap. Takes no lock: a snapshot.
     #[cfg(CONFIG_SWAP)]
-    pub(super) fn swapped(&self) -> u64 {
-        self.swapped.load(Relaxed)
+    pub(super) fn swapped(&self) -> PageCount {
+        PageCount::new(self.swapped.load(Relaxed))
     }
 }

@@ -8,7 +8,7 @@ use super::inode::{self, TmpfsInode};
 use super::lookup;
 use super::space;
 use crate::mm::folio::MemoryOwner;
-use crate::mm::{LockedFolio, NewFolio, PAGE_SIZE};
+use crate::mm::{LockedFolio, NewFolio, Order, PageIndex};
 use kernel::prelude::*;
 
 /// Makes a folio for page `index`, which is not in the file yet. May sleep.
@@ -16,20 +16,28 @@ use kernel::prelude::*;
 /// Fails with `EINVAL` beyond the end of the file, and with `ENOMEM`.
 pub(super) fn new_folio(
     inode: &TmpfsInode,
-    index: u64,
+    index: PageIndex,
     owner: MemoryOwner<'_>,
 ) -> Result<NewFolio> {
-    if index >= (inode.size() as u64).div_ceil(PAGE_SIZE as u64) {
+    if index >= inode.size().page_end() {
         return Err(EINVAL);
     }
-    NewFolio::new(inode.mapping(), owner, &inode::place(inode, index, 0))
+    NewFolio::new(
+        inode.mapping(),
+        owner,
+        &inode::place(inode, index, Order::ZERO),
+    )
 }
 
 /// Adds a folio, which is valid, at page `index`. May sleep.
 ///
 /// Fails with `EEXIST` where the file has that page, and with `ENOMEM`, also where the limits forbid
 /// another one.
-pub(super) fn add_folio(inode: &TmpfsInode, index: u64, folio: NewFolio) -> Result<LockedFolio> {
+pub(super) fn add_folio(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    folio: NewFolio,
+) -> Result<LockedFolio> {
     lookup::insert(inode, index, folio).map_err(|e| match e {
         EEXIST => e,
         _ => ENOMEM,

@@ -10,6 +10,9 @@ use super::fileattr::{self, FileFlags};
 use super::Dentry;
 use super::{Exclusive, FileSystem, Inode};
 use crate::bindings;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::mm::Len;
+use crate::mm::Pos;
 use core::marker::PhantomData;
 use kernel::error::{from_result, to_result};
 use kernel::prelude::*;
@@ -57,10 +60,10 @@ impl Stat<'_> {
         self.stat.btime.tv_nsec = c_long::try_from(nanoseconds).unwrap_or(0);
     }
 
-    /// Sets the size that I/O is best done in, in bytes.
+    /// Sets the size that I/O is best done in.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    pub(crate) fn set_block_size(&mut self, bytes: u32) {
-        self.stat.blksize = bytes;
+    pub(crate) fn set_block_size(&mut self, size: Len) {
+        self.stat.blksize = size.to_uint();
     }
 
     /// Says that the file system knows the flags that statx(2) reports, set or not.
@@ -86,9 +89,9 @@ pub(crate) struct AttrRequest<'a> {
 }
 
 impl AttrRequest<'_> {
-    /// The new size in bytes, where the size is to change.
-    pub(crate) fn size(&self) -> Option<i64> {
-        (self.attr.ia_valid & bindings::ATTR_SIZE != 0).then_some(self.attr.ia_size)
+    /// The new size, where the size is to change.
+    pub(crate) fn size(&self) -> Option<Pos> {
+        (self.attr.ia_valid & bindings::ATTR_SIZE != 0).then(|| Pos::from_loff(self.attr.ia_size))
     }
 
     /// Copies owner, group, mode and times to the inode, as `setattr_copy()`, and brings its ACL in

@@ -11,8 +11,9 @@ use crate::bindings;
 use crate::mm::alignment;
 use crate::mm::backend::SharedMemory;
 use crate::mm::fault::{self, FaultOperations};
+use crate::mm::{Len, Pos};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use crate::mm::PAGE_SIZE;
+use crate::mm::{Order, PageIndex, PAGE_SIZE};
 use core::marker::PhantomData;
 use kernel::error::{from_result, to_result};
 use kernel::iov::{IovIterDest, IovIterSource};
@@ -78,14 +79,14 @@ impl<'a, T: FileSystem> Kiocb<'a, T> {
         unsafe { File::from_raw(self.kiocb.ki_filp) }
     }
 
-    /// The position in the file, in bytes.
-    pub(crate) fn pos(&self) -> i64 {
-        self.kiocb.ki_pos
+    /// The position in the file.
+    pub(crate) fn pos(&self) -> Pos {
+        Pos::from_loff(self.kiocb.ki_pos)
     }
 
     /// Moves the position on.
-    pub(crate) fn advance(&mut self, bytes: usize) {
-        self.kiocb.ki_pos += bytes as i64;
+    pub(crate) fn advance(&mut self, bytes: Len) {
+        self.kiocb.ki_pos = self.pos().saturating_add(bytes).to_loff();
     }
 
     /// Prepares a write: locks the inode, checks against limits (`generic_write_checks()`), which may
@@ -100,7 +101,8 @@ impl<'a, T: FileSystem> Kiocb<'a, T> {
         // of bindings.
         let left = unsafe { bindings::generic_write_checks(self.kiocb, from.as_raw().cast()) };
         if left <= 0 {
-            return to_result(left as c_int).map(|()| guard);
+            // Error numbers fit.
+            return to_result(c_int::try_from(left).unwrap_or(0)).map(|()| guard);
         }
         // SAFETY: The file is live, and the inode locked.
         unsafe {
@@ -124,36 +126,31 @@ pub(crate) enum Seek {
 pub(crate) trait FileOperations: FaultOperations {
     /// Reads at the position of `kiocb` and moves it on; returns the number of bytes, 0 at the end
     /// of the file. May sleep; `i_rwsem` is not held.
-    fn read(kiocb: &mut Kiocb<'_, Self>, to: &mut IovIterDest<'_>) -> Result<usize>;
+    fn read(kiocb: &mut Kiocb<'_, Self>, to: &mut IovIterDest<'_>) -> Result<Len>;
 
     /// Writes at the position of `kiocb` and moves it on; returns the number of bytes. May sleep;
     /// `i_rwsem` is not held.
-    fn write(kiocb: &mut Kiocb<'_, Self>, from: &mut IovIterSource<'_>) -> Result<usize>;
+    fn write(kiocb: &mut Kiocb<'_, Self>, from: &mut IovIterSource<'_>) -> Result<Len>;
 
-    /// Finds data or a hole at or after `offset`, which is not negative; `ENXIO` where the file
-    /// ends before. May sleep.
-    fn seek(inode: &mut InodeGuard<'_, Self>, offset: i64, what: Seek) -> Result<i64>;
+    /// Finds data or a hole at or after `offset`; `ENXIO` where the file ends before. May sleep.
+    fn seek(inode: &mut InodeGuard<'_, Self>, offset: Pos, what: Seek) -> Result<Pos>;
 
-    /// Allocates the bytes from `offset` to before `end` in advance, for fallocate(2); with
+    /// Allocates the bytes from `start` to before `end` in advance, for fallocate(2); with
     /// `keep_size` the file does not grow. May sleep.
-    fn allocate(inode: &mut Exclusive<'_, Self>, offset: i64, end: i64, keep_size: bool) -> Result;
+    fn allocate(inode: &mut Exclusive<'_, Self>, start: Pos, end: Pos, keep_size: bool) -> Result;
 
     /// Makes the bytes from `start` to before `end` a hole, for fallocate(2). May sleep.
-    fn punch(inode: &mut Exclusive<'_, Self>, start: i64, end: i64) -> Result;
+    fn punch(inode: &mut Exclusive<'_, Self>, start: Pos, end: Pos) -> Result;
 
-    /// The size that mappings of the file are best aligned to, in bytes, a power of two; `None` where
-    /// that of a page will do. Must not sleep.
+    /// The order of the folios that mappings of the file are best aligned to; `None` where that of a page
+    /// will do. Must not sleep.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    fn mapping_alignment(inode: &Inode<Self>) -> Option<usize>;
+    fn mapping_alignment(inode: &Inode<Self>) -> Option<Order>;
 
     /// Gives pages of the file from `pos` on to a pipe, at most `len` bytes; returns the number of
     /// bytes. May sleep.
-    fn splice_read(
-        file: &File<Self>,
-        pos: i64,
-        pipe: &mut PipeWriter<'_>,
-        len: usize,
-    ) -> Result<usize>;
+    fn splice_read(file: &File<Self>, pos: Pos, pipe: &mut PipeWriter<'_>, len: Len)
+        -> Result<Len>;
 }
 
 /// The tables of a file system's regular files.
@@ -202,7 +199,7 @@ unsafe extern "C" fn read_iter<T: FileOperations>(
     // in both sets of bindings.
     let (mut kiocb, to) = unsafe { (Kiocb::from_raw(kiocb), IovIterDest::from_raw(iter.cast())) };
     match T::read(&mut kiocb, to) {
-        Ok(bytes) => bytes as isize,
+        Ok(bytes) => bytes.to_ssize(),
         Err(e) => e.to_errno() as isize,
     }
 }
@@ -219,7 +216,7 @@ unsafe extern "C" fn write_iter<T: FileOperations>(
     let (mut kiocb, from) =
         unsafe { (Kiocb::from_raw(kiocb), IovIterSource::from_raw(iter.cast())) };
     match T::write(&mut kiocb, from) {
-        Ok(bytes) => bytes as isize,
+        Ok(bytes) => bytes.to_ssize(),
         Err(e) => e.to_errno() as isize,
     }
 }
@@ -246,18 +243,16 @@ unsafe extern "C" fn llseek<T: FileOperations>(
                 offset,
                 whence,
                 T::MAX_BYTES.to_loff(),
-                inode.size(),
+                inode.size().to_loff(),
             );
         },
     };
     from_result(|| {
-        if offset < 0 {
-            return Err(ENXIO);
-        }
+        let offset = Pos::new(offset).ok_or(ENXIO)?;
         let mut guard = inode.lock();
         let offset = T::seek(&mut guard, offset, what)?;
         // SAFETY: As above.
-        Ok(unsafe { bindings::vfs_setpos(file, offset, T::MAX_BYTES.to_loff()) })
+        Ok(unsafe { bindings::vfs_setpos(file, offset.to_loff(), T::MAX_BYTES.to_loff()) })
     })
 }
 
@@ -274,13 +269,14 @@ unsafe extern "C" fn splice_read<T: FileOperations>(
     // SAFETY: The VFS passes an open file of this file system, and a pipe that it has locked.
     let (file, mut pipe) = unsafe { (File::<T>::from_raw(file), PipeWriter::from_raw(pipe)) };
     // SAFETY: The position is the VFS's own, and nobody else uses it.
-    let pos = unsafe { &mut *ppos };
-    match T::splice_read(file, *pos, &mut pipe, len) {
+    let ppos = unsafe { &mut *ppos };
+    let pos = Pos::from_loff(*ppos);
+    match T::splice_read(file, pos, &mut pipe, Len::new(len)) {
         Ok(bytes) => {
-            *pos += bytes as i64;
+            *ppos = pos.saturating_add(bytes).to_loff();
             // SAFETY: The file is live; readahead state is a hint.
-            unsafe { (*file.as_ptr()).__bindgen_anon_3.f_ra.prev_pos = *pos };
-            bytes as isize
+            unsafe { (*file.as_ptr()).__bindgen_anon_3.f_ra.prev_pos = *ppos };
+            bytes.to_ssize()
         }
         Err(e) => e.to_errno() as isize,
     }
@@ -301,16 +297,21 @@ unsafe extern "C" fn fallocate<T: FileOperations>(
         if mode & !(KEEP_SIZE | PUNCH_HOLE) != 0 {
             return Err(EOPNOTSUPP);
         }
-        let end = offset.checked_add(len).ok_or(EFBIG)?;
+        // The VFS refuses negative numbers.
+        let (Some(start), Some(len)) = (Pos::new(offset), Pos::new(len)) else {
+            return Err(EINVAL);
+        };
+        let len = Pos::ZERO.distance_to(len);
+        let end = start.checked_add(len).ok_or(EFBIG)?;
         // SAFETY: The VFS passes an open file of this file system.
         let inode = unsafe { File::<T>::from_raw(file) }.inode();
         let mut guard = inode.lock();
         if mode & PUNCH_HOLE != 0 {
-            T::punch(&mut guard.exclusive(), offset, end)?;
+            T::punch(&mut guard.exclusive(), start, end)?;
         } else {
             // SAFETY: The inode is live and locked. Checks the limit of the process too.
-            to_result(unsafe { bindings::inode_newsize_ok(inode.as_ptr(), end) })?;
-            T::allocate(&mut guard.exclusive(), offset, end, mode & KEEP_SIZE != 0)?;
+            to_result(unsafe { bindings::inode_newsize_ok(inode.as_ptr(), end.to_loff()) })?;
+            T::allocate(&mut guard.exclusive(), start, end, mode & KEEP_SIZE != 0)?;
         }
         // SAFETY: The file is live, and its inode locked. Its failure does not undo the success.
         unsafe { bindings::file_modified(file) };
@@ -333,11 +334,11 @@ unsafe extern "C" fn get_unmapped_area<T: FileOperations>(
 ) -> c_ulong {
     // SAFETY: Looks at the current task.
     let max = unsafe { bindings::task_size() };
-    if len > max {
+    let Some(last) = max.checked_sub(len) else {
         return ENOMEM.to_ptr::<c_void>().addr();
-    }
+    };
     // What is not a multiple of a page is an error.
-    let fits = |addr: c_ulong| addr % PAGE_SIZE == 0 && addr <= max - len;
+    let fits = |addr: c_ulong| addr % PAGE_SIZE == 0 && addr <= last;
 
     // SAFETY: The MM passes an open file of this file system, and holds the lock of the address
     // space.
@@ -351,9 +352,8 @@ unsafe extern "C" fn get_unmapped_area<T: FileOperations>(
     if !fits(addr) || addr == hint || flags & bindings::MAP_FIXED != 0 {
         return addr;
     }
-    let placement = T::mapping_alignment(inode).and_then(|unit| {
-        let offset = (pgoff as u64).wrapping_mul(PAGE_SIZE as u64);
-        alignment::placement(addr, len, offset, unit, PAGE_SIZE, max)
+    let placement = T::mapping_alignment(inode).and_then(|order| {
+        alignment::placement(addr, len, PageIndex::from_pgoff(pgoff), order, max)
     });
     let Some(placement) = placement else {
         return addr;

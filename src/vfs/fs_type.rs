@@ -69,7 +69,7 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     const INODE_CACHE_NAME: &'static CStr;
     /// `f_type` of statfs(2).
     const MAGIC: u32;
-    /// The largest file size, in bytes.
+    /// The largest size of a file.
     const MAX_BYTES: Pos;
     /// The mount parameters.
     const PARAMETERS: &'static ParameterTable;

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::bindings;
 use crate::mm::backend::SharedMemory;
-use crate::mm::{Ino, Mapping};
+use crate::mm::{Ino, Len, Mapping, Pos};
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::mem::{size_of, ManuallyDrop};
@@ -163,22 +163,22 @@ impl<T: FileSystem> Inode<T> {
         unsafe { core::ptr::read_volatile(&(*self.as_ptr()).__bindgen_anon_1.i_nlink) }
     }
 
-    /// The size of the file in bytes, as `i_size_read()`.
-    pub(crate) fn size(&self) -> i64 {
+    /// The size of the file, as `i_size_read()`.
+    pub(crate) fn size(&self) -> Pos {
         // SAFETY: The inode is live.
-        unsafe { bindings::i_size_read(self.as_ptr()) }
+        Pos::from_loff(unsafe { bindings::i_size_read(self.as_ptr()) })
     }
 
     /// Adds to `i_blocks`; `bytes` is a multiple of the block size. Takes `i_lock`.
-    pub(crate) fn add_bytes(&self, bytes: i64) {
+    pub(crate) fn add_bytes(&self, bytes: Len) {
         // SAFETY: The inode is live, and the function takes its own lock.
-        unsafe { bindings::inode_add_bytes(self.as_ptr(), bytes) }
+        unsafe { bindings::inode_add_bytes(self.as_ptr(), bytes.to_loff()) }
     }
 
     /// Takes from `i_blocks`; `bytes` is a multiple of the block size. Takes `i_lock`.
-    pub(crate) fn sub_bytes(&self, bytes: i64) {
+    pub(crate) fn sub_bytes(&self, bytes: Len) {
         // SAFETY: The inode is live, and the function takes its own lock.
-        unsafe { bindings::inode_sub_bytes(self.as_ptr(), bytes) }
+        unsafe { bindings::inode_sub_bytes(self.as_ptr(), bytes.to_loff()) }
     }
 
     /// The time of the last modification, as seconds and nanoseconds.
@@ -356,7 +356,8 @@ impl<T: FileSystem> NewInode<T> {
         // SAFETY: The string is terminated, and `free_inode()` frees it after a grace period, so
         // that lockless path walks may read it.
         unsafe { bindings::inode_set_cached_link(self.as_ptr(), ptr.cast(), len) };
-        self.exclusive().set_size(i64::from(len));
+        let size = Pos::ZERO.saturating_add(Len::new(target.to_bytes().len()));
+        self.exclusive().set_size(size);
         Ok(())
     }
 

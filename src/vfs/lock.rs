@@ -8,6 +8,7 @@
 
 use super::{FileSystem, Inode};
 use crate::bindings;
+use crate::mm::Pos;
 use core::marker::PhantomData;
 use core::ops::Deref;
 
@@ -40,10 +41,10 @@ impl<'a, T: FileSystem> Exclusive<'a, T> {
         self.inode
     }
 
-    /// Sets the size of the file, in bytes, as `i_size_write()`.
-    pub(crate) fn set_size(&mut self, size: i64) {
+    /// Sets the size of the file, as `i_size_write()`.
+    pub(crate) fn set_size(&mut self, size: Pos) {
         // SAFETY: The inode is live, and `i_rwsem` serialises writers of `i_size`.
-        unsafe { bindings::i_size_write(self.inode.as_ptr(), size) }
+        unsafe { bindings::i_size_write(self.inode.as_ptr(), size.to_loff()) }
     }
 
     /// Adds a link, as `inc_nlink()`.

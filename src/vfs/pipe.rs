@@ -6,7 +6,7 @@
 
 use crate::bindings;
 use crate::mm::folio::Folio;
-use crate::mm::PAGE_SIZE;
+use crate::mm::{Len, Order, PageCount, Pos};
 
 /// The writing end of a pipe that the VFS has locked.
 pub(crate) struct PipeWriter<'a>(&'a mut bindings::pipe_inode_info);
@@ -27,27 +27,34 @@ impl PipeWriter<'_> {
     }
 
     /// How many buffers are free; each takes up to a page.
-    pub(crate) fn free_buffers(&self) -> usize {
+    pub(crate) fn free_buffers(&self) -> PageCount {
         // SAFETY: The pipe is live and locked.
         let used = unsafe { bindings::pipe_buf_usage(self.0) };
-        self.0.max_usage.saturating_sub(used) as usize
+        PageCount::new(u64::from(self.0.max_usage.saturating_sub(used)))
     }
 
     /// Adds `bytes` of a folio from byte `pos` of its file on, without copying; returns how many
     /// bytes found room.
-    pub(crate) fn add_folio(&mut self, folio: &Folio, pos: i64, bytes: usize) -> usize {
+    pub(crate) fn add_folio(&mut self, folio: &Folio, pos: Pos, bytes: Len) -> Len {
         // SAFETY: Folio and pipe are live; each buffer takes its own reference.
-        unsafe { bindings::splice_folio_into_pipe(self.0, folio.as_ptr(), pos, bytes) }
+        Len::new(unsafe {
+            bindings::splice_folio_into_pipe(
+                self.0,
+                folio.as_ptr(),
+                pos.to_loff(),
+                bytes.to_usize(),
+            )
+        })
     }
 
     /// Adds up to `bytes` zeros, within the page that `pos` is in; returns how many found room. None are
     /// no buffer: who polls the pipe would take that for something to read.
-    pub(crate) fn add_zeros(&mut self, pos: i64, bytes: usize) -> usize {
-        if bytes == 0 || self.is_full() {
-            return 0;
+    pub(crate) fn add_zeros(&mut self, pos: Pos, bytes: Len) -> Len {
+        if bytes.is_zero() || self.is_full() {
+            return Len::ZERO;
         }
-        let offset = pos as usize % PAGE_SIZE;
-        let bytes = bytes.min(PAGE_SIZE - offset);
+        let offset = pos.offset_in(Order::ZERO);
+        let bytes = bytes.min(pos.left_in(Order::ZERO));
         // A pipe may outlive the module, so the operations are the kernel's, and these want a reference.
         // SAFETY: The pipe is live and locked, and has a free buffer. The zero page is never freed.
         unsafe {
@@ -56,8 +63,8 @@ impl PipeWriter<'_> {
             let buf = bindings::pipe_head_buf(self.0);
             buf.write(bindings::pipe_buffer {
                 page,
-                offset: offset as u32,
-                len: bytes as u32,
+                offset: offset.to_uint(),
+                len: bytes.to_uint(),
                 ops: &raw const bindings::nosteal_pipe_buf_ops,
                 ..core::mem::zeroed()
             });

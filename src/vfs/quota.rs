@@ -273,7 +273,7 @@ pub(super) unsafe fn evict<T: FileSystem>(inode: &Inode<T>) {
 #[must_use]
 pub(crate) struct SpaceCharge<'a, T: FileSystem> {
     inode: &'a Inode<T>,
-    bytes: i64,
+    bytes: Len,
 }
 
 impl<T: FileSystem> SpaceCharge<'_, T> {
@@ -294,12 +294,12 @@ impl<T: FileSystem> Inode<T> {
     /// of the inode. May sleep. Takes `i_lock`.
     ///
     /// Fails with `EDQUOT` where the limits forbid it.
-    pub(crate) fn charge_space(&self, bytes: i64) -> Result<SpaceCharge<'_, T>> {
+    pub(crate) fn charge_space(&self, bytes: Len) -> Result<SpaceCharge<'_, T>> {
         // SAFETY: The inode is live, and the function takes its own locks.
         to_result(unsafe {
             bindings::__dquot_alloc_space(
                 self.as_ptr(),
-                bytes,
+                bytes.to_loff(),
                 bindings::int(bindings::DQUOT_SPACE_WARN),
             )
         })?;
@@ -308,9 +308,9 @@ impl<T: FileSystem> Inode<T> {
 
     /// Takes `bytes` that were charged from `i_blocks`, and from what the owners of the inode have.
     /// Takes `i_lock`; does not wait for memory.
-    pub(crate) fn uncharge_space(&self, bytes: i64) {
+    pub(crate) fn uncharge_space(&self, bytes: Len) {
         // SAFETY: The inode is live, and the function takes its own locks.
-        unsafe { bindings::__dquot_free_space(self.as_ptr(), bytes, 0) }
+        unsafe { bindings::__dquot_free_space(self.as_ptr(), bytes.to_loff(), 0) }
     }
 }
 

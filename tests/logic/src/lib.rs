@@ -3,8 +3,6 @@
 
 #![cfg(test)]
 
-#[path = "../../../src/mm/alignment.rs"]
-mod alignment;
 #[path = "../../../src/vfs/cookies.rs"]
 mod cookies;
 #[path = "../../../src/vfs/handle.rs"]

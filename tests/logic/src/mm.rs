@@ -3,6 +3,8 @@
 /// That of x86-64.
 pub(crate) const PAGE_SHIFT: u32 = 12;
 
+#[path = "../../../src/mm/alignment.rs"]
+pub(crate) mod alignment;
 #[path = "../../../src/mm/units.rs"]
 mod units;
 

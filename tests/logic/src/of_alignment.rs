@@ -2,11 +2,17 @@
 
 use proptest::prelude::*;
 
-use crate::alignment::placement;
+use crate::mm::alignment::{self, Placement};
+use crate::mm::{Order, Pos};
 
 const PAGE: usize = 4096;
 const UNIT: usize = 512 * PAGE;
 const MAX: usize = 1 << 47;
+
+fn placement(addr: usize, len: usize, offset: u64, max: usize) -> Option<Placement> {
+    let index = Pos::from_loff(offset as i64).page();
+    alignment::placement(addr, len, index, Order::from_uint(9), max)
+}
 
 proptest! {
     /// Wherever the room is, the mapping is in it, and in phase with the file.
@@ -19,7 +25,7 @@ proptest! {
     ) {
         let (len, offset) = (pages * PAGE, offset * PAGE as u64);
         let (addr, room) = (addr * PAGE, room * PAGE);
-        let Some(place) = placement(addr, len, offset, UNIT, PAGE, MAX) else {
+        let Some(place) = placement(addr, len, offset, MAX) else {
             return Ok(());
         };
         let start = place.within(room);
@@ -34,16 +40,13 @@ proptest! {
         let first = offset.next_multiple_of(UNIT as u64);
         let has_unit = first + UNIT as u64 <= offset + len as u64;
         let in_phase = addr % UNIT == offset as usize % UNIT;
-        let place = placement(addr, len, offset, UNIT, PAGE, MAX);
+        let place = placement(addr, len, offset, MAX);
         prop_assert_eq!(place.is_some(), has_unit && !in_phase);
     }
 }
 
 #[test]
 fn what_has_no_room_stays() {
-    assert_eq!(placement(PAGE, UNIT, 0, UNIT, PAGE, UNIT), None);
-    assert_eq!(
-        placement(PAGE, usize::MAX - PAGE + 1, 0, UNIT, PAGE, usize::MAX),
-        None
-    );
+    assert_eq!(placement(PAGE, UNIT, 0, UNIT), None);
+    assert_eq!(placement(PAGE, usize::MAX - PAGE + 1, 0, usize::MAX), None);
 }

@@ -2,13 +2,20 @@
 
 use proptest::prelude::*;
 
-use crate::huge::{
-    aligned_start, allowed, unused, without_conflict, Advice, Controls, Orders, Request, System,
-};
+use crate::huge::{allowed, unused, without_conflict, Advice, Controls, Orders, Request, System};
 use crate::huge_policy::HugePolicy;
+use crate::mm::{Order, PageCount, PageIndex, PageRange};
 
 const MAX: u32 = 9;
-const SUPPORTED: Orders = Orders::up_to(MAX);
+const SUPPORTED: Orders = Orders::up_to(order(MAX));
+
+const fn order(raw: u32) -> Order {
+    Order::from_uint(raw)
+}
+
+fn aligned_start(index: u64, order: u32) -> u64 {
+    index >> order << order
+}
 
 fn policy() -> impl Strategy<Value = HugePolicy> {
     (0..4u32).prop_map(HugePolicy::from_number)
@@ -23,7 +30,7 @@ fn system() -> impl Strategy<Value = System> {
 }
 
 fn orders() -> impl Strategy<Value = Orders> {
-    any::<u64>().prop_map(|bits| Orders::from_bits(bits).and(SUPPORTED))
+    any::<usize>().prop_map(|bits| Orders::from_bits(bits).and(SUPPORTED))
 }
 
 fn controls() -> impl Strategy<Value = Controls> {
@@ -35,7 +42,7 @@ fn controls() -> impl Strategy<Value = Controls> {
             inherit,
             within_size,
             supported: SUPPORTED,
-            pmd: Orders::one(MAX),
+            pmd: Orders::one(order(MAX)),
         },
     )
 }
@@ -51,10 +58,10 @@ fn advice() -> impl Strategy<Value = Option<Advice>> {
 
 fn request() -> impl Strategy<Value = Request> {
     (0..3000u64, 0..3000u64, 0..3000u64, advice(), any::<bool>()).prop_map(
-        |(index, file_pages, write_end, advice, forced)| Request {
-            index,
-            file_pages,
-            write_end,
+        |(index, file_end, write_end, advice, forced)| Request {
+            index: PageIndex::new(index),
+            file_end: PageIndex::new(file_end),
+            write_end: PageIndex::new(write_end),
             advice,
             forced,
         },
@@ -65,7 +72,7 @@ fn each(orders: Orders) -> Vec<u32> {
     let mut left = orders;
     let mut all = Vec::new();
     while let Some(order) = left.highest() {
-        all.push(order);
+        all.push(order.to_uint());
         left = left.below(order);
     }
     all
@@ -95,11 +102,12 @@ fn names_are_their_own() {
 
 #[test]
 fn a_set_has_its_orders() {
-    assert_eq!(each(Orders::up_to(3)), [3, 2, 1]);
-    assert_eq!(each(Orders::one(5)), [5]);
+    assert_eq!(each(Orders::up_to(order(3))), [3, 2, 1]);
+    assert_eq!(each(Orders::one(order(5))), [5]);
     assert_eq!(each(Orders::NONE), [0u32; 0]);
-    assert_eq!(each(Orders::from_bits(0b1010).below(3)), [1]);
-    assert_eq!(Orders::up_to(62).highest(), Some(62));
+    assert_eq!(each(Orders::from_bits(0b1010).below(order(3))), [1]);
+    assert_eq!(Orders::up_to(Order::MAX).highest(), Some(Order::MAX));
+    assert_eq!(Orders::from_bits(1 << 40).highest(), None);
     assert_eq!(Orders::from_bits(0b1010).bits(), 0b1010);
 }
 
@@ -133,10 +141,10 @@ proptest! {
     fn within_size_ends_in_the_file(controls in controls(), request in request()) {
         let request = Request { advice: None, forced: false, ..request };
         if controls.system == System::Mount {
-            let end = request.file_pages.max(request.write_end);
+            let end = request.file_end.max(request.write_end).to_u64();
             let highest = allowed(HugePolicy::WithinSize, &controls, &request).highest();
-            let fits = |order: u32| aligned_start(request.index, order) + (1 << order) <= end;
-            prop_assert_eq!(highest, (1..=MAX).rev().find(|order| fits(*order)));
+            let fits = |order: u32| aligned_start(request.index.to_u64(), order) + (1 << order) <= end;
+            prop_assert_eq!(highest.map(Order::to_uint), (1..=MAX).rev().find(|order| fits(*order)));
         }
     }
 
@@ -158,25 +166,40 @@ proptest! {
         present in proptest::collection::btree_set(0..2000u64, 0..6),
     ) {
         let find = |start, end| present.range(start..end).next().copied();
-        let left = without_conflict(orders, index, find);
+        let left = without_conflict(orders, PageIndex::new(index), |range| {
+            find(range.start.to_u64(), range.end.to_u64()).map(PageIndex::new)
+        });
         let clear = |order: &u32| {
             let start = aligned_start(index, *order);
             find(start, start + (1 << order)).is_none()
         };
         let expected = each(orders).into_iter().find(clear);
-        prop_assert_eq!(left.highest(), expected);
-        if let Some(order) = expected {
+        prop_assert_eq!(left.highest(), expected.map(order));
+        if let Some(order) = left.highest() {
             prop_assert_eq!(left.below(order), orders.below(order));
         }
+    }
+
+    /// Those that start at a page and are short enough are all aligned ones of that size.
+    #[test]
+    fn orders_that_start_at_a_page(orders in orders(), index in prop_oneof![Just(0u64), 0..2000u64], pages in 0..2000u64) {
+        let expected: Vec<u32> = each(orders)
+            .into_iter()
+            .filter(|order| aligned_start(index, *order) == index && 1 << order <= pages)
+            .collect();
+        let (index, pages) = (PageIndex::new(index), PageCount::new(pages));
+        prop_assert_eq!(each(orders.starting_at(index, pages)), expected);
+        let all = Orders::up_to(Order::MAX);
+        prop_assert_eq!(all.starting_at(PageIndex::ZERO, PageCount::MAX), all);
     }
 
     /// A search costs no more look-ups than there are orders.
     #[test]
     fn conflicts_are_looked_for_once_an_order(orders in orders(), index in 0..2000u64, present in 0..2000u64) {
         let count = std::cell::Cell::new(0);
-        without_conflict(orders, index, |start, end| {
+        without_conflict(orders, PageIndex::new(index), |range| {
             count.set(count.get() + 1);
-            (start..end).contains(&present).then_some(present)
+            Some(PageIndex::new(present)).filter(|page| range.contains(*page))
         });
         prop_assert!(count.get() <= each(orders).len());
     }
@@ -187,6 +210,7 @@ proptest! {
         let end = start + pages;
         let beyond = (start..end).filter(|page| *page >= file_end).count() as u64;
         let expected = if beyond == pages { 0 } else { beyond };
-        prop_assert_eq!(unused(start, end, file_end), expected);
+        let folio = PageRange::new(PageIndex::new(start), PageIndex::new(end));
+        prop_assert_eq!(unused(folio, PageIndex::new(file_end)), PageCount::new(expected));
     }
 }

@@ -2,85 +2,80 @@
 
 use proptest::prelude::*;
 
-use crate::range::{chunk, clip, pages, round_up, Edge};
+use crate::mm::{Len, Order, PageIndex, Pos};
+use crate::range::{chunk, clip, pages, Edge};
 
-const PAGE: u64 = 4096;
+const PAGE: u128 = 4096;
 
 /// Positions of interest: around pages, and at the end of what there is.
-fn position() -> impl Strategy<Value = i64> {
+fn position() -> impl Strategy<Value = Pos> {
     let near = (0..20i64, -2..3i64).prop_map(|(page, by)| (page * PAGE as i64 + by).max(0));
     let end = (0..10_000i64).prop_map(|by| i64::MAX - by);
-    prop_oneof![4 => near, 2 => 0..100_000i64, 1 => end, 1 => 0..i64::MAX]
+    prop_oneof![4 => near, 2 => 0..100_000i64, 1 => end, 1 => 0..i64::MAX].prop_map(Pos::from_loff)
+}
+
+fn length() -> impl Strategy<Value = Len> {
+    prop_oneof![0..60_000u64, any::<u64>()].prop_map(Len::from_u64)
+}
+
+fn byte(pos: Pos) -> u128 {
+    pos.to_loff() as u128
 }
 
 /// Whether a page is wholly in a range.
-fn is_inside(index: u64, start: i64, end: Option<i64>) -> bool {
-    let byte = |index: u64| u128::from(index) * u128::from(PAGE);
-    byte(index) >= start as u128 && end.is_none_or(|end| byte(index + 1) <= end as u128)
+fn is_inside(index: PageIndex, start: Pos, end: Option<Pos>) -> bool {
+    let first = u128::from(index.to_u64()) * PAGE;
+    first >= byte(start) && end.is_none_or(|end| first + PAGE <= byte(end))
 }
 
 proptest! {
     /// The whole pages are those inside and no others, and what else there is of the range is at its edges.
     #[test]
     fn the_parts_are_the_range(start in position(), end in prop::option::of(position())) {
-        let got = pages(start, end, PAGE);
+        let got = pages(start, end);
         let is_empty = end.is_some_and(|end| end <= start);
         let inside = |index| !is_empty && is_inside(index, start, end);
-        let last = got.end.unwrap_or(u64::MAX / PAGE);
-        prop_assert!(got.start <= last && got.end.is_none() == end.is_none());
-        if got.start < last {
-            prop_assert!(inside(got.start) && inside(last - 1), "{:?}", got);
+        let (first, last) = (got.whole.start, got.whole.last());
+        prop_assert!(got.whole.start <= got.whole.end);
+        prop_assert_eq!(got.whole.end == PageIndex::END, end.is_none());
+        if let Some(last) = last {
+            prop_assert!(inside(first) && inside(last), "{:?}", got);
         }
-        prop_assert!(got.start == 0 || !inside(got.start - 1), "{:?}", got);
-        prop_assert!(got.end.is_none_or(|end| !inside(end)), "{:?}", got);
+        prop_assert!(!first.before().is_some_and(inside), "{:?}", got);
+        prop_assert!(end.is_none() || !inside(got.whole.end), "{:?}", got);
 
-        let edge = |byte: i64| {
-            let index = byte as u64 / PAGE;
-            Edge { index, is_partial: !inside(index) }
-        };
-        prop_assert_eq!(got.first, (!is_empty && start > 0).then(|| edge(start)));
-        prop_assert_eq!(got.last, end.filter(|_| !is_empty).map(|end| edge(end - 1)));
+        let edge = |byte: Pos| Edge { index: byte.page(), is_partial: !inside(byte.page()) };
+        prop_assert_eq!(got.first, (!is_empty && start > Pos::ZERO).then(|| edge(start)));
+        let end = end.filter(|_| !is_empty);
+        prop_assert_eq!(got.last, end.map(|end| edge(end.saturating_sub(Len::new(1)))));
     }
 
+    /// Chunk by chunk a transfer is made whole, and no chunk crosses the end of a folio.
     #[test]
-    fn odd_arguments_do_no_harm(start: i64, end: Option<i64>) {
-        let got = pages(start, end, PAGE);
-        prop_assert!(got.end.is_none() == end.is_none());
-    }
-
-    /// Chunk by chunk a transfer is made whole, and no chunk crosses a unit.
-    #[test]
-    fn chunks_make_a_transfer(pos in 0..1i64 << 40, len in 0..60_000usize, shift in 12u32..22) {
-        let unit = 1usize << shift;
-        let (mut at, mut left) = (pos, len);
-        while left > 0 {
-            let part = chunk(at, left, unit);
-            prop_assert_eq!(part.offset as i64, at % unit as i64);
-            prop_assert!(part.bytes > 0 && part.bytes <= left && part.offset + part.bytes <= unit);
-            prop_assert!(part.bytes == left || part.offset + part.bytes == unit, "smaller than it could be");
-            at += part.bytes as i64;
-            left -= part.bytes;
+    fn chunks_make_a_transfer(pos in position(), len in 0..60_000usize, order in 0u32..10) {
+        let order = Order::from_uint(order);
+        let (mut at, mut left) = (pos, Len::new(len));
+        while !left.is_zero() {
+            let part = chunk(at, left, order);
+            let end = part.offset.saturating_add(part.bytes);
+            prop_assert_eq!(u128::from(part.offset.to_u64()), byte(at) % u128::from(order.bytes().to_u64()));
+            prop_assert!(!part.bytes.is_zero() && part.bytes <= left && end <= order.bytes());
+            prop_assert!(part.bytes == left || end == order.bytes(), "smaller than it could be");
+            let Some(next) = at.checked_add(part.bytes) else {
+                // No transfer goes on behind the end of all files.
+                return Ok(());
+            };
+            at = next;
+            left = left.saturating_sub(part.bytes);
         }
-        prop_assert_eq!(at, pos + len as i64);
-        prop_assert_eq!(chunk(pos, 0, unit).bytes, 0);
+        prop_assert_eq!(byte(at), byte(pos) + len as u128);
+        prop_assert!(chunk(pos, Len::ZERO, order).bytes.is_zero());
     }
 
     #[test]
-    fn clipped_is_inside(pos in position(), wanted: usize, size in position()) {
+    fn clipped_is_inside(pos in position(), wanted in length(), size in position()) {
         let got = clip(pos, wanted, size);
-        let want = (size as i128 - pos as i128).max(0).min(wanted as i128);
-        prop_assert_eq!(got as i128, want);
-    }
-
-    #[test]
-    fn rounded_up_is_the_next_multiple(size in position(), shift in 0u32..30) {
-        let unit = 1i64 << shift;
-        let got = round_up(size, unit);
-        let want = (size as i128 + unit as i128 - 1) / unit as i128 * unit as i128;
-        match i64::try_from(want) {
-            Ok(want) => prop_assert_eq!(got, want),
-            Err(_) => prop_assert_eq!(got, i64::MAX),
-        }
-        prop_assert!(got >= size);
+        let want = byte(size).saturating_sub(byte(pos)).min(u128::from(wanted.to_u64()));
+        prop_assert_eq!(u128::from(got.to_u64()), want);
     }
 }

@@ -85,6 +85,8 @@ proptest! {
 
         let bytes = pages_of(order) * PAGE;
         prop_assert_eq!(u128::from(pos.offset_in(order).to_u64()), wide(pos) % bytes);
+        let left = u128::from(pos.left_in(order).to_u64());
+        prop_assert_eq!(left, bytes - wide(pos) % bytes);
         prop_assert_eq!(
             u128::from(pos.page_end().to_u64()),
             wide(pos).div_ceil(PAGE)
@@ -124,7 +126,8 @@ proptest! {
         prop_assert_eq!(index.align_down(order).to_u64(), saturated(start));
         prop_assert_eq!(index.is_aligned(order), start == u128::from(index.to_u64()));
         prop_assert_eq!(u128::from(index.offset_in(order).to_u64()), u128::from(index.to_u64()) - start);
-        prop_assert_eq!(u128::from(index.folio_number(order)), start / nr);
+        prop_assert_eq!(index.folio_number(order) as u128, start / nr);
+        prop_assert_eq!(index.is_aligned(order), order <= index.largest_order());
         prop_assert_eq!((folio.start.to_u64(), folio.end.to_u64()), (saturated(start), saturated(start + nr)));
         prop_assert!(folio.contains(index) || index == PageIndex::END);
     }
@@ -139,6 +142,8 @@ proptest! {
         prop_assert_eq!(u128::from(some.wrapping_add(others).to_u64()), (a + b) % (1 << 64));
         prop_assert_eq!(u128::from(some.half().to_u64()), a / 2);
         prop_assert_eq!(some.is_zero(), a == 0);
+        let fits = |raw: &u32| 1u128 << raw <= a;
+        prop_assert_eq!(some.largest_order().map(Order::to_uint), (0..=31).rev().find(fits));
         prop_assert_eq!(some.bytes().to_u64(), saturated(a * PAGE));
         prop_assert_eq!(u128::from(some.shown_kib()), a * PAGE / 1024 % (1 << 64));
         prop_assert_eq!(some.to_long() as u128, a.min(isize::MAX as u128));
@@ -156,6 +161,16 @@ proptest! {
         prop_assert_eq!(u128::from(some.saturating_sub(others).to_u64()), a.saturating_sub(b));
         prop_assert_eq!(some.to_loff() as u128, a.min(i64::MAX as u128));
         prop_assert_eq!(some.to_ssize() as u128, a.min(isize::MAX as u128));
+        let fits = |raw: &u32| a <= PAGE << raw;
+        prop_assert_eq!(some.order().to_uint(), (0..31).find(fits).unwrap_or(31));
+        let fits = |raw: &u32| a <= PAGE << raw;
+        prop_assert_eq!(some.order().to_uint(), (0..31).find(fits).unwrap_or(31));
+        prop_assert_eq!(some.to_uint() as u128, a.min(u32::MAX as u128));
+        let fits = |raw: &u32| a <= PAGE << raw;
+        prop_assert_eq!(some.order().to_uint(), (0..31).find(fits).unwrap_or(31));
+        let fits = |raw: &u32| a <= PAGE << raw;
+        prop_assert_eq!(some.order().to_uint(), (0..31).find(fits).unwrap_or(31));
+        prop_assert_eq!(some.to_uint() as u128, a.min(u32::MAX as u128));
         prop_assert_eq!(Len::new(some.to_usize()), some);
         prop_assert_eq!(some.is_zero(), a == 0);
     }
@@ -206,6 +221,12 @@ fn orders_have_sizes() {
         let order = Order::new(raw).expect("an order up to 31");
         assert_eq!(u128::from(order.pages().to_u64()), pages_of(order));
         assert_eq!(u128::from(order.bytes().to_u64()), pages_of(order) * PAGE);
+        assert_eq!(order.bit() as u128, 1 << raw);
+        assert_eq!(order.larger().to_uint(), (raw + 1).min(31));
+        assert_eq!(order.smaller().to_uint(), raw.saturating_sub(1));
+        assert_eq!(order.larger().to_uint(), (raw + 1).min(31));
+        assert_eq!(order.smaller().to_uint(), raw.saturating_sub(1));
+        assert_eq!(order.swap_mask() as u128, pages_of(order) - 1);
         assert_eq!(order.is_zero(), raw == 0);
     }
 }
