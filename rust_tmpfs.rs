@@ -8,11 +8,24 @@
 //! - [`vfs`] and [`mm`]: safe Rust over the C VFS and MM, which know nothing of it;
 //! - [`bindings`]: the C interfaces that the `kernel` crate lacks.
 
+// A number that a user chooses must neither overflow nor lose its sign: the types of `mm::units` see
+// to that, and say how they are used.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
 use kernel::prelude::*;
 
 #[path = "src/bindings/mod.rs"]
 mod bindings;
 #[cfg(CONFIG_KUNIT)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a test that goes wrong may stop"
+)]
 #[path = "src/kunit.rs"]
 mod kunit;
 #[path = "src/mm/mod.rs"]

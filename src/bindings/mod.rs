@@ -8,8 +8,12 @@
 
 #![allow(
     clippy::all,
+    clippy::arithmetic_side_effects,
     clippy::as_underscore,
     clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
     clippy::ptr_as_ptr,
     clippy::ref_as_ptr,
     clippy::undocumented_unsafe_blocks,
@@ -30,6 +34,6 @@ type __kernel_ptrdiff_t = isize;
 
 mod numbers;
 
-pub(crate) use numbers::{int, long, uchar, uint, ushort};
+pub(crate) use numbers::*;
 
 include!(env!("RTMPFS_BINDINGS"));

@@ -509,10 +509,12 @@ unsafe extern "C" fn llseek(
     whence: c_int,
 ) -> bindings::loff_t {
     from_result(|| {
-        let base = match whence as u32 {
-            bindings::SEEK_SET => 0,
+        const SET: c_int = bindings::int(bindings::SEEK_SET);
+        const CUR: c_int = bindings::int(bindings::SEEK_CUR);
+        let base = match whence {
+            SET => 0,
             // SAFETY: The VFS passes an open file, and serialises users of its position.
-            bindings::SEEK_CUR => unsafe { (*file).f_pos },
+            CUR => unsafe { (*file).f_pos },
             _ => return Err(EINVAL),
         };
         let offset = base.checked_add(offset).filter(|&o| o >= 0).ok_or(EINVAL)?;
