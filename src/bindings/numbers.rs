@@ -42,3 +42,9 @@ pub(crate) const fn uchar(constant: c_uint) -> c_uchar {
     build_assert!(constant <= c_uchar::MAX as c_uint);
     constant as c_uchar
 }
+
+/// The length of a name, as an `int`: it is at most `NAME_MAX`.
+#[inline(always)]
+pub(crate) const fn name_len(len: c_uint) -> c_int {
+    len as c_int
+}

@@ -53,6 +53,11 @@ impl Cookie {
         Self(u32::try_from(position.max(0)).unwrap_or(u32::MAX))
     }
 
+    /// The cookie `further` numbers on, or the highest number.
+    fn plus(self, further: u32) -> Self {
+        Self(self.0.saturating_add(further))
+    }
+
     /// The position, for `d_off` and `f_pos`.
     pub(crate) fn position(self) -> i64 {
         i64::from(self.0)
@@ -70,7 +75,7 @@ impl Cookie {
 
     /// The one after this, which is not above the last one.
     fn next(self) -> Self {
-        Self(self.0 + 1)
+        self.plus(1)
     }
 
     /// Which of the cookies of a run that starts at `first` this is.
@@ -190,7 +195,8 @@ impl<S> Run<S> {
             return false;
         }
         self.covered |= 1 << bit;
-        self.live += 1;
+        // There are no more than bits.
+        self.live = self.live.wrapping_add(1);
         true
     }
 
@@ -207,7 +213,8 @@ impl<S> Run<S> {
         } else {
             return false;
         }
-        self.live += 1;
+        // There are no more than bits.
+        self.live = self.live.wrapping_add(1);
         true
     }
 
@@ -217,10 +224,12 @@ impl<S> Run<S> {
         S: Array<Option<E>>,
     {
         self.slots[slot] = None;
-        self.live -= 1;
+        // The entry was one of them.
+        self.live = self.live.wrapping_sub(1);
         // Each round takes away a slot, which was once added.
-        while let [.., None] = *self.slots {
-            self.slots.truncate(self.slots.len() - 1);
+        while let [rest @ .., None] = &*self.slots {
+            let len = rest.len();
+            self.slots.truncate(len);
             self.covered &= !(1 << self.covered.ilog2());
         }
     }
@@ -237,7 +246,8 @@ impl<S> Run<S> {
             bits &= !lowest;
             if self.slots[from].is_some() {
                 self.slots.swap(from, to);
-                to += 1;
+                // It is not above `from`.
+                to = to.wrapping_add(1);
             } else {
                 self.covered &= !lowest;
             }
@@ -377,7 +387,7 @@ where
         let end = self.runs.partition_point(|run| run.first <= cookie);
         for run in self.runs[..end].iter().rev() {
             let mut bits = match cookie.bit_from(run.first) {
-                Some(bit) => run.covered & (u64::MAX >> (RUN - 1 - bit)),
+                Some(bit) => run.covered & !(u64::MAX << bit << 1),
                 None => run.covered,
             };
             // As there are no more slots than bits, each bit has one.
@@ -385,7 +395,7 @@ where
                 let bit = bits.ilog2();
                 bits &= !(1 << bit);
                 if let Some(entry) = *slot {
-                    if !f(Cookie(run.first.0 + bit), entry) {
+                    if !f(run.first.plus(bit), entry) {
                         return false;
                     }
                 }
@@ -474,7 +484,7 @@ where
             if free == bit {
                 return Some(cookie);
             }
-            cookie = Cookie(run.first.0 + free);
+            cookie = run.first.plus(free);
             R::pause();
         }
         None
@@ -531,22 +541,23 @@ where
 
     #[cold]
     fn run_of_several_is_empty(&mut self, at: usize) {
-        if at + 1 < self.runs.len() {
+        if at < self.runs.len().saturating_sub(1) {
             self.runs[at].slots = S::new();
-            self.emptied += 1;
+            self.emptied = self.emptied.saturating_add(1);
         } else if self.runs[at].first < self.next {
             self.runs[at].first = self.next;
         }
         // Each round removes a run.
-        while let [.., Run { live: 0, .. }, _] = *self.runs {
-            self.runs.remove(self.runs.len() - 2);
+        while let [rest @ .., Run { live: 0, .. }, _] = &*self.runs {
+            let at = rest.len();
+            self.runs.remove(at);
         }
         let emptied = self.emptied as usize;
         if emptied > LEAST_EMPTIED && emptied > self.runs.len() / 2 {
             self.squeeze();
         }
         if self.runs.capacity() > SMALL_TABLE && self.runs.len() <= self.runs.capacity() / 4 {
-            self.runs.shrink(self.runs.len() * 2);
+            self.runs.shrink(self.runs.len().saturating_mul(2));
         }
         if let [Run { live: 0, slots, .. }] = &*self.runs {
             if slots.capacity() > KEPT_SLOTS || self.runs.capacity() > KEPT_RUNS {
@@ -557,12 +568,13 @@ where
 
     /// Takes the runs without entries out of the table, except for the last one.
     fn squeeze(&mut self) {
-        let len = self.runs.len();
+        let last = self.runs.len().saturating_sub(1);
         let mut to = 0;
-        for from in 0..len {
-            if self.runs[from].live > 0 || from + 1 == len {
+        for from in 0..self.runs.len() {
+            if self.runs[from].live > 0 || from == last {
                 self.runs.swap(from, to);
-                to += 1;
+                // It is not above `from`.
+                to = to.wrapping_add(1);
             }
             if from % 1024 == 1023 {
                 R::pause();

@@ -223,7 +223,7 @@ impl<T: FileSystem> DirIndex<T> {
                 bindings::dir_emit(
                     ctx,
                     name.name.cast(),
-                    name.__bindgen_anon_1.__bindgen_anon_1.len as i32,
+                    bindings::name_len(name.__bindgen_anon_1.__bindgen_anon_1.len),
                     (*inode).i_ino,
                     super::Mode::from_raw((*inode).i_mode).dirent_type(),
                 )

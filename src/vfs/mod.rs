@@ -17,23 +17,9 @@ pub(crate) mod attr;
 #[cfg(CONFIG_UNICODE)]
 pub(crate) mod casefold;
 pub(crate) mod context;
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
-    reason = "what it counts is its own"
-)]
 pub(crate) mod cookies;
 pub(crate) mod dentry;
 pub(crate) mod dir;
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
-    reason = "what it counts is its own"
-)]
 pub(crate) mod dir_index;
 mod export;
 #[cfg(CONFIG_SYSFS)]
