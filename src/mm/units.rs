@@ -52,14 +52,49 @@ const fn to_i64(value: u64) -> i64 {
     }
 }
 
+/// What each number of something can do.
+macro_rules! amount {
+    ($name:ident) => {
+        impl $name {
+            /// Nothing.
+            pub(crate) const ZERO: Self = Self(0);
+
+            /// The number.
+            #[inline(always)]
+            pub(crate) const fn to_u64(self) -> u64 {
+                self.0
+            }
+
+            /// Whether it is nothing.
+            #[inline(always)]
+            pub(crate) const fn is_zero(self) -> bool {
+                self.0 == 0
+            }
+
+            /// The sum; `u64::MAX` where it is more.
+            #[inline(always)]
+            pub(crate) const fn saturating_add(self, other: Self) -> Self {
+                Self(self.0.saturating_add(other.0))
+            }
+
+            /// The difference; nothing where `other` is more.
+            #[inline(always)]
+            pub(crate) const fn saturating_sub(self, other: Self) -> Self {
+                Self(self.0.saturating_sub(other.0))
+            }
+        }
+    };
+}
+
+amount!(Len);
+amount!(PageCount);
+
 /// A number of bytes: the length of a transfer, the size of a folio, what a user takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(transparent)]
 pub(crate) struct Len(u64);
 
 impl Len {
-    /// Nothing.
-    pub(crate) const ZERO: Self = Self(0);
     /// A page.
     pub(crate) const PAGE: Self = Self(PAGE_BYTES);
 
@@ -79,12 +114,6 @@ impl Len {
     #[inline(always)]
     pub(crate) const fn to_usize(self) -> usize {
         to_usize(self.0)
-    }
-
-    /// The number.
-    #[inline(always)]
-    pub(crate) const fn to_u64(self) -> u64 {
-        self.0
     }
 
     /// The order of the smallest folio that has as many bytes; [`Order::MAX`] where none has.
@@ -123,24 +152,6 @@ impl Len {
         } else {
             self.0 as isize
         }
-    }
-
-    /// Whether it is nothing.
-    #[inline(always)]
-    pub(crate) const fn is_zero(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The sum; `u64::MAX` where it is more.
-    #[inline(always)]
-    pub(crate) const fn saturating_add(self, other: Self) -> Self {
-        Self(self.0.saturating_add(other.0))
-    }
-
-    /// The difference; nothing where `other` is more.
-    #[inline(always)]
-    pub(crate) const fn saturating_sub(self, other: Self) -> Self {
-        Self(self.0.saturating_sub(other.0))
     }
 }
 
@@ -387,8 +398,6 @@ impl PageIndex {
 pub(crate) struct PageCount(u64);
 
 impl PageCount {
-    /// None.
-    pub(crate) const ZERO: Self = Self(0);
     /// A single page.
     pub(crate) const ONE: Self = Self(1);
     /// More than there can be.
@@ -416,12 +425,6 @@ impl PageCount {
         }
     }
 
-    /// The number.
-    #[inline(always)]
-    pub(crate) const fn to_u64(self) -> u64 {
-        self.0
-    }
-
     /// The number for C (`unsigned long`); on 32 bits `usize::MAX` where it is more.
     #[inline(always)]
     pub(crate) const fn to_ulong(self) -> usize {
@@ -447,30 +450,6 @@ impl PageCount {
         } else {
             self.0 as i32
         }
-    }
-
-    /// Whether there is none.
-    #[inline(always)]
-    pub(crate) const fn is_zero(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The sum; [`PageCount::MAX`] where it is more.
-    #[inline(always)]
-    pub(crate) const fn saturating_add(self, other: Self) -> Self {
-        Self(self.0.saturating_add(other.0))
-    }
-
-    /// The difference; none where `other` is more.
-    #[inline(always)]
-    pub(crate) const fn saturating_sub(self, other: Self) -> Self {
-        Self(self.0.saturating_sub(other.0))
-    }
-
-    /// The sum, less 2^64 where it is more: for counts that may be less than nothing for a moment.
-    #[inline(always)]
-    pub(crate) const fn wrapping_add(self, other: Self) -> Self {
-        Self(self.0.wrapping_add(other.0))
     }
 
     /// The difference, 2^64 more where `other` is more: for counts that may be less than nothing for a

@@ -47,7 +47,7 @@ fn saturated(value: u128) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
     fn a_position_is_never_negative(raw in number()) {
@@ -138,8 +138,8 @@ proptest! {
         let (some, others) = (PageCount::new(some), PageCount::new(others));
         prop_assert_eq!(some.saturating_add(others).to_u64(), saturated(a + b));
         prop_assert_eq!(u128::from(some.saturating_sub(others).to_u64()), a.saturating_sub(b));
-        prop_assert_eq!(some.wrapping_add(others).wrapping_sub(others), some);
-        prop_assert_eq!(u128::from(some.wrapping_add(others).to_u64()), (a + b) % (1 << 64));
+        let around = ((1 << 64) + a - b) % (1 << 64);
+        prop_assert_eq!(u128::from(some.wrapping_sub(others).to_u64()), around);
         prop_assert_eq!(u128::from(some.half().to_u64()), a / 2);
         prop_assert_eq!(some.is_zero(), a == 0);
         let fits = |raw: &u32| 1u128 << raw <= a;
