@@ -33,7 +33,10 @@ pub(crate) fn placement(
         return None;
     }
     let room = len.checked_add(order.bytes().saturating_sub(Len::PAGE).to_usize())?;
-    (room <= max).then_some(Placement { room, phase, mask })
+    if room > max {
+        return None;
+    }
+    Some(Placement { room, phase, mask })
 }
 
 impl Placement {

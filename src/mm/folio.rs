@@ -111,18 +111,17 @@ impl Folio {
         unsafe { bindings::flush_dcache_folio(self.as_ptr()) }
     }
 
-    /// Copies `bytes` bytes from byte `offset` of the folio on; returns how many could be copied.
-    /// May fault and sleep.
-    pub(crate) fn copy_to_iter(&self, offset: Len, bytes: Len, to: &mut IovIterDest<'_>) -> Len {
-        let size = self.size();
-        let offset = offset.min(size);
+    /// Copies `bytes` bytes, at most to the end of the folio, from where byte `pos` of the file is in it;
+    /// returns how many could be copied. May fault and sleep.
+    pub(crate) fn copy_to_iter(&self, pos: Pos, bytes: Len, to: &mut IovIterDest<'_>) -> Len {
+        let order = self.order();
         // SAFETY: The folio is live and the range within it; the iterator is the same structure in
         // both sets of bindings.
         Len::new(unsafe {
             bindings::copy_folio_to_iter(
                 self.as_ptr(),
-                offset.to_usize(),
-                bytes.min(size.saturating_sub(offset)).to_usize(),
+                pos.offset_in(order).to_usize(),
+                bytes.min(pos.left_in(order)).to_usize(),
                 to.as_raw().cast(),
             )
         })
@@ -287,11 +286,11 @@ impl LockedFolio {
         unsafe { bindings::folio_set_referenced(self.0.as_ptr()) }
     }
 
-    /// Zeros all but the bytes from `start` to `end`.
-    pub(crate) fn zero_around(&mut self, start: Len, end: Len) {
+    /// Zeros all but `bytes` bytes from where byte `pos` of the file is in it.
+    pub(crate) fn zero_around(&mut self, pos: Pos, bytes: Len) {
         let size = self.size();
-        let end = end.min(size);
-        let start = start.min(end);
+        let start = pos.offset_in(self.order());
+        let end = start.saturating_add(bytes).min(size);
         // SAFETY: The folio is live and locked, and the ranges are within it.
         unsafe {
             bindings::folio_zero_segments(
@@ -313,23 +312,22 @@ impl LockedFolio {
         self.flush_dcache();
     }
 
-    /// Copies `bytes` bytes to byte `offset` of the folio on, and moves the iterator on; returns
-    /// how many could be copied without a page fault.
+    /// Copies `bytes` bytes, at most to the end of the folio, to where byte `pos` of the file is in it,
+    /// and moves the iterator on; returns how many could be copied without a page fault.
     pub(crate) fn copy_from_iter(
         &mut self,
-        offset: Len,
+        pos: Pos,
         bytes: Len,
         from: &mut IovIterSource<'_>,
     ) -> Len {
-        let size = self.size();
-        let offset = offset.min(size);
+        let order = self.order();
         // SAFETY: The folio is live and locked and the range within it; the iterator is the same
         // structure in both sets of bindings.
         Len::new(unsafe {
             bindings::copy_folio_from_iter_atomic(
                 self.0.as_ptr(),
-                offset.to_usize(),
-                bytes.min(size.saturating_sub(offset)).to_usize(),
+                pos.offset_in(order).to_usize(),
+                bytes.min(pos.left_in(order)).to_usize(),
                 from.as_raw().cast(),
             )
         })

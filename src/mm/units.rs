@@ -196,10 +196,13 @@ impl Pos {
     /// The position `len` further; [`Pos::MAX`] where that would be beyond it.
     #[inline(always)]
     pub(crate) const fn saturating_add(self, len: Len) -> Self {
-        match self.checked_add(len) {
-            Some(sum) => sum,
-            None => Self::MAX,
+        // By the invariants the sum of this and another number of 63 bits has 64.
+        let sum = self.0.wrapping_add(len.0);
+        if sum | len.0 > Self::MAX.0 {
+            return Self::MAX;
         }
+        // INVARIANT: Just checked.
+        Self(sum)
     }
 
     /// The position `len` further; `None` where that would be beyond [`Pos::MAX`].

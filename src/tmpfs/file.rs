@@ -133,19 +133,18 @@ fn read_some(inode: &TmpfsInode, pos: Pos, to: &mut IovIterDest<'_>) -> Result<L
             } else {
                 order
             };
-            let chunk = range::chunk(pos, wanted, unit);
+            let bytes = range::chunk(pos, wanted, unit);
             if inode.mapping().is_writably_mapped() {
                 folio.flush_dcache();
             }
-            let start = pos.offset_in(order);
-            if start.is_zero() {
+            if pos.offset_in(order).is_zero() {
                 folio.mark_accessed();
             }
-            (folio.copy_to_iter(start, chunk.bytes, to), chunk.bytes)
+            (folio.copy_to_iter(pos, bytes, to), bytes)
         }
         None => {
-            let chunk = range::chunk(pos, wanted, Order::ZERO);
-            (copy_zeros_to_iter(chunk.bytes, to), chunk.bytes)
+            let bytes = range::chunk(pos, wanted, Order::ZERO);
+            (copy_zeros_to_iter(bytes, to), bytes)
         }
     };
     match copied {
@@ -174,7 +173,7 @@ impl Unit {
     #[cold]
     fn fault_in(&mut self, bytes: Len, pos: Pos, from: &mut IovIterSource<'_>) -> Result {
         self.0 = bytes.order().smaller();
-        let bytes = range::chunk(pos, Len::new(from.len()), self.0).bytes;
+        let bytes = range::chunk(pos, Len::new(from.len()), self.0);
         if fault_in_source(from, bytes) == bytes {
             return Err(EFAULT);
         }
@@ -206,13 +205,12 @@ fn write_some(
         return Err(EIO);
     }
     let order = folio.order();
-    let offset = pos.offset_in(order);
-    let bytes = range::chunk(pos, wanted, order.min(unit.0)).bytes;
+    let bytes = range::chunk(pos, wanted, order.min(unit.0));
     let shared = inode.mapping().is_writably_mapped();
     if shared {
         folio.flush_dcache();
     }
-    let copied = folio.copy_from_iter(offset, bytes, from);
+    let copied = folio.copy_from_iter(pos, bytes, from);
     folio.flush_dcache();
 
     let end = pos.saturating_add(copied);
@@ -221,7 +219,7 @@ fn write_some(
     }
     if !folio.is_uptodate() {
         if copied < order.bytes() {
-            folio.zero_around(offset, offset.saturating_add(copied));
+            folio.zero_around(pos, copied);
         }
         folio.mark_uptodate();
     }

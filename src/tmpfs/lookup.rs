@@ -342,17 +342,18 @@ fn make(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Result<Lo
     }
     let place = inode::place(inode, index, Order::ZERO);
     let new = NewFolio::new(inode.mapping(), purpose.owner(), &place)
-        .map_err(|e| unless_there(inode, index.folio(Order::ZERO), e))?;
+        .map_err(|e| unless_there(inode, index, Order::ZERO, e))?;
     let mut folio = insert(inode, index, new)?;
     purpose.note_use(&mut folio);
     Ok(folio)
 }
 
-/// Why there is no new folio for `pages`: `EEXIST` where the file has one of them
+/// Why there is no new folio of `order` with page `index`: `EEXIST` where the file has one of its pages
 /// by now, for which another task may have got what there was no more of, else `error`.
 #[cold]
-fn unless_there(inode: &TmpfsInode, pages: PageRange, error: Error) -> Error {
-    match inode.mapping().first_in(pages) {
+#[inline(never)]
+fn unless_there(inode: &TmpfsInode, index: PageIndex, order: Order, error: Error) -> Error {
+    match inode.mapping().first_in(index.folio(order)) {
         Some(_) => EEXIST,
         None => error,
     }
@@ -397,7 +398,7 @@ fn make_large(
             continue;
         };
         let new = new.charge_to(purpose.owner()).map_err(|e| {
-            let e = unless_there(inode, index.folio(order), e);
+            let e = unless_there(inode, index, order, e);
             if e != EEXIST {
                 crate::mm::huge::count_not_charged(order);
             }

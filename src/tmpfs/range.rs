@@ -6,22 +6,11 @@
 
 use crate::mm::{Len, Order, PageIndex, PageRange, Pos};
 
-/// The part of a transfer that lies in one folio.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Chunk {
-    /// Where it starts, from the start of the folio.
-    pub(crate) offset: Len,
-    /// Its length; 0 only where nothing is left.
-    pub(crate) bytes: Len,
-}
-
-/// The first part of a transfer of `left` bytes at `pos`, in folios of `order`.
+/// How much of a transfer of `left` bytes at `pos` is in the first folio, in folios of `order`. Nothing
+/// only where nothing is left.
 #[inline]
-pub(crate) fn chunk(pos: Pos, left: Len, order: Order) -> Chunk {
-    Chunk {
-        offset: pos.offset_in(order),
-        bytes: left.min(pos.left_in(order)),
-    }
+pub(crate) fn chunk(pos: Pos, left: Len, order: Order) -> Len {
+    left.min(pos.left_in(order))
 }
 
 /// How much of a transfer of `wanted` bytes at `pos` is inside a file of `size`.

@@ -20,16 +20,18 @@ pub(super) fn read(
     len: Len,
 ) -> Result<Len> {
     let len = len.min(pipe.free_buffers().bytes());
-    let mut done = Len::ZERO;
+    let (mut pos, mut left) = (pos, len);
     // Ends where the pipe is full, at the latest: each round takes a buffer.
     let result = loop {
-        if done == len {
+        if left.is_zero() {
             break Ok(());
         }
-        let (pos, left) = (pos.saturating_add(done), len.saturating_sub(done));
         match read_some(file.inode(), pos, pipe, left) {
             Ok(Len::ZERO) => break Ok(()),
-            Ok(bytes) => done = done.saturating_add(bytes),
+            Ok(bytes) => {
+                pos = pos.saturating_add(bytes);
+                left = left.saturating_sub(bytes);
+            }
             Err(e) => break Err(e),
         }
         if pipe.is_full() {
@@ -38,7 +40,7 @@ pub(super) fn read(
         task::cond_resched();
     };
     file.accessed();
-    some_or(done, result)
+    some_or(len.saturating_sub(left), result)
 }
 
 /// Gives at most the rest of a folio; 0 at the end of the file or of the pipe.
@@ -69,5 +71,5 @@ fn read_some(inode: &TmpfsInode, pos: Pos, pipe: &mut PipeWriter<'_>, len: Len) 
         folio.flush_dcache();
     }
     folio.mark_accessed();
-    Ok(pipe.add_folio(&folio, pos, range::chunk(pos, len, unit).bytes))
+    Ok(pipe.add_folio(&folio, pos, range::chunk(pos, len, unit)))
 }
