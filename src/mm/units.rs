@@ -621,13 +621,6 @@ impl Order {
         self.0 == 0
     }
 
-    /// The next larger; the largest has none but itself.
-    #[inline(always)]
-    pub(crate) fn larger(self) -> Self {
-        // INVARIANT: The minimum of it and the maximum.
-        Self(self.0.wrapping_add(1)).min(Self::MAX)
-    }
-
     /// The next smaller; that of a single page has none but itself.
     #[inline(always)]
     pub(crate) const fn smaller(self) -> Self {

@@ -90,7 +90,10 @@ fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> Result {
         inode.set_size(size);
         return Ok(());
     }
-    let cut = Cut::new(size, None).prepare(inode)?;
+    #[cfg_attr(not(CONFIG_SWAP), expect(unused_mut))]
+    let mut cut = Cut::new(size, None);
+    #[cfg(CONFIG_SWAP)]
+    cut.prepare(inode)?;
     if size != old {
         inode.set_size(size);
     }

@@ -126,7 +126,10 @@ fn allocate_one(inode: &TmpfsInode, next: &mut PageIndex, end: Pos) -> Result<bo
 ///
 /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
 pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end: Pos) -> Result {
-    let cut = Cut::new(start, Some(end)).prepare(inode)?;
+    #[cfg_attr(not(CONFIG_SWAP), expect(unused_mut))]
+    let mut cut = Cut::new(start, Some(end));
+    #[cfg(CONFIG_SWAP)]
+    cut.prepare(inode)?;
     let whole = cut.whole();
     inode.data().set_activity(Activity::Punching(whole));
     // Private copies stay.

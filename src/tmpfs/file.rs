@@ -50,7 +50,7 @@ impl FileOperations for Tmpfs {
     fn write(kiocb: &mut Kiocb<'_, Self>, from: &mut IovIterSource<'_>) -> Result<Len> {
         let mut guard = kiocb.start_write(from)?;
 
-        let mut done = Len::ZERO;
+        let wanted = Len::new(from.len());
         let mut unit = Unit::MAX;
         // A round that writes nothing faults the source in and halves the next one; one of a page writes
         // something, unless its source goes again before. A fatal signal ends that.
@@ -59,17 +59,12 @@ impl FileOperations for Tmpfs {
                 break Ok(());
             }
             match write_some(&mut guard.exclusive(), kiocb.pos(), from, &mut unit) {
-                Ok(Len::ZERO) => {}
-                Ok(bytes) => {
-                    unit.grow();
-                    kiocb.advance(bytes);
-                    done = done.saturating_add(bytes);
-                }
+                Ok(bytes) => kiocb.advance(bytes),
                 Err(e) => break Err(e),
             }
             task::cond_resched();
         };
-        some_or(done, result)
+        some_or(wanted.saturating_sub(Len::new(from.len())), result)
     }
 
     fn seek(inode: &mut InodeGuard<'_, Self>, offset: Pos, what: Seek) -> Result<Pos> {
@@ -159,12 +154,6 @@ struct Unit(Order);
 impl Unit {
     /// As much as any folio has.
     const MAX: Self = Self(Order::MAX);
-
-    /// Something was copied.
-    #[inline]
-    fn grow(&mut self) {
-        self.0 = self.0.larger();
-    }
 
     /// Nothing of `bytes` bytes could be copied at `pos`: faults the source in for half as much, which has a
     /// better chance to be there still when it is copied. May sleep; no folio may be locked.

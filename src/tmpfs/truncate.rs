@@ -12,11 +12,8 @@ use super::range::{self, Edge, Pages};
 use super::space;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::is_there_swap;
-#[cfg(CONFIG_SWAP)]
-use crate::mm::Folio;
-use crate::mm::{LockedFolio, PageIndex, PageRange, Pos};
+use crate::mm::{Folio, LockedFolio, PageIndex, PageRange, Pos};
 use kernel::prelude::*;
-#[cfg(CONFIG_SWAP)]
 use kernel::sync::aref::ARef;
 
 /// A range of a file that is to be freed.
@@ -24,13 +21,23 @@ pub(super) struct Cut {
     start: Pos,
     end: Option<Pos>,
     pages: Pages,
+    /// The folios at the edges, as far as they are known. The reference keeps reclaim and all others
+    /// from moving them.
+    first: Option<ARef<Folio>>,
+    last: Option<ARef<Folio>>,
 }
 
 impl Cut {
     /// The bytes from `start` to before `end`, or to the last where that is `None`.
+    #[inline]
     pub(super) fn new(start: Pos, end: Option<Pos>) -> Self {
-        let pages = range::pages(start, end);
-        Self { start, end, pages }
+        Self {
+            start,
+            end,
+            pages: range::pages(start, end),
+            first: None,
+            last: None,
+        }
     }
 
     /// The pages that are wholly in the range.
@@ -40,58 +47,53 @@ impl Cut {
 
     /// Brings back from swap what the range has in part and keeps it in memory, as long as that may fail:
     /// what is wanted later only to be zeroed, and cannot be read for want of memory, would come to
-    /// light again. May sleep.
+    /// light again. Who cannot fail frees the range without; then it stays. May sleep.
     ///
     /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`.
+    #[cfg(CONFIG_SWAP)]
     #[inline]
-    pub(super) fn prepare(
-        self,
-        #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] inode: &TmpfsInode,
-    ) -> Result<PreparedCut> {
-        #[cfg_attr(not(CONFIG_SWAP), expect(unused_mut))]
-        let mut prepared = self.unprepared();
-        #[cfg(CONFIG_SWAP)]
-        if is_there_swap() || !space::in_swap(inode).is_zero() {
-            prepared.hold_edges(inode)?;
+    pub(super) fn prepare(&mut self, inode: &TmpfsInode) -> Result {
+        // What a mapping adds to a file without pages was written while that was cut.
+        if !space::in_swap(inode).is_zero() || (is_there_swap() && !inode.mapping().is_empty()) {
+            self.hold_edges(inode)?;
         }
-        Ok(prepared)
+        Ok(())
     }
 
-    fn unprepared(self) -> PreparedCut {
-        PreparedCut {
-            cut: self,
-            first: Held::Unknown,
-            last: Held::Unknown,
+    #[cfg(CONFIG_SWAP)]
+    fn hold_edges(&mut self, inode: &TmpfsInode) -> Result {
+        if let Some(first) = self.pages.first {
+            self.first = self.hold(inode, first)?;
         }
-    }
-
-    /// Frees the range, for those who cannot fail: what cannot be brought back from swap stays. May sleep.
-    pub(super) fn free(self, inode: &TmpfsInode) {
-        self.unprepared().free(inode);
+        if let Some(last) = self.pages.last {
+            self.last = self.hold(inode, last)?;
+        }
+        Ok(())
     }
 
     /// Looks for the folio at an edge, and keeps it where it is.
     #[cfg(CONFIG_SWAP)]
-    fn hold(&self, inode: &TmpfsInode, edge: Edge) -> Result<Held> {
+    fn hold(&self, inode: &TmpfsInode, edge: Edge) -> Result<Option<ARef<Folio>>> {
         match self.look_up(inode, edge) {
-            Ok(Some(folio)) => Ok(Held::Folio(folio.unlock())),
+            Ok(folio) => Ok(folio.map(LockedFolio::unlock)),
             Err(e) if e == ENOMEM || e == EINTR => Err(e),
-            // A user mapping may still write to the page, and what it wrote must go. A page that is lost
-            // has nothing that could come to light.
-            _ if edge.is_partial => Ok(Held::Unknown),
-            // What comes to be partly in the range is looked at when whole pages go.
-            _ => Ok(Held::Nothing),
+            // A page that is lost has nothing that could come to light.
+            Err(_) => Ok(None),
         }
     }
 
     /// The folio at an edge, which the range has partly, or may have where the page is one of several
-    /// in it. A hole is zeros already.
+    /// in it. A hole is zeros already. A folio in memory that has more than whole pages of the range is
+    /// met when those go.
     fn look_up(&self, inode: &TmpfsInode, edge: Edge) -> Result<Option<LockedFolio>> {
         if edge.is_partial {
-            lookup::find_locked(inode, edge.index, Unwritten::Keep)
-        } else {
-            lookup::find_large(inode, edge.index, &self.whole())
+            return lookup::find_locked(inode, edge.index, Unwritten::Keep);
         }
+        #[cfg(CONFIG_SWAP)]
+        if !space::in_swap(inode).is_zero() {
+            return lookup::find_large(inode, edge.index, &self.whole());
+        }
+        Ok(None)
     }
 
     /// The same; a page that cannot be read back is lost anyway.
@@ -105,43 +107,6 @@ impl Cut {
                 Err(_) => return None,
             }
         }
-    }
-}
-
-/// What is known of an edge of a range.
-enum Held {
-    /// Nothing is: look.
-    Unknown,
-    /// There is no folio that the range has partly.
-    #[cfg(CONFIG_SWAP)]
-    Nothing,
-    /// This one. The reference keeps reclaim and all others from moving it.
-    #[cfg(CONFIG_SWAP)]
-    Folio(ARef<Folio>),
-}
-
-/// A range of a file that is to be freed, and the folios that it has in part.
-pub(super) struct PreparedCut {
-    cut: Cut,
-    first: Held,
-    last: Held,
-}
-
-impl PreparedCut {
-    #[cfg(CONFIG_SWAP)]
-    fn hold_edges(&mut self, inode: &TmpfsInode) -> Result {
-        if let Some(first) = self.cut.pages.first {
-            self.first = self.cut.hold(inode, first)?;
-        }
-        if let Some(last) = self.cut.pages.last {
-            self.last = self.cut.hold(inode, last)?;
-        }
-        Ok(())
-    }
-
-    /// The pages that are wholly in the range.
-    pub(super) fn whole(&self) -> PageRange {
-        self.cut.whole()
     }
 
     /// Frees the range. May sleep.
@@ -158,57 +123,52 @@ impl PreparedCut {
     /// Frees what is in the range of folios that are not wholly in it. Returns the pages that are
     /// left to be freed of those that are.
     fn free_partly(&mut self, inode: &TmpfsInode) -> PageRange {
-        let cut = &self.cut;
-        let mut left = cut.whole();
+        let mut left = self.whole();
         let mut done = PageIndex::ZERO;
-        if let Some(first) = cut.pages.first {
+        if let Some(first) = self.pages.first {
             done = first.index.next();
-            if let Some(mut folio) = lock(inode, &mut self.first, || cut.find(inode, first)) {
+            let held = self.first.take();
+            if let Some(mut folio) = self.lock(inode, held, first) {
                 done = folio.end();
-                if cut.pages.last.is_some_and(|last| last.index < done) {
-                    // Nobody else may have a reference to a folio that is split.
-                    self.last = Held::Unknown;
+                if self.pages.last.is_some_and(|last| last.index < done) {
+                    // Only one task may have a reference to a folio that is split, and only once.
+                    self.last = None;
                 }
-                if !folio.cut_out(cut.start, cut.end) {
+                if !folio.cut_out(self.start, self.end) {
                     // What it was: it may be in pieces by now, of which none was taken out.
                     left.start = done;
-                    if cut.pages.last.is_some_and(|last| last.index < done) {
+                    if self.pages.last.is_some_and(|last| last.index < done) {
                         left.end = folio.index();
                     }
                 }
             }
         }
         // Both may be in one folio.
-        if let Some(last) = cut.pages.last.filter(|last| last.index >= done) {
-            if let Some(mut folio) = lock(inode, &mut self.last, || cut.find(inode, last)) {
-                if !folio.cut_out(cut.start, cut.end) {
+        if let Some(last) = self.pages.last.filter(|last| last.index >= done) {
+            let held = self.last.take();
+            if let Some(mut folio) = self.lock(inode, held, last) {
+                if !folio.cut_out(self.start, self.end) {
                     left.end = folio.index();
                 }
             }
         }
         left
     }
-}
 
-/// Locks the folio that is held, or the one that `find` finds where that is not known or has left the
-/// file. Nothing is held any more afterwards. May sleep.
-#[inline]
-fn lock(
-    inode: &TmpfsInode,
-    held: &mut Held,
-    find: impl FnOnce() -> Option<LockedFolio>,
-) -> Option<LockedFolio> {
-    match core::mem::replace(held, Held::Unknown) {
-        #[cfg(CONFIG_SWAP)]
-        Held::Nothing => return None,
-        #[cfg(CONFIG_SWAP)]
-        Held::Folio(folio) => {
+    /// Locks the folio that is held for an edge, or where there is none, or it has left the file, the one
+    /// that is found. May sleep.
+    fn lock(
+        &self,
+        inode: &TmpfsInode,
+        held: Option<ARef<Folio>>,
+        edge: Edge,
+    ) -> Option<LockedFolio> {
+        if let Some(folio) = held {
             let folio = LockedFolio::lock(folio);
             if folio.belongs_to(inode.mapping()) {
                 return Some(folio);
             }
         }
-        Held::Unknown => {}
+        self.find(inode, edge)
     }
-    find()
 }

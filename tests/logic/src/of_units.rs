@@ -222,9 +222,6 @@ fn orders_have_sizes() {
         assert_eq!(u128::from(order.pages().to_u64()), pages_of(order));
         assert_eq!(u128::from(order.bytes().to_u64()), pages_of(order) * PAGE);
         assert_eq!(order.bit() as u128, 1 << raw);
-        assert_eq!(order.larger().to_uint(), (raw + 1).min(31));
-        assert_eq!(order.smaller().to_uint(), raw.saturating_sub(1));
-        assert_eq!(order.larger().to_uint(), (raw + 1).min(31));
         assert_eq!(order.smaller().to_uint(), raw.saturating_sub(1));
         assert_eq!(order.swap_mask() as u128, pages_of(order) - 1);
         assert_eq!(order.is_zero(), raw == 0);
