@@ -4,7 +4,7 @@
 //!
 //! The files of such a file system live in the dcache: a dentry with a file is pinned there
 //! (`DCACHE_PERSISTENT`) until it is unlinked. The index gives the dentries an order that readdir
-//! can follow from call to call; see [`cookies`]. `i_rwsem` of the directory protects it, so it
+//! can follow from call to call; see [`super::cookies`]. `i_rwsem` of the directory protects it, so it
 //! needs no lock of its own.
 //!
 //! Readdir goes from the newest entry to the oldest, as on tmpfs: names made meanwhile do not
