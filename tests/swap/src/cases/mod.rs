@@ -12,6 +12,7 @@ mod mappings;
 mod pressure;
 mod swapoff;
 mod swapoff_beside_reclaim;
+mod unwritten;
 
 use crate::mounted::Mounted;
 use anyhow::{Context, Result};
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Case> {
         mappings::cases(),
         swapoff::cases(),
         swapoff_beside_reclaim::cases(),
+        unwritten::cases(),
         damage::cases(),
         injected::cases(),
     ]
