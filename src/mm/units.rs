@@ -255,15 +255,15 @@ impl Pos {
     /// How far the byte is from the start of the folio of `order` that it is in, or would be in.
     #[inline(always)]
     pub(crate) const fn offset_in(self, order: Order) -> Len {
-        Len(self.0 & order.byte_mask())
+        Len(self.0 & !order.outside())
     }
 
     /// How many bytes there are from here to the end of the folio of `order` that it is in, or would be
     /// in. At least one.
     #[inline(always)]
     pub(crate) const fn left_in(self, order: Order) -> Len {
-        // A folio has fewer than 2^64 bytes.
-        Len((!self.0 & order.byte_mask()).wrapping_add(1))
+        // The bits outside of it count as -1 of its size, so that this is what the offset lacks.
+        Len((self.0 | order.outside()).wrapping_neg())
     }
 }
 
@@ -645,14 +645,13 @@ impl Order {
     #[inline(always)]
     pub(crate) const fn bytes(self) -> Len {
         // By the invariants at most 31 + 16 bits.
-        Len(self.pages().0 << PAGE_SHIFT)
+        Len(PAGE_BYTES.wrapping_shl(self.0))
     }
 
-    /// The bits of a position within a folio of it.
+    /// The bits of a position that are those of the folio of it, and not of a place within.
     #[inline(always)]
-    const fn byte_mask(self) -> u64 {
-        // There is at least one byte.
-        self.bytes().0.wrapping_sub(1)
+    const fn outside(self) -> u64 {
+        (u64::MAX << PAGE_SHIFT).wrapping_shl(self.0)
     }
 
     /// The bits of an index within a folio of it.

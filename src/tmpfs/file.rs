@@ -26,15 +26,13 @@ impl FileOperations for Tmpfs {
     #[inline]
     fn read(kiocb: &mut Kiocb<'_, Self>, to: &mut IovIterDest<'_>) -> Result<Len> {
         let file = kiocb.file();
-        let mut done = Len::ZERO;
+        let start = kiocb.pos();
+        let mut pos = start;
         // Each round but the last reads something, of what the caller wants or the file has.
         let result = loop {
-            match read_some(file.inode(), kiocb.pos(), to) {
+            match read_some(file.inode(), pos, to) {
                 Ok(Len::ZERO) => break Ok(()),
-                Ok(bytes) => {
-                    kiocb.advance(bytes);
-                    done = done.saturating_add(bytes);
-                }
+                Ok(bytes) => pos = pos.saturating_add(bytes),
                 Err(e) => break Err(e),
             }
             if to.is_empty() {
@@ -42,15 +40,17 @@ impl FileOperations for Tmpfs {
             }
             task::cond_resched();
         };
+        kiocb.set_pos(pos);
         file.accessed();
-        some_or(done, result)
+        some_or(start.distance_to(pos), result)
     }
 
     #[inline]
     fn write(kiocb: &mut Kiocb<'_, Self>, from: &mut IovIterSource<'_>) -> Result<Len> {
         let mut guard = kiocb.start_write(from)?;
 
-        let wanted = Len::new(from.len());
+        let start = kiocb.pos();
+        let mut pos = start;
         let mut unit = Unit::MAX;
         // A round that writes nothing faults the source in and halves the next one; one of a page writes
         // something, unless its source goes again before. A fatal signal ends that.
@@ -58,13 +58,14 @@ impl FileOperations for Tmpfs {
             if from.is_empty() {
                 break Ok(());
             }
-            match write_some(&mut guard.exclusive(), kiocb.pos(), from, &mut unit) {
-                Ok(bytes) => kiocb.advance(bytes),
+            match write_some(&mut guard.exclusive(), pos, from, &mut unit) {
+                Ok(bytes) => pos = pos.saturating_add(bytes),
                 Err(e) => break Err(e),
             }
             task::cond_resched();
         };
-        some_or(wanted.saturating_sub(Len::new(from.len())), result)
+        kiocb.set_pos(pos);
+        some_or(start.distance_to(pos), result)
     }
 
     fn seek(inode: &mut InodeGuard<'_, Self>, offset: Pos, what: Seek) -> Result<Pos> {

@@ -20,7 +20,7 @@ pub(super) fn read(
     len: Len,
 ) -> Result<Len> {
     let len = len.min(pipe.free_buffers().bytes());
-    let (mut pos, mut left) = (pos, len);
+    let (start, mut pos, mut left) = (pos, pos, len);
     // Ends where the pipe is full, at the latest: each round takes a buffer.
     let result = loop {
         if left.is_zero() {
@@ -40,7 +40,7 @@ pub(super) fn read(
         task::cond_resched();
     };
     file.accessed();
-    some_or(len.saturating_sub(left), result)
+    some_or(start.distance_to(pos), result)
 }
 
 /// Gives at most the rest of a folio; 0 at the end of the file or of the pipe.

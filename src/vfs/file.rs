@@ -84,9 +84,9 @@ impl<'a, T: FileSystem> Kiocb<'a, T> {
         Pos::from_loff(self.kiocb.ki_pos)
     }
 
-    /// Moves the position on.
-    pub(crate) fn advance(&mut self, bytes: Len) {
-        self.kiocb.ki_pos = self.pos().saturating_add(bytes).to_loff();
+    /// Moves the position to `pos`.
+    pub(crate) fn set_pos(&mut self, pos: Pos) {
+        self.kiocb.ki_pos = pos.to_loff();
     }
 
     /// Prepares a write: locks the inode, checks against limits (`generic_write_checks()`), which may
