@@ -193,6 +193,7 @@ fn cut_meanwhile(scene: &mut Scene) -> Result<()> {
         let size = HUGE * page;
         machine::write("/proc/sys/vm/compact_memory", "1")?;
         let before = vmstat("pswpout")?;
+        let empty = mount.used()?;
         let file = pages::create(&mount.file("file"))?;
         pages::write(&file, 1, 0, HUGE, 1)?;
         let mapping = Mapping::shared(&file, HUGE as usize)?;
@@ -256,7 +257,11 @@ fn cut_meanwhile(scene: &mut Scene) -> Result<()> {
         ensure!(vmstat("pswpout")? > before, "nothing went to swap");
         drop(file);
         std::fs::remove_file(mount.file("file"))?;
-        scene.fact("blocks in the end", mount.used()?);
+        let used = mount.used()?;
+        ensure!(
+            used == empty,
+            "{used} pages are in use with the file deleted"
+        );
         mount.unmount()?;
         device::nothing_in_use()
     };
