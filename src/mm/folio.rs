@@ -236,7 +236,6 @@ impl LockedFolio {
         // The last page of the largest file ends behind the last position, where no file has a byte.
         let pos = self.index().start_or_max();
         let folio_end = self.end().start_or_max();
-        let end = end.filter(|end| *end < folio_end);
         if start >= folio_end || end.is_some_and(|end| end <= start.max(pos)) {
             return true;
         }
@@ -247,7 +246,7 @@ impl LockedFolio {
         self.mark_dirty();
         let last = end.and_then(Pos::before).map_or(-1, Pos::to_loff);
         // SAFETY: The folio is live, locked, and in a page cache, which nobody else takes it out of;
-        // it has some of the bytes, and `start` and `last` are below its end.
+        // it has some of the bytes, so that `start` is below its end.
         unsafe { bindings::truncate_inode_partial_folio(self.0.as_ptr(), start.to_loff(), last) }
     }
 
