@@ -81,7 +81,7 @@ rustfmt:
 shellcheck:
 	@scripts/shellcheck
 lint:
-	@tests/lint/run guards safe
+	@tests/lint/run guards safe loops
 doc:
 	@scripts/module/doc
 

@@ -427,9 +427,9 @@ impl Mapping {
         mut stored: impl FnMut(),
     ) -> Result {
         let xa = self.xa();
-        // Goes round only with memory that it was short of and has got; that is soon enough.
         // SAFETY: By the caller's promise; the xarray is locked where that must be.
         unsafe {
+            // Goes round only with memory that it was short of and has got; that is soon enough.
             loop {
                 bindings::xa_lock_irq(xa);
                 let mut result = Err(EEXIST);
@@ -467,14 +467,14 @@ impl Mapping {
     #[cfg(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
     pub(crate) fn split_entry(&self, index: PageIndex, mut entry: SwapEntry) -> Result {
         let xa = self.xa();
-        // Ends: the slot has fewer pages each time, and nobody makes it larger while it has the entry. The
-        // inner loop goes round only with memory that it was short of and has got.
+        // Ends: the slot has fewer pages each time, and no task makes it larger while it has the entry.
         loop {
             // SAFETY: The xarray is that of a live mapping, and locked where that must be. A slot is
             // split by as much as needs one node, and all of its pages get their entries.
             let order = unsafe {
                 let mut xas = bindings::xa_state(xa, index.to_pgoff(), 0);
                 let mut order = Order::ZERO;
+                // Goes round only with memory that it was short of and has got.
                 loop {
                     bindings::xas_set_order(&mut xas, index.to_pgoff(), 0);
                     bindings::xa_lock_irq(xa);
@@ -706,14 +706,14 @@ impl Mapping {
             task::cond_resched_tasks_rcu_qs();
         }
 
-        // Then one by one, until nothing is found. Ends: the callers keep new pages out of the range, so
-        // there is less each time, and a slot is looked at again only where somebody else has changed
-        // it, or where a folio was split, which can be done as often as it has orders. What cannot be
-        // taken out leaves the range.
         let mut range = cut();
         #[cfg(CONFIG_SWAP)]
         let mut may_cut = true;
         next = range.start;
+        // Then one by one, until nothing is found. Ends: the callers keep new pages out of the range, so
+        // there is less each time, and a slot is looked at again only where another task has changed
+        // it, or where a folio was split, which can be done as often as it has orders. What cannot be
+        // taken out leaves the range.
         while let Some(last) = PageRange::new(next, range.end).last() {
             task::cond_resched_tasks_rcu_qs();
             let from = next;

@@ -24,9 +24,9 @@ use crate::mm::huge::Effort;
 use crate::mm::swap::{Reader, MAX_ORDER};
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::userfault::Found;
-use crate::mm::{
-    task, Folio, LockedFolio, NewFolio, Order, PageCount, PageIndex, PageRange, Pos, Slot,
-};
+#[cfg(CONFIG_SWAP)]
+use crate::mm::PageRange;
+use crate::mm::{task, Folio, LockedFolio, NewFolio, Order, PageCount, PageIndex, Pos, Slot};
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
@@ -143,6 +143,7 @@ pub(super) enum Unwritten {
 /// while other tasks change the page again and again.
 #[inline]
 pub(super) fn find(inode: &TmpfsInode, index: PageIndex) -> Result<Option<ARef<Folio>>> {
+    // Goes round only where another task has just changed the page; a fatal signal ends it.
     loop {
         let result = match inode.mapping().get(index) {
             Slot::Empty => return Ok(None),
@@ -196,7 +197,7 @@ pub(super) fn find_locked(
     index: PageIndex,
     unwritten: Unwritten,
 ) -> Result<Option<LockedFolio>> {
-    // Goes round only where somebody else has just moved the page: in or out of swap, out of the file,
+    // Goes round only where another task has just moved the page: in or out of swap, out of the file,
     // or to another folio. Those can go on for ever, so a fatal signal ends it.
     loop {
         let mut folio = match inode.mapping().get(index) {
@@ -233,6 +234,7 @@ pub(super) fn find_locked(
 /// to swap. May sleep.
 ///
 /// Fails as [`find_locked`].
+#[cfg(CONFIG_SWAP)]
 pub(super) fn find_large(
     inode: &TmpfsInode,
     index: PageIndex,
@@ -242,7 +244,6 @@ pub(super) fn find_large(
     let order = match mapping.get(index) {
         Slot::Folio(folio) => folio.order(),
         // What has just left its slot may be of any size now.
-        #[cfg(CONFIG_SWAP)]
         Slot::Swap(entry) => mapping.find_entry(index, entry).unwrap_or(MAX_ORDER),
         _ => return Ok(None),
     };
@@ -269,6 +270,7 @@ pub(super) fn find_or_make(
     purpose: Purpose<'_>,
     #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] major: &mut bool,
 ) -> Result<LockedFolio> {
+    // The same as in `find()`.
     loop {
         check_size(inode, index, purpose)?;
         let slot = inode.mapping().get(index);
@@ -390,6 +392,7 @@ fn make_large(
 
     let mapping = inode.mapping();
     orders = orders::without_conflict(mapping, orders, index);
+    // Ends: there are fewer orders each time.
     while let Some(order) = orders.highest() {
         let start = index.align_down(order);
         let place = inode::place(inode, start, order);

@@ -75,6 +75,7 @@ impl SuperInfo {
     pub(super) fn next_ino(&self, sb: &SuperBlock<Tmpfs>) -> Ino {
         let wide = self.has_wide_inos();
         let mut next = self.next_ino.load(Relaxed);
+        // Goes round only where another task has taken a number.
         loop {
             let (ino, after, wrapped) = numbers::allocate(Ino::new(next), wide);
             match self.next_ino.cmpxchg(next, after.to_u64(), Relaxed) {

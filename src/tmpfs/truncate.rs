@@ -98,11 +98,11 @@ impl Cut {
 
     /// The same; a page that cannot be read back is lost anyway.
     fn find(&self, inode: &TmpfsInode, edge: Edge) -> Option<LockedFolio> {
+        // Goes round only where another task has just changed the page. The size is that of the shorter
+        // file by now and the rest has to follow, also where the task is killed.
         loop {
             match self.look_up(inode, edge) {
                 Ok(folio) => return folio,
-                // It is as near to its end as it was: the page has just changed, and a killed task
-                // waits for the one that changed it, too.
                 Err(EINTR) => {}
                 Err(_) => return None,
             }
