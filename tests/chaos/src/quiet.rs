@@ -55,17 +55,14 @@ fn check(path: &Path, meta: &Metadata, salt: u64, may_miss: bool) -> Result<()> 
 /// Blocks of 512 bytes, and inodes.
 type Usage = (u64, u64);
 
-pub fn look(mount: &Path, salt: u64, has_quota: bool, may_miss: bool) -> Result<()> {
-    let mut all = HashMap::new();
-    inodes(mount, &mut all)?;
+/// What files of each user and group take.
+type ById = [HashMap<u32, Usage>; 2];
+
+/// The blocks of a page each of all files together, and whose they are.
+fn count(all: &HashMap<u64, PathBuf>) -> Result<(u64, ById)> {
     let mut sum = 0;
-    let mut by_id: [HashMap<u32, Usage>; 2] = Default::default();
+    let mut by_id = ById::default();
     for path in all.values() {
-        let meta = fs::symlink_metadata(path)?;
-        if meta.is_file() && meta.mode() & libc::S_ISVTX == 0 {
-            check(path, &meta, salt, may_miss).with_context(|| path.display().to_string())?;
-        }
-        // Again: it counts what is there now.
         let meta = fs::symlink_metadata(path)?;
         sum += meta.blocks();
         for (ids, id) in by_id.iter_mut().zip([meta.uid(), meta.gid()]) {
@@ -74,8 +71,24 @@ pub fn look(mount: &Path, salt: u64, has_quota: bool, may_miss: bool) -> Result<
             usage.1 += 1;
         }
     }
-    let blocks = sum / (PAGE as u64 / 512);
-    let agree = swap::machine::wait(5, || Ok(used(mount)?.0 == blocks))?;
+    Ok((sum / (PAGE as u64 / 512), by_id))
+}
+
+pub fn look(mount: &Path, salt: u64, has_quota: bool, may_miss: bool) -> Result<()> {
+    let mut all = HashMap::new();
+    inodes(mount, &mut all)?;
+    for path in all.values() {
+        let meta = fs::symlink_metadata(path)?;
+        if meta.is_file() && meta.mode() & libc::S_ISVTX == 0 {
+            check(path, &meta, salt, may_miss).with_context(|| path.display().to_string())?;
+        }
+    }
+    // Reclaim may go on, and drop clean pages of files that were asked before; what is wrong stays so.
+    let (mut blocks, mut by_id) = count(&all)?;
+    let agree = swap::machine::wait(5, || {
+        (blocks, by_id) = count(&all)?;
+        Ok(used(mount)?.0 == blocks)
+    })?;
     ensure!(
         agree,
         "all files together have {blocks} blocks, and the mount {}",
