@@ -110,12 +110,12 @@ pub(super) fn count_cached(inode: &TmpfsInode, pages: PageCount) -> Result {
 /// Pages that reclaim has dropped may be the ones that are missing.
 #[cold]
 fn count_cached_again(inode: &TmpfsInode, pages: PageCount) -> Result {
-    // The new ones stand for none of those that were counted.
-    let cached = inode.mapping().nr_pages().saturating_sub(pages);
+    // The new ones stand for none of those that were counted. Looked at under the lock: what others add
+    // and count meanwhile is no surplus.
     let surplus = inode
         .data()
         .usage
-        .with(|counts| counts.take_surplus(cached));
+        .with(|counts| counts.take_surplus(inode.mapping().nr_pages().saturating_sub(pages)));
     release(inode, surplus);
     try_reserve(inode, pages)?.keep(inode);
     Ok(())
