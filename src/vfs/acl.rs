@@ -31,14 +31,14 @@ impl<T: FileSystem> NewInode<T> {
             )
         })?;
         for (kind, acl) in [
-            (bindings::ACL_TYPE_DEFAULT, default),
-            (bindings::ACL_TYPE_ACCESS, access),
+            (bindings::int(bindings::ACL_TYPE_DEFAULT), default),
+            (bindings::int(bindings::ACL_TYPE_ACCESS), access),
         ] {
             if !acl.is_null() {
                 // SAFETY: The inode is live and takes a reference of its own; that of
                 // `posix_acl_create()` is given back.
                 unsafe {
-                    bindings::set_cached_acl(raw, bindings::int(kind), acl);
+                    bindings::set_cached_acl(raw, kind, acl);
                     bindings::posix_acl_release(acl);
                 }
             }
