@@ -170,7 +170,7 @@ impl Pos {
     /// The end of all files.
     pub(crate) const MAX: Self = Self(i64::MAX as u64);
 
-    /// The position that somebody says; `None` where it is negative.
+    /// The position that a user or C says; `None` where it is negative.
     #[inline(always)]
     pub(crate) const fn new(raw: i64) -> Option<Self> {
         if raw < 0 {
@@ -278,7 +278,7 @@ impl PageIndex {
     /// Behind all pages: no file has one there.
     pub(crate) const END: Self = Self(u64::MAX);
 
-    /// The page that somebody says.
+    /// The page that a counter says.
     #[inline(always)]
     pub(crate) const fn new(index: u64) -> Self {
         Self(index)
@@ -406,7 +406,7 @@ impl PageCount {
     /// More than there can be.
     pub(crate) const MAX: Self = Self(u64::MAX);
 
-    /// As many pages as somebody says.
+    /// As many pages as a counter says.
     #[inline(always)]
     pub(crate) const fn new(pages: u64) -> Self {
         Self(pages)
@@ -579,7 +579,7 @@ impl Order {
     /// The largest.
     pub(crate) const MAX: Self = Self(31);
 
-    /// The order that somebody says; `None` where it is more than [`Order::MAX`].
+    /// The order of a bitmap or a setting; `None` where it is more than [`Order::MAX`].
     #[inline(always)]
     pub(crate) const fn new(raw: u32) -> Option<Self> {
         if raw > Self::MAX.0 {

@@ -13,7 +13,7 @@ use kernel::prelude::*;
 pub(crate) struct WaitKey(#[expect(dead_code, reason = "only the address counts")] u8);
 
 impl WaitKey {
-    /// A key that nobody waits for.
+    /// A key that no task waits for.
     pub(crate) const fn new() -> Self {
         Self(0)
     }
@@ -24,7 +24,7 @@ impl WaitKey {
 
     /// Sleeps until the next [`WaitKey::wake_all`], or until the task is killed; not at all where
     /// `is_awaited` says no once the task would be woken. That must not sleep, and look under a lock that
-    /// whoever wakes has held since. May return early: the caller looks again, or does without.
+    /// the waker has held since. May return early: the caller looks again, or does without.
     pub(crate) fn wait_once(&self, is_awaited: impl FnOnce() -> bool) {
         let mut entry = MaybeUninit::uninit();
         // SAFETY: The entry is initialised first, stays where it is, and has left the queue, which is the

@@ -4,7 +4,7 @@
 //!
 //! A page counts against the overcommit policy, against the mount's blocks and against the quota of
 //! the file's owners, is in `i_blocks`, and in the file's own counts. Reclaim drops clean pages
-//! without telling; whatever changes the counts notices and gives them back. At every quiet moment
+//! without telling; each change of the counts notices and gives them back. At every quiet moment
 //! `alloced == nrpages + swapped + elsewhere`. While a page changes between page cache and swap it may
 //! be counted in both, never in none. A new page is in the page cache before it counts, with its folio
 //! locked: who finds no room for one that another task has just added finds that one.

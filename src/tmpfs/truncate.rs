@@ -47,7 +47,10 @@ impl Cut {
 
     /// Brings back from swap what the range has in part and keeps it in memory, as long as that may fail:
     /// what is wanted later only to be zeroed, and cannot be read for want of memory, would come to
-    /// light again. Who cannot fail frees the range without; then it stays. May sleep.
+    /// light again. A caller that cannot fail frees the range without; then it stays. May sleep.
+    ///
+    /// A large folio in memory of which the range has whole pages only is not kept: where reclaim takes it
+    /// to swap meanwhile and it cannot be read, those pages stay as they are.
     ///
     /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`.
     #[cfg(CONFIG_SWAP)]

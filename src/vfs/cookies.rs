@@ -283,7 +283,8 @@ pub(crate) struct Entries<E, S, R> {
     runs: R,
     /// The next entry's cookie, if no other has it.
     next: Cookie,
-    /// How many runs have lost all their entries since the table was last squeezed, or fewer.
+    /// How often a run has lost all its entries since the table was last squeezed. Some of those may be gone
+    /// or in use again: then it is squeezed earlier than it need be.
     emptied: u32,
     _types: PhantomData<(E, S)>,
 }

@@ -344,7 +344,7 @@ impl<T: FileSystem> RenameDirs<'_, '_, T> {
     }
 
     /// Moves a name to the place of `victim`, a name in the new directory, which is no longer
-    /// pinned: whoever reads that directory meets the name once. The VFS gives the dentry its new
+    /// pinned: a reader of that directory meets the name once. The VFS gives the dentry its new
     /// name and parent afterwards (`d_move()`). Needs no memory; may sleep.
     pub(crate) fn replace_child(&mut self, dentry: &Positive<'_, T>, victim: &Positive<'_, T>) {
         let place = self.source().index().find(dentry);
