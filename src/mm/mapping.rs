@@ -219,10 +219,10 @@ impl Mapping {
         }
     }
 
-    /// Moves a folio from the swap cache back to page `index`, a multiple of its size, in the place
-    /// of `entry`. May sleep. The folio is dirty afterwards: nothing but it has the contents.
+    /// Moves a folio, which has page `index` at `entry`, from the swap cache back into the place of its
+    /// entries. May sleep. The folio is dirty afterwards: nothing but it has the contents.
     ///
-    /// Fails with `EEXIST` where the entry is not there any more or the folio not its, and with
+    /// Fails with `EEXIST` where one of the entries is not there any more or the folio not theirs, and with
     /// `ENOMEM`.
     #[cfg(CONFIG_SWAP)]
     pub(crate) fn insert_from_swap(
@@ -231,16 +231,20 @@ impl Mapping {
         index: PageIndex,
         entry: SwapEntry,
     ) -> Result<LockedFolio> {
-        if !self.has_in_swap(&folio, index, entry) {
-            return Err(EEXIST);
-        }
+        let (start, first) = self.find_in_swap(&folio, index, entry).ok_or(EEXIST)?;
         // What is being written keeps its place in swap.
         folio.wait_for_writeback();
         // SAFETY: A folio in the swap cache is in no page cache, and this one has pages of this file.
-        unsafe {
-            bindings::arch_swap_restore(entry.as_raw(), folio.as_ptr());
-            let expected = Expected::Swap(entry);
-            self.store(folio.as_ptr(), index, expected, self.reclaim_gfp())?;
+        let stored = unsafe {
+            bindings::arch_swap_restore(first.as_raw(), folio.as_ptr());
+            let expected = Expected::Swap(first);
+            self.store(folio.as_ptr(), start, expected, self.reclaim_gfp())
+        };
+        if let Err(e) = stored {
+            if e == EEXIST {
+                self.part_with(folio, index, entry);
+            }
+            return Err(e);
         }
         // SAFETY: The folio was found to be the swap cache's for these entries, and has waited.
         let mut folio = unsafe { folio.leave_swap_cache() };
@@ -248,15 +252,35 @@ impl Mapping {
         Ok(folio)
     }
 
-    /// Whether a folio is the swap cache's for `entry` and the entries behind it, and these were just now
-    /// in the slots of as many pages from page `index` on, a multiple of its size.
+    /// The first page of a folio that has page `index` at `entry`, and its entry, where the folio is the swap
+    /// cache's and that page just now in swap there.
     #[cfg(CONFIG_SWAP)]
-    fn has_in_swap(&self, folio: &LockedSwapFolio, index: PageIndex, entry: SwapEntry) -> bool {
+    fn find_in_swap(
+        &self,
+        folio: &LockedSwapFolio,
+        index: PageIndex,
+        entry: SwapEntry,
+    ) -> Option<(PageIndex, SwapEntry)> {
         let order = folio.order();
-        index.is_aligned(order)
-            && entry.aligned_to(order) == entry
-            && folio.is_of(entry)
-            && self.find_entry(index, entry).is_some()
+        let (start, first) = (index.align_down(order), entry.aligned_to(order));
+        let fits = first.add(index.offset_in(order)) == entry
+            && folio.is_of(first)
+            && self.has_entry(index, entry);
+        fits.then_some((start, first))
+    }
+
+    /// Takes a folio with page `index` at `entry` out of the swap cache, when others of its pages have left
+    /// swap: as a whole it cannot come back any more, and while the swap cache has it no page can by itself.
+    /// The contents are in swap as before.
+    #[cfg(CONFIG_SWAP)]
+    #[cold]
+    fn part_with(&self, folio: LockedSwapFolio, index: PageIndex, entry: SwapEntry) {
+        folio.wait_for_writeback();
+        if self.find_in_swap(&folio, index, entry).is_some() && !folio.is_dirty() {
+            // SAFETY: The folio is locked, in the swap cache, clean and not written. It has an entry of
+            // this file, and no other owner of it therefore.
+            unsafe { folio.discard() };
+        }
     }
 
     /// Stores a folio in slots that hold what is expected.
@@ -338,6 +362,13 @@ impl Mapping {
         }
     }
 
+    /// Whether page `index` is still in swap at `entry`, in a slot of any size. Takes no lock.
+    #[cfg(CONFIG_SWAP)]
+    fn has_entry(&self, index: PageIndex, entry: SwapEntry) -> bool {
+        let (found, order) = self.load(index);
+        core::ptr::eq(found, entry.aligned_to(order).as_value())
+    }
+
     /// Whether page `index` is still in swap at `entry`, and how many pages the slot covers, as an
     /// order. Takes no lock: only the folio lock of the swap cache makes it last.
     #[cfg(CONFIG_SWAP)]
@@ -347,6 +378,13 @@ impl Mapping {
 
     #[cfg(CONFIG_SWAP)]
     fn find_value(&self, index: PageIndex, value: *mut c_void) -> Option<Order> {
+        let (found, order) = self.load(index);
+        core::ptr::eq(found, value).then_some(order)
+    }
+
+    /// What the slot of page `index` holds, and the order of how many pages it covers; a snapshot.
+    #[cfg(CONFIG_SWAP)]
+    fn load(&self, index: PageIndex) -> (*mut c_void, Order) {
         let _rcu = rcu::read_lock();
         // SAFETY: The xarray is that of a live mapping, and RCU is held.
         unsafe {
@@ -357,29 +395,49 @@ impl Mapping {
                 if bindings::xas_retry(&mut xas, found) {
                     continue;
                 }
-                return core::ptr::eq(found, value)
-                    .then(|| Order::from_int(bindings::xas_get_order(&mut xas)));
+                // Where nothing is found there may be no slot either.
+                let order = if found.is_null() {
+                    Order::ZERO
+                } else {
+                    Order::from_int(bindings::xas_get_order(&mut xas))
+                };
+                return (found, order);
             }
         }
     }
 
-    /// Marks the pages of a folio at page `index`, which could not be read back from `entry` on, as
+    /// Marks the pages of a folio that has page `index` at `entry`, and that could not be read back, as
     /// poisoned, and frees their swap entries. May sleep. Each page has a mark of its own, so that
     /// any of them can be cut off and be a hole again.
     ///
-    /// Fails with `EEXIST` where the entries are not there any more or the folio is not theirs, and
+    /// Fails with `EEXIST` where one of the entries is not there any more or the folio not theirs, and
     /// with `ENOMEM`; then nothing is marked.
     #[cfg(CONFIG_SWAP)]
     pub(crate) fn poison(
         &self,
+        folio: LockedSwapFolio,
         index: PageIndex,
         entry: SwapEntry,
-        folio: LockedSwapFolio,
     ) -> Result {
-        if !self.has_in_swap(&folio, index, entry) {
-            return Err(EEXIST);
+        let (start, first) = self.find_in_swap(&folio, index, entry).ok_or(EEXIST)?;
+        let marked = self.mark_poisoned(start, first, folio.order());
+        if let Err(e) = marked {
+            if e == EEXIST {
+                self.part_with(folio, index, entry);
+            }
+            return Err(e);
         }
-        let pages = folio.nr_pages();
+        folio.wait_for_writeback();
+        // SAFETY: As in `insert_from_swap()`. The folio is nobody's now.
+        drop(unsafe { folio.leave_swap_cache() });
+        Ok(())
+    }
+
+    /// Puts the mark into the slots of the pages of a folio of `order` at page `index`, whose lock the caller
+    /// has, where they hold the entries from `entry` on. May sleep.
+    #[cfg(CONFIG_SWAP)]
+    fn mark_poisoned(&self, index: PageIndex, entry: SwapEntry, order: Order) -> Result {
+        let pages = order.pages();
         #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
         for page in pages.each() {
             self.split_entry(index.saturating_add(page), entry.add(page))?;
@@ -390,7 +448,7 @@ impl Mapping {
         let found = unsafe {
             let value = bindings::swp_to_radix_entry(bindings::make_poisoned_swp_entry());
             let xa = self.xa();
-            let mut xas = bindings::xa_state(xa, index.to_pgoff(), folio.order().to_uint());
+            let mut xas = bindings::xa_state(xa, index.to_pgoff(), order.to_uint());
             bindings::xa_lock_irq(xa);
             let found = entries_are(&mut xas, entry, pages);
             if found {
@@ -402,13 +460,11 @@ impl Mapping {
             bindings::xa_unlock_irq(xa);
             found
         };
-        if !found {
-            return Err(EEXIST);
+        if found {
+            Ok(())
+        } else {
+            Err(EEXIST)
         }
-        folio.wait_for_writeback();
-        // SAFETY: As in `insert_from_swap()`. The folio is nobody's now.
-        drop(unsafe { folio.leave_swap_cache() });
-        Ok(())
     }
 
     /// Stores `value` in the slots of `xas`, those of a folio of `order`, where they hold what is

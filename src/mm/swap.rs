@@ -271,6 +271,22 @@ impl LockedSwapFolio {
         self.0.wait_for_writeback();
     }
 
+    /// Whether it has something that swap does not have yet.
+    pub(super) fn is_dirty(&self) -> bool {
+        // SAFETY: The folio is live and locked.
+        unsafe { bindings::folio_test_dirty(self.as_ptr()) }
+    }
+
+    /// The folio leaves the swap cache, whose entries keep the contents.
+    ///
+    /// # Safety
+    ///
+    /// The folio must be in the swap cache, clean, not be written out, and in use by nobody else.
+    pub(super) unsafe fn discard(self) {
+        // SAFETY: By the caller's promise; the folio is live and locked.
+        unsafe { bindings::swap_cache_del_folio(self.as_ptr()) }
+    }
+
     /// The page cache refers to the swap entries of this folio no more, and the folio leaves the swap
     /// cache.
     ///

@@ -319,7 +319,7 @@ pub(super) fn set_operations(inode: &NewInode<Tmpfs>) {
 /// The inode has no user left: gives back its pages and its place.
 pub(super) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
     if inode.file_type() == FileType::Regular {
-        if space::has_pages(inode) || !inode.mapping().is_empty() {
+        if space::has_pages(inode) {
             inode.set_size(Pos::ZERO);
             Cut::new(Pos::ZERO, None).free(inode);
         }

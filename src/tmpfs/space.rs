@@ -289,7 +289,7 @@ pub(super) fn in_swap(inode: &TmpfsInode) -> PageCount {
     inode.data().usage.swapped()
 }
 
-/// Whether the file has any pages, in the page cache or elsewhere.
+/// Whether the file has any pages, in the page cache or elsewhere; a new one is there before it counts.
 pub(super) fn has_pages(inode: &TmpfsInode) -> bool {
-    !inode.data().usage.with(|counts| counts.alloced.is_zero())
+    !inode.data().usage.with(|counts| counts.alloced.is_zero()) || !inode.mapping().is_empty()
 }

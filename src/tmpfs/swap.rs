@@ -118,15 +118,12 @@ fn settle(
     entry: SwapEntry,
     folio: LockedSwapFolio,
 ) -> Result<LockedFolio> {
-    let mapping = inode.mapping();
-    let (order, pages) = (folio.order(), folio.nr_pages());
-    let start = index.align_down(order);
-    let first = entry.aligned_to(order);
+    let (mapping, pages) = (inode.mapping(), folio.nr_pages());
     if !folio.is_uptodate() {
-        space::lose_in_swap(inode, pages, || mapping.poison(start, first, folio))?;
+        space::lose_in_swap(inode, pages, || mapping.poison(folio, index, entry))?;
         return Err(EIO);
     }
-    let folio = mapping.insert_from_swap(folio, start, first)?;
+    let folio = mapping.insert_from_swap(folio, index, entry)?;
     space::back_from_swap(inode, pages);
     Ok(folio)
 }

@@ -49,9 +49,6 @@ impl Cut {
     /// what is wanted later only to be zeroed, and cannot be read for want of memory, would come to
     /// light again. A caller that cannot fail frees the range without; then it stays. May sleep.
     ///
-    /// A large folio in memory of which the range has whole pages only is not kept: where reclaim takes it
-    /// to swap meanwhile and it cannot be read, those pages stay as they are.
-    ///
     /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`.
     #[cfg(CONFIG_SWAP)]
     #[inline]
@@ -77,7 +74,7 @@ impl Cut {
     /// Looks for the folio at an edge, and keeps it where it is.
     #[cfg(CONFIG_SWAP)]
     fn hold(&self, inode: &TmpfsInode, edge: Edge) -> Result<Option<ARef<Folio>>> {
-        match self.look_up(inode, edge) {
+        match self.look_up(inode, edge, true) {
             Ok(folio) => Ok(folio.map(LockedFolio::unlock)),
             Err(e) if e == ENOMEM || e == EINTR => Err(e),
             // A page that is lost has nothing that could come to light.
@@ -86,14 +83,19 @@ impl Cut {
     }
 
     /// The folio at an edge, which the range has partly, or may have where the page is one of several
-    /// in it. A hole is zeros already. A folio in memory that has more than whole pages of the range is
-    /// met when those go.
-    fn look_up(&self, inode: &TmpfsInode, edge: Edge) -> Result<Option<LockedFolio>> {
+    /// in it. A hole is zeros already. Where the range has only whole pages of it, a folio that is not
+    /// `to_stay` in memory is of interest only in swap: in memory it is met when those pages go.
+    fn look_up(
+        &self,
+        inode: &TmpfsInode,
+        edge: Edge,
+        #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] to_stay: bool,
+    ) -> Result<Option<LockedFolio>> {
         if edge.is_partial {
             return lookup::find_locked(inode, edge.index, Unwritten::Keep);
         }
         #[cfg(CONFIG_SWAP)]
-        if !space::in_swap(inode).is_zero() {
+        if to_stay || !space::in_swap(inode).is_zero() {
             return lookup::find_large(inode, edge.index, &self.whole());
         }
         Ok(None)
@@ -104,7 +106,7 @@ impl Cut {
         // Goes round only where another task has just changed the page. The size is that of the shorter
         // file by now and the rest has to follow, also where the task is killed.
         loop {
-            match self.look_up(inode, edge) {
+            match self.look_up(inode, edge, false) {
                 Ok(folio) => return folio,
                 Err(EINTR) => {}
                 Err(_) => return None,

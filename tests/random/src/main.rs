@@ -12,6 +12,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use clap::Parser;
 use differential::harness::place::Place;
 use differential::harness::run::SUBJECT;
@@ -105,10 +106,18 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         let sequence = made::sequence(arguments.seed, number);
         sequences += 1;
         calls += sequence.calls.len();
-        let Some(first) = sides.difference(&sequence) else {
+        let play = || {
+            let where_it_was = || format!("sequence {number} of seed {}", arguments.seed);
+            sides.difference(&sequence).with_context(where_it_was)
+        };
+        let Some(first) = play()? else {
             continue;
         };
-        if (0..AGAIN).any(|_| sides.difference(&sequence).is_none()) {
+        let mut is_steady = true;
+        for _ in 0..AGAIN {
+            is_steady &= play()?.is_some();
+        }
+        if !is_steady {
             unsteady += 1;
             note(&format!(
                 "sequence {number} differs, but not each time: {first}"

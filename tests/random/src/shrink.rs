@@ -43,7 +43,8 @@ impl Search<'_> {
         if self.late() {
             return false;
         }
-        let Some(difference) = self.sides.difference(&sequence) else {
+        // One that the oracle does not end says nothing.
+        let Ok(Some(difference)) = self.sides.difference(&sequence) else {
             return false;
         };
         self.best = sequence;

@@ -23,27 +23,33 @@ pub struct Difference {
 }
 
 impl Sides<'_> {
-    pub fn difference(&self, sequence: &Sequence) -> Option<Difference> {
+    /// The first difference between the two; fails where the oracle itself hangs.
+    pub fn difference(&self, sequence: &Sequence) -> anyhow::Result<Option<Difference>> {
         let play = |kind| {
-            lines(observe(kind, self.base, |trace, fs| {
+            observe(kind, self.base, |trace, fs| {
                 replay(trace, fs, &sequence.options, &sequence.calls)
-            }))
+            })
         };
-        let (oracle, subject) = (play(ORACLE), play(self.kind));
+        let oracle = play(ORACLE);
+        if oracle.hangs {
+            let last = oracle.lines.last().map_or("the start", String::as_str);
+            anyhow::bail!("{ORACLE} hangs after {last}");
+        }
+        let (oracle, subject) = (lines(oracle), lines(play(self.kind)));
         let at = oracle.iter().zip(&subject).position(|(a, b)| a != b);
         let at = match at {
-            None if oracle.len() == subject.len() => return None,
+            None if oracle.len() == subject.len() => return Ok(None),
             None => oracle.len().min(subject.len()),
             Some(at) => at,
         };
         let line = |of: &[String], at| of.get(at).map_or("nothing more".to_owned(), Clone::clone);
-        Some(Difference {
+        Ok(Some(Difference {
             before: at
                 .checked_sub(1)
                 .map_or_else(String::new, |at| line(&oracle, at)),
             oracle: line(&oracle, at),
             subject: line(&subject, at),
-        })
+        }))
     }
 }
 

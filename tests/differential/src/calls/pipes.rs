@@ -67,6 +67,8 @@ impl Player {
                     iov_base: start,
                     iov_len: len,
                 };
+                // Unlike the others it waits for room where only the pipe is told not to.
+                let flags = flags | libc::SPLICE_F_NONBLOCK;
                 // SAFETY: the place is a mapping's, which is plain memory, or nothing; one part.
                 Some(number(
                     unsafe { libc::vmsplice(write(pipe), &raw const part, 1, flags) }

@@ -32,6 +32,8 @@ pub struct Outcome {
     pub lines: Vec<String>,
     pub failures: Vec<String>,
     pub skip: Option<String>,
+    /// It was ended, having taken [`TIME_LIMIT`].
+    pub hangs: bool,
 }
 
 pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Result<Completion, Failed> {
@@ -220,6 +222,7 @@ fn collect(child: Pid, read: OwnedFd) -> Outcome {
         lines: Vec::new(),
         failures: Vec::new(),
         skip: None,
+        hangs: false,
     };
     let deadline = Instant::now() + TIME_LIMIT;
     let mut text = Vec::new();
@@ -232,6 +235,7 @@ fn collect(child: Pid, read: OwnedFd) -> Outcome {
         if left.is_zero() || ready == Ok(0) {
             let _ = kill(Pid::from_raw(-child.as_raw()), Signal::SIGKILL);
             let _ = kill(child, Signal::SIGKILL);
+            outcome.hangs = true;
             outcome
                 .failures
                 .push(format!("no end after {} s", TIME_LIMIT.as_secs()));
