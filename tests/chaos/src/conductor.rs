@@ -153,8 +153,13 @@ impl Round<'_> {
     }
 }
 
-fn swap_devices(config: &Config) -> Result<(Vec<Swap>, Option<Zram>)> {
-    let (mut swaps, mut zram) = (Vec::new(), None);
+fn is_out_of_memory(error: &anyhow::Error) -> bool {
+    let errno = error.root_cause().downcast_ref::<std::io::Error>();
+    errno.and_then(std::io::Error::raw_os_error) == Some(libc::ENOMEM)
+}
+
+fn swap_devices(config: &Config) -> Result<(Option<Zram>, Vec<Swap>)> {
+    let (mut zram, mut swaps) = (None, Vec::new());
     if matches!(config.swapping, Swapping::Zram | Swapping::Both) {
         let made = Zram::new()?;
         swaps.push(made.swap()?);
@@ -163,7 +168,7 @@ fn swap_devices(config: &Config) -> Result<(Vec<Swap>, Option<Zram>)> {
     if matches!(config.swapping, Swapping::Disk | Swapping::Both) {
         swaps.push(Swap::part_of_disk(1, 96)?);
     }
-    Ok((swaps, zram))
+    Ok((zram, swaps))
 }
 
 /// Switches off what is on still: another process may have done it for some.
@@ -240,7 +245,8 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
         [] => None,
         some => Some(Expected::new(&some.join("|"))?),
     };
-    let (mut swaps, zram) = swap_devices(config)?;
+    // What is dropped last is swapped to by the others.
+    let (zram, mut swaps) = swap_devices(config)?;
     let mut group = None;
     if let Some(limits) = config.group {
         let made = Group::new(&[("memory.max", &format!("{}M", limits.memory))])?;
@@ -305,7 +311,17 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
         swap_off(board, &mut swaps)?;
     }
     step(Step::Look);
-    quiet::look(mount.path(), salt, config.quota, config.faults > 0)?;
+    let look = || quiet::look(mount.path(), salt, config.quota, config.faults > 0);
+    match (look(), &group) {
+        // What comes back from swap is charged to the group, which has no task any more that could be killed
+        // for it, and may not get rid of anything fast enough.
+        (Err(error), Some(group)) if is_out_of_memory(&error) => {
+            println!("# {error:#}: once more without a limit");
+            group.set("memory.max", "max")?;
+            look()?;
+        }
+        (result, _) => result?,
+    }
     step(Step::Remove);
     ledger::wipe(mount.path())?;
     ledger::is_empty(mount.path(), config.quota)?;
