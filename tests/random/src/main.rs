@@ -115,7 +115,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         };
         let mut is_steady = true;
         for _ in 0..AGAIN {
-            is_steady &= play()?.is_some();
+            // Each side has to be as it was itself.
+            is_steady &= play()?.as_ref() == Some(&first);
         }
         if !is_steady {
             unsteady += 1;

@@ -16,6 +16,7 @@ pub struct Sides<'a> {
 }
 
 /// The first line in which two records are not the same, and the one before.
+#[derive(PartialEq, Eq)]
 pub struct Difference {
     before: String,
     oracle: String,
