@@ -17,50 +17,5 @@
     clippy::cast_sign_loss
 )]
 
-use kernel::prelude::*;
-
-#[path = "src/bindings/mod.rs"]
-mod bindings;
-#[cfg(CONFIG_KUNIT)]
-#[allow(
-    clippy::arithmetic_side_effects,
-    reason = "a test that goes wrong may stop"
-)]
-#[path = "src/kunit.rs"]
-mod kunit;
-#[path = "src/mm/mod.rs"]
-mod mm;
-#[path = "src/tmpfs/mod.rs"]
-mod tmpfs;
-#[path = "src/vfs/mod.rs"]
-mod vfs;
-
-module! {
-    type: Module,
-    name: "rtmpfs",
-    authors: ["The rtmpfs developers"],
-    description: "tmpfs in Rust: files in memory and swap",
-    license: "GPL v2",
-    alias: ["fs-rtmpfs"],
-}
-
-/// The module: what is registered for as long as it is loaded.
-#[pin_data]
-struct Module {
-    #[pin]
-    fs_type: vfs::Registration<tmpfs::Tmpfs>,
-    #[cfg(CONFIG_TMPFS_QUOTA)]
-    #[pin]
-    quota_format: vfs::quota::QuotaFormat<tmpfs::Tmpfs>,
-}
-
-impl kernel::InPlaceModule for Module {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            // Before the first mount can ask for it.
-            #[cfg(CONFIG_TMPFS_QUOTA)]
-            quota_format <- vfs::quota::QuotaFormat::new(module),
-            fs_type <- vfs::Registration::new(module),
-        })
-    }
-}
+// Kbuild wants the root here; the modules of a file that is included are beside that.
+include!("src/lib.rs");
