@@ -12,10 +12,10 @@ use super::space;
 use super::superblock::Tmpfs;
 use super::truncate::Cut;
 use crate::mm::Pos;
-use crate::vfs::attr::{AttrOperations, AttrRequest, IdMap, Stat};
+use crate::vfs::attr::{AttrOperations, AttrRequest, Stat};
 #[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::{fileattr::FileFlags, Dentry};
-use crate::vfs::{Exclusive, FileType, Inode};
+use crate::vfs::{Exclusive, FileType, IdMap, Inode};
 use kernel::prelude::*;
 
 impl AttrOperations for Tmpfs {

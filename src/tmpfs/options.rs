@@ -19,7 +19,7 @@ use super::superblock::SuperInfo;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::Policy;
 use crate::mm::{self, PageCount};
-use crate::vfs::parameter::{Kgid, Kuid};
+use crate::vfs::ids::{Kgid, Kuid};
 use crate::vfs::{Mode, MountContext, ParameterKind, ParameterTable, ParameterValue};
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;

@@ -26,7 +26,7 @@ use crate::vfs::casefold::CaseFolding;
 #[cfg(CONFIG_SYSFS)]
 use crate::vfs::features::Feature;
 use crate::vfs::fs_type::StatFs;
-use crate::vfs::parameter::{Kgid, Kuid};
+use crate::vfs::ids::{Kgid, Kuid};
 use crate::vfs::{
     Exclusive, FileSystem, Mode, MountContext, NewInode, NewSuperBlock, ParameterTable,
     ParameterValue, SuperBlock,

@@ -2,13 +2,13 @@
 
 //! Attributes: stat(2), and chmod, chown, truncate, utimes.
 //!
-//! C headers: `include/linux/fs.h`, `include/linux/stat.h`, `Documentation/filesystems/idmappings.rst`.
+//! C headers: `include/linux/fs.h`, `include/linux/stat.h`.
 
 #[cfg(CONFIG_TMPFS_XATTR)]
 use super::fileattr::{self, FileFlags};
 #[cfg(CONFIG_TMPFS_XATTR)]
 use super::Dentry;
-use super::{Exclusive, FileSystem, Inode};
+use super::{Exclusive, FileSystem, IdMap, Inode};
 use crate::bindings;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::Len;
@@ -16,31 +16,6 @@ use crate::mm::Pos;
 use core::marker::PhantomData;
 use kernel::error::{from_result, to_result};
 use kernel::prelude::*;
-use kernel::types::Opaque;
-
-/// The id mapping of a mount (`struct mnt_idmap`).
-#[repr(transparent)]
-pub(crate) struct IdMap(Opaque<bindings::mnt_idmap>);
-
-impl IdMap {
-    /// # Safety
-    ///
-    /// `idmap` must be valid for `'a`.
-    pub(super) unsafe fn from_raw<'a>(idmap: *mut bindings::mnt_idmap) -> &'a Self {
-        // SAFETY: The type is transparent, and the caller promises validity.
-        unsafe { &*idmap.cast() }
-    }
-
-    /// The mapping that changes nothing.
-    pub(crate) fn nop() -> &'static Self {
-        // SAFETY: It is a static of the kernel.
-        unsafe { Self::from_raw(core::ptr::addr_of_mut!(bindings::nop_mnt_idmap)) }
-    }
-
-    pub(super) fn as_ptr(&self) -> *mut bindings::mnt_idmap {
-        self.0.get()
-    }
-}
 
 /// What stat(2) is about to report (`struct kstat`).
 pub(crate) struct Stat<'a> {

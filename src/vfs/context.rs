@@ -4,7 +4,7 @@
 //!
 //! C headers: `include/linux/fs_context.h`, `Documentation/filesystems/mount_api.rst`.
 
-use super::parameter::{Kgid, Kuid};
+use super::ids::{Kgid, Kuid};
 use super::{superblock, FileSystem, SuperBlock};
 use crate::bindings;
 use core::marker::PhantomData;

@@ -15,7 +15,7 @@ use super::xattr;
 use super::{attr, dir, file};
 use super::{
     AttrOperations, DeviceId, DirectoryOperations, Exclusive, FileOperations, FileSystem, FileType,
-    IdMap, InodeGuard, Mode, NewSuperBlock, SuperBlock,
+    IdMap, InodeGuard, Kgid, Kuid, Mode, NewSuperBlock, SuperBlock,
 };
 use crate::bindings;
 use crate::mm::backend::SharedMemory;
@@ -331,7 +331,7 @@ impl<T: FileSystem> NewInode<T> {
     }
 
     /// Overrides owner and group, for the root directory of a mount.
-    pub(crate) fn set_owner(&self, uid: super::parameter::Kuid, gid: super::parameter::Kgid) {
+    pub(crate) fn set_owner(&self, uid: Kuid, gid: Kgid) {
         // SAFETY: By the type invariants nobody else uses the inode.
         unsafe {
             (*self.as_ptr()).i_uid = uid.as_raw();

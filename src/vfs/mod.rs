@@ -29,6 +29,7 @@ pub(crate) mod file;
 pub(crate) mod fileattr;
 pub(crate) mod fs_type;
 pub(crate) mod handle;
+pub(crate) mod ids;
 pub(crate) mod inode;
 #[cfg(any(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
 pub(crate) mod inode_list;
@@ -42,12 +43,13 @@ pub(crate) mod superblock;
 #[cfg(CONFIG_TMPFS_XATTR)]
 pub(crate) mod xattr;
 
-pub(crate) use attr::{AttrOperations, IdMap};
+pub(crate) use attr::AttrOperations;
 pub(crate) use context::MountContext;
 pub(crate) use dentry::{Dentry, Negative, Positive};
 pub(crate) use dir::{DirectoryOperations, RenameDirs};
 pub(crate) use file::{File, FileOperations, Kiocb};
 pub(crate) use fs_type::{FileSystem, Registration};
+pub(crate) use ids::{IdMap, Kgid, Kuid};
 pub(crate) use inode::{Inode, InodeRef, NewInode};
 pub(crate) use lock::{Exclusive, InodeGuard, Shared};
 pub(crate) use mode::{DeviceId, FileType, Mode};

@@ -4,69 +4,10 @@
 //!
 //! C header: `include/linux/fs_parser.h`.
 
+use super::ids::{Kgid, Kuid};
 use crate::bindings;
 use kernel::prelude::*;
 use kernel::str::as_char_ptr_in_const_context;
-
-/// A user id inside the kernel (`kuid_t`).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Kuid(pub(super) u32);
-
-/// A group id inside the kernel (`kgid_t`).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Kgid(pub(super) u32);
-
-impl Kuid {
-    /// That of the current task for files.
-    pub(crate) fn current_fs() -> Self {
-        // SAFETY: Looks at the current task's credentials only.
-        Self::from_raw(unsafe { bindings::current_fsuid() })
-    }
-
-    /// Root of the initial user namespace.
-    pub(crate) const ROOT: Self = Self(0);
-
-    /// Takes an id as the VFS hands it out.
-    pub(super) fn from_raw(raw: bindings::kuid_t) -> Self {
-        Self(raw.val)
-    }
-
-    /// The id as the VFS takes it.
-    pub(super) fn as_raw(self) -> bindings::kuid_t {
-        bindings::kuid_t { val: self.0 }
-    }
-
-    /// The id as the initial user namespace shows it.
-    pub(crate) fn in_init_ns(self) -> u32 {
-        self.0
-    }
-}
-
-impl Kgid {
-    /// That of the current task for files.
-    pub(crate) fn current_fs() -> Self {
-        // SAFETY: Looks at the current task's credentials only.
-        Self::from_raw(unsafe { bindings::current_fsgid() })
-    }
-
-    /// Root's group of the initial user namespace.
-    pub(crate) const ROOT: Self = Self(0);
-
-    /// Takes an id as the VFS hands it out.
-    pub(super) fn from_raw(raw: bindings::kgid_t) -> Self {
-        Self(raw.val)
-    }
-
-    /// The id as the VFS takes it.
-    pub(super) fn as_raw(self) -> bindings::kgid_t {
-        bindings::kgid_t { val: self.0 }
-    }
-
-    /// The id as the initial user namespace shows it.
-    pub(crate) fn in_init_ns(self) -> u32 {
-        self.0
-    }
-}
 
 /// What kind of value a parameter takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
