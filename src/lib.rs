@@ -12,6 +12,7 @@ mod bindings;
 )]
 mod kunit;
 mod mm;
+mod shmem;
 mod tmpfs;
 mod vfs;
 

@@ -142,7 +142,7 @@ impl LockedFolio {
     ///
     /// The folio must be locked by the current task for as long as the result is used, and that
     /// must not be dropped.
-    pub(super) unsafe fn borrowed(folio: NonNull<bindings::folio>) -> Self {
+    pub(crate) unsafe fn borrowed(folio: NonNull<bindings::folio>) -> Self {
         // SAFETY: By the caller's promise; the reference is not given back.
         unsafe { Self::from_locked(Folio::from_raw(folio)) }
     }
@@ -194,7 +194,7 @@ impl LockedFolio {
     }
 
     /// Whether page `index` of the page cache of `mapping` is in the folio.
-    pub(super) fn has_page(&self, mapping: &Mapping, index: PageIndex) -> bool {
+    pub(crate) fn has_page(&self, mapping: &Mapping, index: PageIndex) -> bool {
         // Most folios are of one page.
         self.belongs_to(mapping) && (index == self.index() || self.pages().contains(index))
     }
@@ -343,7 +343,7 @@ impl LockedFolio {
     }
 
     /// The folio with its lock and its reference, for a C function that takes both over.
-    pub(super) fn into_raw(self) -> *mut bindings::folio {
+    pub(crate) fn into_raw(self) -> *mut bindings::folio {
         let folio = self.0.as_ptr();
         core::mem::forget(self);
         folio
@@ -405,7 +405,7 @@ impl MemoryOwner<'_> {
     /// # Safety
     ///
     /// `mm` must be live for the lifetime of the result.
-    pub(super) unsafe fn from_raw(mm: *mut bindings::mm_struct) -> Self {
+    pub(crate) unsafe fn from_raw(mm: *mut bindings::mm_struct) -> Self {
         // INVARIANT: By the caller's promise.
         Self(mm, PhantomData)
     }
@@ -484,7 +484,7 @@ impl NewFolio {
 
     /// The folio with its reference and without its lock, for a C function that takes it over.
     #[cfg(CONFIG_USERFAULTFD)]
-    pub(super) fn into_unlocked(self) -> *mut bindings::folio {
+    pub(crate) fn into_unlocked(self) -> *mut bindings::folio {
         ARef::into_raw(self.0.unlock()).as_ptr().cast()
     }
 
@@ -494,7 +494,7 @@ impl NewFolio {
     ///
     /// The folio must be in no page cache and not locked, and nobody may use it but the caller.
     #[cfg(CONFIG_USERFAULTFD)]
-    pub(super) unsafe fn from_unlocked(folio: NonNull<bindings::folio>) -> Self {
+    pub(crate) unsafe fn from_unlocked(folio: NonNull<bindings::folio>) -> Self {
         // SAFETY: By the caller's promise.
         unsafe {
             bindings::folio_ref_add(folio.as_ptr(), 1);

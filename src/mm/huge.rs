@@ -77,7 +77,7 @@ impl VmaAdvice {
     /// # Safety
     ///
     /// `vma` must be live and locked.
-    pub(super) unsafe fn of(vma: *mut bindings::vm_area_struct, forced: bool) -> Self {
+    pub(crate) unsafe fn of(vma: *mut bindings::vm_area_struct, forced: bool) -> Self {
         // SAFETY: By the caller's promise.
         unsafe {
             let flags = (*vma).__bindgen_anon_2.vm_flags;
@@ -105,7 +105,7 @@ impl Effort {
     /// # Safety
     ///
     /// `vma` must be live and locked.
-    pub(super) unsafe fn of(vma: NonNull<bindings::vm_area_struct>) -> Self {
+    pub(crate) unsafe fn of(vma: NonNull<bindings::vm_area_struct>) -> Self {
         // SAFETY: By the caller's promise.
         Self(unsafe { bindings::vma_thp_gfp_mask(vma.as_ptr()) })
     }
@@ -161,7 +161,7 @@ pub(crate) fn count_not_charged(order: Order) {
 ///
 /// `folio` must be live.
 #[cfg(CONFIG_SWAP)]
-pub(super) unsafe fn count_split_for_swap(folio: *mut bindings::folio, order: Order) {
+pub(crate) unsafe fn count_split_for_swap(folio: *mut bindings::folio, order: Order) {
     if order >= PMD_ORDER {
         let event = bindings::vm_event_item_THP_SWPOUT_FALLBACK;
         // SAFETY: By the caller's promise.

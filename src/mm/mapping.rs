@@ -61,7 +61,7 @@ pub(super) fn is_value(entry: *mut c_void) -> bool {
 
 /// What is to be in the slots that a folio is stored in.
 #[derive(Clone, Copy)]
-pub(super) enum Expected {
+pub(crate) enum Expected {
     /// Nothing.
     Nothing,
     /// The swap entries from this one on.
@@ -288,7 +288,7 @@ impl Mapping {
     /// # Safety
     ///
     /// The folio must be live, locked, charged, and in no page cache.
-    pub(super) unsafe fn store(
+    pub(crate) unsafe fn store(
         &self,
         folio: *mut bindings::folio,
         index: PageIndex,
@@ -339,7 +339,7 @@ impl Mapping {
     /// whose count for the page cache the caller has taken.
     #[cfg(CONFIG_SWAP)]
     #[inline]
-    pub(super) unsafe fn replace_by_swap(&self, folio: *mut bindings::folio, entry: SwapEntry) {
+    pub(crate) unsafe fn replace_by_swap(&self, folio: *mut bindings::folio, entry: SwapEntry) {
         // SAFETY: A folio of this cache is in its slot for as long as it is locked. The references
         // of the cache are given back, which are not the last: the caller has one.
         unsafe {

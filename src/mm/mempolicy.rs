@@ -67,6 +67,10 @@ impl SharedPolicy {
         }
     }
 
+    pub(crate) fn as_ptr(&self) -> *mut bindings::shared_policy {
+        self.raw.get()
+    }
+
     /// Forgets all policies. Does not sleep.
     pub(crate) fn clear(&self) {
         // SAFETY: By the type invariants; takes the lock of the object where there is any policy.
@@ -116,8 +120,6 @@ impl Drop for Placement<'_> {
 mod numa {
     use super::SharedPolicy;
     use crate::bindings;
-    use crate::mm::backend::SharedMemory;
-    use crate::vfs::Inode;
     use core::ptr::NonNull;
     use kernel::fmt;
     use kernel::prelude::*;
@@ -203,7 +205,7 @@ mod numa {
         pub(crate) fn new(policy: Option<Policy>) -> impl PinInit<Self> {
             let is_set = policy.is_some();
             pin_init!(Self {
-                policy <- new_spinlock!(policy, "rtmpfs_mount_policy"),
+                policy <- new_spinlock!(policy, "mount_policy"),
                 is_set: Atomic::new(is_set),
             })
         }
@@ -237,47 +239,4 @@ mod numa {
             unsafe { bindings::mpol_shared_policy_init(self.raw.get(), policy.0.as_ptr()) }
         }
     }
-
-    /// `vm_operations_struct::set_policy`, for mbind(2).
-    ///
-    /// # Safety
-    ///
-    /// For calls through the table of `vm_operations_struct` that it is in, only.
-    pub(in crate::mm) unsafe extern "C" fn set_policy<T: SharedMemory>(
-        vma: *mut bindings::vm_area_struct,
-        policy: *mut bindings::mempolicy,
-    ) -> c_int {
-        // SAFETY: The MM passes a mapping of a file of this file system, with its lock held for
-        // writing, and a live policy or null.
-        unsafe {
-            let inode = Inode::<T>::from_raw(bindings::file_inode((*vma).vm_file));
-            bindings::mpol_set_shared_policy(T::policy(inode).raw.get(), vma, policy)
-        }
-    }
-
-    /// `vm_operations_struct::get_policy`; the caller adds the turn of the page to `turn`.
-    ///
-    /// # Safety
-    ///
-    /// For calls through the table of `vm_operations_struct` that it is in, only.
-    pub(in crate::mm) unsafe extern "C" fn get_policy<T: SharedMemory>(
-        vma: *mut bindings::vm_area_struct,
-        address: c_ulong,
-        turn: *mut c_ulong,
-    ) -> *mut bindings::mempolicy {
-        // SAFETY: The MM passes a mapping of a file of this file system, locked, an address in it,
-        // and where to store the turn. A policy that is found comes with a reference, as the
-        // caller expects.
-        unsafe {
-            let inode = Inode::<T>::from_raw(bindings::file_inode((*vma).vm_file));
-            *turn = inode.number().to_ulong();
-            bindings::mpol_shared_policy_lookup(
-                T::policy(inode).raw.get(),
-                bindings::linear_page_index(vma, address),
-            )
-        }
-    }
 }
-
-#[cfg(CONFIG_NUMA)]
-pub(super) use numa::{get_policy, set_policy};

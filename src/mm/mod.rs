@@ -6,11 +6,9 @@
 
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(crate) mod alignment;
-pub(crate) mod backend;
 mod batch;
 pub(crate) mod commit;
 pub(crate) mod counter;
-pub(crate) mod fault;
 pub(crate) mod folio;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(crate) mod huge;
@@ -20,8 +18,6 @@ pub(crate) mod mempolicy;
 pub(crate) mod swap;
 pub(crate) mod task;
 mod units;
-#[cfg(CONFIG_USERFAULTFD)]
-pub(crate) mod userfault;
 pub(crate) mod wait;
 
 pub(crate) use folio::{Folio, LockedFolio, NewFolio};

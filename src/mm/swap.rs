@@ -41,6 +41,16 @@ impl SwapEntry {
         Self(raw.val)
     }
 
+    /// The first entry of a folio.
+    ///
+    /// # Safety
+    ///
+    /// The folio must be locked, and in the swap cache.
+    pub(crate) unsafe fn of(folio: *mut bindings::folio) -> Self {
+        // SAFETY: By the caller's promise.
+        Self::from_raw(unsafe { bindings::folio_swap_entry(folio) })
+    }
+
     pub(super) fn as_raw(self) -> bindings::swp_entry_t {
         bindings::swp_entry_t { val: self.0 }
     }
@@ -76,7 +86,14 @@ impl SwapEntry {
 
 /// The number of a swap device (`swp_type()`).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SwapDeviceId(pub(super) c_uint);
+pub(crate) struct SwapDeviceId(c_uint);
+
+impl SwapDeviceId {
+    /// The device that the MM knows by this number, if there is one.
+    pub(crate) const fn new(number: c_uint) -> Self {
+        Self(number)
+    }
+}
 
 /// Whether there is any swap at all; a hint.
 pub(crate) fn is_there_swap() -> bool {
@@ -108,7 +125,7 @@ impl Reader<'_> {
     /// # Safety
     ///
     /// The fault must be in progress for the lifetime of the result.
-    pub(super) unsafe fn from_fault(fault: *mut bindings::vm_fault) -> Self {
+    pub(crate) unsafe fn from_fault(fault: *mut bindings::vm_fault) -> Self {
         // INVARIANT: By the caller's promise.
         Self {
             fault,

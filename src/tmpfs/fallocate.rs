@@ -14,10 +14,10 @@ use super::lookup::{self, Purpose};
 use super::space;
 use super::superblock::Tmpfs;
 use super::truncate::Cut;
-use crate::mm::fault::{Fault, Faulted};
 #[cfg(CONFIG_SWAP)]
 use crate::mm::PageCount;
 use crate::mm::{task, PageIndex, PageRange, Pos};
+use crate::shmem::fault::{Fault, Faulted};
 use crate::vfs::Exclusive;
 use core::ops::ControlFlow;
 use kernel::prelude::*;

@@ -10,12 +10,12 @@ use super::space;
 use super::superblock::Tmpfs;
 use super::truncate::Cut;
 use super::usage::Usage;
-use crate::mm::backend::Seals;
 use crate::mm::mempolicy::{Placement, SharedPolicy};
 use crate::mm::wait::WaitKey;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::PageCount;
 use crate::mm::{Ino, Len, Order, PageIndex, PageRange, Pos};
+use crate::shmem::backend::Seals;
 #[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::{DeviceId, Exclusive, FileType, IdMap, Inode, Mode, NewInode, SuperBlock};

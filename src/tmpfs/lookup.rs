@@ -16,17 +16,17 @@ use super::superblock::Tmpfs;
 use super::swap;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::unused;
-use crate::mm::fault::Fault;
 use crate::mm::folio::MemoryOwner;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge::Effort;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::{Reader, MAX_ORDER};
-#[cfg(CONFIG_USERFAULTFD)]
-use crate::mm::userfault::Found;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::PageRange;
 use crate::mm::{task, Folio, LockedFolio, NewFolio, Order, PageCount, PageIndex, Pos, Slot};
+use crate::shmem::fault::Fault;
+#[cfg(CONFIG_USERFAULTFD)]
+use crate::shmem::userfault::Found;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 

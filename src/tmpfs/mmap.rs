@@ -5,7 +5,7 @@
 use super::fallocate;
 use super::lookup::{self, Purpose};
 use super::superblock::Tmpfs;
-use crate::mm::fault::{Fault, FaultOperations, Faulted};
+use crate::shmem::fault::{Fault, FaultOperations, Faulted};
 use core::ops::ControlFlow;
 use kernel::prelude::*;
 

@@ -16,11 +16,11 @@ use super::space::SpaceCounter;
 use super::unused;
 #[cfg(CONFIG_TMPFS_XATTR)]
 use super::xattr;
-use crate::mm::backend::Backend;
 use crate::mm::counter::PerCpuCounter;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::MountPolicy;
 use crate::mm::{Ino, PageCount, Pos, MAX_FILE_SIZE};
+use crate::shmem::backend::Backend;
 #[cfg(CONFIG_UNICODE)]
 use crate::vfs::casefold::CaseFolding;
 #[cfg(CONFIG_SYSFS)]

@@ -21,9 +21,6 @@ use super::superblock::Tmpfs;
 use super::truncate::Cut;
 #[cfg(CONFIG_USERFAULTFD)]
 use super::userfault;
-#[cfg(CONFIG_SWAP)]
-use crate::mm::backend::{BackendCell, OutgoingFolio, WrittenOut};
-use crate::mm::backend::{Seals, SharedMemory, Want};
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::folio::MemoryOwner;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
@@ -41,6 +38,9 @@ use crate::mm::NewFolio;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::Order;
 use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
+#[cfg(CONFIG_SWAP)]
+use crate::shmem::backend::{BackendCell, OutgoingFolio, WrittenOut};
+use crate::shmem::backend::{Seals, SharedMemory, Want};
 use crate::vfs::Inode;
 use kernel::prelude::*;
 

@@ -9,11 +9,11 @@ use super::{Exclusive, FileSystem, Inode, InodeGuard};
 use crate::bindings;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::alignment;
-use crate::mm::backend::SharedMemory;
-use crate::mm::fault::{self, FaultOperations};
 use crate::mm::{Len, Pos};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::{Order, PageIndex, PAGE_SIZE};
+use crate::shmem::backend::SharedMemory;
+use crate::shmem::fault::{self, FaultOperations};
 use core::marker::PhantomData;
 use kernel::error::{from_result, to_result};
 use kernel::iov::{IovIterDest, IovIterSource};

@@ -18,8 +18,8 @@ use super::{
     IdMap, InodeGuard, Kgid, Kuid, Mode, NewSuperBlock, SuperBlock,
 };
 use crate::bindings;
-use crate::mm::backend::SharedMemory;
 use crate::mm::{Ino, Len, Mapping, Pos};
+use crate::shmem::backend::SharedMemory;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::mem::{size_of, ManuallyDrop};

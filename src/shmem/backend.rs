@@ -10,23 +10,22 @@
 //! below any lock of the task that allocates.
 
 use super::fault::{self, FaultOperations};
-use super::folio::LockedFolio;
-#[cfg(CONFIG_USERFAULTFD)]
-use super::folio::{MemoryOwner, NewFolio};
-#[cfg(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
-use super::huge;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use super::huge::VmaAdvice;
-#[cfg(CONFIG_SWAP)]
-use super::mapping::Expected;
-#[cfg(CONFIG_NUMA)]
-use super::mempolicy::SharedPolicy;
-#[cfg(CONFIG_SWAP)]
-use super::swap::{SwapDeviceId, SwapEntry};
-#[cfg(CONFIG_SWAP)]
-use super::PageRange;
-use super::{Len, PageCount, PageIndex, Pos};
 use crate::bindings;
+#[cfg(CONFIG_USERFAULTFD)]
+use crate::mm::folio::{MemoryOwner, NewFolio};
+#[cfg(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
+use crate::mm::huge;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::mm::huge::VmaAdvice;
+#[cfg(CONFIG_SWAP)]
+use crate::mm::mapping::Expected;
+#[cfg(CONFIG_NUMA)]
+use crate::mm::mempolicy::SharedPolicy;
+#[cfg(CONFIG_SWAP)]
+use crate::mm::swap::{SwapDeviceId, SwapEntry};
+#[cfg(CONFIG_SWAP)]
+use crate::mm::PageRange;
+use crate::mm::{Len, LockedFolio, PageCount, PageIndex, Pos};
 use crate::vfs::fs_type::Memory;
 #[cfg(CONFIG_SWAP)]
 use crate::vfs::inode_list::{InodeList, Swapped};
@@ -318,7 +317,7 @@ impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
         // SAFETY: By the type invariants the folio has an entry, which gets the page cache's count
         // before it is stored.
         let entry = unsafe {
-            let entry = SwapEntry::from_raw(bindings::folio_swap_entry(raw));
+            let entry = SwapEntry::of(raw);
             bindings::folio_dup_swap(raw, core::ptr::null_mut());
             inode.mapping().replace_by_swap(raw, entry);
             entry
@@ -501,7 +500,7 @@ unsafe extern "C" fn unuse<T: SharedMemory>(device: c_uint) -> c_int {
     };
     let result = backend.swapped.for_each(
         |inode| !T::swapped(inode).is_zero(),
-        |inode| T::bring_back(inode, SwapDeviceId(device)),
+        |inode| T::bring_back(inode, SwapDeviceId::new(device)),
     );
     match result {
         Ok(()) => 0,

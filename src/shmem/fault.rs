@@ -7,17 +7,17 @@
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::backend::Backend;
 use super::backend::SharedMemory;
-use super::folio::{LockedFolio, MemoryOwner};
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use super::huge::{Effort, VmaAdvice};
 #[cfg(CONFIG_NUMA)]
-use super::mempolicy;
-#[cfg(CONFIG_SWAP)]
-use super::swap::Reader;
+use super::policy;
 #[cfg(CONFIG_USERFAULTFD)]
 use super::userfault;
-use super::{Mapping, PageIndex};
 use crate::bindings;
+use crate::mm::folio::MemoryOwner;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::mm::huge::{Effort, VmaAdvice};
+#[cfg(CONFIG_SWAP)]
+use crate::mm::swap::Reader;
+use crate::mm::{LockedFolio, Mapping, PageIndex};
 use crate::vfs::{FileSystem, Inode};
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -165,9 +165,9 @@ pub(super) fn vm_operations<T: SharedMemory>() -> bindings::vm_operations_struct
         fault: Some(fault::<T>),
         map_pages: Some(bindings::filemap_map_pages),
         #[cfg(CONFIG_NUMA)]
-        set_policy: Some(mempolicy::set_policy::<T>),
+        set_policy: Some(policy::set_policy::<T>),
         #[cfg(CONFIG_NUMA)]
-        get_policy: Some(mempolicy::get_policy::<T>),
+        get_policy: Some(policy::get_policy::<T>),
         #[cfg(CONFIG_USERFAULTFD)]
         uffd_ops: &userfault::Tables::<T>::OPERATIONS,
         // SAFETY: All-zero bytes are valid: the other operations are absent.

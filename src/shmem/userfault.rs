@@ -11,9 +11,9 @@
 
 use super::backend::{SharedMemory, Want};
 use super::fault::Fault;
-use super::folio::{LockedFolio, MemoryOwner, NewFolio};
-use super::PageIndex;
 use crate::bindings;
+use crate::mm::folio::MemoryOwner;
+use crate::mm::{LockedFolio, NewFolio, PageIndex};
 use crate::vfs::{FileSystem, Inode};
 use core::marker::PhantomData;
 use core::ptr::NonNull;

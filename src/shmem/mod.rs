@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Shared memory: what the rest of mm/ asks a file system whose pages go to swap.
+//!
+//! A file system is one by [`backend::SharedMemory`]. All that depends on the patches of the kernel
+//! beyond exports is here.
+
+pub(crate) mod backend;
+pub(crate) mod fault;
+#[cfg(CONFIG_NUMA)]
+mod policy;
+#[cfg(CONFIG_USERFAULTFD)]
+pub(crate) mod userfault;
