@@ -93,16 +93,6 @@ impl Mapping {
         self.0.get()
     }
 
-    /// Makes the cache one whose folios go to swap.
-    ///
-    /// # Safety
-    ///
-    /// The inode must be new, and its operations must name the backend of its file system.
-    pub(crate) unsafe fn init_swap_backed(&self) {
-        // SAFETY: By the caller's promise; nobody else uses the mapping yet.
-        unsafe { bindings::mapping_set_shmem(self.as_ptr()) }
-    }
-
     /// Whoever finds a folio mapped from now on need not account for it any more.
     ///
     /// # Safety

@@ -25,10 +25,10 @@ use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::{SwapDeviceId, SwapEntry};
 #[cfg(CONFIG_SWAP)]
 use crate::mm::PageRange;
-use crate::mm::{Len, LockedFolio, PageCount, PageIndex, Pos};
-use crate::vfs::fs_type::Memory;
+use crate::mm::{Len, LockedFolio, Mapping, PageCount, PageIndex, Pos};
+use crate::vfs::file_system::Memory;
 #[cfg(CONFIG_SWAP)]
-use crate::vfs::inode_list::{InodeList, Swapped};
+use crate::vfs::inode_list::{InodeList, Link, ListKind};
 use crate::vfs::Inode;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -375,7 +375,26 @@ unsafe impl<T: SharedMemory> Send for Backend<T> {}
 // SAFETY: As above.
 unsafe impl<T: SharedMemory> Sync for Backend<T> {}
 
-impl<T: SharedMemory> Memory<T> for Backend<T> {
+/// Inodes with pages in swap, of all file systems of a type.
+#[cfg(CONFIG_SWAP)]
+struct Swapped;
+
+#[cfg(CONFIG_SWAP)]
+// SAFETY: The place is for this kind alone.
+unsafe impl<T: SharedMemory> ListKind<T> for Swapped {
+    #[inline]
+    fn link(inode: &Inode<T>) -> &Link<T> {
+        inode.memory_data()
+    }
+}
+
+// SAFETY: By the type invariants of the backend its tables stay, and their functions are those for files of `T`.
+unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
+    #[cfg(CONFIG_SWAP)]
+    type InodeData = Link<T>;
+    #[cfg(not(CONFIG_SWAP))]
+    type InodeData = ();
+
     unsafe fn new(
         module: &'static ThisModule,
         fs_type: *mut bindings::file_system_type,
@@ -430,14 +449,47 @@ impl<T: SharedMemory> Memory<T> for Backend<T> {
         })
     }
 
+    #[cfg(CONFIG_SWAP)]
+    #[inline]
+    fn new_inode_data() -> Link<T> {
+        Link::new()
+    }
+
+    #[cfg(not(CONFIG_SWAP))]
+    #[inline]
+    fn new_inode_data() {}
+
+    #[inline]
     fn a_ops(&self) -> *const bindings::address_space_operations {
         self.a_ops.get()
+    }
+
+    /// What has no name is anonymous shared memory.
+    fn vm_ops(&self, named: bool) -> *const bindings::vm_operations_struct {
+        if named {
+            self.vm_ops.get()
+        } else {
+            self.anon_vm_ops.get()
+        }
+    }
+
+    unsafe fn init_mapping(&self, mapping: &Mapping) {
+        // SAFETY: By the caller's promise nobody else uses the mapping yet, and its operations name
+        // the backend.
+        unsafe {
+            bindings::mapping_set_shmem(mapping.as_ptr());
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            mapping.allow_large_folios();
+        }
     }
 
     #[cfg(CONFIG_SWAP)]
     fn forget(&self, inode: &Inode<T>) {
         self.swapped.remove(inode);
     }
+
+    #[cfg(not(CONFIG_SWAP))]
+    fn forget(&self, _inode: &Inode<T>) {}
 }
 
 impl<T: SharedMemory> Backend<T> {
@@ -450,15 +502,6 @@ impl<T: SharedMemory> Backend<T> {
     pub(super) unsafe fn is_anonymous(&self, vma: *mut bindings::vm_area_struct) -> bool {
         // SAFETY: By the caller's promise.
         core::ptr::eq(unsafe { (*vma).vm_ops }, self.anon_vm_ops.get())
-    }
-
-    /// The operations of mappings of a file, which counts as anonymous memory where it has no name.
-    pub(crate) fn vm_ops(&self, named: bool) -> *const bindings::vm_operations_struct {
-        if named {
-            self.vm_ops.get()
-        } else {
-            self.anon_vm_ops.get()
-        }
     }
 }
 

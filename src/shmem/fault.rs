@@ -175,24 +175,6 @@ pub(super) fn vm_operations<T: SharedMemory>() -> bindings::vm_operations_struct
     }
 }
 
-/// `file_operations::mmap_prepare`.
-///
-/// # Safety
-///
-/// For calls through the table of `file_operations` or `vm_operations_struct` that it is in, only.
-pub(crate) unsafe extern "C" fn mmap_prepare<T: SharedMemory>(
-    desc: *mut bindings::vm_area_desc,
-) -> c_int {
-    // SAFETY: The VFS passes a description of a mapping of a live file.
-    unsafe {
-        bindings::file_accessed((*desc).file);
-        let inode = Inode::<T>::from_raw(bindings::file_inode((*desc).file));
-        // What has no name is anonymous shared memory.
-        (*desc).vm_ops = inode.sb().memory().vm_ops(inode.nlink() > 0);
-    }
-    0
-}
-
 /// # Safety
 ///
 /// For calls through the table of `file_operations` or `vm_operations_struct` that it is in, only.

@@ -25,7 +25,7 @@ use crate::shmem::backend::Backend;
 use crate::vfs::casefold::CaseFolding;
 #[cfg(CONFIG_SYSFS)]
 use crate::vfs::features::Feature;
-use crate::vfs::fs_type::StatFs;
+use crate::vfs::file_system::StatFs;
 use crate::vfs::ids::{Kgid, Kuid};
 use crate::vfs::{
     Exclusive, FileSystem, Mode, MountContext, NewInode, NewSuperBlock, ParameterTable,
@@ -233,7 +233,7 @@ impl FileSystem for Tmpfs {
 
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn count_cached(sb: &SuperBlock<Self>) -> usize {
-        sb.unused().len()
+        sb.cached().len()
     }
 
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]

@@ -32,7 +32,7 @@ enum Outcome {
 /// A folio was added to `inode` that may be larger than it needs. Does not sleep.
 pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio) {
     if inode.size().page_end() < folio.end() && inode.data().set_unused() {
-        inode.list_unused();
+        inode.list_cached();
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) fn free(sb: &SuperBlock<Tmpfs>, objects: usize, pages: PageCount) -> 
         Cell::new(PageCount::ZERO),
         Cell::new(0usize),
     );
-    let result = sb.unused().for_each(
+    let result = sb.cached().for_each(
         |inode| inode.data().has_unused(),
         |inode| {
             if left.get() == 0 || freed.get() >= pages {

@@ -4,6 +4,7 @@
 //!
 //! C headers: `include/linux/fs.h`, `include/linux/uio.h`.
 
+use super::file_system::Memory;
 use super::pipe::PipeWriter;
 use super::{Exclusive, FileSystem, Inode, InodeGuard};
 use crate::bindings;
@@ -12,8 +13,6 @@ use crate::mm::alignment;
 use crate::mm::{Len, Pos};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::{Order, PageIndex, PAGE_SIZE};
-use crate::shmem::backend::SharedMemory;
-use crate::shmem::fault::{self, FaultOperations};
 use core::marker::PhantomData;
 use kernel::error::{from_result, to_result};
 use kernel::iov::{IovIterDest, IovIterSource};
@@ -123,7 +122,7 @@ pub(crate) enum Seek {
 }
 
 /// The operations of a file system's regular files.
-pub(crate) trait FileOperations: FaultOperations {
+pub(crate) trait FileOperations: FileSystem {
     /// Reads at the position of `kiocb` and moves it on; returns the number of bytes, 0 at the end
     /// of the file. May sleep; `i_rwsem` is not held.
     fn read(kiocb: &mut Kiocb<'_, Self>, to: &mut IovIterDest<'_>) -> Result<Len>;
@@ -156,14 +155,14 @@ pub(crate) trait FileOperations: FaultOperations {
 /// The tables of a file system's regular files.
 pub(super) struct Tables<T>(PhantomData<T>);
 
-impl<T: FileOperations + SharedMemory> Tables<T> {
+impl<T: FileOperations> Tables<T> {
     pub(super) const FILE_OPERATIONS: bindings::file_operations = bindings::file_operations {
         open: Some(open),
         llseek: Some(llseek::<T>),
         read_iter: Some(read_iter::<T>),
         write_iter: Some(write_iter::<T>),
         fsync: Some(bindings::noop_fsync),
-        mmap_prepare: Some(fault::mmap_prepare::<T>),
+        mmap_prepare: Some(mmap_prepare::<T>),
         splice_read: Some(splice_read::<T>),
         splice_write: Some(bindings::iter_file_splice_write),
         setlease: Some(bindings::generic_setlease),
@@ -317,6 +316,21 @@ unsafe extern "C" fn fallocate<T: FileOperations>(
         unsafe { bindings::file_modified(file) };
         Ok(0)
     })
+}
+
+/// `file_operations::mmap_prepare`.
+///
+/// # Safety
+///
+/// For calls through the table of `file_operations` that it is in, only.
+unsafe extern "C" fn mmap_prepare<T: FileOperations>(desc: *mut bindings::vm_area_desc) -> c_int {
+    // SAFETY: The VFS passes a description of a mapping of a live file.
+    unsafe {
+        bindings::file_accessed((*desc).file);
+        let inode = Inode::<T>::from_raw(bindings::file_inode((*desc).file));
+        (*desc).vm_ops = inode.sb().memory().vm_ops(inode.nlink() > 0);
+    }
+    0
 }
 
 /// Chooses the address of a mapping, aligned so that large folios can be mapped as a whole.

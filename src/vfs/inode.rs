@@ -5,9 +5,8 @@
 //! C header: `include/linux/fs.h`.
 
 use super::dir_index::DirIndex;
-use super::fs_type::Memory;
-#[cfg(any(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
-use super::inode_list::Links;
+use super::file_system::Memory;
+use super::inode_list::Link;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use super::quota::{self, Records};
 #[cfg(CONFIG_TMPFS_XATTR)]
@@ -19,7 +18,6 @@ use super::{
 };
 use crate::bindings;
 use crate::mm::{Ino, Len, Mapping, Pos};
-use crate::shmem::backend::SharedMemory;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::mem::{size_of, ManuallyDrop};
@@ -45,12 +43,12 @@ pub(super) struct LockedState<T: FileSystem> {
 struct InodeBox<T: FileSystem> {
     inode: Opaque<bindings::inode>,
     locked: UnsafeCell<LockedState<T>>,
-    #[cfg(any(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
-    links: Links<T>,
+    cached: Link<T>,
     #[cfg(CONFIG_TMPFS_XATTR)]
     xattrs: super::xattr::List,
     #[cfg(CONFIG_TMPFS_QUOTA)]
     records: UnsafeCell<Records>,
+    memory: <T::Memory as Memory<T>>::InodeData,
     data: T::InodeData,
 }
 
@@ -98,20 +96,25 @@ impl<T: FileSystem> Inode<T> {
         UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).locked) })
     }
 
-    /// Adds the inode to the list of those of its superblock that may have memory to give back; its
-    /// eviction takes it out. Does not sleep.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    pub(crate) fn list_unused(&self) {
-        // SAFETY: This is the list that eviction takes it out of.
-        drop(unsafe { self.sb().unused().pin(self) });
+    /// The part of what the type keeps registered with the MM.
+    pub(crate) fn memory_data(&self) -> &<T::Memory as Memory<T>>::InodeData {
+        // SAFETY: By the type invariants the box is initialised; `memory` is never changed but
+        // through interior mutability.
+        unsafe { &(*self.as_box()).memory }
     }
 
-    /// The inode's places in lists.
-    #[cfg(any(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
-    pub(super) fn list_links(&self) -> &Links<T> {
-        // SAFETY: By the type invariants the box is initialised; the links are never changed but
+    /// Adds the inode to the list of those of its superblock that [`FileSystem::free_cached`] is to
+    /// look at; its eviction takes it out. Does not sleep.
+    pub(crate) fn list_cached(&self) {
+        // SAFETY: This is the list that eviction takes it out of.
+        drop(unsafe { self.sb().cached().pin(self) });
+    }
+
+    /// The inode's place in that list.
+    pub(super) fn cached_link(&self) -> &Link<T> {
+        // SAFETY: By the type invariants the box is initialised; the link is never changed but
         // through interior mutability.
-        unsafe { &(*self.as_box()).links }
+        unsafe { &(*self.as_box()).cached }
     }
 
     /// The list of extended attributes; reading it takes RCU, changing it `i_rwsem`.
@@ -377,19 +380,15 @@ impl<T: FileSystem> NewInode<T> {
     /// Makes the inode a regular file.
     pub(crate) fn init_regular(&self)
     where
-        T: FileOperations + AttrOperations + SharedMemory,
+        T: FileOperations + AttrOperations,
     {
         // SAFETY: By the type invariants nobody else uses the inode.
         unsafe {
             (*self.as_ptr()).i_op = &attr::Tables::<T>::FILE_OPERATIONS;
             (*self.as_ptr()).__bindgen_anon_3.i_fop = &file::Tables::<T>::FILE_OPERATIONS;
         }
-        // SAFETY: The inode is new, and what has the operations of its cache outlives it.
-        unsafe {
-            self.mapping().init_swap_backed();
-            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-            self.mapping().allow_large_folios();
-        }
+        // SAFETY: The inode is new, and `new()` has set the operations.
+        unsafe { self.sb().memory().init_mapping(self.mapping()) };
     }
 
     /// Makes the inode a symbolic link; [`NewInode::set_link`] gives it its target.
@@ -519,8 +518,8 @@ pub(super) unsafe extern "C" fn alloc_inode<T: FileSystem>(
         addr_of_mut!((*object).locked).write(UnsafeCell::new(LockedState {
             index: DirIndex::new(),
         }));
-        #[cfg(any(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
-        addr_of_mut!((*object).links).write(Links::new());
+        addr_of_mut!((*object).cached).write(Link::new());
+        addr_of_mut!((*object).memory).write(T::Memory::new_inode_data());
         #[cfg(CONFIG_TMPFS_XATTR)]
         super::xattr::init_list(addr_of_mut!((*object).xattrs));
         #[cfg(CONFIG_TMPFS_QUOTA)]
@@ -537,14 +536,15 @@ pub(super) unsafe extern "C" fn alloc_inode<T: FileSystem>(
 /// For calls through the table of `super_operations` or `kmem_cache_args` that it is in, only.
 pub(super) unsafe extern "C" fn free_inode<T: FileSystem>(inode: *mut bindings::inode) {
     let object = inode.cast::<InodeBox<T>>();
-    // SAFETY: The VFS passes an inode that `alloc_inode()` has made, for the last time; both parts
-    // of the file system are initialised by the type invariants, and the target of a symbolic link
+    // SAFETY: The VFS passes an inode that `alloc_inode()` has made, for the last time; all parts
+    // that are dropped are initialised by the type invariants, and the target of a symbolic link
     // is the inode's own. `kfree()` takes objects of any slab cache.
     unsafe {
         if Mode::from_raw((*inode).i_mode).file_type() == FileType::Symlink {
             bindings::kfree((*inode).__bindgen_anon_5.i_link.cast());
         }
         core::ptr::drop_in_place(addr_of_mut!((*object).locked));
+        core::ptr::drop_in_place(addr_of_mut!((*object).memory));
         core::ptr::drop_in_place(addr_of_mut!((*object).data));
         bindings::kfree(object.cast());
     }
@@ -566,10 +566,8 @@ pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings:
         this
     };
     // What is written out or looked at just now was there before the pages went.
-    #[cfg(CONFIG_SWAP)]
     this.sb().memory().forget(this);
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    this.sb().unused().remove(this);
+    this.sb().cached().remove(this);
     // The table of the superblock must not refer to an inode that is gone.
     #[cfg(CONFIG_TMPFS_XATTR)]
     // SAFETY: As above.

@@ -19,50 +19,23 @@ use kernel::sync::barrier::smp_mb;
 use kernel::sync::{new_condvar, new_spinlock, CondVar, SpinLock};
 
 /// What a list is for. An inode has a place in one list of each kind.
-pub(crate) trait ListKind {
+///
+/// # Safety
+///
+/// [`ListKind::link`] must return the same place each time, which is in no list of another kind.
+pub(crate) unsafe trait ListKind<T: FileSystem> {
     /// An inode's place in lists of this kind.
-    fn link<T: FileSystem>(links: &Links<T>) -> &Link<T>;
+    fn link(inode: &Inode<T>) -> &Link<T>;
 }
 
-/// Inodes with pages in swap, of all file systems of a type.
-#[cfg(CONFIG_SWAP)]
-pub(crate) struct Swapped;
+/// Inodes of a superblock that [`FileSystem::free_cached`] is to look at.
+pub(crate) struct Cached;
 
-/// Inodes of a superblock that may have memory to give back.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-pub(crate) struct Unused;
-
-#[cfg(CONFIG_SWAP)]
-impl ListKind for Swapped {
-    fn link<T: FileSystem>(links: &Links<T>) -> &Link<T> {
-        &links.swapped
-    }
-}
-
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-impl ListKind for Unused {
-    fn link<T: FileSystem>(links: &Links<T>) -> &Link<T> {
-        &links.unused
-    }
-}
-
-/// An inode's places in lists.
-pub(crate) struct Links<T: FileSystem> {
-    #[cfg(CONFIG_SWAP)]
-    swapped: Link<T>,
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    unused: Link<T>,
-}
-
-impl<T: FileSystem> Links<T> {
-    /// The places of an inode that is in no list.
-    pub(super) const fn new() -> Self {
-        Self {
-            #[cfg(CONFIG_SWAP)]
-            swapped: Link::new(),
-            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-            unused: Link::new(),
-        }
+// SAFETY: The place is for this kind alone.
+unsafe impl<T: FileSystem> ListKind<T> for Cached {
+    #[inline]
+    fn link(inode: &Inode<T>) -> &Link<T> {
+        inode.cached_link()
     }
 }
 
@@ -92,9 +65,14 @@ struct Neighbours<T: FileSystem> {
     next: Option<NonNull<Inode<T>>>,
 }
 
+// SAFETY: What is in it may be reached from any task, and is so under the lock of the list.
+unsafe impl<T: FileSystem> Send for Link<T> {}
+// SAFETY: As above.
+unsafe impl<T: FileSystem> Sync for Link<T> {}
+
 impl<T: FileSystem> Link<T> {
     /// The place of an inode that is in no list.
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             neighbours: UnsafeCell::new(Neighbours {
                 prev: None,
@@ -106,16 +84,15 @@ impl<T: FileSystem> Link<T> {
     }
 }
 
-struct Head<T: FileSystem, K: ListKind> {
+struct Head<T: FileSystem, K: ListKind<T>> {
     first: Option<NonNull<Inode<T>>>,
     last: Option<NonNull<Inode<T>>>,
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     len: usize,
     _kind: PhantomData<fn() -> K>,
 }
 
 // SAFETY: The inodes of a list may be reached from any task.
-unsafe impl<T: FileSystem, K: ListKind> Send for Head<T, K> {}
+unsafe impl<T: FileSystem, K: ListKind<T>> Send for Head<T, K> {}
 
 /// A list of inodes of file system `T`.
 ///
@@ -124,7 +101,7 @@ unsafe impl<T: FileSystem, K: ListKind> Send for Head<T, K> {}
 /// An inode that is put in this list is put in no other of its kind, and [`InodeList::remove`] is
 /// called when it is evicted, which is before the list goes.
 #[pin_data]
-pub(crate) struct InodeList<T: FileSystem, K: ListKind> {
+pub(crate) struct InodeList<T: FileSystem, K: ListKind<T>> {
     #[pin]
     head: SpinLock<Head<T, K>>,
     /// How many wait for an inode to be pinned no more.
@@ -133,12 +110,11 @@ pub(crate) struct InodeList<T: FileSystem, K: ListKind> {
     unpinned: CondVar,
 }
 
-impl<T: FileSystem, K: ListKind> Head<T, K> {
+impl<T: FileSystem, K: ListKind<T>> Head<T, K> {
     const fn new() -> Self {
         Self {
             first: None,
             last: None,
-            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             len: 0,
             _kind: PhantomData,
         }
@@ -150,7 +126,7 @@ impl<T: FileSystem, K: ListKind> Head<T, K> {
     unsafe fn neighbours(&mut self, inode: NonNull<Inode<T>>) -> &mut Neighbours<T> {
         // SAFETY: By the caller's promise; the lock of the list, which `self` is behind, protects
         // the neighbours.
-        unsafe { &mut *K::link(inode.as_ref().list_links()).neighbours.get() }
+        unsafe { &mut *K::link(inode.as_ref()).neighbours.get() }
     }
 
     /// Adds an inode at the end, if it is not in the list.
@@ -161,7 +137,7 @@ impl<T: FileSystem, K: ListKind> Head<T, K> {
     unsafe fn insert(&mut self, inode: NonNull<Inode<T>>) {
         // SAFETY: All inodes in the list are live, and `inode` is.
         unsafe {
-            let link = K::link(inode.as_ref().list_links());
+            let link = K::link(inode.as_ref());
             if link.state.cmpxchg(OUTSIDE, LISTED, Relaxed).is_err() {
                 return;
             }
@@ -174,7 +150,6 @@ impl<T: FileSystem, K: ListKind> Head<T, K> {
                 Some(last) => self.neighbours(last).next = Some(inode),
                 None => self.first = Some(inode),
             }
-            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             {
                 // There are not as many inodes as this can count.
                 self.len = self.len.wrapping_add(1);
@@ -190,7 +165,7 @@ impl<T: FileSystem, K: ListKind> Head<T, K> {
     unsafe fn remove(&mut self, inode: NonNull<Inode<T>>) {
         // SAFETY: All inodes in the list are live.
         unsafe {
-            let link = K::link(inode.as_ref().list_links());
+            let link = K::link(inode.as_ref());
             if link.state.load(Relaxed) == OUTSIDE {
                 return;
             }
@@ -204,7 +179,6 @@ impl<T: FileSystem, K: ListKind> Head<T, K> {
                 Some(next) => self.neighbours(next).prev = prev,
                 None => self.last = prev,
             }
-            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             {
                 // It was counted when it came in.
                 self.len = self.len.wrapping_sub(1);
@@ -220,12 +194,12 @@ impl<T: FileSystem, K: ListKind> Head<T, K> {
 /// # Invariants
 ///
 /// Owns one of the pins of the inode, which is in the list.
-pub(crate) struct PinnedInode<'a, T: FileSystem, K: ListKind> {
+pub(crate) struct PinnedInode<'a, T: FileSystem, K: ListKind<T>> {
     list: &'a InodeList<T, K>,
     inode: NonNull<Inode<T>>,
 }
 
-impl<T: FileSystem, K: ListKind> Deref for PinnedInode<'_, T, K> {
+impl<T: FileSystem, K: ListKind<T>> Deref for PinnedInode<'_, T, K> {
     type Target = Inode<T>;
 
     fn deref(&self) -> &Inode<T> {
@@ -234,17 +208,17 @@ impl<T: FileSystem, K: ListKind> Deref for PinnedInode<'_, T, K> {
     }
 }
 
-impl<T: FileSystem, K: ListKind> Drop for PinnedInode<'_, T, K> {
+impl<T: FileSystem, K: ListKind<T>> Drop for PinnedInode<'_, T, K> {
     fn drop(&mut self) {
         // The inode may go as soon as the pin has gone; from then on only the list is looked at.
-        K::link(self.list_links()).pins.fetch_sub(1, Full);
+        K::link(self).pins.fetch_sub(1, Full);
         if self.list.waiting.load(Relaxed) > 0 {
             self.list.wake();
         }
     }
 }
 
-impl<T: FileSystem, K: ListKind> InodeList<T, K> {
+impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
     /// An empty list.
     ///
     /// # Safety
@@ -267,7 +241,6 @@ impl<T: FileSystem, K: ListKind> InodeList<T, K> {
     }
 
     /// How many inodes are in the list. Does not sleep.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn len(&self) -> usize {
         self.head.lock().len
     }
@@ -281,7 +254,7 @@ impl<T: FileSystem, K: ListKind> InodeList<T, K> {
     /// called on this list when it goes.
     #[inline]
     pub(crate) unsafe fn pin(&self, inode: &Inode<T>) -> PinnedInode<'_, T, K> {
-        let link = K::link(inode.list_links());
+        let link = K::link(inode);
         // The pin is there before the look at the list: see `for_each()`.
         link.pins.fetch_add(1, Full);
         // INVARIANT: Just pinned, and soon in the list.
@@ -305,7 +278,7 @@ impl<T: FileSystem, K: ListKind> InodeList<T, K> {
     /// Takes an inode that is being evicted out of the list, and waits until nobody looks at it. May
     /// sleep.
     pub(crate) fn remove(&self, inode: &Inode<T>) {
-        let link = K::link(inode.list_links());
+        let link = K::link(inode);
         // Nobody can reach the inode any more but by the list or by a pin, so that one that is in
         // neither stays so.
         if link.pins.load(Acquire) == 0 && link.state.load(Acquire) == OUTSIDE {
@@ -339,7 +312,7 @@ impl<T: FileSystem, K: ListKind> InodeList<T, K> {
             // SAFETY: The inode is in the list, so it is live while the lock is held, and while it
             // is pinned. The pin goes with the lock held, so that the next one is live too.
             unsafe {
-                let link = K::link(inode.as_ref().list_links());
+                let link = K::link(inode.as_ref());
                 if keep(inode.as_ref()) {
                     link.pins.fetch_add(1, Full);
                     drop(head);

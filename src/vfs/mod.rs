@@ -25,13 +25,13 @@ mod export;
 #[cfg(CONFIG_SYSFS)]
 pub(crate) mod features;
 pub(crate) mod file;
+pub(crate) mod file_system;
 #[cfg(CONFIG_TMPFS_XATTR)]
 pub(crate) mod fileattr;
-pub(crate) mod fs_type;
+mod fs_type;
 pub(crate) mod handle;
 pub(crate) mod ids;
 pub(crate) mod inode;
-#[cfg(any(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
 pub(crate) mod inode_list;
 pub(crate) mod lock;
 pub(crate) mod mode;
@@ -48,7 +48,8 @@ pub(crate) use context::MountContext;
 pub(crate) use dentry::{Dentry, Negative, Positive};
 pub(crate) use dir::{DirectoryOperations, RenameDirs};
 pub(crate) use file::{File, FileOperations, Kiocb};
-pub(crate) use fs_type::{FileSystem, Registration};
+pub(crate) use file_system::FileSystem;
+pub(crate) use fs_type::Registration;
 pub(crate) use ids::{IdMap, Kgid, Kuid};
 pub(crate) use inode::{Inode, InodeRef, NewInode};
 pub(crate) use lock::{Exclusive, InodeGuard, Shared};

@@ -8,8 +8,7 @@
 use super::casefold::CaseFolding;
 use super::export::{self, Exports};
 use super::inode::{self, InodeCache};
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use super::inode_list::{InodeList, Unused};
+use super::inode_list::{Cached, InodeList};
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use super::quota;
 use super::{FileSystem, MountContext, Registration};
@@ -37,10 +36,9 @@ pub(super) struct SuperInfo<T: FileSystem> {
     case_folding: Option<CaseFolding>,
     #[pin]
     exports: Exports,
-    /// Inodes that may have memory to give back.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    /// Inodes that [`FileSystem::free_cached`] is to look at.
     #[pin]
-    unused: InodeList<T, Unused>,
+    cached: InodeList<T, Cached>,
     #[pin]
     data: T::SuperData,
 }
@@ -105,10 +103,9 @@ impl<T: FileSystem> SuperBlock<T> {
         self.registration().memory()
     }
 
-    /// Inodes that may have memory to give back, see [`super::Inode::list_unused`].
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    pub(crate) fn unused(&self) -> &InodeList<T, Unused> {
-        &self.info().unused
+    /// Inodes that [`FileSystem::free_cached`] is to look at, see [`super::Inode::list_cached`].
+    pub(crate) fn cached(&self) -> &InodeList<T, Cached> {
+        &self.info().cached
     }
 
     /// What file handles share.
@@ -152,9 +149,7 @@ impl<T: FileSystem> Tables<T> {
         get_dquots: Some(quota::get_records::<T>),
         #[cfg(CONFIG_TMPFS_QUOTA)]
         put_super: Some(put_super),
-        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
         nr_cached_objects: Some(nr_cached_objects::<T>),
-        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
         free_cached_objects: Some(free_cached_objects::<T>),
         // SAFETY: All-zero bytes are valid: the other operations are absent.
         ..unsafe { core::mem::zeroed() }
@@ -183,9 +178,8 @@ pub(super) unsafe fn fill<T: FileSystem>(
             #[cfg(CONFIG_UNICODE)]
             case_folding: T::case_folding(options)?,
             exports <- Exports::new(),
-            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             // SAFETY: The list is only for inodes of the superblock, and their eviction takes them out.
-            unused <- unsafe { InodeList::new() },
+            cached <- unsafe { InodeList::new() },
             data <- T::new_super(options, cx),
         }? Error),
         GFP_KERNEL,
@@ -324,7 +318,6 @@ unsafe extern "C" fn show_options<T: FileSystem>(
 }
 
 /// A number of objects, for the shrinker.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 fn as_long(objects: usize) -> c_long {
     c_long::try_from(objects).unwrap_or(c_long::MAX)
 }
@@ -332,7 +325,6 @@ fn as_long(objects: usize) -> c_long {
 /// # Safety
 ///
 /// For calls through the table of `super_operations` or `file_system_type` that it is in, only.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 unsafe extern "C" fn nr_cached_objects<T: FileSystem>(
     sb: *mut bindings::super_block,
     control: *mut bindings::shrink_control,
@@ -350,7 +342,6 @@ unsafe extern "C" fn nr_cached_objects<T: FileSystem>(
 /// # Safety
 ///
 /// For calls through the table of `super_operations` or `file_system_type` that it is in, only.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 unsafe extern "C" fn free_cached_objects<T: FileSystem>(
     sb: *mut bindings::super_block,
     control: *mut bindings::shrink_control,

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a file system is to the VFS: the traits that each has to implement.
+//!
+//! C headers: `include/linux/fs.h`, `Documentation/filesystems/vfs.rst`.
+
+#[cfg(CONFIG_UNICODE)]
+use super::casefold::CaseFolding;
+#[cfg(CONFIG_SYSFS)]
+use super::features::Feature;
+use super::{
+    Exclusive, Inode, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue,
+    SuperBlock,
+};
+use crate::bindings;
+use crate::mm::{Mapping, PageCount, Pos};
+use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+use kernel::ThisModule;
+
+/// What `statfs(2)` reports beyond the superblock's own fields; all counts, no bytes.
+///
+/// A file system without a limit reports 0 for total and free, as `simple_statfs()`.
+#[derive(Default)]
+pub(crate) struct StatFs {
+    /// Blocks in all, each a page.
+    pub(crate) blocks: PageCount,
+    /// Blocks that are free.
+    pub(crate) blocks_free: PageCount,
+    /// Inodes in all.
+    pub(crate) inodes: u64,
+    /// Inodes that are free.
+    pub(crate) inodes_free: u64,
+}
+
+/// What a file system type has registered with the MM, and what its page caches and mappings are
+/// operated by.
+///
+/// # Safety
+///
+/// What [`Memory::a_ops`] and [`Memory::vm_ops`] return must be valid, and stay so for as long as the
+/// value lives; the VFS and the MM must be free to call the functions in it for the page caches and the
+/// mappings of any file of `T`.
+pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
+    /// Its part of each inode, reached without a lock.
+    type InodeData: Send + Sync;
+
+    /// Registers it. May sleep.
+    ///
+    /// # Safety
+    ///
+    /// `fs_type` must be initialised, and stay where it is for as long as the result lives.
+    unsafe fn new(
+        module: &'static ThisModule,
+        fs_type: *mut bindings::file_system_type,
+    ) -> impl PinInit<Self, Error>;
+
+    /// The initial state of its part of an inode.
+    fn new_inode_data() -> Self::InodeData;
+
+    /// The operations of page caches.
+    fn a_ops(&self) -> *const bindings::address_space_operations;
+
+    /// The operations of mappings of a file that has a name, or has none any more.
+    fn vm_ops(&self, named: bool) -> *const bindings::vm_operations_struct;
+
+    /// Prepares the page cache of a regular file.
+    ///
+    /// # Safety
+    ///
+    /// `mapping` must be that of a new inode of `T`, and have the operations of this value.
+    unsafe fn init_mapping(&self, mapping: &Mapping);
+
+    /// Forgets an inode that is being evicted and has no pages any more. May sleep.
+    fn forget(&self, inode: &Inode<T>);
+}
+
+/// A file system type.
+///
+/// All functions run in process context and may sleep unless they say otherwise.
+pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
+    /// The name for mount(2) and `/proc/filesystems`.
+    const NAME: &'static CStr;
+    /// The name of the slab cache of inodes.
+    const INODE_CACHE_NAME: &'static CStr;
+    /// `f_type` of statfs(2).
+    const MAGIC: u32;
+    /// The largest size of a file.
+    const MAX_BYTES: Pos;
+    /// The mount parameters.
+    const PARAMETERS: &'static ParameterTable;
+    /// The operations on extended attributes.
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    const XATTRS: super::xattr::XattrTable<Self>;
+
+    /// What user space shall know to be supported, in `/sys/fs`.
+    #[cfg(CONFIG_SYSFS)]
+    const FEATURES: &'static [&'static Feature];
+
+    /// What the type keeps registered with the MM.
+    type Memory: Memory<Self>;
+    /// The parameters of a mount or a reconfiguration under construction.
+    type MountOptions: Send;
+    /// The file system's part of a superblock.
+    type SuperData: Send + Sync;
+    /// The file system's part of an inode, reached without a lock.
+    type InodeData: Send + Sync;
+
+    /// Starts a mount or a reconfiguration.
+    fn new_options() -> Result<Self::MountOptions>;
+
+    /// Whether a comma in the options of mount(2) that has `rest` behind it ends an option, and does
+    /// not belong to its value.
+    fn begins_option(rest: &[u8]) -> bool;
+
+    /// Takes in the parameter at `index` of [`FileSystem::PARAMETERS`].
+    fn parse_parameter(
+        options: &mut Self::MountOptions,
+        cx: &MountContext,
+        index: usize,
+        value: ParameterValue<'_>,
+    ) -> Result;
+
+    /// How directories of a new superblock may fold case, if at all.
+    #[cfg(CONFIG_UNICODE)]
+    fn case_folding(options: &mut Self::MountOptions) -> Result<Option<CaseFolding>>;
+
+    /// Makes the file system's part of a new superblock.
+    fn new_super<'a>(
+        options: &'a mut Self::MountOptions,
+        cx: &'a MountContext,
+    ) -> impl PinInit<Self::SuperData, Error> + 'a;
+
+    /// Makes the root directory of a new superblock.
+    fn new_root(sb: &NewSuperBlock<'_, Self>) -> Result<NewInode<Self>>;
+
+    /// Changes the parameters of a live superblock (remount), all or none of them.
+    fn reconfigure(
+        sb: &SuperBlock<Self>,
+        options: &mut Self::MountOptions,
+        cx: &MountContext,
+    ) -> Result;
+
+    /// Fills in statfs(2).
+    fn stat_fs(sb: &SuperBlock<Self>) -> StatFs;
+
+    /// Shows the parameters in `/proc/mounts`, each with a comma before it.
+    fn show_options(sb: &SuperBlock<Self>, seq: &SeqFile);
+
+    /// The initial state of the file system's part of an inode.
+    fn new_inode_data() -> impl PinInit<Self::InodeData>;
+
+    /// How many objects [`FileSystem::free_cached`] could look at; a snapshot. Must not sleep.
+    fn count_cached(sb: &SuperBlock<Self>) -> usize {
+        let _ = sb;
+        0
+    }
+
+    /// Gives back memory, for reclaim: looks at `objects` objects at most, and returns how many of
+    /// them had any. Must not wait for folios or for `i_rwsem`.
+    fn free_cached(sb: &SuperBlock<Self>, objects: usize) -> usize {
+        let _ = (sb, objects);
+        0
+    }
+
+    /// The last user of an inode is gone: gives back what it holds. Its page cache must be empty
+    /// afterwards.
+    ///
+    /// May be called from reclaim, so it must not wait for an allocation that can reclaim.
+    fn evict(inode: &mut Exclusive<'_, Self>);
+
+    /// The attributes of an inode that goes away have gone, which were taken to need `bytes` bytes.
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize);
+
+    /// Sets the operations of a new inode by the type of its file.
+    fn set_operations(inode: &NewInode<Self>);
+}
