@@ -4,13 +4,6 @@
 //!
 //! C headers: `include/linux/mm.h`, `include/linux/mm_types.h`.
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use super::backend::Backend;
-use super::backend::SharedMemory;
-#[cfg(CONFIG_NUMA)]
-use super::policy;
-#[cfg(CONFIG_USERFAULTFD)]
-use super::userfault;
 use crate::bindings;
 use crate::mm::folio::MemoryOwner;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
@@ -102,17 +95,6 @@ impl<T: FileSystem> Fault<'_, T> {
         unsafe { VmaAdvice::of(self.vma(), false) }
     }
 
-    /// Whether the mapping is of anonymous shared memory.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    pub(crate) fn is_anonymous(&self) -> bool
-    where
-        T: SharedMemory,
-    {
-        let backend: &Backend<T> = self.inode().sb().memory();
-        // SAFETY: By the type invariants.
-        unsafe { backend.is_anonymous(self.vma()) }
-    }
-
     /// Those of a bitmap of orders whose folio with the page of the fault would fit in the mapping.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn suitable_orders(&self, orders: c_ulong) -> c_ulong {
@@ -159,26 +141,12 @@ pub(crate) trait FaultOperations: FileSystem {
     fn fault(fault: Fault<'_, Self>) -> Result<Faulted>;
 }
 
-/// The operations of mappings.
-pub(super) fn vm_operations<T: SharedMemory>() -> bindings::vm_operations_struct {
-    bindings::vm_operations_struct {
-        fault: Some(fault::<T>),
-        map_pages: Some(bindings::filemap_map_pages),
-        #[cfg(CONFIG_NUMA)]
-        set_policy: Some(policy::set_policy::<T>),
-        #[cfg(CONFIG_NUMA)]
-        get_policy: Some(policy::get_policy::<T>),
-        #[cfg(CONFIG_USERFAULTFD)]
-        uffd_ops: &userfault::Tables::<T>::OPERATIONS,
-        // SAFETY: All-zero bytes are valid: the other operations are absent.
-        ..unsafe { core::mem::zeroed() }
-    }
-}
-
+/// `vm_operations_struct::fault`.
+///
 /// # Safety
 ///
-/// For calls through the table of `file_operations` or `vm_operations_struct` that it is in, only.
-unsafe extern "C" fn fault<T: FaultOperations>(
+/// For calls through the table of `vm_operations_struct` that it is in, only.
+pub(super) unsafe extern "C" fn fault<T: FaultOperations>(
     vmf: *mut bindings::vm_fault,
 ) -> bindings::vm_fault_t {
     let remarks = Remarks::default();

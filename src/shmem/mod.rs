@@ -7,7 +7,11 @@
 
 pub(crate) mod backend;
 pub(crate) mod fault;
+mod hooks;
+pub(crate) mod outgoing;
 #[cfg(CONFIG_NUMA)]
 mod policy;
+mod registration;
 #[cfg(CONFIG_USERFAULTFD)]
 pub(crate) mod userfault;
+mod writeout;

@@ -39,8 +39,10 @@ use crate::mm::NewFolio;
 use crate::mm::Order;
 use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
 #[cfg(CONFIG_SWAP)]
-use crate::shmem::backend::{BackendCell, OutgoingFolio, WrittenOut};
+use crate::shmem::backend::BackendCell;
 use crate::shmem::backend::{Seals, SharedMemory, Want};
+#[cfg(CONFIG_SWAP)]
+use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::vfs::Inode;
 use kernel::prelude::*;
 

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A folio that reclaim wants to be written out, on its way to swap.
+//!
+//! Lock order: reclaim calls with the folio locked, below any lock of the task that allocates.
+
+use crate::bindings;
+#[cfg(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
+use crate::mm::huge;
+use crate::mm::LockedFolio;
+#[cfg(CONFIG_SWAP)]
+use crate::mm::{PageCount, PageIndex, PageRange};
+#[cfg(CONFIG_SWAP)]
+use crate::vfs::{FileSystem, Inode};
+#[cfg(CONFIG_SWAP)]
+use core::marker::PhantomData;
+#[cfg(CONFIG_SWAP)]
+use core::mem::ManuallyDrop;
+use kernel::prelude::*;
+
+/// A folio that reclaim has locked stays where it is, dirty as before; returns the value for reclaim.
+pub(super) fn stay(folio: &LockedFolio) -> c_int {
+    // SAFETY: The folio is live and locked, and stays so for reclaim.
+    unsafe { bindings::folio_mark_dirty(folio.as_ptr()) };
+    bindings::AOP_WRITEPAGE_ACTIVATE
+}
+
+/// What became of a folio that reclaim wanted to be written out in `'a`: the value for reclaim.
+#[cfg(CONFIG_SWAP)]
+pub(crate) struct WrittenOut<'a>(pub(super) c_int, PhantomData<&'a ()>);
+
+#[cfg(CONFIG_SWAP)]
+impl WrittenOut<'_> {
+    pub(super) fn new(result: c_int) -> Self {
+        Self(result, PhantomData)
+    }
+}
+
+/// A folio that reclaim has locked and wants to be written out.
+///
+/// # Invariants
+///
+/// The folio is locked, referenced by reclaim, in the page cache of `inode`, and not dirty. The inode
+/// stays for as long as the folio does.
+#[cfg(CONFIG_SWAP)]
+pub(crate) struct OutgoingFolio<'a, T: FileSystem> {
+    pub(super) folio: ManuallyDrop<LockedFolio>,
+    pub(super) inode: &'a Inode<T>,
+    pub(super) cx: *mut bindings::swap_io_ctx,
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(super) list: *mut bindings::list_head,
+}
+
+#[cfg(CONFIG_SWAP)]
+impl<'a, T: FileSystem> OutgoingFolio<'a, T> {
+    /// The file.
+    pub(crate) fn inode(&self) -> &Inode<T> {
+        self.inode
+    }
+
+    /// The folio stays where it is, dirty as before.
+    pub(crate) fn keep(self) -> WrittenOut<'a> {
+        WrittenOut::new(stay(&self.folio))
+    }
+
+    /// Splits a large folio into pages, the other ones of which go back to reclaim. False where
+    /// somebody else uses it.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn split(&mut self) -> bool {
+        let order = self.folio.order();
+        if order.is_zero() {
+            return true;
+        }
+        // SAFETY: The folio is live and locked. The pages must be dirty, lest they are dropped;
+        // the one that is still ours is to be clean again.
+        unsafe {
+            bindings::folio_test_set_dirty(self.folio.as_ptr());
+            if bindings::split_folio_to_list(self.folio.as_ptr(), self.list) != 0 {
+                return false;
+            }
+            huge::count_split_for_swap(self.folio.as_ptr(), order);
+            bindings::folio_clear_dirty(self.folio.as_ptr());
+        }
+        true
+    }
+
+    /// There are no large folios.
+    #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+    pub(crate) fn split(&mut self) -> bool {
+        true
+    }
+
+    /// Whether the folio can go to swap as a whole, and not only in pages.
+    pub(crate) fn may_go_whole(&self) -> bool {
+        cfg!(CONFIG_THP_SWAP)
+    }
+
+    /// How many pages it has.
+    pub(crate) fn nr_pages(&self) -> PageCount {
+        self.folio.nr_pages()
+    }
+
+    /// Its pages in the file.
+    pub(crate) fn pages(&self) -> PageRange {
+        self.folio.pages()
+    }
+
+    /// The index of the first page in the file.
+    pub(crate) fn index(&self) -> PageIndex {
+        self.folio.index()
+    }
+
+    /// Whether the folio was ever written.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.folio.is_uptodate()
+    }
+
+    /// Makes a folio that was allocated and never written valid: zeros.
+    pub(crate) fn make_valid(&mut self) {
+        self.folio.zero();
+        self.folio.mark_uptodate();
+    }
+
+    /// Gets a place in swap for the folio, all of whose pages must be valid; gives it back where there
+    /// is none.
+    pub(crate) fn allocate_swap(self) -> Result<PlacedFolio<'a, T>, Self> {
+        if !self.is_valid() {
+            return Err(self);
+        }
+        // SAFETY: The folio is locked, valid and in the page cache, so it can be added to the swap
+        // cache.
+        if unsafe { bindings::folio_alloc_swap(self.folio.as_ptr()) } != 0 {
+            return Err(self);
+        }
+        // INVARIANT: Just added.
+        Ok(PlacedFolio(self))
+    }
+}
+
+/// A folio that reclaim wants to be written out and that has a place in swap.
+///
+/// # Invariants
+///
+/// The folio is in the swap cache, and in the page cache as well.
+#[cfg(CONFIG_SWAP)]
+pub(crate) struct PlacedFolio<'a, T: FileSystem>(pub(super) OutgoingFolio<'a, T>);
