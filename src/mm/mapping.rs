@@ -7,7 +7,7 @@
 //!
 //! Lock order: the folio lock before the lock of the xarray (`i_pages`, interrupts off).
 
-use super::batch::{Batch, Removal, Stopped};
+use super::removal::{Batch, Removal, Stopped};
 use super::folio::{Folio, LockedFolio, NewFolio};
 #[cfg(CONFIG_SWAP)]
 use super::swap::{self, LockedSwapFolio, SwapDeviceId, SwapEntry};

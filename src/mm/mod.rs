@@ -6,7 +6,7 @@
 
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(crate) mod alignment;
-mod batch;
+
 pub(crate) mod commit;
 pub(crate) mod counter;
 pub(crate) mod folio;
@@ -14,6 +14,7 @@ pub(crate) mod folio;
 pub(crate) mod huge;
 pub(crate) mod mapping;
 pub(crate) mod mempolicy;
+mod removal;
 #[cfg(CONFIG_SWAP)]
 pub(crate) mod swap;
 pub(crate) mod task;
