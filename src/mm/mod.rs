@@ -6,7 +6,6 @@
 
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(crate) mod alignment;
-
 pub(crate) mod commit;
 pub(crate) mod counter;
 pub(crate) mod folio;
@@ -14,9 +13,11 @@ pub(crate) mod folio;
 pub(crate) mod huge;
 pub(crate) mod mapping;
 pub(crate) mod mempolicy;
-mod removal;
+pub(crate) mod removal;
 #[cfg(CONFIG_SWAP)]
 pub(crate) mod swap;
+#[cfg(CONFIG_SWAP)]
+mod swapped;
 pub(crate) mod task;
 mod units;
 pub(crate) mod wait;

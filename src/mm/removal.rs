@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Batches of page cache entries, for their removal.
+//! Taking pages out of the page cache of a file, and out of swap: what is in the way goes in batches.
 //!
 //! C headers: `include/linux/folio_batch.h`, `include/linux/pagemap.h`.
 //!
@@ -8,9 +8,14 @@
 //! trying only; under them `i_mmap_rwsem` (unmapping) and the lock of the xarray.
 
 use super::folio::{Folio, LockedFolio};
+use super::mapping::Mapping;
 #[cfg(CONFIG_SWAP)]
-use super::mapping::is_value;
-use super::mapping::{Mapping, Removed};
+use super::mapping::{decode_value, is_value, Slot};
+#[cfg(CONFIG_SWAP)]
+use super::swap;
+use super::task;
+#[cfg(CONFIG_SWAP)]
+use super::{Order, PageCount};
 use super::{PageIndex, PageRange};
 use crate::bindings;
 use core::mem::MaybeUninit;
@@ -20,9 +25,20 @@ use kernel::sync::aref::ARef;
 
 const SIZE: usize = bindings::FOLIO_BATCH_SIZE as usize;
 
+/// Pages that were taken out of a page cache, but for those that were in it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Removed {
+    /// Those that were in swap.
+    #[cfg(CONFIG_SWAP)]
+    pub(crate) swapped: PageCount,
+    /// Those that could not be read back.
+    #[cfg(CONFIG_SWAP)]
+    pub(crate) poisoned: PageCount,
+}
+
 /// What is to be removed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Removal {
+enum Removal {
     /// Everything.
     All,
     /// Folios that were allocated and never written.
@@ -40,7 +56,7 @@ impl Removal {
 }
 
 /// Why [`Batch::remove_waiting`] did not come to the end of a batch.
-pub(super) enum Stopped {
+enum Stopped {
     /// It did.
     Not,
     /// From this page on there is something else now.
@@ -61,16 +77,16 @@ pub(super) enum Stopped {
 ///
 /// The first `batch.nr` entries are folios with a reference that this owns, or values. `indices` of as
 /// many entries as the last search has found are theirs.
-pub(super) struct Batch {
+struct Batch {
     batch: bindings::folio_batch,
     indices: [MaybeUninit<c_ulong>; SIZE],
     /// What was removed so far.
-    pub(super) removed: Removed,
+    removed: Removed,
 }
 
 impl Batch {
     /// An empty batch.
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             batch: bindings::folio_batch::default(),
             indices: [const { MaybeUninit::uninit() }; SIZE],
@@ -84,24 +100,14 @@ impl Batch {
 
     /// Finds entries from `*next` to `last`, folios that can be locked at once and that lie in the
     /// range with all their pages, and values; moves `*next` behind them. False where there is none.
-    pub(super) fn find_locked(
-        &mut self,
-        mapping: &Mapping,
-        next: &mut PageIndex,
-        last: PageIndex,
-    ) -> bool {
+    fn find_locked(&mut self, mapping: &Mapping, next: &mut PageIndex, last: PageIndex) -> bool {
         // SAFETY: It is one of the functions that fill a batch.
         unsafe { self.fill(bindings::find_lock_entries, mapping, next, last) }
     }
 
     /// Finds entries from `*next` to `last` and moves `*next` behind them. False where there is
     /// none.
-    pub(super) fn find(
-        &mut self,
-        mapping: &Mapping,
-        next: &mut PageIndex,
-        last: PageIndex,
-    ) -> bool {
+    fn find(&mut self, mapping: &Mapping, next: &mut PageIndex, last: PageIndex) -> bool {
         // SAFETY: It is one of the functions that fill a batch.
         unsafe { self.fill(bindings::find_get_entries, mapping, next, last) }
     }
@@ -152,7 +158,7 @@ impl Batch {
 
     /// Takes what [`Batch::find_locked`] has found in a range that ends before page `end` out of the
     /// cache; empties the batch.
-    pub(super) fn remove_locked(
+    fn remove_locked(
         &mut self,
         mapping: &Mapping,
         what: Removal,
@@ -206,12 +212,7 @@ impl Batch {
     /// folios; empties the batch. A folio that is only partly in the range loses that part, or all of
     /// it where it was never written and that is what is to go. Stops at a value that is only partly in
     /// the range, where there is something else in the cache meanwhile, and where a folio was split.
-    pub(super) fn remove_waiting(
-        &mut self,
-        mapping: &Mapping,
-        what: Removal,
-        range: &PageRange,
-    ) -> Stopped {
+    fn remove_waiting(&mut self, mapping: &Mapping, what: Removal, range: &PageRange) -> Stopped {
         let len = core::mem::take(&mut self.batch.nr) as usize;
         let mut stopped = Stopped::Not;
         for at in 0..len {
@@ -297,4 +298,135 @@ fn remove_folio(
         return Stopped::Split;
     }
     Stopped::Not
+}
+
+impl Mapping {
+    /// Takes the pages of `range` out of the cache and out of swap. Where it ends at
+    /// [`PageIndex::END`] none is left, even of those that come and go meanwhile. May sleep.
+    ///
+    /// What is only partly in the range is the business of `cut`, which is called when most of the
+    /// rest has gone and returns the range that is left: a folio that could not be split is outside
+    /// of it. A folio that comes to be partly in the range later is zeroed there. For one that does so
+    /// and is in swap by then, `cut` is called once more; where that does not bring it back, it stays.
+    pub(crate) fn remove(&self, range: PageRange, cut: impl FnMut() -> PageRange) -> Removed {
+        self.remove_some(range, Removal::All, cut)
+    }
+
+    /// Takes the folios with pages of `range` that were allocated and never written out of the cache,
+    /// with all their pages. May sleep.
+    pub(crate) fn remove_unwritten(&self, range: PageRange) {
+        self.remove_some(range, Removal::Unwritten, || range);
+    }
+
+    fn remove_some(
+        &self,
+        range: PageRange,
+        what: Removal,
+        mut cut: impl FnMut() -> PageRange,
+    ) -> Removed {
+        let mut batch = Batch::new();
+
+        // What can be had without waiting goes in batches. Ends: `next` moves on.
+        let mut next = range.start;
+        while let Some(last) = PageRange::new(next, range.end).last() {
+            if !batch.find_locked(self, &mut next, last) {
+                break;
+            }
+            batch.remove_locked(self, what, range.end);
+            task::cond_resched_tasks_rcu_qs();
+        }
+
+        let mut range = cut();
+        #[cfg(CONFIG_SWAP)]
+        let mut may_cut = true;
+        next = range.start;
+        // Then one by one, until nothing is found. Ends: the callers keep new pages out of the range, so
+        // there is less each time, and a slot is looked at again only where another task has changed
+        // it, or where a folio was split, which can be done as often as it has orders. What cannot be
+        // taken out leaves the range.
+        while let Some(last) = PageRange::new(next, range.end).last() {
+            task::cond_resched_tasks_rcu_qs();
+            let from = next;
+            if !batch.find(self, &mut next, last) {
+                if from == range.start || range.end != PageIndex::END {
+                    break;
+                }
+                next = range.start;
+                continue;
+            }
+            match batch.remove_waiting(self, what, &range) {
+                Stopped::Not => {}
+                Stopped::Changed(index) => next = index,
+                Stopped::Split => next = range.start,
+                Stopped::Stuck(after) => {
+                    // What is in front of it has gone.
+                    range.start = after;
+                    next = after;
+                }
+                #[cfg(CONFIG_SWAP)]
+                Stopped::Straddling(_) if may_cut => {
+                    may_cut = false;
+                    range = range.clip(&cut());
+                    next = range.start;
+                }
+                #[cfg(CONFIG_SWAP)]
+                Stopped::Straddling(pages) if pages.start < range.start => {
+                    range.start = pages.end;
+                    next = range.start;
+                }
+                #[cfg(CONFIG_SWAP)]
+                Stopped::Straddling(pages) => {
+                    range.end = pages.start;
+                    next = range.start;
+                }
+            }
+        }
+        batch.removed
+    }
+
+    /// Takes the swap entry at page `index` out of the cache and frees it, where it is still there
+    /// and all of it in the pages before `end`; a poisoned page too. Counts it in `removed`, and
+    /// returns whether the slot is empty now.
+    #[cfg(CONFIG_SWAP)]
+    #[inline(always)]
+    fn remove_value(
+        &self,
+        index: PageIndex,
+        end: PageIndex,
+        value: *mut c_void,
+        removed: &mut Removed,
+    ) -> bool {
+        let mut nr = PageCount::ZERO;
+        // SAFETY: The xarray is that of a live mapping.
+        unsafe {
+            let xa = self.xa();
+            let mut xas = bindings::xa_state(xa, index.to_pgoff(), 0);
+            bindings::xa_lock_irq(xa);
+            if core::ptr::eq(bindings::xas_load(&mut xas), value) {
+                let order = Order::from_int(bindings::xas_get_order(&mut xas));
+                let pages = index.folio(order);
+                if pages.start == index && pages.end <= end {
+                    bindings::xas_store(&mut xas, core::ptr::null_mut());
+                    nr = order.pages();
+                }
+            }
+            bindings::xa_unlock_irq(xa);
+        }
+        match decode_value(value) {
+            Slot::Swap(entry) if !nr.is_zero() => {
+                // SAFETY: The entries were just taken out.
+                unsafe { swap::free_entries(entry, nr) };
+                removed.swapped = removed.swapped.saturating_add(nr);
+            }
+            _ => removed.poisoned = removed.poisoned.saturating_add(nr),
+        }
+        !nr.is_zero()
+    }
+
+    /// The pages of the slot that has page `index` and still holds `value`; `None` where it holds
+    /// something else. A snapshot.
+    #[cfg(CONFIG_SWAP)]
+    fn find_slot(&self, index: PageIndex, value: *mut c_void) -> Option<PageRange> {
+        Some(index.folio(self.find_value(index, value)?))
+    }
 }

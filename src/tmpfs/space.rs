@@ -19,7 +19,7 @@ use super::superblock::Tmpfs;
 use super::usage::Counts;
 use crate::mm::commit::{uncommit, Commitment};
 use crate::mm::counter::PerCpuCounter;
-use crate::mm::mapping::Removed;
+use crate::mm::removal::Removed;
 use crate::mm::{Len, PageCount};
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use crate::vfs::quota::SpaceCharge;
