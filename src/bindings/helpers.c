@@ -33,7 +33,7 @@ void rtmpfs_helper_arch_swap_restore(swp_entry_t entry, struct folio *folio)
 }
 #endif
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 void rtmpfs_helper_clear_bit(long nr, unsigned long *addr)
 {
@@ -146,7 +146,7 @@ bool rtmpfs_helper_dir_emit_dots(struct file *file, struct dir_context *ctx)
 	return dir_emit_dots(file, ctx);
 }
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 bool rtmpfs_helper_dquot_is_busy(struct dquot *dquot)
 {
@@ -377,7 +377,7 @@ void rtmpfs_helper_get_page(struct page *page)
 	get_page(page);
 }
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 bool rtmpfs_helper_i_gid_needs_update(struct mnt_idmap *idmap,
 				       const struct iattr *attr,
@@ -405,7 +405,7 @@ void rtmpfs_helper_i_size_write(struct inode *inode, loff_t size)
 	i_size_write(inode, size);
 }
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 bool rtmpfs_helper_i_uid_needs_update(struct mnt_idmap *idmap,
 				       const struct iattr *attr,
@@ -497,7 +497,7 @@ void rtmpfs_helper_lruvec_stat_mod_folio(struct folio *folio,
 	lruvec_stat_mod_folio(folio, idx, val);
 }
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 struct kqid rtmpfs_helper_make_kqid(struct user_namespace *ns,
 				   enum quota_type type, qid_t id)
@@ -574,7 +574,7 @@ int rtmpfs_helper_mem_cgroup_charge(struct folio *folio, struct mm_struct *mm,
 	return mem_cgroup_charge(folio, mm, gfp);
 }
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 void rtmpfs_helper_memalloc_nofs_restore(unsigned int flags)
 {
@@ -582,7 +582,7 @@ void rtmpfs_helper_memalloc_nofs_restore(unsigned int flags)
 }
 #endif
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 unsigned int rtmpfs_helper_memalloc_nofs_save(void)
 {
@@ -590,7 +590,7 @@ unsigned int rtmpfs_helper_memalloc_nofs_save(void)
 }
 #endif
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 void rtmpfs_helper_mutex_lock(struct mutex *lock)
 {
@@ -598,7 +598,7 @@ void rtmpfs_helper_mutex_lock(struct mutex *lock)
 }
 #endif
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 void rtmpfs_helper_mutex_unlock(struct mutex *lock)
 {
@@ -752,7 +752,7 @@ swp_entry_t rtmpfs_helper_radix_to_swp_entry(void *value)
 	return radix_to_swp_entry(value);
 }
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 bool rtmpfs_helper_sb_has_quota_active(struct super_block *sb, int type)
 {
@@ -760,7 +760,7 @@ bool rtmpfs_helper_sb_has_quota_active(struct super_block *sb, int type)
 }
 #endif
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 void rtmpfs_helper_set_bit(long nr, unsigned long *addr)
 {
@@ -774,7 +774,7 @@ bool rtmpfs_helper_signal_pending(void)
 	return signal_pending(current);
 }
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 void rtmpfs_helper_spin_lock(spinlock_t *lock)
 {
@@ -782,7 +782,7 @@ void rtmpfs_helper_spin_lock(spinlock_t *lock)
 }
 #endif
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 void rtmpfs_helper_spin_unlock(spinlock_t *lock)
 {
@@ -815,7 +815,7 @@ unsigned int rtmpfs_helper_swp_type(swp_entry_t entry)
 	return swp_type(entry);
 }
 
-#ifdef CONFIG_TMPFS_QUOTA
+#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 bool rtmpfs_helper_test_bit(long nr, const unsigned long *addr)
 {

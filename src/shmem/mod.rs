@@ -15,3 +15,12 @@ mod registration;
 #[cfg(CONFIG_USERFAULTFD)]
 pub(crate) mod userfault;
 mod writeout;
+
+use crate::bindings;
+
+/// `f_type` of statfs(2), by which programs know a temporary file system.
+pub(crate) const TMPFS_MAGIC: u32 = bindings::TMPFS_MAGIC;
+
+/// The number of the format of quota in memory, as programs know it.
+#[cfg(CONFIG_TMPFS_QUOTA)]
+pub(crate) const QFMT_SHMEM: u32 = bindings::QFMT_SHMEM;

@@ -4,8 +4,6 @@
 //!
 //! Lock order: `i_rwsem`, then what truncation takes inside the MM: `i_mmap_rwsem`, folio locks.
 
-#[cfg(CONFIG_TMPFS_XATTR)]
-use super::flags;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::orders;
 use super::space;
@@ -14,11 +12,14 @@ use super::truncate::Cut;
 use crate::mm::Pos;
 use crate::vfs::attr::{AttrOperations, AttrRequest, Stat};
 #[cfg(CONFIG_TMPFS_XATTR)]
-use crate::vfs::{fileattr::FileFlags, Dentry};
+use crate::vfs::fileattr::FlagTable;
 use crate::vfs::{Exclusive, FileType, IdMap, Inode};
 use kernel::prelude::*;
 
 impl AttrOperations for Tmpfs {
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    const FLAGS: FlagTable<Self> = FlagTable::new();
+
     fn update_blocks(inode: &Inode<Self>) {
         if inode.file_type() == FileType::Regular {
             space::update(inode);
@@ -64,20 +65,6 @@ impl AttrOperations for Tmpfs {
             inode.set_changed();
         }
         Ok(())
-    }
-
-    #[cfg(CONFIG_TMPFS_XATTR)]
-    fn flags(inode: &Inode<Self>) -> FileFlags {
-        inode.data().flags()
-    }
-
-    #[cfg(CONFIG_TMPFS_XATTR)]
-    fn set_flags(
-        inode: &mut Exclusive<'_, Self>,
-        dentry: &Dentry<Self>,
-        flags: FileFlags,
-    ) -> Result {
-        flags::set(inode, dentry, flags)
     }
 }
 

@@ -4,30 +4,35 @@
 
 use super::inode::TmpfsInode;
 use super::superblock::Tmpfs;
-use crate::vfs::fileattr::FileFlags;
+use crate::vfs::fileattr::{FileFlags, FlagOperations};
 use crate::vfs::{Dentry, Exclusive, FileType, NewInode};
 use kernel::prelude::*;
 
-/// Replaces the flags of a file, of which `dentry` is a name.
-pub(super) fn set(
-    inode: &mut Exclusive<'_, Tmpfs>,
-    dentry: &Dentry<Tmpfs>,
-    flags: FileFlags,
-) -> Result {
-    let supported = FileFlags::IMMUTABLE
-        | FileFlags::APPEND
-        | FileFlags::NODUMP
-        | FileFlags::NOATIME
-        | FileFlags::CASEFOLD;
-    if !supported.contains(flags) {
-        return Err(EOPNOTSUPP);
+impl FlagOperations for Tmpfs {
+    fn flags(inode: &TmpfsInode) -> FileFlags {
+        inode.data().flags()
     }
-    check_case_folding(inode, dentry, flags.contains(FileFlags::CASEFOLD))?;
 
-    inode.enforce_flags(flags);
-    inode.data().set_flags(flags);
-    inode.set_changed();
-    Ok(())
+    fn set_flags(
+        inode: &mut Exclusive<'_, Self>,
+        dentry: &Dentry<Self>,
+        flags: FileFlags,
+    ) -> Result {
+        let supported = FileFlags::IMMUTABLE
+            | FileFlags::APPEND
+            | FileFlags::NODUMP
+            | FileFlags::NOATIME
+            | FileFlags::CASEFOLD;
+        if !supported.contains(flags) {
+            return Err(EOPNOTSUPP);
+        }
+        check_case_folding(inode, dentry, flags.contains(FileFlags::CASEFOLD))?;
+
+        inode.enforce_flags(flags);
+        inode.data().set_flags(flags);
+        inode.set_changed();
+        Ok(())
+    }
 }
 
 /// Whether the file may get or lose the flag: a directory with names in it could come to have two

@@ -11,7 +11,8 @@
 use super::options::Options;
 use super::superblock::{SuperInfo, Tmpfs};
 use crate::mm::Len;
-use crate::vfs::quota::{QuotaKind, QuotaLimits, QuotaOperations, QuotaRecord, QFMT_SHMEM};
+use crate::shmem::QFMT_SHMEM;
+use crate::vfs::quota::{QuotaKind, QuotaLimits, QuotaOperations, QuotaRecord};
 use crate::vfs::{NewSuperBlock, SuperBlock};
 use kernel::prelude::*;
 use kernel::rbtree::RBTree;

@@ -128,11 +128,12 @@ impl FileSystem for Tmpfs {
     const NAME: &'static CStr = c"rtmpfs";
     const INODE_CACHE_NAME: &'static CStr = c"rtmpfs_inode_cache";
     // Whoever asks "is this a temporary file system?" shall hear yes.
-    const MAGIC: u32 = crate::vfs::superblock::TMPFS_MAGIC;
+    const MAGIC: u32 = crate::shmem::TMPFS_MAGIC;
     const MAX_BYTES: Pos = MAX_FILE_SIZE;
     const PARAMETERS: &'static ParameterTable = &options::PARAMETERS;
     #[cfg(CONFIG_TMPFS_XATTR)]
     const XATTRS: crate::vfs::xattr::XattrTable<Self> = crate::vfs::xattr::XattrTable::new();
+    const POSIX_ACL: bool = cfg!(CONFIG_TMPFS_POSIX_ACL);
 
     #[cfg(CONFIG_SYSFS)]
     const FEATURES: &'static [&'static Feature] = &[

@@ -7,10 +7,55 @@
 //!
 //! C header: `include/linux/posix_acl.h`.
 
-use super::{FileSystem, Inode, NewInode};
+use super::{FileSystem, IdMap, Inode, Mode, NewInode};
 use crate::bindings;
+#[cfg(CONFIG_FS_POSIX_ACL)]
 use kernel::error::to_result;
 use kernel::prelude::*;
+
+/// The flag of a superblock whose inodes have ACLs.
+pub(super) const SB_FLAG: c_ulong = if cfg!(CONFIG_FS_POSIX_ACL) {
+    bindings::SB_POSIXACL
+} else {
+    0
+};
+
+/// `inode_operations::set_acl`.
+type SetAcl = unsafe extern "C" fn(
+    *mut bindings::mnt_idmap,
+    *mut bindings::dentry,
+    *mut bindings::posix_acl,
+    c_int,
+) -> c_int;
+
+/// The function by which the VFS sets an ACL.
+#[cfg(CONFIG_FS_POSIX_ACL)]
+pub(super) const SET_ACL: Option<SetAcl> = Some(bindings::simple_set_acl);
+
+/// The VFS knows of no ACLs.
+#[cfg(not(CONFIG_FS_POSIX_ACL))]
+pub(super) const SET_ACL: Option<SetAcl> = None;
+
+/// Brings the ACL of a file in line with its new mode. May sleep; fails with `ENOMEM`.
+///
+/// # Safety
+///
+/// `dentry` must be live and have a file, whose `i_rwsem` the current task holds for writing.
+#[cfg(CONFIG_FS_POSIX_ACL)]
+pub(super) unsafe fn chmod(idmap: &IdMap, dentry: *mut bindings::dentry, mode: Mode) -> Result {
+    // SAFETY: By the caller's promise.
+    to_result(unsafe { bindings::posix_acl_chmod(idmap.as_ptr(), dentry, mode.as_raw()) })
+}
+
+/// There are no ACLs.
+///
+/// # Safety
+///
+/// None; it is that of the one above.
+#[cfg(not(CONFIG_FS_POSIX_ACL))]
+pub(super) unsafe fn chmod(_idmap: &IdMap, _dentry: *mut bindings::dentry, _mode: Mode) -> Result {
+    Ok(())
+}
 
 impl<T: FileSystem> NewInode<T> {
     /// Gives a new inode the ACLs that it inherits from `dir`, and takes from its mode what they
@@ -18,6 +63,7 @@ impl<T: FileSystem> NewInode<T> {
     /// have none. May sleep.
     ///
     /// Fails with `ENOMEM`.
+    #[cfg(CONFIG_FS_POSIX_ACL)]
     pub(crate) fn init_acls(&mut self, dir: &Inode<T>) -> Result {
         let raw = self.as_ptr();
         let (mut default, mut access) = (core::ptr::null_mut(), core::ptr::null_mut());
@@ -43,6 +89,12 @@ impl<T: FileSystem> NewInode<T> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// There are no ACLs.
+    #[cfg(not(CONFIG_FS_POSIX_ACL))]
+    pub(crate) fn init_acls(&mut self, _dir: &Inode<T>) -> Result {
         Ok(())
     }
 }

@@ -4,10 +4,8 @@
 //!
 //! C headers: `include/linux/fs.h`, `include/linux/stat.h`.
 
-#[cfg(CONFIG_TMPFS_XATTR)]
-use super::fileattr::{self, FileFlags};
-#[cfg(CONFIG_TMPFS_XATTR)]
-use super::Dentry;
+use super::acl;
+use super::fileattr::{FileFlags, FlagTable};
 use super::{Exclusive, FileSystem, IdMap, Inode};
 use crate::bindings;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
@@ -19,7 +17,7 @@ use kernel::prelude::*;
 
 /// What stat(2) is about to report (`struct kstat`).
 pub(crate) struct Stat<'a> {
-    pub(super) stat: &'a mut bindings::kstat,
+    stat: &'a mut bindings::kstat,
     request_mask: u32,
 }
 
@@ -41,6 +39,19 @@ impl Stat<'_> {
         self.stat.blksize = size.to_uint();
     }
 
+    /// Reports those flags of the file that statx(2) knows.
+    pub(crate) fn set_flags(&mut self, flags: FileFlags) {
+        for (flag, attribute) in [
+            (FileFlags::IMMUTABLE, bindings::STATX_ATTR_IMMUTABLE),
+            (FileFlags::APPEND, bindings::STATX_ATTR_APPEND),
+            (FileFlags::NODUMP, bindings::STATX_ATTR_NODUMP),
+        ] {
+            if flags.contains(flag) {
+                self.stat.attributes |= u64::from(attribute);
+            }
+        }
+    }
+
     /// Says that the file system knows the flags that statx(2) reports, set or not.
     pub(crate) fn know_flags(&mut self) {
         self.stat.attributes_mask |= u64::from(
@@ -59,7 +70,6 @@ impl Stat<'_> {
 /// exists.
 pub(crate) struct AttrRequest<'a> {
     pub(super) attr: &'a bindings::iattr,
-    #[cfg(CONFIG_TMPFS_POSIX_ACL)]
     dentry: *mut bindings::dentry,
 }
 
@@ -80,11 +90,9 @@ impl AttrRequest<'_> {
     ) -> Result {
         // SAFETY: The inode is live and locked.
         unsafe { bindings::setattr_copy(idmap.as_ptr(), inode.as_ptr(), self.attr) };
-        #[cfg(CONFIG_TMPFS_POSIX_ACL)]
-        if self.attr.ia_valid & bindings::ATTR_MODE != 0 {
-            let mode = inode.mode().as_raw();
+        if T::POSIX_ACL && self.attr.ia_valid & bindings::ATTR_MODE != 0 {
             // SAFETY: By the type invariants the dentry has a file, and that is locked.
-            to_result(unsafe { bindings::posix_acl_chmod(idmap.as_ptr(), self.dentry, mode) })?;
+            unsafe { acl::chmod(idmap, self.dentry, inode.mode())? };
         }
         Ok(())
     }
@@ -92,6 +100,9 @@ impl AttrRequest<'_> {
 
 /// Attributes of all files of a file system.
 pub(crate) trait AttrOperations: FileSystem {
+    /// The operations on the flags of files.
+    const FLAGS: FlagTable<Self> = FlagTable::NONE;
+
     /// Adds to what `generic_fillattr()` has filled in. `i_rwsem` is not held.
     fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>);
 
@@ -104,20 +115,6 @@ pub(crate) trait AttrOperations: FileSystem {
         idmap: &IdMap,
         request: AttrRequest<'_>,
     ) -> Result;
-
-    /// The flags of a directory or a regular file. `i_rwsem` is not held.
-    #[cfg(CONFIG_TMPFS_XATTR)]
-    fn flags(inode: &Inode<Self>) -> FileFlags;
-
-    /// Replaces the flags of a directory or a regular file, of which `dentry` is a name; the VFS has
-    /// checked that the task may do so. May sleep. Fails with `EOPNOTSUPP` where a flag is not
-    /// supported.
-    #[cfg(CONFIG_TMPFS_XATTR)]
-    fn set_flags(
-        inode: &mut Exclusive<'_, Self>,
-        dentry: &Dentry<Self>,
-        flags: FileFlags,
-    ) -> Result;
 }
 
 /// The tables of inodes other than directories.
@@ -127,20 +124,16 @@ impl<T: AttrOperations> Tables<T> {
     pub(super) const INODE_OPERATIONS: bindings::inode_operations = bindings::inode_operations {
         getattr: Some(getattr::<T>),
         setattr: Some(setattr::<T>),
-        #[cfg(CONFIG_TMPFS_XATTR)]
-        listxattr: Some(super::xattr::list::<T>),
-        #[cfg(CONFIG_TMPFS_POSIX_ACL)]
-        set_acl: Some(bindings::simple_set_acl),
+        listxattr: T::XATTRS.list(),
+        set_acl: if T::POSIX_ACL { acl::SET_ACL } else { None },
         // SAFETY: All-zero bytes are valid: the other operations are absent.
         ..unsafe { core::mem::zeroed() }
     };
 
     /// Those of a regular file; directories have these among others.
     pub(super) const FILE_OPERATIONS: bindings::inode_operations = bindings::inode_operations {
-        #[cfg(CONFIG_TMPFS_XATTR)]
-        fileattr_get: Some(fileattr::fileattr_get::<T>),
-        #[cfg(CONFIG_TMPFS_XATTR)]
-        fileattr_set: Some(fileattr::fileattr_set::<T>),
+        fileattr_get: T::FLAGS.get(),
+        fileattr_set: T::FLAGS.set(),
         ..Self::INODE_OPERATIONS
     };
 
@@ -187,11 +180,7 @@ unsafe extern "C" fn setattr<T: AttrOperations>(
         // SAFETY: The VFS passes the idmap of the mount, and a request.
         let (idmap, attr) = unsafe { (IdMap::from_raw(idmap), &*attr) };
         // INVARIANT: As above.
-        let request = AttrRequest {
-            attr,
-            #[cfg(CONFIG_TMPFS_POSIX_ACL)]
-            dentry,
-        };
+        let request = AttrRequest { attr, dentry };
         T::set_attributes(&mut inode, idmap, request)?;
         Ok(0)
     })

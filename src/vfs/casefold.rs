@@ -109,7 +109,6 @@ impl<T: FileSystem> Inode<T> {
     }
 
     /// Whether this is a directory in which case need not matter: its mount has an encoding.
-    #[cfg(CONFIG_TMPFS_XATTR)]
     pub(super) fn could_fold_case(&self) -> bool {
         self.file_type() == super::FileType::Directory && self.sb().case_folding().is_some()
     }

@@ -20,8 +20,6 @@ unsafe impl Sync for Feature {}
 
 impl Feature {
     /// A feature of that name.
-    // Without case folding there is no feature, and the folder is empty.
-    #[cfg_attr(not(CONFIG_UNICODE), allow(dead_code))]
     pub(crate) const fn new(name: &'static CStr) -> Self {
         // SAFETY: All-zero bytes are valid: null pointers and numbers.
         let mut attribute: bindings::kobj_attribute = unsafe { core::mem::zeroed() };

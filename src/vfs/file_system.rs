@@ -8,6 +8,7 @@
 use super::casefold::CaseFolding;
 #[cfg(CONFIG_SYSFS)]
 use super::features::Feature;
+use super::xattr::XattrTable;
 use super::{
     Exclusive, Inode, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue,
     SuperBlock,
@@ -90,8 +91,9 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     /// The mount parameters.
     const PARAMETERS: &'static ParameterTable;
     /// The operations on extended attributes.
-    #[cfg(CONFIG_TMPFS_XATTR)]
-    const XATTRS: super::xattr::XattrTable<Self>;
+    const XATTRS: XattrTable<Self> = XattrTable::NONE;
+    /// Whether files have POSIX ACLs, where the VFS knows those.
+    const POSIX_ACL: bool = false;
 
     /// What user space shall know to be supported, in `/sys/fs`.
     #[cfg(CONFIG_SYSFS)]
@@ -170,8 +172,9 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     fn evict(inode: &mut Exclusive<'_, Self>);
 
     /// The attributes of an inode that goes away have gone, which were taken to need `bytes` bytes.
-    #[cfg(CONFIG_TMPFS_XATTR)]
-    fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize);
+    fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize) {
+        let _ = (sb, bytes);
+    }
 
     /// Sets the operations of a new inode by the type of its file.
     fn set_operations(inode: &NewInode<Self>);

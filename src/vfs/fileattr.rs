@@ -4,9 +4,9 @@
 //!
 //! C headers: `include/linux/fileattr.h`, `include/uapi/linux/fs.h`.
 
-use super::attr::Stat;
-use super::{AttrOperations, Dentry, Exclusive, FileSystem, Inode};
+use super::{Dentry, Exclusive, FileSystem, Inode};
 use crate::bindings;
+use core::marker::PhantomData;
 use core::ops::BitOr;
 use kernel::error::from_result;
 use kernel::prelude::*;
@@ -86,17 +86,61 @@ impl<T: FileSystem> Exclusive<'_, T> {
     }
 }
 
-impl Stat<'_> {
-    /// Reports those flags of the file that statx(2) knows.
-    pub(crate) fn set_flags(&mut self, flags: FileFlags) {
-        for (flag, attribute) in [
-            (FileFlags::IMMUTABLE, bindings::STATX_ATTR_IMMUTABLE),
-            (FileFlags::APPEND, bindings::STATX_ATTR_APPEND),
-            (FileFlags::NODUMP, bindings::STATX_ATTR_NODUMP),
-        ] {
-            if flags.contains(flag) {
-                self.stat.attributes |= u64::from(attribute);
-            }
+/// The flags of the files of a file system.
+pub(crate) trait FlagOperations: FileSystem {
+    /// The flags of a directory or a regular file. `i_rwsem` is not held.
+    fn flags(inode: &Inode<Self>) -> FileFlags;
+
+    /// Replaces the flags of a directory or a regular file, of which `dentry` is a name; the VFS has
+    /// checked that the task may do so. May sleep. Fails with `EOPNOTSUPP` where a flag is not
+    /// supported.
+    fn set_flags(
+        inode: &mut Exclusive<'_, Self>,
+        dentry: &Dentry<Self>,
+        flags: FileFlags,
+    ) -> Result;
+}
+
+type Get = unsafe extern "C" fn(*mut bindings::dentry, *mut bindings::file_kattr) -> c_int;
+type Set = unsafe extern "C" fn(
+    *mut bindings::mnt_idmap,
+    *mut bindings::dentry,
+    *mut bindings::file_kattr,
+) -> c_int;
+
+/// The operations on the flags of file system `T`, for [`super::AttrOperations::FLAGS`].
+pub(crate) struct FlagTable<T> {
+    get: Option<Get>,
+    set: Option<Set>,
+    _fs: PhantomData<T>,
+}
+
+impl<T> FlagTable<T> {
+    /// There are no flags.
+    pub(crate) const NONE: Self = Self {
+        get: None,
+        set: None,
+        _fs: PhantomData,
+    };
+
+    /// The function for `fileattr_get`.
+    pub(super) const fn get(&self) -> Option<Get> {
+        self.get
+    }
+
+    /// The function for `fileattr_set`.
+    pub(super) const fn set(&self) -> Option<Set> {
+        self.set
+    }
+}
+
+impl<T: FlagOperations> FlagTable<T> {
+    /// The operations that the trait describes.
+    pub(crate) const fn new() -> Self {
+        Self {
+            get: Some(fileattr_get::<T>),
+            set: Some(fileattr_set::<T>),
+            _fs: PhantomData,
         }
     }
 }
@@ -106,7 +150,7 @@ impl Stat<'_> {
 /// # Safety
 ///
 /// For calls through the table of `inode_operations` that it is in, only.
-pub(super) unsafe extern "C" fn fileattr_get<T: AttrOperations>(
+unsafe extern "C" fn fileattr_get<T: FlagOperations>(
     dentry: *mut bindings::dentry,
     attributes: *mut bindings::file_kattr,
 ) -> c_int {
@@ -123,7 +167,7 @@ pub(super) unsafe extern "C" fn fileattr_get<T: AttrOperations>(
 /// # Safety
 ///
 /// For calls through the table of `inode_operations` that it is in, only.
-pub(super) unsafe extern "C" fn fileattr_set<T: AttrOperations>(
+unsafe extern "C" fn fileattr_set<T: FlagOperations>(
     _idmap: *mut bindings::mnt_idmap,
     dentry: *mut bindings::dentry,
     attributes: *mut bindings::file_kattr,

@@ -7,9 +7,8 @@
 use super::dir_index::DirIndex;
 use super::file_system::Memory;
 use super::inode_list::Link;
-#[cfg(CONFIG_TMPFS_QUOTA)]
+#[cfg(CONFIG_QUOTA)]
 use super::quota::{self, Records};
-#[cfg(CONFIG_TMPFS_XATTR)]
 use super::xattr;
 use super::{attr, dir, file};
 use super::{
@@ -44,9 +43,8 @@ struct InodeBox<T: FileSystem> {
     inode: Opaque<bindings::inode>,
     locked: UnsafeCell<LockedState<T>>,
     cached: Link<T>,
-    #[cfg(CONFIG_TMPFS_XATTR)]
     xattrs: super::xattr::List,
-    #[cfg(CONFIG_TMPFS_QUOTA)]
+    #[cfg(CONFIG_QUOTA)]
     records: UnsafeCell<Records>,
     memory: <T::Memory as Memory<T>>::InodeData,
     data: T::InodeData,
@@ -118,14 +116,13 @@ impl<T: FileSystem> Inode<T> {
     }
 
     /// The list of extended attributes; reading it takes RCU, changing it `i_rwsem`.
-    #[cfg(CONFIG_TMPFS_XATTR)]
     pub(super) fn xattr_list(&self) -> *mut bindings::list_head {
         // SAFETY: By the type invariants the box is there.
         unsafe { (*self.as_box()).xattrs.get() }
     }
 
     /// Where the records of quota are in which the inode counts; the quota core's.
-    #[cfg(CONFIG_TMPFS_QUOTA)]
+    #[cfg(CONFIG_QUOTA)]
     pub(super) fn records(&self) -> *mut Records {
         // SAFETY: By the type invariants the box is there; no reference is made.
         UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).records) })
@@ -312,11 +309,8 @@ impl<T: FileSystem> NewInode<T> {
         name: Option<&super::Dentry<T>>,
     ) -> Result {
         let name = name.map_or(core::ptr::null(), |dentry| dentry.qstr());
-        #[cfg(CONFIG_TMPFS_XATTR)]
-        let store = Some(T::XATTRS.init());
-        // Labels are in memory only, then, with the security modules.
-        #[cfg(not(CONFIG_TMPFS_XATTR))]
-        let store = None;
+        // Without attributes, labels are in memory only, with the security modules.
+        let store = T::XATTRS.init();
         // SAFETY: All inodes are live, and the callback gets this one, which nobody else uses.
         let ret = unsafe {
             bindings::security_inode_init_security(
@@ -520,9 +514,8 @@ pub(super) unsafe extern "C" fn alloc_inode<T: FileSystem>(
         }));
         addr_of_mut!((*object).cached).write(Link::new());
         addr_of_mut!((*object).memory).write(T::Memory::new_inode_data());
-        #[cfg(CONFIG_TMPFS_XATTR)]
-        super::xattr::init_list(addr_of_mut!((*object).xattrs));
-        #[cfg(CONFIG_TMPFS_QUOTA)]
+        xattr::init_list(addr_of_mut!((*object).xattrs));
+        #[cfg(CONFIG_QUOTA)]
         addr_of_mut!((*object).records).write(UnsafeCell::new(quota::NO_RECORDS));
         let Ok(()) = pin_init::raw_try_init(addr_of_mut!((*object).data), T::new_inode_data());
     }
@@ -569,12 +562,9 @@ pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings:
     this.sb().memory().forget(this);
     this.sb().cached().remove(this);
     // The table of the superblock must not refer to an inode that is gone.
-    #[cfg(CONFIG_TMPFS_XATTR)]
     // SAFETY: As above.
-    unsafe {
-        xattr::free(this)
-    };
-    #[cfg(CONFIG_TMPFS_QUOTA)]
+    unsafe { xattr::free(this) };
+    #[cfg(CONFIG_QUOTA)]
     // SAFETY: As above.
     unsafe {
         quota::evict(this)

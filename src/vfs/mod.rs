@@ -11,7 +11,6 @@
 //! What the VFS protects by `i_rwsem` is reached through [`Exclusive`] and [`Shared`], which exist
 //! only where that lock is held.
 
-#[cfg(CONFIG_TMPFS_POSIX_ACL)]
 pub(crate) mod acl;
 pub(crate) mod attr;
 #[cfg(CONFIG_UNICODE)]
@@ -26,7 +25,6 @@ mod export;
 pub(crate) mod features;
 pub(crate) mod file;
 pub(crate) mod file_system;
-#[cfg(CONFIG_TMPFS_XATTR)]
 pub(crate) mod fileattr;
 mod fs_type;
 pub(crate) mod handle;
@@ -37,10 +35,9 @@ pub(crate) mod lock;
 pub(crate) mod mode;
 pub(crate) mod parameter;
 pub(crate) mod pipe;
-#[cfg(CONFIG_TMPFS_QUOTA)]
+#[cfg(CONFIG_QUOTA)]
 pub(crate) mod quota;
 pub(crate) mod superblock;
-#[cfg(CONFIG_TMPFS_XATTR)]
 pub(crate) mod xattr;
 
 pub(crate) use attr::AttrOperations;

@@ -34,9 +34,6 @@ pub(super) type Records = [*mut bindings::dquot; bindings::MAXQUOTAS as usize];
 /// What an inode starts with.
 pub(super) const NO_RECORDS: Records = [core::ptr::null_mut(); bindings::MAXQUOTAS as usize];
 
-/// The format of tmpfs's quota, as programs know it.
-pub(crate) const QFMT_SHMEM: u32 = bindings::QFMT_SHMEM;
-
 /// Whose files are counted together.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum QuotaKind {

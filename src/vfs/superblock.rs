@@ -4,12 +4,13 @@
 //!
 //! C headers: `include/linux/fs/super_types.h`, `include/linux/fs.h`.
 
+use super::acl;
 #[cfg(CONFIG_UNICODE)]
 use super::casefold::CaseFolding;
 use super::export::{self, Exports};
 use super::inode::{self, InodeCache};
 use super::inode_list::{Cached, InodeList};
-#[cfg(CONFIG_TMPFS_QUOTA)]
+#[cfg(CONFIG_QUOTA)]
 use super::quota;
 use super::{FileSystem, MountContext, Registration};
 use crate::bindings;
@@ -21,16 +22,12 @@ use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::types::Opaque;
 
-/// `f_type` of statfs(2) of tmpfs.
-pub(crate) const TMPFS_MAGIC: u32 = bindings::TMPFS_MAGIC;
-
 /// What `s_fs_info` points to.
 #[pin_data]
 pub(super) struct SuperInfo<T: FileSystem> {
     /// The registration, which outlives every superblock.
     registration: *const Registration<T>,
     /// What finds extended attributes.
-    #[cfg(CONFIG_TMPFS_XATTR)]
     xattrs: super::xattr::Cache,
     #[cfg(CONFIG_UNICODE)]
     case_folding: Option<CaseFolding>,
@@ -93,7 +90,6 @@ impl<T: FileSystem> SuperBlock<T> {
     }
 
     /// What finds the extended attributes of the inodes.
-    #[cfg(CONFIG_TMPFS_XATTR)]
     pub(super) fn xattrs(&self) -> &super::xattr::Cache {
         &self.info().xattrs
     }
@@ -145,9 +141,9 @@ impl<T: FileSystem> Tables<T> {
         drop_inode: Some(bindings::inode_just_drop),
         statfs: Some(statfs::<T>),
         show_options: Some(show_options::<T>),
-        #[cfg(CONFIG_TMPFS_QUOTA)]
+        #[cfg(CONFIG_QUOTA)]
         get_dquots: Some(quota::get_records::<T>),
-        #[cfg(CONFIG_TMPFS_QUOTA)]
+        #[cfg(CONFIG_QUOTA)]
         put_super: Some(put_super),
         nr_cached_objects: Some(nr_cached_objects::<T>),
         free_cached_objects: Some(free_cached_objects::<T>),
@@ -173,7 +169,6 @@ pub(super) unsafe fn fill<T: FileSystem>(
     let info = KBox::pin_init(
         try_pin_init!(SuperInfo::<T> {
             registration,
-            #[cfg(CONFIG_TMPFS_XATTR)]
             xattrs: super::xattr::Cache::new(),
             #[cfg(CONFIG_UNICODE)]
             case_folding: T::case_folding(options)?,
@@ -198,13 +193,9 @@ pub(super) unsafe fn fill<T: FileSystem>(
         (*sb).s_maxbytes = T::MAX_BYTES.to_loff();
         (*sb).s_time_gran = 1;
         (*sb).s_flags |= bindings::SB_NOSEC;
-        #[cfg(CONFIG_TMPFS_XATTR)]
-        {
-            (*sb).s_xattr = T::XATTRS.handlers();
-        }
-        #[cfg(CONFIG_TMPFS_POSIX_ACL)]
-        {
-            (*sb).s_flags |= bindings::SB_POSIXACL;
+        (*sb).s_xattr = T::XATTRS.handlers();
+        if T::POSIX_ACL {
+            (*sb).s_flags |= acl::SB_FLAG;
         }
         // Dentries hold the files, so an unused one is of no use to the dcache's LRU.
         (*sb).s_d_flags |= bindings::DCACHE_DONTCACHE;
@@ -224,7 +215,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
     let new = NewSuperBlock(unsafe { SuperBlock::<T>::from_raw(sb) });
     let root = make_root(&new);
     // `put_super()` is not called for a superblock without a root.
-    #[cfg(CONFIG_TMPFS_QUOTA)]
+    #[cfg(CONFIG_QUOTA)]
     if root.is_err() {
         // SAFETY: The caller holds `s_umount`; an inode that was made is gone.
         unsafe { quota::disable(sb) };
@@ -247,7 +238,7 @@ fn make_root<T: FileSystem>(sb: &NewSuperBlock<'_, T>) -> Result<*mut bindings::
 /// # Safety
 ///
 /// For calls through the table of `super_operations` that it is in, only.
-#[cfg(CONFIG_TMPFS_QUOTA)]
+#[cfg(CONFIG_QUOTA)]
 unsafe extern "C" fn put_super(sb: *mut bindings::super_block) {
     // SAFETY: The VFS holds `s_umount` of a superblock that it has no use for any more, after the
     // eviction of its inodes.

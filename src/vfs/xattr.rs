@@ -223,10 +223,15 @@ const PREFIX_USER: &CoreCStr = c"user.";
 pub(super) type InitXattrs =
     unsafe extern "C" fn(*mut bindings::inode, *const bindings::xattr, *mut c_void) -> c_int;
 
+/// A function that lists the names of the attributes of a file.
+pub(super) type ListXattrs =
+    unsafe extern "C" fn(*mut bindings::dentry, *mut c_char, usize) -> isize;
+
 /// The operations on the attributes of file system `T`, for [`FileSystem::XATTRS`].
 pub(crate) struct XattrTable<T> {
-    handlers: &'static [*const bindings::xattr_handler; 4],
-    init: InitXattrs,
+    handlers: Option<&'static [*const bindings::xattr_handler; 4]>,
+    init: Option<InitXattrs>,
+    list: Option<ListXattrs>,
     _fs: PhantomData<T>,
 }
 
@@ -257,22 +262,39 @@ impl<T: XattrOperations> XattrTable<T> {
     /// The operations that the file system's traits describe.
     pub(crate) const fn new() -> Self {
         Self {
-            handlers: Self::HANDLERS,
-            init: init::<T>,
+            handlers: Some(Self::HANDLERS),
+            init: Some(init::<T>),
+            list: Some(list::<T>),
             _fs: PhantomData,
         }
     }
 }
 
 impl<T> XattrTable<T> {
+    /// There are no attributes but those that security modules keep in memory of their own.
+    pub(crate) const NONE: Self = Self {
+        handlers: None,
+        init: None,
+        list: None,
+        _fs: PhantomData,
+    };
+
     /// The handlers, for `s_xattr`.
     pub(super) const fn handlers(&self) -> *const *const bindings::xattr_handler {
-        self.handlers.as_ptr()
+        match self.handlers {
+            Some(handlers) => handlers.as_ptr(),
+            None => core::ptr::null(),
+        }
     }
 
     /// The function for `security_inode_init_security()`.
-    pub(super) const fn init(&self) -> InitXattrs {
+    pub(super) const fn init(&self) -> Option<InitXattrs> {
         self.init
+    }
+
+    /// The function for `listxattr`.
+    pub(super) const fn list(&self) -> Option<ListXattrs> {
+        self.list
     }
 }
 
@@ -382,7 +404,7 @@ unsafe extern "C" fn init<T: XattrOperations>(
 /// # Safety
 ///
 /// For calls through the table of `inode_operations` that it is in, only.
-pub(super) unsafe extern "C" fn list<T: FileSystem>(
+unsafe extern "C" fn list<T: FileSystem>(
     dentry: *mut bindings::dentry,
     buffer: *mut c_char,
     size: usize,
