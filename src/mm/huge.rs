@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Transparent huge pages: what the system says about large folios, and what it counts of them.
+//! Transparent huge pages: which there can be, how they are allocated, and what is counted of them.
 //!
-//! C headers: `include/linux/huge_mm.h`, `include/linux/shmem_backend.h`,
-//! `Documentation/admin-guide/mm/transhuge.rst`.
+//! C header: `include/linux/huge_mm.h`; `Documentation/admin-guide/mm/transhuge.rst`.
 
 use super::Order;
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::prelude::*;
 
 /// The order of a folio that a PMD maps.
 pub(crate) const PMD_ORDER: Order = Order::from_uint(bindings::HPAGE_PMD_ORDER);
@@ -19,36 +17,6 @@ pub(crate) const MAX_ORDER: Order = if bindings::HPAGE_PMD_ORDER < bindings::MAX
 } else {
     Order::from_uint(bindings::MAX_XAS_ORDER)
 };
-
-/// What the system says about large folios, beside `shmem_enabled` (`struct thp_shmem_controls`):
-/// `SHMEM_HUGE_*`, and bitmaps of orders.
-pub(crate) use bindings::thp_shmem_controls as Controls;
-
-/// `shmem_enabled` is `deny`.
-pub(crate) const DENY: c_int = bindings::SHMEM_HUGE_DENY;
-
-/// `shmem_enabled` is `force`.
-pub(crate) const FORCE: c_int = bindings::SHMEM_HUGE_FORCE;
-
-/// What `shmem_enabled` says at this moment (`SHMEM_HUGE_*`).
-#[inline]
-pub(crate) fn enabled() -> c_int {
-    // SAFETY: Reads a variable, as everybody does, without a lock.
-    unsafe { core::ptr::read_volatile(&raw const bindings::thp_shmem_enabled) }
-}
-
-/// What else the system says, at this moment.
-pub(crate) fn controls() -> Controls {
-    let mut controls = Controls::default();
-    // SAFETY: Fills the structure.
-    unsafe { bindings::thp_shmem_get_controls(&mut controls) };
-    controls
-}
-
-/// What `huge=` is where a mount does not say, as its number.
-pub(crate) fn mount_default() -> u32 {
-    u32::try_from(controls().mount_default).unwrap_or(0)
-}
 
 /// Whether the machine has them at all.
 pub(crate) fn is_supported() -> bool {

@@ -8,6 +8,8 @@
 pub(crate) mod backend;
 pub(crate) mod fault;
 mod hooks;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+pub(crate) mod huge;
 pub(crate) mod outgoing;
 #[cfg(CONFIG_NUMA)]
 mod policy;

@@ -12,6 +12,7 @@ mod with_huge_pages {
     use super::HugePolicy;
     use crate::mm::huge::{self, VmaAdvice};
     use crate::mm::{Len, Mapping, Order, PageIndex, Pos};
+    use crate::shmem::huge as shmem;
     use crate::tmpfs::huge::{allowed, Advice, Controls, Orders, Request, System};
     use crate::tmpfs::inode::TmpfsInode;
     use crate::vfs::FileType;
@@ -23,25 +24,25 @@ mod with_huge_pages {
 
     /// The policy of a mount that has no option for it.
     pub(in crate::tmpfs) fn default_policy() -> HugePolicy {
-        HugePolicy::from_number(huge::mount_default())
+        HugePolicy::from_number(shmem::mount_default())
     }
 
     fn system() -> System {
-        match huge::enabled() {
-            huge::DENY => System::Deny,
-            huge::FORCE => System::Force,
+        match shmem::enabled() {
+            shmem::DENY => System::Deny,
+            shmem::FORCE => System::Force,
             _ => System::Mount,
         }
     }
 
-    fn decode(controls: &huge::Controls) -> Controls {
+    fn decode(controls: &shmem::Controls) -> Controls {
         let supported = Orders::up_to(huge::MAX_ORDER);
         Controls {
             system: system(),
-            always: Orders::from_bits(controls.always),
-            advise: Orders::from_bits(controls.madvise),
-            inherit: Orders::from_bits(controls.inherit),
-            within_size: Orders::from_bits(controls.within_size),
+            always: Orders::from_bits(controls.always()),
+            advise: Orders::from_bits(controls.madvise()),
+            inherit: Orders::from_bits(controls.inherit()),
+            within_size: Orders::from_bits(controls.within_size()),
             supported,
             pmd: Orders::one(huge::PMD_ORDER).and(supported),
         }
@@ -56,7 +57,7 @@ mod with_huge_pages {
         is_anonymous: impl FnOnce() -> bool,
     ) -> bool {
         inode.sb().data().huge() != HugePolicy::Never
-            || huge::enabled() == huge::FORCE
+            || shmem::enabled() == shmem::FORCE
             || is_anonymous()
     }
 
@@ -81,7 +82,7 @@ mod with_huge_pages {
         };
         allowed(
             inode.sb().data().huge(),
-            &decode(&huge::controls()),
+            &decode(&shmem::Controls::read()),
             &request,
         )
     }
