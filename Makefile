@@ -81,7 +81,7 @@ rustfmt:
 shellcheck:
 	@scripts/shellcheck
 lint:
-	@tests/lint/run guards safe loops
+	@tests/lint/run
 doc:
 	@scripts/module/doc
 

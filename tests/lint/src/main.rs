@@ -9,6 +9,7 @@
 
 mod eager;
 mod finding;
+mod floors;
 mod guards;
 mod loops;
 mod safe;
@@ -24,7 +25,8 @@ use tree::File;
 type Rule = fn(&[File]) -> Vec<Finding>;
 
 /// What a rule is called, and what a finding of it means.
-const RULES: [(&str, &str, Rule); 3] = [
+const RULES: [(&str, &str, Rule); 4] = [
+    ("floors", "what is below uses what is above", floors::check),
     (
         "guards",
         "a guard is made before what it guards is true",
