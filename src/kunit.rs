@@ -205,7 +205,7 @@ mod cookies {
     type Names = Entries<u32, Slots, KVVec<Run<Slots>>>;
 
     fn add(names: &mut Names, entry: u32) -> Option<Cookie> {
-        names.add(entry).ok()
+        Some(names.reserve().ok()?.fill(entry))
     }
 
     fn got(names: &Names, cookie: Option<Cookie>) -> Option<u32> {

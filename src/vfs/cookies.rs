@@ -295,6 +295,40 @@ pub(crate) struct Place {
     slot: usize,
 }
 
+/// Room for one more entry, which nothing else can take.
+///
+/// # Invariants
+///
+/// The run `run` has memory for a slot at `bit`, where it has no entry, and that is the bit of the next
+/// cookie.
+pub(crate) struct Vacancy<'a, E, S, R> {
+    entries: &'a mut Entries<E, S, R>,
+    run: usize,
+    bit: u32,
+}
+
+impl<E, S, R> Vacancy<'_, E, S, R>
+where
+    S: Array<Option<E>>,
+    R: Array<Run<S>, Error = S::Error>,
+{
+    /// Puts an entry there, and returns its cookie.
+    #[inline]
+    pub(crate) fn fill(self, entry: E) -> Cookie {
+        let run = &mut self.entries.runs[self.run];
+        let cookie = run.first.plus(self.bit);
+        // By the type invariants there is room.
+        let is_in = if run.covered >> self.bit == 0 {
+            run.push(self.bit, entry)
+        } else {
+            run.put(self.bit, entry)
+        };
+        debug_assert!(is_in, "the room was reserved");
+        self.entries.next = cookie.next();
+        cookie
+    }
+}
+
 impl<E: Copy, S, R> Entries<E, S, R>
 where
     S: Array<Option<E>>,
@@ -310,26 +344,19 @@ where
         }
     }
 
-    /// Adds an entry, and returns its cookie.
-    pub(crate) fn add(&mut self, entry: E) -> Result<Cookie, NoRoom<S::Error>> {
-        match self.append_to_newest(entry) {
-            Some(cookie) => Ok(cookie),
-            None => self.add_with_more_room(entry),
-        }
-    }
-
-    /// Makes sure that [`Entries::append`] has room for an entry, unless one is removed before.
-    pub(crate) fn reserve(&mut self) -> Result<(), NoRoom<S::Error>> {
-        match self.newest() {
-            Some(_) => Ok(()),
-            None => self.make_room(),
-        }
-    }
-
-    /// Adds an entry, and returns its cookie; none where [`Entries::reserve`] has not made room.
-    pub(crate) fn append(&mut self, entry: E) -> Option<Cookie> {
-        self.append_to_newest(entry)
-            .or_else(|| self.append_elsewhere(entry))
+    /// Makes sure that one more entry fits, and keeps the room for it.
+    #[inline]
+    pub(crate) fn reserve(&mut self) -> Result<Vacancy<'_, E, S, R>, NoRoom<S::Error>> {
+        let (run, bit) = match self.newest() {
+            Some(newest) => newest,
+            None => self.make_room()?,
+        };
+        // INVARIANT: The run has the room, and nothing else changes the entries from here on.
+        Ok(Vacancy {
+            entries: self,
+            run,
+            bit,
+        })
     }
 
     /// The entry with a cookie, and where it is.
@@ -422,8 +449,10 @@ where
 
     /// The last run and the bit of the next cookie, where that is one of the run's and above all
     /// that were given out, and there is room: nearly always.
-    fn newest(&mut self) -> Option<(&mut Run<S>, u32)> {
-        let run = self.runs.last_mut()?;
+    #[inline]
+    fn newest(&self) -> Option<(usize, u32)> {
+        let at = self.runs.len().checked_sub(1)?;
+        let run = &self.runs[at];
         let bit = self.next.bit_from(run.first)?;
         if run.covered >> bit != 0
             || run.slots.len() >= run.slots.capacity()
@@ -431,37 +460,7 @@ where
         {
             return None;
         }
-        Some((run, bit))
-    }
-
-    fn append_to_newest(&mut self, entry: E) -> Option<Cookie> {
-        let cookie = self.next;
-        let (run, bit) = self.newest()?;
-        if !run.push(bit, entry) {
-            return None;
-        }
-        self.next = cookie.next();
-        Some(cookie)
-    }
-
-    #[cold]
-    fn add_with_more_room(&mut self, entry: E) -> Result<Cookie, NoRoom<S::Error>> {
-        self.make_room()?;
-        self.append(entry).ok_or(NoRoom::Cookies)
-    }
-
-    /// [`Entries::append`] where the next cookie is not the newest.
-    #[cold]
-    fn append_elsewhere(&mut self, entry: E) -> Option<Cookie> {
-        let cookie = self.next;
-        let at = self.run_of(cookie)?;
-        let run = &mut self.runs[at];
-        let bit = cookie.bit_from(run.first)?;
-        if cookie > Cookie::LAST || !run.put(bit, entry) {
-            return None;
-        }
-        self.next = cookie.next();
-        Some(cookie)
+        Some((at, bit))
     }
 
     /// The index of the run that covers a cookie, if any does.
@@ -491,9 +490,9 @@ where
         None
     }
 
-    /// Makes room for an entry with the next cookie that is free.
+    /// Makes room for an entry with the next cookie that is free: in which run, and its bit there.
     #[cold]
-    fn make_room(&mut self) -> Result<(), NoRoom<S::Error>> {
+    fn make_room(&mut self) -> Result<(usize, u32), NoRoom<S::Error>> {
         let free = self.first_free(self.next);
         let cookie = match free.or_else(|| self.first_free(Cookie::FIRST)) {
             Some(cookie) => cookie,
@@ -504,16 +503,18 @@ where
         let after = self.runs.partition_point(|run| run.first <= cookie);
         let is_last = after == self.runs.len();
         let mut room = LEAST_SLOTS;
-        if let Some(run) = self.runs[..after].last_mut() {
+        if let Some(at) = after.checked_sub(1) {
+            let run = &mut self.runs[at];
             if let Some(bit) = cookie.bit_from(run.first) {
                 if !run.covers(bit) {
                     run.reserve()?;
                 }
-                return Ok(());
+                return Ok((at, bit));
             }
             if is_last && run.live == 0 {
                 run.first = cookie;
-                return Ok(run.reserve()?);
+                run.reserve()?;
+                return Ok((at, 0));
             }
             if is_last {
                 // A large directory gets large runs at once.
@@ -524,7 +525,7 @@ where
         let mut run = Run::<S>::empty(cookie);
         run.slots.reserve(room)?;
         self.runs.insert(after, run);
-        Ok(())
+        Ok((after, 0))
     }
 
     /// Gives back what a run without entries takes, and what the table has too much. The last run

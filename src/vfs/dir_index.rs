@@ -155,24 +155,25 @@ impl<T: FileSystem> DirIndex<T> {
     ///
     /// Fails with `ENOMEM`, and with `ENOSPC` when all cookies of the directory are in use.
     fn reserve(&mut self) -> Result {
-        Ok(self.0.reserve()?)
+        self.0.reserve()?;
+        Ok(())
     }
 
     /// Appends a dentry, with memory that [`DirIndex::reserve`] made sure of; false without.
     fn append(&mut self, dentry: &Dentry<T>) -> bool {
         // INVARIANT: The callers pin the dentry and set its file; the cookie follows.
-        let Some(cookie) = self.0.append(Entry(NonNull::from(dentry))) else {
+        let Ok(vacancy) = self.0.reserve() else {
             return false;
         };
-        dentry.set_cookie(cookie);
+        dentry.set_cookie(vacancy.fill(Entry(NonNull::from(dentry))));
         true
     }
 
     /// Appends a dentry. May sleep; fails as [`DirIndex::reserve`] does.
     fn add(&mut self, dentry: &Dentry<T>) -> Result {
         // INVARIANT: As above.
-        let cookie = self.0.add(Entry(NonNull::from(dentry)))?;
-        dentry.set_cookie(cookie);
+        let vacancy = self.0.reserve()?;
+        dentry.set_cookie(vacancy.fill(Entry(NonNull::from(dentry))));
         Ok(())
     }
 
