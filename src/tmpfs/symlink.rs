@@ -9,19 +9,19 @@ use super::inode;
 use super::space;
 use super::superblock::Tmpfs;
 use crate::mm::{PageCount, PAGE_SIZE};
-use crate::vfs::{Dentry, DeviceId, Exclusive, IdMap, Mode, NewInode};
+use crate::vfs::{DeviceId, Exclusive, IdMap, Mode, Negative, NewInode};
 use kernel::prelude::*;
 
 /// The longest target, in bytes with its terminator, that does not count as a page.
 const SHORT_TARGET: usize = 128;
 
-/// Makes a symbolic link in `dir`, to be named `dentry`. May sleep.
+/// Makes a symbolic link in `dir`, to have the name. May sleep.
 ///
 /// Fails with `ENAMETOOLONG` for a target that does not fit into a page.
 pub(super) fn new(
     dir: &mut Exclusive<'_, Tmpfs>,
     idmap: &IdMap,
-    dentry: &Dentry<Tmpfs>,
+    name: &Negative<'_, Tmpfs>,
     target: &CStr,
 ) -> Result<NewInode<Tmpfs>> {
     let len = target.to_bytes_with_nul().len();
@@ -30,7 +30,7 @@ pub(super) fn new(
     }
 
     let mut inode = inode::new(dir, idmap, Mode::SYMLINK, DeviceId::NONE)?;
-    inode.init_security(dir, Some(dentry))?;
+    inode.init_security(dir, Some(name))?;
     if len > SHORT_TARGET {
         space::reserve(&inode, PageCount::ONE)?.keep_elsewhere(&inode);
     }

@@ -13,7 +13,7 @@ use super::xattr;
 use super::{attr, dir, file};
 use super::{
     AttrOperations, DeviceId, DirectoryOperations, Exclusive, FileOperations, FileSystem, FileType,
-    IdMap, InodeGuard, Kgid, Kuid, Mode, NewSuperBlock, SuperBlock,
+    IdMap, InodeGuard, Kgid, Kuid, Mode, Negative, NewSuperBlock, SuperBlock,
 };
 use crate::bindings;
 use crate::mm::{Ino, Len, Mapping, Pos};
@@ -306,7 +306,7 @@ impl<T: FileSystem> NewInode<T> {
     pub(crate) fn init_security(
         &mut self,
         dir: &Inode<T>,
-        name: Option<&super::Dentry<T>>,
+        name: Option<&Negative<'_, T>>,
     ) -> Result {
         let name = name.map_or(core::ptr::null(), |dentry| dentry.qstr());
         // Without attributes, labels are in memory only, with the security modules.
