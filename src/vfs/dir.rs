@@ -361,7 +361,7 @@ unsafe extern "C" fn tmpfile<T: DirectoryOperations>(
     from_result(|| {
         // SAFETY: The VFS passes a live directory and the idmap of its mount.
         let (dir, idmap) = unsafe { (Inode::<T>::from_raw(dir), IdMap::from_raw(idmap)) };
-        let inode = T::make_unnamed(dir, idmap, Mode::from_raw(mode))?;
+        let inode = T::make_unnamed(dir, idmap, Mode::from_raw(mode))?.of(dir.sb())?;
         // SAFETY: The VFS passes a file with a dentry of its own, which takes over the reference.
         unsafe {
             bindings::d_tmpfile(file, inode.into_raw());

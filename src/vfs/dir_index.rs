@@ -253,8 +253,10 @@ impl<T: FileSystem> Exclusive<'_, T> {
     /// Gives a name in this directory its file: the dentry is pinned, appears in lookups and
     /// at the newest end of readdir.
     ///
-    /// May sleep. Fails with `ENOMEM` and then drops the inode.
+    /// May sleep. Fails with `ENOMEM`, and with `EINVAL` where the inode is one of another superblock;
+    /// then drops it.
     pub(crate) fn add_child(&mut self, dentry: Negative<'_, T>, inode: NewInode<T>) -> Result {
+        let inode = inode.of(self.sb())?;
         self.add(dentry, inode.into_ref())
     }
 

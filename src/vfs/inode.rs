@@ -403,6 +403,15 @@ impl<T: FileSystem> NewInode<T> {
         unsafe { (*self.as_ptr()).i_op = &attr::Tables::<T>::INODE_OPERATIONS };
     }
 
+    /// The inode, where it is one of `sb`: what has a dentry or a file of `sb` must be. Fails with
+    /// `EINVAL`, and then drops it.
+    pub(super) fn of(self, sb: &SuperBlock<T>) -> Result<Self> {
+        if !core::ptr::eq(self.sb(), sb) {
+            return Err(EINVAL);
+        }
+        Ok(self)
+    }
+
     /// The reference, for a dentry or a file to own.
     pub(super) fn into_ref(self) -> InodeRef<T> {
         self.0
