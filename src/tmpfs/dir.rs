@@ -2,18 +2,18 @@
 
 //! Names: making, linking, renaming and removing them.
 //!
-//! The VFS holds the locks, and [`crate::vfs::dir_index`] keeps the order of a directory. What
-//! remains here is the accounting: link counts, sizes, times, and the place that each name takes
-//! under the limit of inodes.
+//! The VFS holds the locks, and [`crate::vfs::dir`] changes the names themselves once the functions
+//! here have consented. What remains here is the accounting: link counts, sizes, times, and the place
+//! that each name takes under the limit of inodes.
 
 use super::inode::{self, DIR_ENTRY_SIZE};
 use super::inode_space::InodeSpace;
 use super::superblock::Tmpfs;
 use super::symlink;
-use crate::vfs::dir::{LinkSource, RenameTarget, Victim};
+use crate::vfs::dir::{RenameTarget, Victim};
 use crate::vfs::{
-    Dentry, DeviceId, DirectoryOperations, Exclusive, FileType, IdMap, Inode, Mode, Negative,
-    NewInode, Positive, RenameDirs,
+    DeviceId, DirectoryOperations, Exclusive, FileType, IdMap, Inode, Mode, Negative, NewInode,
+    Positive, RenameDirs,
 };
 use kernel::prelude::*;
 
@@ -23,33 +23,34 @@ impl DirectoryOperations for Tmpfs {
     fn make(
         dir: &mut Locked<'_>,
         idmap: &IdMap,
-        dentry: Negative<'_, Self>,
+        name: &Negative<'_, Self>,
         mode: Mode,
         device: DeviceId,
-    ) -> Result {
+    ) -> Result<NewInode<Self>> {
         #[cfg(CONFIG_UNICODE)]
-        if !dir.allows_name(&dentry) {
+        if !dir.allows_name(name) {
             return Err(EINVAL);
         }
         let mut inode = inode::new(dir, idmap, mode, device)?;
         #[cfg(CONFIG_TMPFS_POSIX_ACL)]
         inode.init_acls(dir)?;
-        inode.init_security(dir, Some(&dentry))?;
-        add(dir, dentry, inode)?;
+        inode.init_security(dir, Some(name))?;
+        gain_name(dir);
         if mode.file_type() == FileType::Directory {
             dir.inc_nlink();
         }
-        Ok(())
+        Ok(inode)
     }
 
     fn symlink(
         dir: &mut Locked<'_>,
         idmap: &IdMap,
-        dentry: Negative<'_, Self>,
+        name: &Negative<'_, Self>,
         target: &CStr,
-    ) -> Result {
-        let inode = symlink::new(dir, idmap, &dentry, target)?;
-        add(dir, dentry, inode)
+    ) -> Result<NewInode<Self>> {
+        let inode = symlink::new(dir, idmap, name, target)?;
+        gain_name(dir);
+        Ok(inode)
     }
 
     fn make_unnamed(dir: &Inode<Self>, idmap: &IdMap, mode: Mode) -> Result<NewInode<Self>> {
@@ -60,103 +61,62 @@ impl DirectoryOperations for Tmpfs {
         Ok(inode)
     }
 
-    fn link(
-        dir: &mut Locked<'_>,
-        mut source: LinkSource<'_, Self>,
-        dentry: Negative<'_, Self>,
-    ) -> Result {
+    fn link(dir: &mut Locked<'_>, file: &mut Locked<'_>, _name: &Negative<'_, Self>) -> Result {
         // A file that was made without a name has its place already.
-        let reservation = match source.exclusive().nlink() {
-            0 => None,
-            _ => {
-                let inodes = &dir.inode().sb().data().inodes;
-                Some(inodes.reserve(InodeSpace::INODE).ok_or(ENOSPC)?)
-            }
-        };
-        dir.add_link(dentry, &source)?;
-        if let Some(reservation) = reservation {
-            reservation.keep();
+        if file.nlink() != 0 {
+            let inodes = &dir.inode().sb().data().inodes;
+            inodes.reserve(InodeSpace::INODE).ok_or(ENOSPC)?.keep();
         }
-        let mut inode = source.exclusive();
-        inode.inc_nlink();
+        file.inc_nlink();
         dir.set_size(dir.size().saturating_add(DIR_ENTRY_SIZE));
-        dir.touch_with(&mut inode);
+        dir.touch_with(file);
         Ok(())
     }
 
-    fn unlink(dir: &mut Locked<'_>, victim: Victim<'_, Self>) -> Result {
-        unlink(dir, victim);
+    fn unlink(dir: &mut Locked<'_>, victim: &mut Victim<'_, Self>) -> Result {
+        lose_name(dir, victim);
         Ok(())
     }
 
-    fn rmdir(dir: &mut Locked<'_>, mut victim: Victim<'_, Self>) -> Result {
-        if !victim.dentry.is_empty() {
-            return Err(ENOTEMPTY);
-        }
+    fn rmdir(dir: &mut Locked<'_>, victim: &mut Victim<'_, Self>) -> Result {
         // Its own `.`, and its `..` in the parent.
         victim.inode.drop_nlink();
         dir.drop_nlink();
-        unlink(dir, victim);
+        lose_name(dir, victim);
         Ok(())
     }
 
     fn rename(
+        dirs: RenameDirs<'_, '_, Self>,
+        moved: &Positive<'_, Self>,
+        target: &mut RenameTarget<'_, Self>,
+    ) -> Result {
+        rename(dirs, moved, target);
+        Ok(())
+    }
+
+    fn rename_with_whiteout(
         mut dirs: RenameDirs<'_, '_, Self>,
         idmap: &IdMap,
-        dentry: Positive<'_, Self>,
-        new_dentry: &Dentry<Self>,
-        target: RenameTarget<'_, Self>,
-        whiteout: bool,
-    ) -> Result {
-        if !new_dentry.is_empty() {
-            return Err(ENOTEMPTY);
-        }
-        let reserved = match target {
-            RenameTarget::Free => Some(dirs.reserve()?),
-            RenameTarget::Replace(_) => None,
-        };
-        if whiteout {
-            dirs.source().whiteout(&dentry, |dir, dentry| {
-                Self::make(dir, idmap, dentry, Mode::WHITEOUT, DeviceId::NONE)
-            })?;
-        }
-
-        let is_dir = dentry.inode().file_type() == FileType::Directory;
-        if let Some(reserved) = reserved {
-            dirs.move_child(reserved, &dentry);
-            if is_dir {
-                dirs.source().drop_nlink();
-                dirs.target().inc_nlink();
-            }
-        }
-        if let RenameTarget::Replace(mut victim) = target {
-            if is_dir {
-                // The victim's `.`; its `..` becomes that of the directory that replaces it.
-                victim.inode.drop_nlink();
-                dirs.source().drop_nlink();
-            }
-            lose_name(dirs.target(), &mut victim);
-            dirs.replace_child(&dentry, &victim.dentry);
-        }
-
-        let source = dirs.source();
-        source.set_size(source.size().saturating_sub(DIR_ENTRY_SIZE));
-        let target = dirs.target();
-        target.set_size(target.size().saturating_add(DIR_ENTRY_SIZE));
-        dirs.touch(&dentry, new_dentry);
-        Ok(())
+        moved: &Positive<'_, Self>,
+        target: &mut RenameTarget<'_, Self>,
+        name: &Negative<'_, Self>,
+    ) -> Result<NewInode<Self>> {
+        let mode = Mode::WHITEOUT;
+        let whiteout = Self::make(dirs.source(), idmap, name, mode, DeviceId::NONE)?;
+        rename(dirs, moved, target);
+        Ok(whiteout)
     }
 
     fn exchange(
         mut dirs: RenameDirs<'_, '_, Self>,
-        dentry: Positive<'_, Self>,
-        other: Positive<'_, Self>,
+        one: &Positive<'_, Self>,
+        other: &Positive<'_, Self>,
     ) -> Result {
-        dirs.exchange_children(&dentry, &other);
         if let RenameDirs::Different { old, new } = &mut dirs {
             let is_dir =
                 |dentry: &Positive<'_, Self>| dentry.inode().file_type() == FileType::Directory;
-            match (is_dir(&dentry), is_dir(&other)) {
+            match (is_dir(one), is_dir(other)) {
                 (true, false) => {
                     old.drop_nlink();
                     new.inc_nlink();
@@ -168,23 +128,46 @@ impl DirectoryOperations for Tmpfs {
                 _ => {}
             }
         }
-        dirs.touch(&dentry, &other);
+        dirs.touch(one, other);
         Ok(())
     }
 }
 
-/// Gives a new file its name.
-fn add(dir: &mut Locked<'_>, dentry: Negative<'_, Tmpfs>, inode: NewInode<Tmpfs>) -> Result {
-    dir.add_child(dentry, inode)?;
+/// Accounts for the name that a new file in `dir` gets.
+fn gain_name(dir: &mut Locked<'_>) {
     dir.set_size(dir.size().saturating_add(DIR_ENTRY_SIZE));
     dir.touch();
-    Ok(())
 }
 
-/// Takes a name from a file, or the only name from an empty directory.
-fn unlink(dir: &mut Locked<'_>, mut victim: Victim<'_, Tmpfs>) {
-    lose_name(dir, &mut victim);
-    dir.remove_child(&victim.dentry);
+/// Accounts for a name that moves.
+fn rename(
+    mut dirs: RenameDirs<'_, '_, Tmpfs>,
+    moved: &Positive<'_, Tmpfs>,
+    target: &mut RenameTarget<'_, Tmpfs>,
+) {
+    let is_dir = moved.inode().file_type() == FileType::Directory;
+    match target {
+        RenameTarget::Free(_) => {
+            if is_dir {
+                dirs.source().drop_nlink();
+                dirs.target().inc_nlink();
+            }
+        }
+        RenameTarget::Replace(victim) => {
+            if is_dir {
+                // The victim's `.`; its `..` becomes that of the directory that replaces it.
+                victim.inode.drop_nlink();
+                dirs.source().drop_nlink();
+            }
+            lose_name(dirs.target(), victim);
+        }
+    }
+
+    let source = dirs.source();
+    source.set_size(source.size().saturating_sub(DIR_ENTRY_SIZE));
+    let new = dirs.target();
+    new.set_size(new.size().saturating_add(DIR_ENTRY_SIZE));
+    dirs.touch(moved, target.dentry());
 }
 
 /// Accounts for the name that a file in `dir` loses.

@@ -70,11 +70,11 @@ impl<T: FileSystem> Deref for Negative<'_, T> {
     }
 }
 
-/// A name that has a file, where the VFS keeps it from losing that.
+/// A name that has a file, in a directory whose `i_rwsem` the VFS holds for writing.
 ///
 /// # Invariants
 ///
-/// The dentry has an inode, and keeps it for `'a`.
+/// The dentry has an inode, and keeps it, its name and its directory for `'a`.
 pub(crate) struct Positive<'a, T: FileSystem>(&'a Dentry<T>);
 
 impl<'a, T: FileSystem> Positive<'a, T> {

@@ -3,12 +3,16 @@
 //! Directory operations.
 //!
 //! Names live in the dcache, see [`super::dir_index`]; a name that is not there does not exist,
-//! so that lookup is `simple_lookup()`. C header: `include/linux/fs.h`; the rules for locks are in
+//! so that lookup is `simple_lookup()`. The operations here change them: they reserve what that needs,
+//! ask the file system, and then it happens.
+//!
+//! C header: `include/linux/fs.h`; the rules for locks are in
 //! `Documentation/filesystems/directory-locking.rst`.
 
+use super::dir_index::Names;
 use super::{
-    attr, AttrOperations, Dentry, DeviceId, Exclusive, FileSystem, IdMap, Inode, InodeRef, Mode,
-    Negative, NewInode, Positive, Shared,
+    attr, AttrOperations, Dentry, DeviceId, Exclusive, FileSystem, IdMap, Inode, Mode, Negative,
+    NewInode, Positive, Shared,
 };
 use crate::bindings;
 use core::marker::PhantomData;
@@ -45,7 +49,7 @@ impl<'b, T: FileSystem> RenameDirs<'_, 'b, T> {
 
     /// Sets the times of both directories and of the files behind both names, as
     /// `simple_rename_timestamp()`, and counts a change of the directories.
-    pub(crate) fn touch(&mut self, dentry: &Positive<'_, T>, new_dentry: &Dentry<T>) {
+    pub(crate) fn touch(&mut self, dentry: &Dentry<T>, new_dentry: &Dentry<T>) {
         let (old, new) = (self.source().as_ptr(), self.target().as_ptr());
         // SAFETY: The directories are live and locked, the dentries live; ctime of the files needs
         // no lock.
@@ -81,90 +85,104 @@ impl<T: FileSystem> Victim<'_, T> {
     }
 }
 
-/// What rename does with a name that is in its way.
+/// The name that a rename gives.
 pub(crate) enum RenameTarget<'a, T: FileSystem> {
-    /// Nothing is there.
-    Free,
-    /// A file that loses the name.
+    /// No file has it.
+    Free(Negative<'a, T>),
+    /// A file loses it; where that is a directory, it is empty.
     Replace(Victim<'a, T>),
+}
+
+impl<T: FileSystem> RenameTarget<'_, T> {
+    /// # Safety
+    ///
+    /// `dentry` must be a live name in a directory whose `i_rwsem` the current task holds for writing,
+    /// and where it has a file, as for [`Victim::from_raw`].
+    unsafe fn from_raw(dentry: *mut bindings::dentry) -> Self {
+        // SAFETY: By the caller's promise.
+        unsafe {
+            if (*dentry).d_inode.is_null() {
+                Self::Free(Negative::from_raw(dentry))
+            } else {
+                Self::Replace(Victim::from_raw(dentry))
+            }
+        }
+    }
+
+    /// The name.
+    pub(crate) fn dentry(&self) -> &Dentry<T> {
+        match self {
+            Self::Free(name) => name,
+            Self::Replace(victim) => &victim.dentry,
+        }
+    }
 }
 
 /// The operations of a file system's directories.
 ///
 /// All may sleep. The VFS holds `i_rwsem` of the directories as the arguments show, has checked
 /// permissions, and promises that negative names stay so.
+///
+/// To return `Ok` is to consent: the file system has done its accounting (link counts, sizes, times,
+/// limits), and what was asked for happens to names and dentries afterwards. The memory for that has
+/// been reserved, so it does not fail, except with `EINVAL` where a returned inode is one of another
+/// superblock. An operation that returns an error must leave everything as it was, and nothing happens.
 pub(crate) trait DirectoryOperations: FileSystem {
-    /// Makes a file of any type but a symbolic link: create, mkdir, mknod.
+    /// Makes a file of any type but a symbolic link, which gets the name: create, mkdir, mknod.
     fn make(
         dir: &mut Exclusive<'_, Self>,
         idmap: &IdMap,
-        dentry: Negative<'_, Self>,
+        name: &Negative<'_, Self>,
         mode: Mode,
         device: DeviceId,
-    ) -> Result;
+    ) -> Result<NewInode<Self>>;
 
-    /// Makes a symbolic link to `target`.
+    /// Makes a symbolic link to `target`, which gets the name.
     fn symlink(
         dir: &mut Exclusive<'_, Self>,
         idmap: &IdMap,
-        dentry: Negative<'_, Self>,
+        name: &Negative<'_, Self>,
         target: &CStr,
-    ) -> Result;
+    ) -> Result<NewInode<Self>>;
 
     /// Makes a file without a name, for `O_TMPFILE`. No lock is held.
     fn make_unnamed(dir: &Inode<Self>, idmap: &IdMap, mode: Mode) -> Result<NewInode<Self>>;
 
-    /// Gives a file another name.
+    /// Gives a file, which is not a directory, another name.
     fn link(
         dir: &mut Exclusive<'_, Self>,
-        source: LinkSource<'_, Self>,
-        dentry: Negative<'_, Self>,
+        file: &mut Exclusive<'_, Self>,
+        name: &Negative<'_, Self>,
     ) -> Result;
 
     /// Takes a name from a file that is not a directory.
-    fn unlink(dir: &mut Exclusive<'_, Self>, victim: Victim<'_, Self>) -> Result;
+    fn unlink(dir: &mut Exclusive<'_, Self>, victim: &mut Victim<'_, Self>) -> Result;
 
-    /// Removes a directory, or fails with `ENOTEMPTY`.
-    fn rmdir(dir: &mut Exclusive<'_, Self>, victim: Victim<'_, Self>) -> Result;
+    /// Removes an empty directory.
+    fn rmdir(dir: &mut Exclusive<'_, Self>, victim: &mut Victim<'_, Self>) -> Result;
 
-    /// Moves a name; the new name's file, if any, loses it, and with `whiteout` a whiteout takes
-    /// the old name.
+    /// Moves a name; the file that has the new name, if any, loses it.
     fn rename(
         dirs: RenameDirs<'_, '_, Self>,
-        idmap: &IdMap,
-        dentry: Positive<'_, Self>,
-        new_dentry: &Dentry<Self>,
-        target: RenameTarget<'_, Self>,
-        whiteout: bool,
+        moved: &Positive<'_, Self>,
+        target: &mut RenameTarget<'_, Self>,
     ) -> Result;
+
+    /// As `rename`, and makes a whiteout, which gets the old name: `name` is a second dentry of it.
+    fn rename_with_whiteout(
+        dirs: RenameDirs<'_, '_, Self>,
+        idmap: &IdMap,
+        moved: &Positive<'_, Self>,
+        target: &mut RenameTarget<'_, Self>,
+        name: &Negative<'_, Self>,
+    ) -> Result<NewInode<Self>>;
 
     /// Exchanges two names.
     fn exchange(
         dirs: RenameDirs<'_, '_, Self>,
-        dentry: Positive<'_, Self>,
-        other: Positive<'_, Self>,
+        one: &Positive<'_, Self>,
+        other: &Positive<'_, Self>,
     ) -> Result;
-}
-
-impl<T: FileSystem> Exclusive<'_, T> {
-    /// Makes a whiteout over a name in this directory that is about to move away: allocates a
-    /// second dentry of the same name and lets `make` give it a file.
-    pub(crate) fn whiteout(
-        &mut self,
-        dentry: &Positive<'_, T>,
-        make: impl FnOnce(&mut Self, Negative<'_, T>) -> Result,
-    ) -> Result {
-        // SAFETY: The dentry is live, and the locks of a rename keep its name and parent.
-        let whiteout = unsafe { bindings::d_alloc((*dentry.as_ptr()).d_parent, dentry.qstr()) };
-        if whiteout.is_null() {
-            return Err(ENOMEM);
-        }
-        // SAFETY: The dentry is new, so it is negative and unknown to others.
-        let result = make(self, unsafe { Negative::from_raw(whiteout) });
-        // SAFETY: Gives back the reference of `d_alloc()`.
-        unsafe { bindings::dput(whiteout) };
-        result
-    }
 }
 
 /// The tables of a file system's directories.
@@ -196,71 +214,65 @@ impl<T: DirectoryOperations + AttrOperations> Tables<T> {
     };
 }
 
-/// A file that is to get another name.
-///
-/// # Invariants
-///
-/// The file is not a directory, the current task holds its `i_rwsem`, and somebody else a reference to
-/// it.
-pub(crate) struct LinkSource<'a, T: FileSystem>(&'a Inode<T>);
+/// A directory that an operation changes: what the file system may do with it, and what this layer
+/// does once that has consented.
+struct Directory<'a, T: FileSystem> {
+    inode: Exclusive<'a, T>,
+    names: Names<'a, T>,
+}
 
-impl<T: FileSystem> LinkSource<'_, T> {
-    /// What the holder of the lock may do.
-    pub(crate) fn exclusive(&mut self) -> Exclusive<'_, T> {
-        // SAFETY: By the type invariants the lock is held; the value is borrowed for as long.
-        unsafe { Exclusive::new(self.0) }
+impl<T: FileSystem> Directory<'_, T> {
+    /// # Safety
+    ///
+    /// `dir` must be a live directory of `T` whose `i_rwsem` the current task holds for writing for the
+    /// life of the result, and this must be the only one for it.
+    unsafe fn from_raw(dir: *mut bindings::inode) -> Self {
+        // SAFETY: By the caller's promise.
+        let dir = unsafe { Inode::from_raw(dir) };
+        Self {
+            // SAFETY: By the caller's promise.
+            inode: unsafe { Exclusive::new(dir) },
+            // SAFETY: By the caller's promise.
+            names: unsafe { Names::of(dir) },
+        }
     }
 
-    /// Another reference.
-    pub(super) fn to_ref(&self) -> InodeRef<T> {
-        // SAFETY: By the type invariants.
-        unsafe { self.0.to_ref() }
+    /// Gives a name the file that `make` makes.
+    fn add(
+        mut self,
+        name: Negative<'_, T>,
+        make: impl FnOnce(&mut Exclusive<'_, T>, &Negative<'_, T>) -> Result<NewInode<T>>,
+    ) -> Result {
+        let new = self.names.reserve(name)?;
+        let inode = make(&mut self.inode, new.name())?;
+        new.commit(inode)
     }
 }
 
-/// The directory and the name of an operation, as the VFS passes them.
-///
-/// # Safety
-///
-/// `dir` must be a live directory of `T` whose `i_rwsem` the current task holds for writing, and
-/// `dentry` a name in it without a file, for the life of the results.
-unsafe fn new_name<'a, T: FileSystem>(
-    dir: *mut bindings::inode,
-    dentry: *mut bindings::dentry,
-) -> (Exclusive<'a, T>, Negative<'a, T>) {
-    // SAFETY: By the caller's promise.
-    unsafe {
-        (
-            Exclusive::new(Inode::from_raw(dir)),
-            Negative::from_raw(dentry),
-        )
+/// Calls `f` with a second, new dentry of a name that is about to move away. May sleep; fails with
+/// `ENOMEM`, and as `f` does.
+fn with_second_dentry<T: FileSystem>(
+    moved: &Positive<'_, T>,
+    f: impl FnOnce(Negative<'_, T>) -> Result,
+) -> Result {
+    // SAFETY: The dentry is live, and by the invariants of `Positive` keeps its name and its parent.
+    let second = unsafe { bindings::d_alloc((*moved.as_ptr()).d_parent, moved.qstr()) };
+    if second.is_null() {
+        return Err(ENOMEM);
     }
-}
-
-/// The directory and the name that an operation takes away, as the VFS passes them.
-///
-/// # Safety
-///
-/// `dir` must be a live directory of `T` and `dentry` a name in it, and the current task must hold
-/// the locks of `dir` and of the file behind `dentry` for writing, for the life of the results.
-unsafe fn old_name<'a, T: FileSystem>(
-    dir: *mut bindings::inode,
-    dentry: *mut bindings::dentry,
-) -> (Exclusive<'a, T>, Victim<'a, T>) {
-    // SAFETY: By the caller's promise.
-    unsafe {
-        (
-            Exclusive::new(Inode::from_raw(dir)),
-            Victim::from_raw(dentry),
-        )
-    }
+    // SAFETY: The dentry is new, so it is negative and unknown to others.
+    let result = f(unsafe { Negative::from_raw(second) });
+    // SAFETY: Gives back the reference of `d_alloc()`.
+    unsafe { bindings::dput(second) };
+    result
 }
 
 /// What [`create`], [`mkdir`] and [`mknod`] have in common.
 ///
 /// # Safety
 ///
-/// As for [`new_name`]; `idmap` is that of the mount.
+/// `dir` must be a live directory of `T` whose `i_rwsem` the current task holds for writing, `dentry` a
+/// name in it without a file, and `idmap` that of the mount.
 unsafe fn make<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -269,9 +281,14 @@ unsafe fn make<T: DirectoryOperations>(
     device: DeviceId,
 ) -> Result {
     // SAFETY: By the safety requirements.
-    let ((mut dir, dentry), idmap) =
-        unsafe { (new_name::<T>(dir, dentry), IdMap::from_raw(idmap)) };
-    T::make(&mut dir, idmap, dentry, mode, device)
+    let (dir, name, idmap) = unsafe {
+        (
+            Directory::<T>::from_raw(dir),
+            Negative::from_raw(dentry),
+            IdMap::from_raw(idmap),
+        )
+    };
+    dir.add(name, |dir, name| T::make(dir, idmap, name, mode, device))
 }
 
 /// # Safety
@@ -337,14 +354,15 @@ unsafe extern "C" fn symlink<T: DirectoryOperations>(
 ) -> c_int {
     from_result(|| {
         // SAFETY: The VFS holds the lock of `dir` and passes a name without a file, and a string.
-        let ((mut dir, dentry), idmap, target) = unsafe {
+        let (dir, name, idmap, target) = unsafe {
             (
-                new_name::<T>(dir, dentry),
+                Directory::<T>::from_raw(dir),
+                Negative::from_raw(dentry),
                 IdMap::from_raw(idmap),
                 CStr::from_char_ptr(target),
             )
         };
-        T::symlink(&mut dir, idmap, dentry, target)?;
+        dir.add(name, |dir, name| T::symlink(dir, idmap, name, target))?;
         Ok(0)
     })
 }
@@ -380,16 +398,22 @@ unsafe extern "C" fn link<T: DirectoryOperations>(
     dentry: *mut bindings::dentry,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS holds the locks of `dir` and of the file behind `old_dentry`, which is
-        // not a directory and so not `dir`, and passes a name without a file.
-        // INVARIANT: As above; the dentry holds its file.
-        let ((mut dir, dentry), source) = unsafe {
+        // SAFETY: The VFS holds the lock of `dir` and passes a name without a file, and one with a file.
+        let (mut dir, name, file) = unsafe {
             (
-                new_name::<T>(dir, dentry),
-                LinkSource(Inode::from_raw((*old_dentry).d_inode)),
+                Directory::<T>::from_raw(dir),
+                Negative::from_raw(dentry),
+                Inode::from_raw((*old_dentry).d_inode),
             )
         };
-        T::link(&mut dir, source, dentry)?;
+        let new = dir.names.reserve(name)?;
+        // SAFETY: The VFS holds the lock of the file, which is not a directory and so not `dir`.
+        let mut locked = unsafe { Exclusive::new(file) };
+        T::link(&mut dir.inode, &mut locked, new.name())?;
+        // SAFETY: The old name has a reference to the file.
+        let file = unsafe { file.to_ref() };
+        // SAFETY: The VFS makes links within a superblock only.
+        unsafe { new.commit_link(file) };
         Ok(0)
     })
 }
@@ -403,8 +427,10 @@ unsafe extern "C" fn unlink<T: DirectoryOperations>(
 ) -> c_int {
     from_result(|| {
         // SAFETY: The VFS holds the locks of `dir` and of the file behind `dentry`.
-        let (mut dir, victim) = unsafe { old_name::<T>(dir, dentry) };
-        T::unlink(&mut dir, victim)?;
+        let (mut dir, mut victim) =
+            unsafe { (Directory::<T>::from_raw(dir), Victim::from_raw(dentry)) };
+        T::unlink(&mut dir.inode, &mut victim)?;
+        dir.names.remove(&victim.dentry);
         Ok(0)
     })
 }
@@ -418,8 +444,13 @@ unsafe extern "C" fn rmdir<T: DirectoryOperations>(
 ) -> c_int {
     from_result(|| {
         // SAFETY: The VFS holds the locks of `dir` and of the directory behind `dentry`.
-        let (mut dir, victim) = unsafe { old_name::<T>(dir, dentry) };
-        T::rmdir(&mut dir, victim)?;
+        let (mut dir, mut victim) =
+            unsafe { (Directory::<T>::from_raw(dir), Victim::from_raw(dentry)) };
+        if !victim.dentry.is_empty() {
+            return Err(ENOTEMPTY);
+        }
+        T::rmdir(&mut dir.inode, &mut victim)?;
+        dir.names.remove(&victim.dentry);
         Ok(0)
     })
 }
@@ -442,41 +473,70 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
             return Err(EINVAL);
         }
 
-        // SAFETY: The VFS holds the locks of both directories, which are one guard where they are
-        // the same, and keeps the dentries as they are.
-        let (mut old, mut new, dentry, idmap) = unsafe {
-            (
-                Exclusive::<T>::new(Inode::from_raw(old_dir)),
-                (old_dir != new_dir).then(|| Exclusive::<T>::new(Inode::from_raw(new_dir))),
-                Positive::from_raw(old_dentry),
-                IdMap::from_raw(idmap),
-            )
+        // SAFETY: The VFS holds the lock of the directory.
+        let mut old = unsafe { Directory::<T>::from_raw(old_dir) };
+        // SAFETY: The VFS holds the lock of the directory, which is another one.
+        let mut new = (old_dir != new_dir).then(|| unsafe { Directory::<T>::from_raw(new_dir) });
+        let (dirs, mut new_names) = match &mut new {
+            None => (RenameDirs::Same(&mut old.inode), None),
+            Some(new) => {
+                let dirs = RenameDirs::Different {
+                    old: &mut old.inode,
+                    new: &mut new.inode,
+                };
+                (dirs, Some(&mut new.names))
+            }
         };
-        let dirs = match &mut new {
-            None => RenameDirs::Same(&mut old),
-            Some(new) => RenameDirs::Different { old: &mut old, new },
-        };
+        // SAFETY: The VFS passes a live dentry with a file, which the locks keep as it is.
+        let moved = unsafe { Positive::from_raw(old_dentry) };
 
         if flags & bindings::RENAME_EXCHANGE != 0 {
-            // SAFETY: The VFS passes a live dentry, with a file where names are exchanged.
+            // SAFETY: As above: names are exchanged where both have a file.
             let other = unsafe { Positive::from_raw(new_dentry) };
-            T::exchange(dirs, dentry, other)?;
+            T::exchange(dirs, &moved, &other)?;
+            // SAFETY: The VFS calls `d_exchange()` next.
+            unsafe { old.names.exchange(new_names, &moved, &other) };
             return Ok(0);
         }
 
-        // SAFETY: As above. The VFS holds the lock of the file that is replaced, which is neither
-        // of the directories.
-        let target = unsafe {
-            if (*new_dentry).d_inode.is_null() {
-                RenameTarget::Free
-            } else {
-                RenameTarget::Replace(Victim::from_raw(new_dentry))
+        // SAFETY: The VFS passes a live dentry. It holds the lock of the file that is replaced, which
+        // is neither of the directories.
+        let mut target = unsafe { RenameTarget::from_raw(new_dentry) };
+        if let RenameTarget::Replace(victim) = &target {
+            if !victim.dentry.is_empty() {
+                return Err(ENOTEMPTY);
             }
+        }
+        let room = match (&target, &mut new_names) {
+            (RenameTarget::Free(_), Some(names)) => Some(names.reserve_move()?),
+            _ => None,
         };
-        // SAFETY: As above.
-        let new_dentry = unsafe { Dentry::from_raw(new_dentry) };
-        let whiteout = flags & bindings::RENAME_WHITEOUT != 0;
-        T::rename(dirs, idmap, dentry, new_dentry, target, whiteout)?;
+
+        if flags & bindings::RENAME_WHITEOUT != 0 {
+            // SAFETY: The VFS passes the idmap of the mount.
+            let idmap = unsafe { IdMap::from_raw(idmap) };
+            with_second_dentry(&moved, |name| {
+                let whiteout = old.names.reserve(name)?;
+                let name = whiteout.name();
+                let inode = T::rename_with_whiteout(dirs, idmap, &moved, &mut target, name)?;
+                whiteout.commit(inode)
+            })?;
+        } else {
+            T::rename(dirs, &moved, &mut target)?;
+        }
+
+        match (room, &target) {
+            (_, RenameTarget::Replace(victim)) => {
+                // SAFETY: The VFS calls `d_move()` next.
+                unsafe { old.names.replace(new_names, &moved, &victim.dentry) };
+            }
+            (Some(room), RenameTarget::Free(_)) => {
+                // SAFETY: The VFS calls `d_move()` next.
+                unsafe { room.move_from(&mut old.names, &moved) };
+            }
+            // The name keeps its place.
+            (None, RenameTarget::Free(_)) => {}
+        }
         Ok(0)
     })
 }

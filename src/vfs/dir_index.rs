@@ -9,12 +9,13 @@
 //!
 //! Readdir goes from the newest entry to the oldest, as on tmpfs: names made meanwhile do not
 //! appear, so that it ends.
+//!
+//! Index and dcache change together, in the operations of [`super::dir`] and nowhere else: what an
+//! operation needs is reserved before the file system is asked, and once that has consented, nothing
+//! fails any more.
 
-use super::cookies::{Array, Cookie, Entries, NoRoom, Place, Run};
-use super::dir::LinkSource;
-use super::{
-    Dentry, Exclusive, FileSystem, InodeRef, Negative, NewInode, Positive, RenameDirs, Shared,
-};
+use super::cookies::{Array, Cookie, Entries, NoRoom, Place, Run, Vacancy};
+use super::{Dentry, FileSystem, Inode, InodeRef, Negative, NewInode, Positive, Shared};
 use crate::bindings;
 use crate::mm::task;
 use core::ptr::NonNull;
@@ -107,6 +108,7 @@ impl<V, A: Allocator> Array<V> for Vec<V, A> {
 }
 
 type Slots<T> = KVec<Option<Entry<T>>>;
+type Runs<T> = KVVec<Run<Slots<T>>>;
 
 impl From<NoRoom<AllocError>> for Error {
     fn from(e: NoRoom<AllocError>) -> Self {
@@ -138,7 +140,7 @@ impl<T: FileSystem> Dentry<T> {
 }
 
 /// The entries of one directory, in the order of their cookies.
-pub(super) struct DirIndex<T: FileSystem>(Entries<Entry<T>, Slots<T>, KVVec<Run<Slots<T>>>>);
+pub(super) struct DirIndex<T: FileSystem>(Entries<Entry<T>, Slots<T>, Runs<T>>);
 
 impl<T: FileSystem> DirIndex<T> {
     /// An empty index.
@@ -151,30 +153,11 @@ impl<T: FileSystem> DirIndex<T> {
         self.0.clear();
     }
 
-    /// Makes sure that one more entry fits. May sleep.
+    /// Keeps room for one more entry. May sleep.
     ///
     /// Fails with `ENOMEM`, and with `ENOSPC` when all cookies of the directory are in use.
-    fn reserve(&mut self) -> Result {
-        self.0.reserve()?;
-        Ok(())
-    }
-
-    /// Appends a dentry, with memory that [`DirIndex::reserve`] made sure of; false without.
-    fn append(&mut self, dentry: &Dentry<T>) -> bool {
-        // INVARIANT: The callers pin the dentry and set its file; the cookie follows.
-        let Ok(vacancy) = self.0.reserve() else {
-            return false;
-        };
-        dentry.set_cookie(vacancy.fill(Entry(NonNull::from(dentry))));
-        true
-    }
-
-    /// Appends a dentry. May sleep; fails as [`DirIndex::reserve`] does.
-    fn add(&mut self, dentry: &Dentry<T>) -> Result {
-        // INVARIANT: As above.
-        let vacancy = self.0.reserve()?;
-        dentry.set_cookie(vacancy.fill(Entry(NonNull::from(dentry))));
-        Ok(())
+    fn reserve(&mut self) -> Result<Room<'_, T>> {
+        Ok(Room(self.0.reserve()?))
     }
 
     /// Where a dentry is, and its cookie, if it is here.
@@ -201,7 +184,7 @@ impl<T: FileSystem> DirIndex<T> {
     /// Puts a dentry in the place of another, which then is in no index.
     fn replace(&mut self, place: (Place, Cookie), dentry: &Dentry<T>) {
         let (place, cookie) = place;
-        // INVARIANT: As in `append()`.
+        // INVARIANT: As in `Room::fill()`.
         self.0.replace(place, Entry(NonNull::from(dentry)));
         dentry.set_cookie(cookie);
     }
@@ -236,81 +219,203 @@ impl<T: FileSystem> DirIndex<T> {
     }
 }
 
-impl<T: FileSystem> Exclusive<'_, T> {
-    fn index(&mut self) -> &mut DirIndex<T> {
-        // SAFETY: By the type invariants nobody else looks at the protected state, and `&mut self`
-        // makes this the only reference made from this value.
-        unsafe { &mut (*self.inode().locked_state()).index }
+/// Room for one more name in a directory, which nothing else can take.
+pub(super) struct Room<'a, T: FileSystem>(Vacancy<'a, Entry<T>, Slots<T>, Runs<T>>);
+
+impl<T: FileSystem> Room<'_, T> {
+    /// Appends a dentry.
+    fn fill(self, dentry: &Dentry<T>) {
+        // INVARIANT: The callers pin the dentry and set its file; the cookie follows.
+        let cookie = self.0.fill(Entry(NonNull::from(dentry)));
+        dentry.set_cookie(cookie);
+    }
+
+    /// Moves a name of another directory to the newest end of this one. May sleep.
+    ///
+    /// # Safety
+    ///
+    /// The VFS must move the dentry into this directory before it gives up the locks of both.
+    pub(super) unsafe fn move_from(self, old: &mut Names<'_, T>, moved: &Positive<'_, T>) {
+        if old.index.remove(moved) {
+            self.fill(moved);
+        }
+    }
+}
+
+/// The names of a directory, for an operation of the VFS that changes them. The file system does not
+/// get to see it.
+///
+/// # Invariants
+///
+/// The current task holds `i_rwsem` of `dir`, whose index this is, for writing for `'a`.
+pub(super) struct Names<'a, T: FileSystem> {
+    dir: &'a Inode<T>,
+    index: &'a mut DirIndex<T>,
+}
+
+impl<'a, T: FileSystem> Names<'a, T> {
+    /// # Safety
+    ///
+    /// For `'a`, the current task must hold `i_rwsem` of `dir` for writing, and this must be the only
+    /// value of the type for `dir`.
+    pub(super) unsafe fn of(dir: &'a Inode<T>) -> Self {
+        // SAFETY: By the caller's promise nothing else looks at the index: only this type, the holder
+        // of the lock for reading, and the eviction of the inode do.
+        let index = unsafe { &mut (*dir.locked_state()).index };
+        Self { dir, index }
+    }
+
+    /// Keeps room for a name that comes from another directory, at the newest end. May sleep; fails as
+    /// [`Names::reserve`] does, with no `EINVAL`.
+    pub(super) fn reserve_move(&mut self) -> Result<Room<'_, T>> {
+        self.index.reserve()
+    }
+
+    /// Keeps room for a name in this directory that is about to get a file. May sleep.
+    ///
+    /// Fails with `EINVAL` where it is a name in another directory, with `ENOMEM`, and with `ENOSPC`
+    /// when all cookies of the directory are in use.
+    pub(super) fn reserve<'r>(&'r mut self, name: Negative<'r, T>) -> Result<NewName<'r, T>> {
+        if !self.is_parent_of(&name) {
+            return Err(EINVAL);
+        }
+        // INVARIANT: Just looked at.
+        Ok(NewName {
+            dir: self.dir,
+            room: self.index.reserve()?,
+            name,
+        })
     }
 
     /// Whether a dentry is a name in this directory.
     fn is_parent_of(&self, dentry: &Dentry<T>) -> bool {
         // SAFETY: The dentry is live; the lock of its directory, which must be this one for the
         // answer to be yes, keeps it from being moved.
-        unsafe { (*(*dentry.as_ptr()).d_parent).d_inode == self.inode().as_ptr() }
+        unsafe { (*(*dentry.as_ptr()).d_parent).d_inode == self.dir.as_ptr() }
     }
 
-    /// Gives a name in this directory its file: the dentry is pinned, appears in lookups and
-    /// at the newest end of readdir.
-    ///
-    /// May sleep. Fails with `ENOMEM`, and with `EINVAL` where the inode is one of another superblock;
-    /// then drops it.
-    pub(crate) fn add_child(&mut self, dentry: Negative<'_, T>, inode: NewInode<T>) -> Result {
-        let inode = inode.of(self.sb())?;
-        self.add(dentry, inode.into_ref())
-    }
-
-    /// Gives a name in this directory a file that has one already (hard link); counts no link.
-    ///
-    /// May sleep. Fails with `ENOMEM`.
-    pub(crate) fn add_link(
-        &mut self,
-        dentry: Negative<'_, T>,
-        source: &LinkSource<'_, T>,
-    ) -> Result {
-        self.add(dentry, source.to_ref())
-    }
-
-    fn add(&mut self, dentry: Negative<'_, T>, inode: InodeRef<T>) -> Result {
-        if !self.is_parent_of(&dentry) {
-            return Err(EINVAL);
+    /// Takes a name from the directory, if it is one of it: out of readdir, and no longer pinned. The
+    /// VFS unhashes it. May sleep.
+    pub(super) fn remove(&mut self, name: &Positive<'_, T>) {
+        if self.index.remove(name) {
+            // SAFETY: The dentry was in the index until now.
+            unsafe { unpin(name) };
+            self.forget_spellings(name);
         }
-        self.index().add(&dentry)?;
-        // SAFETY: The dentry is negative and live, and takes over the reference to the inode. It
-        // is pinned by this, as the invariants of `Entry` demand; nobody has looked at it since.
-        unsafe { bindings::d_make_persistent(dentry.as_ptr(), inode.into_raw()) };
-        Ok(())
     }
 
-    /// Takes a name from the directory: out of readdir, and no longer pinned. The VFS unhashes it.
-    /// May sleep.
-    pub(crate) fn remove_child(&mut self, dentry: &Positive<'_, T>) {
-        if self.index().remove(dentry) {
-            // SAFETY: The dentry was in an index until now.
-            unsafe { self.unpin(dentry) };
-        }
-        self.forget_spellings(dentry);
-    }
-
-    /// Gives back the reference that an index had to a dentry.
+    /// Moves a name of this directory to the place of `victim`, a name in `new`, or in this directory
+    /// where there is only one; the victim is no longer pinned. So a reader of that directory meets the
+    /// name once. Needs no memory; may sleep.
     ///
     /// # Safety
     ///
-    /// The dentry must have been in an index, and be so no longer.
-    unsafe fn unpin(&mut self, dentry: &Positive<'_, T>) {
-        // SAFETY: By the invariants of `Entry` it was pinned; the caller of the operation holds a
-        // reference still.
-        unsafe { bindings::d_make_discardable(dentry.as_ptr()) };
+    /// The VFS must move the dentry to the victim's name and directory before it gives up the locks.
+    pub(super) unsafe fn replace(
+        &mut self,
+        mut new: Option<&mut Self>,
+        moved: &Positive<'_, T>,
+        victim: &Positive<'_, T>,
+    ) {
+        let Some((place, _)) = self.index.find(moved) else {
+            return;
+        };
+        let target = new.as_deref_mut().unwrap_or(&mut *self);
+        let victims = target.index.find(victim);
+        let was_there = victims.is_some();
+        if let Some(victims) = victims {
+            target.index.replace(victims, moved);
+            victim.clear_cookie();
+            // SAFETY: The victim was in the index until now.
+            unsafe { unpin(victim) };
+        }
+        self.index.0.remove(place);
+        if was_there {
+            new.unwrap_or(&mut *self).forget_spellings(victim);
+        }
+    }
+
+    /// Exchanges a name of this directory and one of `new`, or of this directory where there is only
+    /// one; each takes the other's place. Needs no memory.
+    ///
+    /// # Safety
+    ///
+    /// The VFS must exchange names and directories of the dentries before it gives up the locks.
+    pub(super) unsafe fn exchange(
+        &mut self,
+        mut new: Option<&mut Self>,
+        one: &Positive<'_, T>,
+        other: &Positive<'_, T>,
+    ) {
+        let place = self.index.find(one);
+        let others = new.as_deref_mut().unwrap_or(&mut *self).index.find(other);
+        if let (Some(place), Some(others)) = (place, others) {
+            self.index.replace(place, other);
+            new.unwrap_or(&mut *self).index.replace(others, one);
+        }
     }
 
     /// A name without a file would answer for all its spellings.
-    fn forget_spellings(&self, _dentry: &Positive<'_, T>) {
+    fn forget_spellings(&self, _name: &Positive<'_, T>) {
         #[cfg(CONFIG_UNICODE)]
-        if self.folds_case() {
-            // SAFETY: The caller of the operation holds a reference, and nobody is left that would
-            // look the name up here.
-            unsafe { bindings::d_invalidate(_dentry.as_ptr()) };
+        if self.dir.folds_case() {
+            // SAFETY: The caller of the operation holds a reference, and the lock of the directory keeps
+            // others from looking the name up here.
+            unsafe { bindings::d_invalidate(_name.as_ptr()) };
         }
+    }
+}
+
+/// Gives back the reference that an index had to a dentry.
+///
+/// # Safety
+///
+/// The dentry must have been in an index, and be so no longer.
+unsafe fn unpin<T: FileSystem>(dentry: &Positive<'_, T>) {
+    // SAFETY: By the invariants of `Entry` it was pinned; the caller of the operation holds a
+    // reference still.
+    unsafe { bindings::d_make_discardable(dentry.as_ptr()) };
+}
+
+/// A name that is about to get a file, and the room for it in the index of its directory.
+///
+/// # Invariants
+///
+/// `name` is a name in `dir`, and `room` is in the index of that.
+pub(super) struct NewName<'a, T: FileSystem> {
+    dir: &'a Inode<T>,
+    room: Room<'a, T>,
+    name: Negative<'a, T>,
+}
+
+impl<'a, T: FileSystem> NewName<'a, T> {
+    /// The name.
+    pub(super) fn name(&self) -> &Negative<'a, T> {
+        &self.name
+    }
+
+    /// Gives the name a new file: the dentry is pinned, appears in lookups and at the newest end of
+    /// readdir.
+    ///
+    /// Fails with `EINVAL` only, where the file is one of another superblock; then drops it.
+    pub(super) fn commit(self, inode: NewInode<T>) -> Result {
+        let inode = inode.of(self.dir.sb())?;
+        // SAFETY: Just checked.
+        unsafe { self.commit_link(inode.into_ref()) };
+        Ok(())
+    }
+
+    /// Gives the name a file, which may have others, as [`NewName::commit`] does; counts no link.
+    ///
+    /// # Safety
+    ///
+    /// The file must be of the directory's superblock.
+    pub(super) unsafe fn commit_link(self, inode: InodeRef<T>) {
+        self.room.fill(&self.name);
+        // SAFETY: The dentry is negative and live, and takes over the reference to the inode. It
+        // is pinned by this, as the invariants of `Entry` demand; the lock of the directory has kept
+        // readers from looking at it since.
+        unsafe { bindings::d_make_persistent(self.name.as_ptr(), inode.into_raw()) };
     }
 }
 
@@ -320,58 +425,5 @@ impl<T: FileSystem> Shared<'_, T> {
         // SAFETY: By the type invariants of `Shared` nobody changes the index.
         let index = unsafe { &(*self.locked_state()).index };
         index.iterate(ctx)
-    }
-}
-
-/// A rename that has all it needs and cannot fail any more.
-pub(crate) struct RenameReservation(());
-
-impl<T: FileSystem> RenameDirs<'_, '_, T> {
-    /// Makes sure that moving a name into the new directory will not fail. May sleep; `ENOMEM`.
-    pub(crate) fn reserve(&mut self) -> Result<RenameReservation> {
-        if let Self::Different { new, .. } = self {
-            new.index().reserve()?;
-        }
-        Ok(RenameReservation(()))
-    }
-
-    /// Moves a name to the newest end of the new directory, or leaves it in its place where there
-    /// is only one: the VFS gives the dentry its new name and parent afterwards (`d_move()`).
-    pub(crate) fn move_child(&mut self, _reserved: RenameReservation, dentry: &Positive<'_, T>) {
-        if let Self::Different { old, new } = self {
-            if old.index().remove(dentry) {
-                let appended = new.index().append(dentry);
-                debug_assert!(appended, "no room was reserved");
-            }
-        }
-    }
-
-    /// Moves a name to the place of `victim`, a name in the new directory, which is no longer
-    /// pinned: a reader of that directory meets the name once. The VFS gives the dentry its new
-    /// name and parent afterwards (`d_move()`). Needs no memory; may sleep.
-    pub(crate) fn replace_child(&mut self, dentry: &Positive<'_, T>, victim: &Positive<'_, T>) {
-        let place = self.source().index().find(dentry);
-        let victims = self.target().index().find(victim);
-        if let Some((place, _)) = place {
-            if let Some(victims) = victims {
-                self.target().index().replace(victims, dentry);
-                victim.clear_cookie();
-                // SAFETY: The victim was in the index until now.
-                unsafe { self.target().unpin(victim) };
-            }
-            self.source().index().0.remove(place);
-        }
-        self.target().forget_spellings(victim);
-    }
-
-    /// Exchanges two names, each of which takes the other's place; the VFS does the same with the
-    /// dentries afterwards (`d_exchange()`).
-    pub(crate) fn exchange_children(&mut self, one: &Positive<'_, T>, other: &Positive<'_, T>) {
-        let place = self.source().index().find(one);
-        let others = self.target().index().find(other);
-        if let (Some(place), Some(others)) = (place, others) {
-            self.source().index().replace(place, other);
-            self.target().index().replace(others, one);
-        }
     }
 }
