@@ -134,12 +134,13 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
     }
 
     #[cfg(CONFIG_SWAP)]
-    fn forget(&self, inode: &Inode<T>) {
-        self.swapped.remove(inode);
+    unsafe fn forget(&self, inode: &Inode<T>) {
+        // SAFETY: By the caller's promise; there is one backend for a type, so one list of the kind.
+        unsafe { self.swapped.remove(inode) };
     }
 
     #[cfg(not(CONFIG_SWAP))]
-    fn forget(&self, _inode: &Inode<T>) {}
+    unsafe fn forget(&self, _inode: &Inode<T>) {}
 }
 
 #[pinned_drop]

@@ -72,8 +72,12 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
     /// `mapping` must be that of a new inode of `T`, and have the operations of this value.
     unsafe fn init_mapping(&self, mapping: &Mapping);
 
-    /// Forgets an inode that is being evicted and has no pages any more. May sleep.
-    fn forget(&self, inode: &Inode<T>);
+    /// Forgets an inode. May sleep.
+    ///
+    /// # Safety
+    ///
+    /// The inode must be on its way out, without pages, and of a file system of this type.
+    unsafe fn forget(&self, inode: &Inode<T>);
 }
 
 /// A file system type.

@@ -568,8 +568,10 @@ pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings:
         this
     };
     // What is written out or looked at just now was there before the pages went.
-    this.sb().memory().forget(this);
-    this.sb().cached().remove(this);
+    // SAFETY: The inode is being evicted, and `evict()` has freed its pages.
+    unsafe { this.sb().memory().forget(this) };
+    // SAFETY: The same; what lists the inode as one with something to give back uses this list.
+    unsafe { this.sb().cached().remove(this) };
     // The table of the superblock must not refer to an inode that is gone.
     // SAFETY: As above.
     unsafe { xattr::free(this) };

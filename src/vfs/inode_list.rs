@@ -161,9 +161,9 @@ impl<T: FileSystem, K: ListKind<T>> Head<T, K> {
     ///
     /// # Safety
     ///
-    /// `inode` must be live.
+    /// `inode` must be live, and in no other list of the kind.
     unsafe fn remove(&mut self, inode: NonNull<Inode<T>>) {
-        // SAFETY: All inodes in the list are live.
+        // SAFETY: All inodes in the list are live, and `inode` is one of them or in no list.
         unsafe {
             let link = K::link(inode.as_ref());
             if link.state.load(Relaxed) == OUTSIDE {
@@ -277,7 +277,12 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
 
     /// Takes an inode that is being evicted out of the list, and waits until nobody looks at it. May
     /// sleep.
-    pub(crate) fn remove(&self, inode: &Inode<T>) {
+    ///
+    /// # Safety
+    ///
+    /// The inode must be on its way out, without pages, and must have been put in no other list of the
+    /// kind: it would be taken out of that without its lock.
+    pub(crate) unsafe fn remove(&self, inode: &Inode<T>) {
         let link = K::link(inode);
         // Nobody can reach the inode any more but by the list or by a pin, so that one that is in
         // neither stays so.
@@ -293,7 +298,7 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
             }
             self.waiting.fetch_sub(1, Relaxed);
         }
-        // SAFETY: The inode is live.
+        // SAFETY: The inode is live, and by the caller's promise in this list or in none.
         unsafe { head.remove(NonNull::from(inode)) };
     }
 
