@@ -228,12 +228,12 @@ impl<T: FileSystem> Directory<'_, T> {
     /// life of the result, and this must be the only one for it.
     unsafe fn from_raw(dir: *mut bindings::inode) -> Self {
         // SAFETY: By the caller's promise.
-        let dir = unsafe { Inode::from_raw(dir) };
-        Self {
-            // SAFETY: By the caller's promise.
-            inode: unsafe { Exclusive::new(dir) },
-            // SAFETY: By the caller's promise.
-            names: unsafe { Names::of(dir) },
+        unsafe {
+            let dir = Inode::from_raw(dir);
+            Self {
+                inode: Exclusive::new(dir),
+                names: Names::of(dir),
+            }
         }
     }
 
@@ -245,7 +245,7 @@ impl<T: FileSystem> Directory<'_, T> {
     ) -> Result {
         let new = self.names.reserve(name)?;
         let inode = make(&mut self.inode, new.name())?;
-        new.commit(inode)
+        new.commit(inode.into_ref())
     }
 }
 
@@ -379,7 +379,8 @@ unsafe extern "C" fn tmpfile<T: DirectoryOperations>(
     from_result(|| {
         // SAFETY: The VFS passes a live directory and the idmap of its mount.
         let (dir, idmap) = unsafe { (Inode::<T>::from_raw(dir), IdMap::from_raw(idmap)) };
-        let inode = T::make_unnamed(dir, idmap, Mode::from_raw(mode))?.of(dir.sb())?;
+        let inode = T::make_unnamed(dir, idmap, Mode::from_raw(mode))?;
+        let inode = inode.into_ref().of(dir.sb())?;
         // SAFETY: The VFS passes a file with a dentry of its own, which takes over the reference.
         unsafe {
             bindings::d_tmpfile(file, inode.into_raw());
@@ -411,9 +412,7 @@ unsafe extern "C" fn link<T: DirectoryOperations>(
         let mut locked = unsafe { Exclusive::new(file) };
         T::link(&mut dir.inode, &mut locked, new.name())?;
         // SAFETY: The old name has a reference to the file.
-        let file = unsafe { file.to_ref() };
-        // SAFETY: The VFS makes links within a superblock only.
-        unsafe { new.commit_link(file) };
+        new.commit(unsafe { file.to_ref() })?;
         Ok(0)
     })
 }
@@ -519,7 +518,7 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
                 let whiteout = old.names.reserve(name)?;
                 let name = whiteout.name();
                 let inode = T::rename_with_whiteout(dirs, idmap, &moved, &mut target, name)?;
-                whiteout.commit(inode)
+                whiteout.commit(inode.into_ref())
             })?;
         } else {
             T::rename(dirs, &moved, &mut target)?;

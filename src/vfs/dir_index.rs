@@ -15,7 +15,7 @@
 //! fails any more.
 
 use super::cookies::{Array, Cookie, Entries, NoRoom, Place, Run, Vacancy};
-use super::{Dentry, FileSystem, Inode, InodeRef, Negative, NewInode, Positive, Shared};
+use super::{Dentry, FileSystem, Inode, InodeRef, Negative, Positive, Shared};
 use crate::bindings;
 use crate::mm::task;
 use core::ptr::NonNull;
@@ -265,8 +265,9 @@ impl<'a, T: FileSystem> Names<'a, T> {
         Self { dir, index }
     }
 
-    /// Keeps room for a name that comes from another directory, at the newest end. May sleep; fails as
-    /// [`Names::reserve`] does, with no `EINVAL`.
+    /// Keeps room for a name that comes from another directory, at the newest end. May sleep.
+    ///
+    /// Fails with `ENOMEM`, and with `ENOSPC` when all cookies of the directory are in use.
     pub(super) fn reserve_move(&mut self) -> Result<Room<'_, T>> {
         self.index.reserve()
     }
@@ -279,7 +280,7 @@ impl<'a, T: FileSystem> Names<'a, T> {
         if !self.is_parent_of(&name) {
             return Err(EINVAL);
         }
-        // INVARIANT: Just looked at.
+        // INVARIANT: Just checked; the index is that of the directory.
         Ok(NewName {
             dir: self.dir,
             room: self.index.reserve()?,
@@ -394,28 +395,18 @@ impl<'a, T: FileSystem> NewName<'a, T> {
         &self.name
     }
 
-    /// Gives the name a new file: the dentry is pinned, appears in lookups and at the newest end of
-    /// readdir.
+    /// Gives the name a file: the dentry is pinned, appears in lookups and at the newest end of readdir.
+    /// Counts no link.
     ///
     /// Fails with `EINVAL` only, where the file is one of another superblock; then drops it.
-    pub(super) fn commit(self, inode: NewInode<T>) -> Result {
+    pub(super) fn commit(self, inode: InodeRef<T>) -> Result {
         let inode = inode.of(self.dir.sb())?;
-        // SAFETY: Just checked.
-        unsafe { self.commit_link(inode.into_ref()) };
-        Ok(())
-    }
-
-    /// Gives the name a file, which may have others, as [`NewName::commit`] does; counts no link.
-    ///
-    /// # Safety
-    ///
-    /// The file must be of the directory's superblock.
-    pub(super) unsafe fn commit_link(self, inode: InodeRef<T>) {
         self.room.fill(&self.name);
         // SAFETY: The dentry is negative and live, and takes over the reference to the inode. It
         // is pinned by this, as the invariants of `Entry` demand; the lock of the directory has kept
         // readers from looking at it since.
         unsafe { bindings::d_make_persistent(self.name.as_ptr(), inode.into_raw()) };
+        Ok(())
     }
 }
 

@@ -215,6 +215,15 @@ impl<T: FileSystem> Inode<T> {
 pub(crate) struct InodeRef<T: FileSystem>(NonNull<Inode<T>>);
 
 impl<T: FileSystem> InodeRef<T> {
+    /// The inode, where it is one of `sb`: what has a dentry or a file of `sb` must be. Fails with
+    /// `EINVAL`, and then drops it.
+    pub(super) fn of(self, sb: &SuperBlock<T>) -> Result<Self> {
+        if !core::ptr::eq(self.sb(), sb) {
+            return Err(EINVAL);
+        }
+        Ok(self)
+    }
+
     /// The pointer, with the reference that it holds.
     pub(super) fn into_raw(self) -> *mut bindings::inode {
         ManuallyDrop::new(self).as_ptr()
@@ -403,22 +412,9 @@ impl<T: FileSystem> NewInode<T> {
         unsafe { (*self.as_ptr()).i_op = &attr::Tables::<T>::INODE_OPERATIONS };
     }
 
-    /// The inode, where it is one of `sb`: what has a dentry or a file of `sb` must be. Fails with
-    /// `EINVAL`, and then drops it.
-    pub(super) fn of(self, sb: &SuperBlock<T>) -> Result<Self> {
-        if !core::ptr::eq(self.sb(), sb) {
-            return Err(EINVAL);
-        }
-        Ok(self)
-    }
-
     /// The reference, for a dentry or a file to own.
     pub(super) fn into_ref(self) -> InodeRef<T> {
         self.0
-    }
-
-    pub(super) fn into_raw(self) -> *mut bindings::inode {
-        self.into_ref().into_raw()
     }
 
     /// Makes the inode of the root directory of a superblock that is being filled, as

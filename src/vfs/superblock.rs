@@ -226,7 +226,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
 }
 
 fn make_root<T: FileSystem>(sb: &NewSuperBlock<'_, T>) -> Result<*mut bindings::dentry> {
-    let root = T::new_root(sb)?.of(sb)?;
+    let root = T::new_root(sb)?.into_ref().of(sb)?;
     // SAFETY: `d_make_root()` takes over the reference, also where it fails.
     let dentry = unsafe { bindings::d_make_root(root.into_raw()) };
     if dentry.is_null() {
