@@ -2,10 +2,12 @@
 
 //! rtmpfs: an alternative tmpfs.
 //!
-//! The house has four rooms, and dependencies point one way:
+//! The house has five floors, and each uses only those below it:
 //!
 //! - [`tmpfs`]: the file system, without `unsafe`;
-//! - [`vfs`] and [`mm`]: safe Rust over the C VFS and MM, which know nothing of it;
+//! - [`shmem`]: shared memory as the rest of the C MM sees it;
+//! - [`vfs`]: safe Rust over the C VFS;
+//! - [`mm`]: safe Rust over the C MM;
 //! - [`bindings`]: the C interfaces that the `kernel` crate lacks.
 
 // A number that a user chooses must neither overflow nor lose its sign: the types of `mm::units` see

@@ -4,7 +4,7 @@
 //!
 //! bindgen generates them from `helpers.c` and `bindings.h` with the flags of the kernel that the
 //! module is built for, so that the layout of every structure is that of the running kernel.
-//! Only [`crate::vfs`] and [`crate::mm`] may use this module.
+//! Only [`crate::mm`], [`crate::vfs`] and [`crate::shmem`] may use this module.
 
 #![allow(
     clippy::all,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Safe Rust over the C MM: folios, the page cache of a file, faults, and the accounting of memory.
+//! Safe Rust over the C MM: folios, the page cache of a file and its pages in swap, where memory comes
+//! from, and how it is accounted for.
 //!
-//! Knows nothing of the file system above it.
+//! Knows no inode, and nothing of the floors above it.
 
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(crate) mod alignment;

@@ -2,8 +2,10 @@
 
 //! Shared memory: what the rest of mm/ asks a file system whose pages go to swap.
 //!
-//! A file system is one by [`backend::SharedMemory`]. All that depends on the patches of the kernel
-//! beyond exports is here.
+//! A file system is one by [`backend::SharedMemory`]; its folios go to swap as [`outgoing`] says, and
+//! [`mod@fault`] and [`userfault`] serve its mappings. Here, and not in [`crate::mm`], is what needs more
+//! of the patched kernel than exports and declarations. Uses [`crate::vfs`] and [`crate::mm`], and knows
+//! nothing of the file system above it.
 
 pub(crate) mod backend;
 pub(crate) mod fault;
@@ -24,5 +26,4 @@ use crate::bindings;
 pub(crate) const TMPFS_MAGIC: u32 = bindings::TMPFS_MAGIC;
 
 /// The number of the format of quota in memory, as programs know it.
-#[cfg(CONFIG_TMPFS_QUOTA)]
 pub(crate) const QFMT_SHMEM: u32 = bindings::QFMT_SHMEM;

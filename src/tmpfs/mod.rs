@@ -2,7 +2,7 @@
 
 //! The file system.
 //!
-//! All of it is safe Rust over [`crate::vfs`] and [`crate::mm`]. Where to look:
+//! All of it is safe Rust over [`crate::shmem`], [`crate::vfs`] and [`crate::mm`]. Where to look:
 //!
 //! - a mount: [`options`] (the table of mount options), [`superblock`];
 //! - names: [`dir`], [`symlink`], [`casefold`]; inodes: [`inode`], [`numbers`];

@@ -5,8 +5,9 @@
 //! A file system is a type that implements [`FileSystem`] and the operation traits beside it
 //! ([`DirectoryOperations`], [`FileOperations`], ...). The C tables of function pointers are built
 //! from those traits at compile time. Superblocks, inodes and dentries stay the kernel's: this
-//! layer says who owns them and when a field of theirs may be looked at, and knows nothing of the
-//! file system above it.
+//! layer says who owns them and when a field of theirs may be looked at. It uses [`crate::mm`], and
+//! knows nothing of the floors above it: what operates page caches and mappings is a type of
+//! [`file_system::Memory`].
 //!
 //! What the VFS protects by `i_rwsem` is reached through [`Exclusive`] and [`Shared`], which exist
 //! only where that lock is held.

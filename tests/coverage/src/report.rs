@@ -12,7 +12,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// The parts of the module, and how many percent of their lines are to be reached.
-const GOALS: [(&str, u64); 3] = [("src/tmpfs", 95), ("src/mm", 90), ("src/vfs", 90)];
+const GOALS: [(&str, u64); 4] = [
+    ("src/tmpfs", 95),
+    ("src/mm", 90),
+    ("src/vfs", 90),
+    ("src/shmem", 90),
+];
 
 #[derive(Clone, Copy, Default)]
 struct Sum {
