@@ -10,10 +10,10 @@ use kernel::prelude::*;
 #[kunit_tests(rtmpfs_size)]
 mod size {
     use crate::mm::PageCount;
-    use crate::tmpfs::size::{self, parse_count};
+    use crate::tmpfs::pure::option_number::{self, parse_count};
 
     fn parse_pages(text: &[u8], page_shift: u32, total: u64) -> Option<u64> {
-        size::parse_pages(text, page_shift, PageCount::new(total)).map(PageCount::to_u64)
+        option_number::parse_pages(text, page_shift, PageCount::new(total)).map(PageCount::to_u64)
     }
 
     #[test]
@@ -47,10 +47,10 @@ mod size {
 #[kunit_tests(rtmpfs_numbers)]
 mod numbers {
     use crate::mm::Ino;
-    use crate::tmpfs::numbers;
+    use crate::tmpfs::pure::inode_numbers;
 
     fn allocate(next: u64, wide: bool) -> (u64, u64, bool) {
-        let (number, after, wrapped) = numbers::allocate(Ino::new(next), wide);
+        let (number, after, wrapped) = inode_numbers::allocate(Ino::new(next), wide);
         (number.to_u64(), after.to_u64(), wrapped)
     }
 
@@ -75,7 +75,7 @@ mod numbers {
 #[kunit_tests(rtmpfs_range)]
 mod range {
     use crate::mm::{Len, Order, PageIndex, PageRange, Pos, PAGE_SIZE};
-    use crate::tmpfs::range::{chunk, clip, pages, Edge, Pages};
+    use crate::tmpfs::pure::range::{chunk, clip, pages, Edge, Pages};
 
     #[test]
     fn transfers_stop_at_units() {
@@ -129,8 +129,8 @@ mod range {
 
 #[kunit_tests(rtmpfs_limits)]
 mod limits {
-    use crate::tmpfs::inode_space::{InodeLimit, InodeSpace};
-    use crate::tmpfs::limits::{Counter, Limit, LimitError};
+    use crate::tmpfs::pure::inode_limit::{InodeLimit, InodeSpace};
+    use crate::tmpfs::pure::limits::{Counter, Limit, LimitError};
     use core::cell::Cell;
 
     struct Plain(Cell<i64>);
@@ -283,8 +283,8 @@ mod handle {
 #[kunit_tests(rtmpfs_huge)]
 mod huge {
     use crate::mm::{Order, PageCount, PageIndex, PageRange};
-    use crate::tmpfs::huge::{unused, without_conflict, Orders};
-    use crate::tmpfs::huge_policy::HugePolicy;
+    use crate::tmpfs::pure::folio_orders::{unused, without_conflict, Orders};
+    use crate::tmpfs::pure::huge_policy::HugePolicy;
 
     #[test]
     fn policies_have_names() {

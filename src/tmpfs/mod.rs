@@ -21,41 +21,10 @@
 
 #![forbid(unsafe_code)]
 
-mod attr;
-#[cfg(CONFIG_UNICODE)]
-mod casefold;
-mod dir;
-mod fallocate;
-mod file;
-#[cfg(CONFIG_TMPFS_XATTR)]
-mod flags;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-pub(crate) mod huge;
-pub(crate) mod huge_policy;
-mod inode;
-pub(crate) mod inode_space;
-pub(crate) mod limits;
-mod lookup;
-mod mmap;
-pub(crate) mod numbers;
-mod options;
-mod orders;
-#[cfg(CONFIG_TMPFS_QUOTA)]
-mod quota;
-pub(crate) mod range;
-pub(crate) mod size;
-mod space;
-mod splice;
-mod superblock;
-mod swap;
-mod symlink;
-mod truncate;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-mod unused;
-mod usage;
-#[cfg(CONFIG_USERFAULTFD)]
-mod userfault;
-#[cfg(CONFIG_TMPFS_XATTR)]
-mod xattr;
+mod control;
+mod data;
+mod namespace;
+pub(crate) mod pure;
+mod state;
 
-pub(crate) use superblock::Tmpfs;
+pub(crate) use state::mount::Tmpfs;

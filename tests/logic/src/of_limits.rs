@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 
-use crate::limits::{Counter, Limit, LimitError};
+use crate::pure::limits::{Counter, Limit, LimitError};
 
 pub struct Plain(pub Cell<i64>);
 

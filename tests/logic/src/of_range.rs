@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::mm::{Len, Order, PageIndex, Pos};
-use crate::range::{chunk, clip, pages, Edge};
+use crate::pure::range::{chunk, clip, pages, Edge};
 
 const PAGE: u128 = 4096;
 

@@ -5,7 +5,7 @@ use loom::sync::atomic::{AtomicI64, Ordering};
 use loom::sync::Arc;
 use loom::thread;
 
-#[path = "../../../../src/tmpfs/limits.rs"]
+#[path = "../../../../src/tmpfs/pure/limits.rs"]
 #[allow(dead_code)]
 mod limits;
 

@@ -7,17 +7,13 @@
 //! where the folio's lock decides between those who try at once: the one who finds the entry still
 //! in its slot puts the folio there.
 //!
-//! Lock order: the folio lock, then that of the page cache or of [`super::usage::Usage`], or of the list of
+//! Lock order: the folio lock, then that of the page cache or of [`crate::tmpfs::state::page_counts::Usage`], or of the list of
 //! inodes with pages in swap.
 
-#[cfg(CONFIG_SWAP)]
-use super::inode;
-use super::inode::TmpfsInode;
 use super::lookup::{self, Purpose, Unwritten};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::orders;
-use super::space;
-use super::superblock::Tmpfs;
+use super::page_accounting;
 use super::truncate::Cut;
 #[cfg(CONFIG_USERFAULTFD)]
 use super::userfault;
@@ -41,6 +37,10 @@ use crate::mm::NewFolio;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::Order;
 use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
+#[cfg(CONFIG_SWAP)]
+use crate::tmpfs::state::inode;
+use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::mount::Tmpfs;
 use crate::vfs::Inode;
 use kernel::prelude::*;
 
@@ -59,7 +59,7 @@ const SWAPOFF_BATCH: usize = 16;
 /// Fails with `EEXIST` where the entry is not there any more: look again. With `EIO` the contents
 /// are lost, and the page is poisoned.
 #[cfg(CONFIG_SWAP)]
-pub(super) fn swap_in(
+pub(in crate::tmpfs) fn swap_in(
     inode: &TmpfsInode,
     index: PageIndex,
     entry: SwapEntry,
@@ -101,7 +101,7 @@ pub(super) fn swap_in(
 
 /// The same for the current task, as much at once as there is.
 #[cfg(CONFIG_SWAP)]
-pub(super) fn read_in(
+pub(in crate::tmpfs) fn read_in(
     inode: &TmpfsInode,
     index: PageIndex,
     entry: SwapEntry,
@@ -120,11 +120,11 @@ fn settle(
 ) -> Result<LockedFolio> {
     let (mapping, pages) = (inode.mapping(), folio.nr_pages());
     if !folio.is_uptodate() {
-        space::lose_in_swap(inode, pages, || mapping.poison(folio, index, entry))?;
+        page_accounting::lose_in_swap(inode, pages, || mapping.poison(folio, index, entry))?;
         return Err(EIO);
     }
     let folio = mapping.insert_from_swap(folio, index, entry)?;
-    space::back_from_swap(inode, pages);
+    page_accounting::back_from_swap(inode, pages);
     Ok(folio)
 }
 
@@ -191,7 +191,10 @@ impl SharedMemory for Tmpfs {
             }
         };
         // They count before they leave the cache, lest they are taken for some that reclaim dropped.
-        placed.move_to_swap(space::going_to_swap, space::back_from_swap)
+        placed.move_to_swap(
+            page_accounting::going_to_swap,
+            page_accounting::back_from_swap,
+        )
     }
 
     #[cfg(CONFIG_SWAP)]
@@ -221,7 +224,7 @@ impl SharedMemory for Tmpfs {
 
     #[cfg(CONFIG_SWAP)]
     fn swapped(inode: &Inode<Self>) -> PageCount {
-        space::in_swap(inode)
+        page_accounting::in_swap(inode)
     }
 
     fn get_folio(inode: &Inode<Self>, index: PageIndex, want: Want) -> Result<Option<LockedFolio>> {
@@ -266,7 +269,7 @@ impl SharedMemory for Tmpfs {
     }
 
     fn charge(inode: &Inode<Self>, pages: PageCount, add: impl FnOnce()) -> bool {
-        match space::reserve(inode, pages) {
+        match page_accounting::reserve(inode, pages) {
             Ok(reservation) => {
                 add();
                 reservation.keep(inode);
@@ -277,7 +280,7 @@ impl SharedMemory for Tmpfs {
     }
 
     fn uncharge(inode: &Inode<Self>) {
-        space::recalculate(inode);
+        page_accounting::recalculate(inode);
     }
 
     fn kept_end(inode: &Inode<Self>, eof: PageIndex) -> PageIndex {

@@ -9,22 +9,22 @@
 //!
 //! Lock order: `i_rwsem`, folio locks, then the lock of [`Activity`].
 
-use super::inode::TmpfsInode;
 use super::lookup::{self, Purpose};
-use super::space;
-use super::superblock::Tmpfs;
+use super::page_accounting;
 use super::truncate::Cut;
 use crate::mm::fault::{Fault, Faulted};
 #[cfg(CONFIG_SWAP)]
 use crate::mm::PageCount;
 use crate::mm::{task, PageIndex, PageRange, Pos};
+use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::mount::Tmpfs;
 use crate::vfs::Exclusive;
 use core::ops::ControlFlow;
 use kernel::prelude::*;
 
 /// What fallocate(2) is doing with a file just now; `i_rwsem` lets it do one thing at a time.
 #[derive(Default)]
-pub(super) enum Activity {
+pub(in crate::tmpfs) enum Activity {
     /// Nothing.
     #[default]
     None,
@@ -45,7 +45,7 @@ pub(super) enum Activity {
 /// Allocates the pages of the bytes from `start` to before `end`. May sleep.
 ///
 /// Fails with `ENOSPC`, `ENOMEM` and, when the task is killed, `EINTR`; then no new page is left.
-pub(super) fn allocate(
+pub(in crate::tmpfs) fn allocate(
     inode: &mut Exclusive<'_, Tmpfs>,
     start: Pos,
     end: Pos,
@@ -96,7 +96,7 @@ fn allocate_pages(inode: &TmpfsInode, pages: PageRange, end: Pos) -> Result {
             Err(e) => {
                 let done = PageRange::new(pages.start, next);
                 inode.mapping().remove_unwritten(done);
-                space::recalculate(inode);
+                page_accounting::recalculate(inode);
                 return Err(e);
             }
         }
@@ -125,7 +125,7 @@ fn allocate_one(inode: &TmpfsInode, next: &mut PageIndex, end: Pos) -> Result<bo
 /// Punches a hole into the bytes from `start` to before `end`. May sleep.
 ///
 /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
-pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end: Pos) -> Result {
+pub(in crate::tmpfs) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end: Pos) -> Result {
     #[cfg_attr(not(CONFIG_SWAP), expect(unused_mut))]
     let mut cut = Cut::new(start, Some(end));
     #[cfg(CONFIG_SWAP)]
@@ -143,7 +143,9 @@ pub(super) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end: Pos) -> R
 /// A fault in a hole that is just being punched waits for that, once, and is over: what else it meets is
 /// for the next one, before which a fatal signal counts.
 #[inline]
-pub(super) fn wait_for_punch(fault: Fault<'_, Tmpfs>) -> ControlFlow<Faulted, Fault<'_, Tmpfs>> {
+pub(in crate::tmpfs) fn wait_for_punch(
+    fault: Fault<'_, Tmpfs>,
+) -> ControlFlow<Faulted, Fault<'_, Tmpfs>> {
     if fault.inode().data().is_active() {
         wait_for_activity(fault)
     } else {

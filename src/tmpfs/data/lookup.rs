@@ -6,16 +6,12 @@
 //! folio is held while it is counted, which looks for pages that nobody needs and tries their locks only.
 
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use super::huge::Orders;
-use super::inode::{self, TmpfsInode};
+use super::beyond_eof;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::orders;
-use super::space;
-use super::superblock::Tmpfs;
+use super::page_accounting;
 #[cfg(CONFIG_SWAP)]
 use super::swap;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use super::unused;
 use crate::mm::fault::Fault;
 use crate::mm::folio::MemoryOwner;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
@@ -27,12 +23,16 @@ use crate::mm::userfault::Found;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::PageRange;
 use crate::mm::{task, Folio, LockedFolio, NewFolio, Order, PageCount, PageIndex, Pos, Slot};
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::tmpfs::pure::folio_orders::Orders;
+use crate::tmpfs::state::inode::{self, TmpfsInode};
+use crate::tmpfs::state::mount::Tmpfs;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
 /// What the folio is wanted for.
 #[derive(Clone, Copy)]
-pub(super) enum Purpose<'a> {
+pub(in crate::tmpfs) enum Purpose<'a> {
     /// To be written by write(2), which goes on to before byte `end`: where it is new, the caller
     /// fills or zeros all of it.
     Write {
@@ -124,7 +124,7 @@ impl Purpose<'_> {
 
 /// What is to become of a folio that was allocated and never written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unwritten {
+pub(in crate::tmpfs) enum Unwritten {
     /// It is taken for a hole.
     IsHole,
     /// It is made valid.
@@ -142,7 +142,7 @@ pub(super) enum Unwritten {
 /// Fails with `EIO` where the contents are lost, with `ENOMEM`, and with `EINTR` for a task that is killed
 /// while other tasks change the page again and again.
 #[inline]
-pub(super) fn find(inode: &TmpfsInode, index: PageIndex) -> Result<Option<ARef<Folio>>> {
+pub(in crate::tmpfs) fn find(inode: &TmpfsInode, index: PageIndex) -> Result<Option<ARef<Folio>>> {
     // Goes round only where another task has just changed the page; a fatal signal ends it.
     loop {
         let result = match inode.mapping().get(index) {
@@ -192,7 +192,7 @@ fn find_invalid(inode: &TmpfsInode, folio: ARef<Folio>) -> Result<Option<ARef<Fo
 ///
 /// Fails with `EIO` for what is lost, with `ENOMEM`, and with `EINTR` where it has to look again and
 /// the task is killed.
-pub(super) fn find_locked(
+pub(in crate::tmpfs) fn find_locked(
     inode: &TmpfsInode,
     index: PageIndex,
     unwritten: Unwritten,
@@ -235,7 +235,7 @@ pub(super) fn find_locked(
 ///
 /// Fails as [`find_locked`].
 #[cfg(CONFIG_SWAP)]
-pub(super) fn find_large(
+pub(in crate::tmpfs) fn find_large(
     inode: &TmpfsInode,
     index: PageIndex,
     range: &PageRange,
@@ -264,7 +264,7 @@ fn make_valid(folio: &mut LockedFolio) {
 /// Fails with `ENOSPC` or `EDQUOT` where the limits forbid another page, with `ENOMEM`, where the folio is
 /// to be mapped with `EINVAL` beyond the end of the file, and with `EINTR` for a task that is killed while
 /// other tasks change the page again and again.
-pub(super) fn find_or_make(
+pub(in crate::tmpfs) fn find_or_make(
     inode: &TmpfsInode,
     index: PageIndex,
     purpose: Purpose<'_>,
@@ -323,7 +323,7 @@ pub(super) fn find_or_make(
         if let Err(e) = check_size(inode, index, purpose) {
             if is_new {
                 folio.remove_from_cache();
-                space::recalculate(inode);
+                page_accounting::recalculate(inode);
             }
             return Err(e);
         }
@@ -411,13 +411,13 @@ fn make_large(
             Ok(mut folio) => {
                 crate::mm::huge::count_allocated(order);
                 purpose.note_use(&mut folio);
-                unused::note(inode, &folio);
+                beyond_eof::note(inode, &folio);
                 return Ok(Some(folio));
             }
             // What is left goes to pages that are asked for.
             Err(ENOSPC) => {
                 let wanted = index.distance_to(end.page_end());
-                let pages = wanted.min(space::room(inode));
+                let pages = wanted.min(page_accounting::room(inode));
                 orders = orders.below(order).starting_at(index, pages);
             }
             Err(e) => return Err(e),
@@ -431,14 +431,19 @@ fn make_large(
 /// Fails with `EEXIST` where the file has one of its pages, with `ENOMEM`, and where the limits forbid it
 /// with `ENOSPC` or `EDQUOT`.
 #[inline]
-pub(super) fn insert(inode: &TmpfsInode, index: PageIndex, folio: NewFolio) -> Result<LockedFolio> {
+pub(in crate::tmpfs) fn insert(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    folio: NewFolio,
+) -> Result<LockedFolio> {
     let result = inode.mapping().insert(folio, index, |folio| {
         let pages = folio.nr_pages();
-        space::count_cached(inode, pages).or_else(|e| count_instead_of_unused(inode, pages, e))
+        page_accounting::count_cached(inode, pages)
+            .or_else(|e| count_instead_of_unused(inode, pages, e))
     });
     if !matches!(result, Ok(_) | Err(EEXIST)) {
         // For those who counted while it was there.
-        space::recalculate(inode);
+        page_accounting::recalculate(inode);
     }
     result
 }
@@ -447,8 +452,8 @@ pub(super) fn insert(inode: &TmpfsInode, index: PageIndex, folio: NewFolio) -> R
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 #[cold]
 fn count_instead_of_unused(inode: &TmpfsInode, pages: PageCount, _why: Error) -> Result {
-    unused::free_pages(inode.sb(), pages);
-    space::count_cached(inode, pages)
+    beyond_eof::free_pages(inode.sb(), pages);
+    page_accounting::count_cached(inode, pages)
 }
 
 /// All folios are of the size that they need.
@@ -467,7 +472,7 @@ fn check_size(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Res
 
 /// Fails with `EINVAL` where page `index` is beyond the last page of the file.
 #[inline]
-pub(super) fn check_within(inode: &TmpfsInode, index: PageIndex) -> Result {
+pub(in crate::tmpfs) fn check_within(inode: &TmpfsInode, index: PageIndex) -> Result {
     if index >= inode.size().page_end() {
         return Err(EINVAL);
     }

@@ -8,9 +8,9 @@
 //!
 //! Lock order: the lock of a record of the quota core's, then that of a tree.
 
-use super::options::Options;
-use super::superblock::{SuperInfo, Tmpfs};
+use super::mount::{SuperInfo, Tmpfs};
 use crate::mm::Len;
+use crate::tmpfs::control::options::Options;
 use crate::vfs::quota::{QuotaKind, QuotaLimits, QuotaOperations, QuotaRecord, QFMT_SHMEM};
 use crate::vfs::{NewSuperBlock, SuperBlock};
 use kernel::prelude::*;
@@ -19,22 +19,22 @@ use kernel::sync::{new_mutex, Mutex};
 
 /// What each user, or each group, may have where nobody has said otherwise; 0 is no limit.
 #[derive(Clone, Copy, Default)]
-pub(super) struct HardLimits {
-    pub(super) bytes: u64,
-    pub(super) inodes: u64,
+pub(in crate::tmpfs) struct HardLimits {
+    pub(in crate::tmpfs) bytes: u64,
+    pub(in crate::tmpfs) inodes: u64,
 }
 
 /// The quota options of a mount.
 #[derive(Clone, Copy, Default)]
-pub(super) struct QuotaOptions {
+pub(in crate::tmpfs) struct QuotaOptions {
     /// Whether users have quota.
-    pub(super) users: bool,
+    pub(in crate::tmpfs) users: bool,
     /// Whether groups have quota.
-    pub(super) groups: bool,
+    pub(in crate::tmpfs) groups: bool,
     /// For each user.
-    pub(super) user_limits: HardLimits,
+    pub(in crate::tmpfs) user_limits: HardLimits,
     /// For each group.
-    pub(super) group_limits: HardLimits,
+    pub(in crate::tmpfs) group_limits: HardLimits,
 }
 
 impl QuotaOptions {
@@ -48,7 +48,7 @@ type Kept = RBTree<u32, QuotaLimits>;
 
 /// The quota of a mount.
 #[pin_data]
-pub(super) struct Quota {
+pub(in crate::tmpfs) struct Quota {
     options: QuotaOptions,
     #[pin]
     users: Mutex<Kept>,
@@ -58,7 +58,7 @@ pub(super) struct Quota {
 
 impl Quota {
     /// The quota of a new mount, where it has any. May sleep.
-    pub(super) fn new(options: &QuotaOptions) -> Result<Option<Pin<KBox<Self>>>> {
+    pub(in crate::tmpfs) fn new(options: &QuotaOptions) -> Result<Option<Pin<KBox<Self>>>> {
         if !options.has_any() {
             return Ok(None);
         }
@@ -94,7 +94,7 @@ impl Quota {
 }
 
 /// The quota options that a mount has; none where it has no quota.
-pub(super) fn options_of(sb: &SuperInfo) -> QuotaOptions {
+pub(in crate::tmpfs) fn options_of(sb: &SuperInfo) -> QuotaOptions {
     sb.quota
         .as_ref()
         .map(|quota| quota.options)
@@ -102,12 +102,12 @@ pub(super) fn options_of(sb: &SuperInfo) -> QuotaOptions {
 }
 
 /// Whether remount may ask for quota: only where there is some.
-pub(super) fn may_ask(options: &Options, sb: &SuperInfo) -> bool {
+pub(in crate::tmpfs) fn may_ask(options: &Options, sb: &SuperInfo) -> bool {
     !options.quota.has_any() || sb.quota.is_some()
 }
 
 /// Switches on what the options of a new mount ask for. May sleep.
-pub(super) fn enable(sb: &NewSuperBlock<'_, Tmpfs>) -> Result {
+pub(in crate::tmpfs) fn enable(sb: &NewSuperBlock<'_, Tmpfs>) -> Result {
     let options = options_of(sb.data());
     let wanted = [
         (options.users, QuotaKind::User),

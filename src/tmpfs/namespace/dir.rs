@@ -6,10 +6,10 @@
 //! remains here is the accounting: link counts, sizes, times, and the place that each name takes
 //! under the limit of inodes.
 
-use super::inode::{self, DIR_ENTRY_SIZE};
-use super::inode_space::InodeSpace;
-use super::superblock::Tmpfs;
 use super::symlink;
+use crate::tmpfs::pure::inode_limit::InodeSpace;
+use crate::tmpfs::state::inode::{self, DIR_ENTRY_SIZE};
+use crate::tmpfs::state::mount::Tmpfs;
 use crate::vfs::dir::{LinkSource, RenameTarget, Victim};
 use crate::vfs::{
     Dentry, DeviceId, DirectoryOperations, Exclusive, FileType, IdMap, Inode, Mode, Negative,

@@ -6,18 +6,18 @@
 //!
 //! Lock order: folio locks, one at a time; see `mm::batch` for whole pages.
 
-use super::inode::TmpfsInode;
 use super::lookup::{self, Unwritten};
-use super::range::{self, Edge, Pages};
-use super::space;
+use super::page_accounting;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::is_there_swap;
 use crate::mm::{Folio, LockedFolio, PageIndex, PageRange, Pos};
+use crate::tmpfs::pure::range::{self, Edge, Pages};
+use crate::tmpfs::state::inode::TmpfsInode;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
 /// A range of a file that is to be freed.
-pub(super) struct Cut {
+pub(in crate::tmpfs) struct Cut {
     start: Pos,
     end: Option<Pos>,
     pages: Pages,
@@ -30,7 +30,7 @@ pub(super) struct Cut {
 impl Cut {
     /// The bytes from `start` to before `end`, or to the last where that is `None`.
     #[inline]
-    pub(super) fn new(start: Pos, end: Option<Pos>) -> Self {
+    pub(in crate::tmpfs) fn new(start: Pos, end: Option<Pos>) -> Self {
         Self {
             start,
             end,
@@ -41,7 +41,7 @@ impl Cut {
     }
 
     /// The pages that are wholly in the range.
-    pub(super) fn whole(&self) -> PageRange {
+    pub(in crate::tmpfs) fn whole(&self) -> PageRange {
         self.pages.whole
     }
 
@@ -52,9 +52,11 @@ impl Cut {
     /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`.
     #[cfg(CONFIG_SWAP)]
     #[inline]
-    pub(super) fn prepare(&mut self, inode: &TmpfsInode) -> Result {
+    pub(in crate::tmpfs) fn prepare(&mut self, inode: &TmpfsInode) -> Result {
         // What a mapping adds to a file without pages was written while that was cut.
-        if !space::in_swap(inode).is_zero() || (is_there_swap() && !inode.mapping().is_empty()) {
+        if !page_accounting::in_swap(inode).is_zero()
+            || (is_there_swap() && !inode.mapping().is_empty())
+        {
             self.hold_edges(inode)?;
         }
         Ok(())
@@ -95,7 +97,7 @@ impl Cut {
             return lookup::find_locked(inode, edge.index, Unwritten::Keep);
         }
         #[cfg(CONFIG_SWAP)]
-        if to_stay || !space::in_swap(inode).is_zero() {
+        if to_stay || !page_accounting::in_swap(inode).is_zero() {
             return lookup::find_large(inode, edge.index, &self.whole());
         }
         Ok(None)
@@ -118,11 +120,11 @@ impl Cut {
     ///
     /// The caller has unmapped it where user mappings must not see it any more, and keeps the size
     /// from growing meanwhile.
-    pub(super) fn free(mut self, inode: &TmpfsInode) {
+    pub(in crate::tmpfs) fn free(mut self, inode: &TmpfsInode) {
         let whole = self.whole();
         inode.data().forget_kept(&whole);
         let removed = inode.mapping().remove(whole, || self.free_partly(inode));
-        space::freed(inode, removed);
+        page_accounting::freed(inode, removed);
     }
 
     /// Frees what is in the range of folios that are not wholly in it. Returns the pages that are

@@ -4,17 +4,17 @@
 //!
 //! Lock order: as in [`lookup`].
 
-use super::inode::{self, TmpfsInode};
 use super::lookup;
-use super::space;
+use super::page_accounting;
 use crate::mm::folio::MemoryOwner;
 use crate::mm::{LockedFolio, NewFolio, Order, PageIndex};
+use crate::tmpfs::state::inode::{self, TmpfsInode};
 use kernel::prelude::*;
 
 /// Makes a folio for page `index`, which is not in the file yet. May sleep.
 ///
 /// Fails with `EINVAL` beyond the end of the file, and with `ENOMEM`.
-pub(super) fn new_folio(
+pub(in crate::tmpfs) fn new_folio(
     inode: &TmpfsInode,
     index: PageIndex,
     owner: MemoryOwner<'_>,
@@ -33,7 +33,7 @@ pub(super) fn new_folio(
 ///
 /// Fails with `EEXIST` where the file has that page, and with `ENOMEM`, also where the limits forbid
 /// another one.
-pub(super) fn add_folio(
+pub(in crate::tmpfs) fn add_folio(
     inode: &TmpfsInode,
     index: PageIndex,
     folio: NewFolio,
@@ -45,7 +45,7 @@ pub(super) fn add_folio(
 }
 
 /// Takes a folio out again that [`add_folio`] has added, and that nobody has mapped.
-pub(super) fn remove_folio(inode: &TmpfsInode, folio: LockedFolio) {
+pub(in crate::tmpfs) fn remove_folio(inode: &TmpfsInode, folio: LockedFolio) {
     folio.remove_from_cache();
-    space::recalculate(inode);
+    page_accounting::recalculate(inode);
 }

@@ -4,8 +4,8 @@
 
 use super::fallocate;
 use super::lookup::{self, Purpose};
-use super::superblock::Tmpfs;
 use crate::mm::fault::{Fault, FaultOperations, Faulted};
+use crate::tmpfs::state::mount::Tmpfs;
 use core::ops::ControlFlow;
 use kernel::prelude::*;
 

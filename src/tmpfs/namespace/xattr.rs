@@ -5,8 +5,8 @@
 //! Keeping and finding them is the VFS's work. An attribute that replaces another counts beside it
 //! until that is gone.
 
-use super::inode_space::InodeSpace;
-use super::superblock::Tmpfs;
+use crate::tmpfs::pure::inode_limit::InodeSpace;
+use crate::tmpfs::state::mount::Tmpfs;
 use crate::vfs::xattr::{self, Name, NewXattr, SetFlags, XattrOperations};
 use crate::vfs::{Exclusive, SuperBlock};
 use kernel::prelude::*;
@@ -46,6 +46,6 @@ impl XattrOperations for Tmpfs {
 }
 
 /// The attributes of an inode that goes away have gone, and what they took of the limit of inodes.
-pub(super) fn freed(sb: &SuperBlock<Tmpfs>, bytes: usize) {
+pub(in crate::tmpfs) fn freed(sb: &SuperBlock<Tmpfs>, bytes: usize) {
     sb.data().inodes.release(InodeSpace::from_bytes(bytes));
 }

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use crate::mm::PageCount;
-use crate::size::{self, parse_count};
+use crate::pure::option_number::{self, parse_count};
 
 fn parse_pages(text: &[u8], page_shift: u32, total: u64) -> Option<u64> {
-    size::parse_pages(text, page_shift, PageCount::new(total)).map(PageCount::to_u64)
+    option_number::parse_pages(text, page_shift, PageCount::new(total)).map(PageCount::to_u64)
 }
 
 const SUFFIXES: &[(&str, u32)] = &[

@@ -7,15 +7,15 @@
 //! folio is locked.
 
 use super::fallocate;
-use super::inode::TmpfsInode;
 use super::lookup::{self, Purpose};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::orders;
-use super::range;
-use super::superblock::Tmpfs;
 use crate::mm::folio::{copy_zeros_to_iter, fault_in_source};
 use crate::mm::task;
 use crate::mm::{Len, Order, Pos};
+use crate::tmpfs::pure::range;
+use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::mount::Tmpfs;
 use crate::vfs::file::Seek;
 use crate::vfs::pipe::PipeWriter;
 use crate::vfs::{Exclusive, File, FileOperations, InodeGuard, Kiocb};
@@ -94,12 +94,12 @@ impl FileOperations for Tmpfs {
         pipe: &mut PipeWriter<'_>,
         len: Len,
     ) -> Result<Len> {
-        super::splice::read(file, pos, pipe, len)
+        super::read::read(file, pos, pipe, len)
     }
 }
 
 /// What a transfer returns that did `done` bytes before it ended: an error only where it did none.
-pub(super) fn some_or(done: Len, result: Result) -> Result<Len> {
+pub(in crate::tmpfs) fn some_or(done: Len, result: Result) -> Result<Len> {
     match result {
         Err(e) if done.is_zero() => Err(e),
         _ => Ok(done),

@@ -8,10 +8,10 @@
 //! Lock order: a folio lock, which is tried only, since whoever runs out of memory may hold others.
 //! The lock of the list is not held meanwhile.
 
-use super::huge;
-use super::inode::TmpfsInode;
-use super::superblock::Tmpfs;
 use crate::mm::{LockedFolio, PageCount, Slot};
+use crate::tmpfs::pure::folio_orders;
+use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::mount::Tmpfs;
 use crate::vfs::SuperBlock;
 use core::cell::Cell;
 use kernel::prelude::*;
@@ -30,20 +30,20 @@ enum Outcome {
 }
 
 /// A folio was added to `inode` that may be larger than it needs. Does not sleep.
-pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio) {
+pub(in crate::tmpfs) fn note(inode: &TmpfsInode, folio: &LockedFolio) {
     if inode.size().page_end() < folio.end() && inode.data().set_unused() {
         inode.list_unused();
     }
 }
 
 /// Frees `pages` pages of a mount, if there are as many. May sleep.
-pub(super) fn free_pages(sb: &SuperBlock<Tmpfs>, pages: PageCount) {
+pub(in crate::tmpfs) fn free_pages(sb: &SuperBlock<Tmpfs>, pages: PageCount) {
     free(sb, OBJECTS, pages);
 }
 
 /// Looks at `objects` inodes at most, until `pages` pages are free; returns how many folios were
 /// split. Waits for nobody.
-pub(super) fn free(sb: &SuperBlock<Tmpfs>, objects: usize, pages: PageCount) -> usize {
+pub(in crate::tmpfs) fn free(sb: &SuperBlock<Tmpfs>, objects: usize, pages: PageCount) -> usize {
     let (left, freed, split) = (
         Cell::new(objects),
         Cell::new(PageCount::ZERO),
@@ -91,7 +91,7 @@ fn give_back(inode: &TmpfsInode) -> Outcome {
         return Outcome::Nothing;
     }
     let file_end = inode.data().kept_end(size.page_end());
-    match huge::unused(folio.pages(), file_end) {
+    match folio_orders::unused(folio.pages(), file_end) {
         PageCount::ZERO => Outcome::Nothing,
         pages if folio.split() => Outcome::Freed(pages),
         _ => Outcome::Busy,

@@ -2,25 +2,25 @@
 
 //! Superblocks: what belongs to one mount, and the file system type.
 
-use super::huge_policy::HugePolicy;
 use super::inode::{self, InodeInfo};
-use super::inode_space::{InodeLimit, InodeSpace};
-use super::limits::Limit;
-use super::numbers;
-use super::options::{self, Options};
-use super::orders;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use super::quota::{self, Quota};
-use super::space::SpaceCounter;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use super::unused;
-#[cfg(CONFIG_TMPFS_XATTR)]
-use super::xattr;
 use crate::mm::backend::Backend;
 use crate::mm::counter::PerCpuCounter;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::MountPolicy;
 use crate::mm::{Ino, PageCount, Pos, MAX_FILE_SIZE};
+use crate::tmpfs::control::options::{self, Options};
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::tmpfs::data::beyond_eof;
+use crate::tmpfs::data::orders;
+use crate::tmpfs::data::page_accounting::SpaceCounter;
+#[cfg(CONFIG_TMPFS_XATTR)]
+use crate::tmpfs::namespace::xattr;
+use crate::tmpfs::pure::huge_policy::HugePolicy;
+use crate::tmpfs::pure::inode_limit::{InodeLimit, InodeSpace};
+use crate::tmpfs::pure::inode_numbers;
+use crate::tmpfs::pure::limits::Limit;
 #[cfg(CONFIG_UNICODE)]
 use crate::vfs::casefold::CaseFolding;
 #[cfg(CONFIG_SYSFS)]
@@ -46,38 +46,38 @@ pub(crate) struct Tmpfs;
 #[pin_data]
 pub(crate) struct SuperInfo {
     /// Blocks, which are pages.
-    pub(super) blocks: Limit<SpaceCounter>,
+    pub(in crate::tmpfs) blocks: Limit<SpaceCounter>,
     /// Inodes, and what counts as such: names and extended attributes take memory too.
-    pub(super) inodes: InodeLimit<SpaceCounter>,
+    pub(in crate::tmpfs) inodes: InodeLimit<SpaceCounter>,
     /// Quota, where the mount has any.
     #[cfg(CONFIG_TMPFS_QUOTA)]
-    pub(super) quota: Option<Pin<KBox<Quota>>>,
+    pub(in crate::tmpfs) quota: Option<Pin<KBox<Quota>>>,
     next_ino: Atomic<u64>,
     wide_inos: Atomic<bool>,
     /// The memory policy that new files start with.
     #[cfg(CONFIG_NUMA)]
     #[pin]
-    pub(super) policy: MountPolicy,
+    pub(in crate::tmpfs) policy: MountPolicy,
     /// The number of the policy for large folios.
     huge: Atomic<u32>,
     /// Whether the pages of this mount stay in memory.
     without_swap: bool,
     /// The mode of the root directory at the time of the mount.
-    pub(super) mode: Mode,
+    pub(in crate::tmpfs) mode: Mode,
     /// Its owner.
-    pub(super) uid: Kuid,
+    pub(in crate::tmpfs) uid: Kuid,
     /// Its group.
-    pub(super) gid: Kgid,
+    pub(in crate::tmpfs) gid: Kgid,
 }
 
 impl SuperInfo {
     /// The number for a new inode.
-    pub(super) fn next_ino(&self, sb: &SuperBlock<Tmpfs>) -> Ino {
+    pub(in crate::tmpfs) fn next_ino(&self, sb: &SuperBlock<Tmpfs>) -> Ino {
         let wide = self.has_wide_inos();
         let mut next = self.next_ino.load(Relaxed);
         // Goes round only where another task has taken a number.
         loop {
-            let (ino, after, wrapped) = numbers::allocate(Ino::new(next), wide);
+            let (ino, after, wrapped) = inode_numbers::allocate(Ino::new(next), wide);
             match self.next_ino.cmpxchg(next, after.to_u64(), Relaxed) {
                 Ok(_) => {
                     if wrapped {
@@ -94,32 +94,32 @@ impl SuperInfo {
     }
 
     /// Whether inode numbers may have 64 bits.
-    pub(super) fn has_wide_inos(&self) -> bool {
+    pub(in crate::tmpfs) fn has_wide_inos(&self) -> bool {
         self.wide_inos.load(Relaxed)
     }
 
     /// Where there are to be large folios.
-    pub(super) fn huge(&self) -> HugePolicy {
+    pub(in crate::tmpfs) fn huge(&self) -> HugePolicy {
         HugePolicy::from_number(self.huge.load(Relaxed))
     }
 
     /// Sets where there are to be large folios from now on.
-    pub(super) fn set_huge(&self, policy: HugePolicy) {
+    pub(in crate::tmpfs) fn set_huge(&self, policy: HugePolicy) {
         self.huge.store(policy.as_number(), Relaxed);
     }
 
     /// Whether the pages of this mount stay in memory.
-    pub(super) fn is_without_swap(&self) -> bool {
+    pub(in crate::tmpfs) fn is_without_swap(&self) -> bool {
         self.without_swap
     }
 
     /// Whether inode numbers could keep to 32 bits from now on.
-    pub(super) fn could_narrow_inos(&self) -> bool {
+    pub(in crate::tmpfs) fn could_narrow_inos(&self) -> bool {
         Ino::new(self.next_ino.load(Relaxed)).is_narrow()
     }
 
     /// Sets how many bits inode numbers may have.
-    pub(super) fn set_wide_inos(&self, wide: bool) {
+    pub(in crate::tmpfs) fn set_wide_inos(&self, wide: bool) {
         self.wide_inos.store(wide, Relaxed);
     }
 }
@@ -238,7 +238,7 @@ impl FileSystem for Tmpfs {
 
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn free_cached(sb: &SuperBlock<Self>, objects: usize) -> usize {
-        unused::free(sb, objects, PageCount::MAX)
+        beyond_eof::free(sb, objects, PageCount::MAX)
     }
 
     fn evict(inode: &mut Exclusive<'_, Self>) {

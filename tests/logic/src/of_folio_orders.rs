@@ -2,9 +2,11 @@
 
 use proptest::prelude::*;
 
-use crate::huge::{allowed, unused, without_conflict, Advice, Controls, Orders, Request, System};
-use crate::huge_policy::HugePolicy;
 use crate::mm::{Order, PageCount, PageIndex, PageRange};
+use crate::pure::folio_orders::{
+    allowed, unused, without_conflict, Advice, Controls, Orders, Request, System,
+};
+use crate::pure::huge_policy::HugePolicy;
 
 const MAX: u32 = 9;
 const SUPPORTED: Orders = Orders::up_to(order(MAX));

@@ -6,12 +6,12 @@
 
 #[cfg(CONFIG_TMPFS_XATTR)]
 use super::flags;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use super::orders;
-use super::space;
-use super::superblock::Tmpfs;
-use super::truncate::Cut;
 use crate::mm::Pos;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::tmpfs::data::orders;
+use crate::tmpfs::data::page_accounting;
+use crate::tmpfs::data::truncate::Cut;
+use crate::tmpfs::state::mount::Tmpfs;
 use crate::vfs::attr::{AttrOperations, AttrRequest, IdMap, Stat};
 #[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::{fileattr::FileFlags, Dentry};
@@ -21,7 +21,7 @@ use kernel::prelude::*;
 impl AttrOperations for Tmpfs {
     fn update_blocks(inode: &Inode<Self>) {
         if inode.file_type() == FileType::Regular {
-            space::update(inode);
+            page_accounting::update(inode);
         }
     }
 
@@ -48,7 +48,7 @@ impl AttrOperations for Tmpfs {
             .filter(|_| inode.file_type() == FileType::Regular)
         {
             // What frees pages counts as a modification, even where the size stays as it is.
-            modified = size != inode.size() || space::has_pages(inode);
+            modified = size != inode.size() || page_accounting::has_pages(inode);
             changed = modified;
             resize(inode, size)?;
         }
@@ -108,7 +108,7 @@ fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> Result {
         }
     };
     unmap(inode);
-    if space::has_pages(inode) {
+    if page_accounting::has_pages(inode) {
         cut.free(inode);
     }
     unmap(inode);

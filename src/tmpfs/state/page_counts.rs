@@ -11,15 +11,15 @@ use kernel::sync::{new_spinlock, SpinLock};
 
 /// The pages of a file, counted.
 #[derive(Default)]
-pub(super) struct Counts {
+pub(in crate::tmpfs) struct Counts {
     /// Pages that count against the limits.
-    pub(super) alloced: PageCount,
+    pub(in crate::tmpfs) alloced: PageCount,
     /// Those of them that are in swap.
     #[cfg(CONFIG_SWAP)]
-    pub(super) swapped: PageCount,
+    pub(in crate::tmpfs) swapped: PageCount,
     /// Those of them that are neither in the page cache nor in swap: the target of a symbolic link,
     /// and pages that could not be read back.
-    pub(super) elsewhere: PageCount,
+    pub(in crate::tmpfs) elsewhere: PageCount,
 }
 
 impl Counts {
@@ -34,7 +34,7 @@ impl Counts {
 
     /// Takes out what the file no longer has, whose page cache has `cached` pages; returns how many
     /// that are.
-    pub(super) fn take_surplus(&mut self, cached: PageCount) -> PageCount {
+    pub(in crate::tmpfs) fn take_surplus(&mut self, cached: PageCount) -> PageCount {
         let have = self.others().saturating_add(cached);
         let surplus = self.alloced.saturating_sub(have);
         self.alloced = self.alloced.saturating_sub(surplus);
@@ -44,7 +44,7 @@ impl Counts {
 
 /// The counts of a file, under a lock.
 #[pin_data]
-pub(super) struct Usage {
+pub(in crate::tmpfs) struct Usage {
     #[pin]
     counts: SpinLock<Counts>,
     /// How many pages there are in the page cache if nothing has changed since.
@@ -56,7 +56,7 @@ pub(super) struct Usage {
 
 impl Usage {
     /// A file without pages.
-    pub(super) fn new() -> impl PinInit<Self> {
+    pub(in crate::tmpfs) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             counts <- new_spinlock!(Counts::default(), "rtmpfs_usage"),
             cached: Atomic::new(0),
@@ -67,7 +67,7 @@ impl Usage {
 
     /// Reads or changes the counts. Takes the lock; `f` must not sleep.
     #[inline]
-    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Counts) -> R) -> R {
+    pub(in crate::tmpfs) fn with<R>(&self, f: impl FnOnce(&mut Counts) -> R) -> R {
         let mut counts = self.counts.lock();
         let result = f(&mut counts);
         // Less than nothing while a page is counted at two places.
@@ -80,13 +80,13 @@ impl Usage {
 
     /// Whether the counts go with a page cache of `cached` pages. Takes no lock: a snapshot.
     #[inline]
-    pub(super) fn agrees(&self, cached: PageCount) -> bool {
+    pub(in crate::tmpfs) fn agrees(&self, cached: PageCount) -> bool {
         self.cached.load(Relaxed) == cached.to_u64()
     }
 
     /// How many pages are in swap. Takes no lock: a snapshot.
     #[cfg(CONFIG_SWAP)]
-    pub(super) fn swapped(&self) -> PageCount {
+    pub(in crate::tmpfs) fn swapped(&self) -> PageCount {
         PageCount::new(self.swapped.load(Relaxed))
     }
 }

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use crate::mm::Ino;
-use crate::numbers;
+use crate::pure::inode_numbers;
 
 fn allocate(next: u64, wide: bool) -> (u64, u64, bool) {
-    let (number, after, wrapped) = numbers::allocate(Ino::new(next), wide);
+    let (number, after, wrapped) = inode_numbers::allocate(Ino::new(next), wide);
     (number.to_u64(), after.to_u64(), wrapped)
 }
 

@@ -2,18 +2,18 @@
 
 //! Which orders a new folio may have: what `huge` decides, on what the kernel says.
 
-use super::huge_policy::HugePolicy;
+use crate::tmpfs::pure::huge_policy::HugePolicy;
 
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-pub(super) use with_huge_pages::*;
+pub(in crate::tmpfs) use with_huge_pages::*;
 
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 mod with_huge_pages {
     use super::HugePolicy;
     use crate::mm::huge::{self, VmaAdvice};
     use crate::mm::{Len, Mapping, Order, PageIndex, Pos};
-    use crate::tmpfs::huge::{allowed, Advice, Controls, Orders, Request, System};
-    use crate::tmpfs::inode::TmpfsInode;
+    use crate::tmpfs::pure::folio_orders::{allowed, Advice, Controls, Orders, Request, System};
+    use crate::tmpfs::state::inode::TmpfsInode;
     use crate::vfs::FileType;
 
     /// Whether there can be large folios on this machine.
@@ -101,7 +101,9 @@ mod with_huge_pages {
         orders: Orders,
         index: PageIndex,
     ) -> Orders {
-        crate::tmpfs::huge::without_conflict(orders, index, |range| mapping.first_in(range))
+        crate::tmpfs::pure::folio_orders::without_conflict(orders, index, |range| {
+            mapping.first_in(range)
+        })
     }
 
     /// The size that I/O on `inode` is best done in where that is not a page: that of the folios
@@ -128,12 +130,12 @@ mod with_huge_pages {
 
 /// Whether there can be large folios on this machine.
 #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-pub(super) fn are_supported() -> bool {
+pub(in crate::tmpfs) fn are_supported() -> bool {
     false
 }
 
 /// The policy of a mount that has no option for it.
 #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-pub(super) fn default_policy() -> HugePolicy {
+pub(in crate::tmpfs) fn default_policy() -> HugePolicy {
     HugePolicy::Never
 }

@@ -5,10 +5,10 @@
 //! The target is in memory of its own, which path walks read without a lock. A long one counts as
 //! a page against the limits, as if it were in one.
 
-use super::inode;
-use super::space;
-use super::superblock::Tmpfs;
 use crate::mm::{PageCount, PAGE_SIZE};
+use crate::tmpfs::data::page_accounting;
+use crate::tmpfs::state::inode;
+use crate::tmpfs::state::mount::Tmpfs;
 use crate::vfs::{Dentry, DeviceId, Exclusive, IdMap, Mode, NewInode};
 use kernel::prelude::*;
 
@@ -18,7 +18,7 @@ const SHORT_TARGET: usize = 128;
 /// Makes a symbolic link in `dir`, to be named `dentry`. May sleep.
 ///
 /// Fails with `ENAMETOOLONG` for a target that does not fit into a page.
-pub(super) fn new(
+pub(in crate::tmpfs) fn new(
     dir: &mut Exclusive<'_, Tmpfs>,
     idmap: &IdMap,
     dentry: &Dentry<Tmpfs>,
@@ -32,7 +32,7 @@ pub(super) fn new(
     let mut inode = inode::new(dir, idmap, Mode::SYMLINK, DeviceId::NONE)?;
     inode.init_security(dir, Some(dentry))?;
     if len > SHORT_TARGET {
-        space::reserve(&inode, PageCount::ONE)?.keep_elsewhere(&inode);
+        page_accounting::reserve(&inode, PageCount::ONE)?.keep_elsewhere(&inode);
     }
     inode.set_link(target)?;
     Ok(inode)

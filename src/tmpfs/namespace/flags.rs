@@ -2,14 +2,14 @@
 
 //! File flags: which there are, and which a new file has from its directory.
 
-use super::inode::TmpfsInode;
-use super::superblock::Tmpfs;
+use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::mount::Tmpfs;
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::{Dentry, Exclusive, FileType, NewInode};
 use kernel::prelude::*;
 
 /// Replaces the flags of a file, of which `dentry` is a name.
-pub(super) fn set(
+pub(in crate::tmpfs) fn set(
     inode: &mut Exclusive<'_, Tmpfs>,
     dentry: &Dentry<Tmpfs>,
     flags: FileFlags,
@@ -58,7 +58,10 @@ fn check_case_folding(_inode: &TmpfsInode, _dentry: &Dentry<Tmpfs>, wanted: bool
 }
 
 /// Gives a new file those flags of its directory that pass on.
-pub(super) fn inherit(parent: &TmpfsInode, mut inode: NewInode<Tmpfs>) -> NewInode<Tmpfs> {
+pub(in crate::tmpfs) fn inherit(
+    parent: &TmpfsInode,
+    mut inode: NewInode<Tmpfs>,
+) -> NewInode<Tmpfs> {
     let passed = FileFlags::NODUMP | FileFlags::NOATIME | FileFlags::CASEFOLD;
     let flags = parent.data().flags().within(passed);
     if flags == FileFlags::NONE {

@@ -12,21 +12,21 @@
 //! `i_lock` is taken when the lock of the counts is released, and quota, which may sleep, is asked
 //! before that is taken or after.
 
-use super::inode::TmpfsInode;
-use super::limits::{Counter, Reservation};
-#[cfg(CONFIG_TMPFS_QUOTA)]
-use super::superblock::Tmpfs;
-use super::usage::Counts;
 use crate::mm::commit::{uncommit, Commitment};
 use crate::mm::counter::PerCpuCounter;
 use crate::mm::mapping::Removed;
 use crate::mm::{Len, PageCount};
+use crate::tmpfs::pure::limits::{Counter, Reservation};
+use crate::tmpfs::state::inode::TmpfsInode;
+#[cfg(CONFIG_TMPFS_QUOTA)]
+use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::page_counts::Counts;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use crate::vfs::quota::SpaceCharge;
 use kernel::prelude::*;
 
 /// The counter that block and inode limits use.
-pub(super) type SpaceCounter = Pin<KBox<PerCpuCounter>>;
+pub(in crate::tmpfs) type SpaceCounter = Pin<KBox<PerCpuCounter>>;
 
 impl Counter for SpaceCounter {
     fn add(&self, amount: i64) {
@@ -43,7 +43,7 @@ impl Counter for SpaceCounter {
 }
 
 /// Pages that count against the limits and are not yet used; dropping it returns them.
-pub(super) struct SpaceReservation<'a> {
+pub(in crate::tmpfs) struct SpaceReservation<'a> {
     commitment: Commitment,
     blocks: Reservation<'a, SpaceCounter>,
     /// The pages in `i_blocks`, where the mount has quota: both change at once.
@@ -57,7 +57,10 @@ pub(super) struct SpaceReservation<'a> {
 /// Fails with `ENOSPC` where the mount's limit or the overcommit policy forbids it, and with `EDQUOT`
 /// where the quota of the file's owners does.
 #[inline]
-pub(super) fn reserve(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservation<'_>> {
+pub(in crate::tmpfs) fn reserve(
+    inode: &TmpfsInode,
+    pages: PageCount,
+) -> Result<SpaceReservation<'_>> {
     match try_reserve(inode, pages) {
         Ok(reservation) => Ok(reservation),
         Err(_) => reserve_again(inode, pages),
@@ -94,10 +97,10 @@ fn try_reserve(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservation<
 /// still. Sleeps only where the mount has quota.
 ///
 /// Fails as [`reserve`] does, also where the limits forbid it only because of pages that
-/// [`crate::tmpfs::unused`] could give back; then the folio must be taken out again, and after that
+/// [`crate::tmpfs::data::beyond_eof`] could give back; then the folio must be taken out again, and after that
 /// [`recalculate`] be called: what others counted meanwhile took its pages for counted ones.
 #[inline]
-pub(super) fn count_cached(inode: &TmpfsInode, pages: PageCount) -> Result {
+pub(in crate::tmpfs) fn count_cached(inode: &TmpfsInode, pages: PageCount) -> Result {
     match try_reserve(inode, pages) {
         Ok(reservation) => {
             reservation.keep(inode);
@@ -123,7 +126,7 @@ fn count_cached_again(inode: &TmpfsInode, pages: PageCount) -> Result {
 
 /// How many pages the mount has room for, whatever else forbids them; a snapshot. Visits all CPUs.
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-pub(super) fn room(inode: &TmpfsInode) -> PageCount {
+pub(in crate::tmpfs) fn room(inode: &TmpfsInode) -> PageCount {
     let blocks = &inode.sb().data().blocks;
     match blocks.max() {
         0 => PageCount::MAX,
@@ -134,12 +137,12 @@ pub(super) fn room(inode: &TmpfsInode) -> PageCount {
 impl SpaceReservation<'_> {
     /// The pages are in the page cache of `inode` now.
     #[inline]
-    pub(super) fn keep(self, inode: &TmpfsInode) {
+    pub(in crate::tmpfs) fn keep(self, inode: &TmpfsInode) {
         self.settle(inode, PageCount::ZERO);
     }
 
     /// The pages stand for memory of `inode` outside its page cache.
-    pub(super) fn keep_elsewhere(self, inode: &TmpfsInode) {
+    pub(in crate::tmpfs) fn keep_elsewhere(self, inode: &TmpfsInode) {
         let pages = self.pages;
         self.settle(inode, pages);
     }
@@ -170,14 +173,14 @@ impl SpaceReservation<'_> {
 
 /// Gives back what the file no longer uses, because its pages were truncated or dropped by
 /// reclaim. Sleeps only where the mount has quota, and never for memory.
-pub(super) fn recalculate(inode: &TmpfsInode) {
+pub(in crate::tmpfs) fn recalculate(inode: &TmpfsInode) {
     recount(inode, |_| {});
 }
 
 /// The same where a look at the counts shows that they are not right. For those to whom it does not
 /// matter what changes at the same moment.
 #[inline]
-pub(super) fn update(inode: &TmpfsInode) {
+pub(in crate::tmpfs) fn update(inode: &TmpfsInode) {
     if !inode.data().usage.agrees(inode.mapping().nr_pages()) {
         recalculate(inode);
     }
@@ -217,14 +220,14 @@ fn release_bytes(inode: &TmpfsInode, bytes: Len) {
 }
 
 /// Gives back the memory outside the page cache, which the file no longer has.
-pub(super) fn release_elsewhere(inode: &TmpfsInode) {
+pub(in crate::tmpfs) fn release_elsewhere(inode: &TmpfsInode) {
     recount(inode, |counts| counts.elsewhere = PageCount::ZERO);
 }
 
 /// Pages are about to go from the page cache to swap. Gives back what reclaim has dropped; sleeps only
 /// where the mount has quota, and never for memory.
 #[cfg(CONFIG_SWAP)]
-pub(super) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
+pub(in crate::tmpfs) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
     let surplus = inode.data().usage.with(|counts| {
         // Before they count in both places, which would hide as many.
         let surplus = counts.take_surplus(inode.mapping().nr_pages());
@@ -238,7 +241,7 @@ pub(super) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
 
 /// Pages have come from swap to the page cache.
 #[cfg(CONFIG_SWAP)]
-pub(super) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
+pub(in crate::tmpfs) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
     recount(inode, |counts| {
         counts.swapped = counts.swapped.saturating_sub(pages);
     });
@@ -247,7 +250,7 @@ pub(super) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
 /// Pages in swap cannot be read back; `poison` marks them so, unless they are there no more. They
 /// count until they are truncated. Returns what `poison` does.
 #[cfg(CONFIG_SWAP)]
-pub(super) fn lose_in_swap(
+pub(in crate::tmpfs) fn lose_in_swap(
     inode: &TmpfsInode,
     pages: PageCount,
     poison: impl FnOnce() -> Result,
@@ -270,7 +273,7 @@ pub(super) fn lose_in_swap(
 
 /// Pages of the file have gone.
 #[cfg(CONFIG_SWAP)]
-pub(super) fn freed(inode: &TmpfsInode, removed: Removed) {
+pub(in crate::tmpfs) fn freed(inode: &TmpfsInode, removed: Removed) {
     recount(inode, |counts| {
         counts.swapped = counts.swapped.saturating_sub(removed.swapped);
         counts.elsewhere = counts.elsewhere.saturating_sub(removed.poisoned);
@@ -279,17 +282,17 @@ pub(super) fn freed(inode: &TmpfsInode, removed: Removed) {
 
 /// Pages of the file have gone.
 #[cfg(not(CONFIG_SWAP))]
-pub(super) fn freed(inode: &TmpfsInode, _removed: Removed) {
+pub(in crate::tmpfs) fn freed(inode: &TmpfsInode, _removed: Removed) {
     recalculate(inode);
 }
 
 /// How many pages of the file are in swap; a snapshot.
 #[cfg(CONFIG_SWAP)]
-pub(super) fn in_swap(inode: &TmpfsInode) -> PageCount {
+pub(in crate::tmpfs) fn in_swap(inode: &TmpfsInode) -> PageCount {
     inode.data().usage.swapped()
 }
 
 /// Whether the file has any pages, in the page cache or elsewhere; a new one is there before it counts.
-pub(super) fn has_pages(inode: &TmpfsInode) -> bool {
+pub(in crate::tmpfs) fn has_pages(inode: &TmpfsInode) -> bool {
     !inode.data().usage.with(|counts| counts.alloced.is_zero()) || !inode.mapping().is_empty()
 }

@@ -3,17 +3,17 @@
 //! Giving a file to a pipe, for splice(2) and sendfile(2), without copying.
 
 use super::file::some_or;
-use super::inode::TmpfsInode;
 use super::lookup;
-use super::range;
-use super::superblock::Tmpfs;
 use crate::mm::{task, Len, Order, Pos};
+use crate::tmpfs::pure::range;
+use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::mount::Tmpfs;
 use crate::vfs::pipe::PipeWriter;
 use crate::vfs::File;
 use kernel::prelude::*;
 
 /// Gives at most `len` bytes from `pos` on to `pipe`. May sleep.
-pub(super) fn read(
+pub(in crate::tmpfs) fn read(
     file: &File<Tmpfs>,
     pos: Pos,
     pipe: &mut PipeWriter<'_>,

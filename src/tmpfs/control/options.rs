@@ -7,18 +7,18 @@
 //! `Documentation/filesystems/tmpfs.rst` for their meaning.
 
 #[cfg(CONFIG_UNICODE)]
-use super::casefold::NameOptions;
-use super::huge_policy::HugePolicy;
-use super::inode_space::MAX_INODES;
-use super::limits::LimitError;
-use super::orders;
-#[cfg(CONFIG_TMPFS_QUOTA)]
-use super::quota::{self, QuotaOptions};
-use super::size;
-use super::superblock::SuperInfo;
+use super::name_options::NameOptions;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::Policy;
 use crate::mm::{self, PageCount};
+use crate::tmpfs::data::orders;
+use crate::tmpfs::pure::huge_policy::HugePolicy;
+use crate::tmpfs::pure::inode_limit::MAX_INODES;
+use crate::tmpfs::pure::limits::LimitError;
+use crate::tmpfs::pure::option_number;
+use crate::tmpfs::state::mount::SuperInfo;
+#[cfg(CONFIG_TMPFS_QUOTA)]
+use crate::tmpfs::state::quota::{self, QuotaOptions};
 use crate::vfs::parameter::{Kgid, Kuid};
 use crate::vfs::{Mode, MountContext, ParameterKind, ParameterTable, ParameterValue};
 use kernel::prelude::*;
@@ -26,18 +26,18 @@ use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 
 /// Whether inode numbers have 64 bits unless an option says otherwise.
-pub(super) const DEFAULT_WIDE_INOS: bool = cfg!(CONFIG_TMPFS_INODE64);
+pub(in crate::tmpfs) const DEFAULT_WIDE_INOS: bool = cfg!(CONFIG_TMPFS_INODE64);
 
 const DEFAULT_MODE: Mode = Mode::from_raw(0o1777);
 
 /// The blocks of a mount without options: half of the memory.
-pub(super) fn default_blocks() -> PageCount {
+pub(in crate::tmpfs) fn default_blocks() -> PageCount {
     mm::total_ram_pages().half()
 }
 
 /// The inodes of a mount without options: one for each two pages of memory, and none in memory
 /// that the kernel cannot address directly.
-pub(super) fn default_inodes() -> u64 {
+pub(in crate::tmpfs) fn default_inodes() -> u64 {
     let pages = mm::total_ram_pages();
     pages
         .saturating_sub(mm::total_high_pages())
@@ -48,30 +48,30 @@ pub(super) fn default_inodes() -> u64 {
 /// The options of a mount or a remount, as far as they were given.
 pub(crate) struct Options {
     /// The limit of blocks; 0 is none.
-    pub(super) blocks: Option<PageCount>,
+    pub(in crate::tmpfs) blocks: Option<PageCount>,
     /// The limit of inodes; 0 is none.
-    pub(super) inodes: Option<u64>,
+    pub(in crate::tmpfs) inodes: Option<u64>,
     /// Whether inode numbers may have 64 bits.
-    pub(super) wide_inos: Option<bool>,
+    pub(in crate::tmpfs) wide_inos: Option<bool>,
     /// The memory policy that new files start with; none is the default one, or what it was.
     #[cfg(CONFIG_NUMA)]
-    pub(super) policy: Option<Policy>,
+    pub(in crate::tmpfs) policy: Option<Policy>,
     /// Where there are to be large folios.
-    pub(super) huge: Option<HugePolicy>,
+    pub(in crate::tmpfs) huge: Option<HugePolicy>,
     /// Whether pages stay in memory.
-    pub(super) without_swap: bool,
+    pub(in crate::tmpfs) without_swap: bool,
     /// Quota of users and groups.
     #[cfg(CONFIG_TMPFS_QUOTA)]
-    pub(super) quota: QuotaOptions,
+    pub(in crate::tmpfs) quota: QuotaOptions,
     /// The mode of the root directory.
-    pub(super) mode: Mode,
+    pub(in crate::tmpfs) mode: Mode,
     /// The owner of the root directory.
-    pub(super) uid: Kuid,
+    pub(in crate::tmpfs) uid: Kuid,
     /// The group of the root directory.
-    pub(super) gid: Kgid,
+    pub(in crate::tmpfs) gid: Kgid,
     /// How names are compared.
     #[cfg(CONFIG_UNICODE)]
-    pub(super) names: NameOptions,
+    pub(in crate::tmpfs) names: NameOptions,
 }
 
 /// Why a value is not taken.
@@ -145,13 +145,14 @@ macro_rules! hard_limit {
                 }
             },
             ..MountOption::new($name, ParameterKind::String, |options, _, value| {
-                options.quota.$limits.$limit = match size::parse_count(string(value)?, u64::MAX) {
-                    None | Some(0) => return Err(Refusal::BadValue),
-                    Some(limit) if i64::try_from(limit).is_err() => {
-                        return Err(Refusal::Because($too_large))
-                    }
-                    Some(limit) => limit,
-                };
+                options.quota.$limits.$limit =
+                    match option_number::parse_count(string(value)?, u64::MAX) {
+                        None | Some(0) => return Err(Refusal::BadValue),
+                        Some(limit) if i64::try_from(limit).is_err() => {
+                            return Err(Refusal::Because($too_large))
+                        }
+                        Some(limit) => limit,
+                    };
                 Ok(())
             })
         }
@@ -190,14 +191,14 @@ static OPTIONS: &[MountOption] = &[
         },
         ..MountOption::new(c"size", ParameterKind::String, |options, _, value| {
             let text = string(value)?;
-            let pages = size::parse_pages(text, mm::PAGE_SHIFT, mm::total_ram_pages());
+            let pages = option_number::parse_pages(text, mm::PAGE_SHIFT, mm::total_ram_pages());
             options.blocks = Some(pages.ok_or(Refusal::BadValue)?);
             Ok(())
         })
     },
     // Another way to say `size`, which shows it.
     MountOption::new(c"nr_blocks", ParameterKind::String, |options, _, value| {
-        let max = size::parse_count(string(value)?, i64::MAX.unsigned_abs());
+        let max = option_number::parse_count(string(value)?, i64::MAX.unsigned_abs());
         options.blocks = Some(PageCount::new(max.ok_or(Refusal::BadValue)?));
         Ok(())
     }),
@@ -219,7 +220,7 @@ static OPTIONS: &[MountOption] = &[
             }
         },
         ..MountOption::new(c"nr_inodes", ParameterKind::String, |options, _, value| {
-            let max = size::parse_count(string(value)?, MAX_INODES);
+            let max = option_number::parse_count(string(value)?, MAX_INODES);
             options.inodes = Some(max.ok_or(Refusal::BadValue)?);
             Ok(())
         })
@@ -443,7 +444,7 @@ static OPTIONS: &[MountOption] = &[
 ];
 
 /// The options as the VFS's parser sees them.
-pub(super) static PARAMETERS: ParameterTable = {
+pub(in crate::tmpfs) static PARAMETERS: ParameterTable = {
     let mut table = ParameterTable::new();
     let mut at = 0;
     while at < OPTIONS.len() {
@@ -493,7 +494,7 @@ use set_encoding as set_strict_encoding;
 
 /// Whether a comma before `rest` ends an option. It does not before a digit, which may go on with a
 /// list of numbers, as a memory policy has them; no option begins with one.
-pub(super) fn begins_option(rest: &[u8]) -> bool {
+pub(in crate::tmpfs) fn begins_option(rest: &[u8]) -> bool {
     !rest.first().is_some_and(u8::is_ascii_digit)
 }
 
@@ -506,7 +507,7 @@ fn string(value: ParameterValue<'_>) -> Result<&[u8], Refusal> {
 
 impl Options {
     /// No options, for a mount by the current task.
-    pub(super) fn new() -> Self {
+    pub(in crate::tmpfs) fn new() -> Self {
         Self {
             blocks: None,
             inodes: None,
@@ -526,7 +527,7 @@ impl Options {
     }
 
     /// Takes in the option at `index` of [`OPTIONS`].
-    pub(super) fn parse(
+    pub(in crate::tmpfs) fn parse(
         &mut self,
         cx: &MountContext,
         index: usize,
@@ -543,7 +544,7 @@ impl Options {
     }
 
     /// Changes a live mount, or says in the log of `cx` why not and changes nothing.
-    pub(super) fn apply(&self, sb: &SuperInfo, cx: &MountContext) -> Result {
+    pub(in crate::tmpfs) fn apply(&self, sb: &SuperInfo, cx: &MountContext) -> Result {
         for option in OPTIONS {
             (option.check)(self, sb).map_err(|reason| cx.invalid(fmt!("{reason}")))?;
         }
@@ -555,7 +556,7 @@ impl Options {
 }
 
 /// Shows the options of a mount.
-pub(super) fn show(sb: &SuperInfo, seq: &SeqFile) {
+pub(in crate::tmpfs) fn show(sb: &SuperInfo, seq: &SeqFile) {
     for option in OPTIONS {
         (option.show)(sb, seq);
     }

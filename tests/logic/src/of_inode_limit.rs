@@ -4,9 +4,9 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 
-use crate::inode_space::{InodeLimit, InodeSpace, MAX_INODES};
-use crate::limits::LimitError;
 use crate::of_limits::Plain;
+use crate::pure::inode_limit::{InodeLimit, InodeSpace, MAX_INODES};
+use crate::pure::limits::LimitError;
 
 fn limit(max: u64) -> InodeLimit<Plain> {
     InodeLimit::new(max, Plain(Cell::new(0)))

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The contents of files.
+
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+pub(super) mod beyond_eof;
+pub(super) mod fallocate;
+pub(super) mod fault;
+pub(super) mod file;
+pub(super) mod lookup;
+pub(super) mod orders;
+pub(super) mod page_accounting;
+pub(super) mod read;
+pub(super) mod swap;
+pub(super) mod truncate;
+#[cfg(CONFIG_USERFAULTFD)]
+pub(super) mod userfault;
