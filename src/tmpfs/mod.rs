@@ -27,4 +27,4 @@ mod namespace;
 pub(crate) mod pure;
 mod state;
 
-pub(crate) use state::mount::Tmpfs;
+pub(crate) use state::Tmpfs;

@@ -2,6 +2,7 @@
 
 //! Mount options, and the face to the VFS and the MM.
 
+mod file_system;
 #[cfg(CONFIG_UNICODE)]
-pub(super) mod name_options;
-pub(super) mod options;
+mod name_options;
+mod options;

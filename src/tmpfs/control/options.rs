@@ -18,7 +18,7 @@ use crate::tmpfs::pure::limits::LimitError;
 use crate::tmpfs::pure::option_number;
 use crate::tmpfs::state::mount::SuperInfo;
 #[cfg(CONFIG_TMPFS_QUOTA)]
-use crate::tmpfs::state::quota::{self, QuotaOptions};
+use crate::tmpfs::state::quota::QuotaOptions;
 use crate::vfs::parameter::{Kgid, Kuid};
 use crate::vfs::{Mode, MountContext, ParameterKind, ParameterTable, ParameterValue};
 use kernel::prelude::*;
@@ -133,13 +133,13 @@ macro_rules! hard_limit {
         MountOption {
             check: |options, sb| {
                 let wanted = options.quota.$limits.$limit;
-                if wanted != 0 && wanted != quota::options_of(sb).$limits.$limit {
+                if wanted != 0 && wanted != sb.quota_options().$limits.$limit {
                     return Err("Cannot change global quota limit on remount");
                 }
                 Ok(())
             },
             show: |sb, seq| {
-                let limit = quota::options_of(sb).$limits.$limit;
+                let limit = sb.quota_options().$limits.$limit;
                 if limit != 0 {
                     seq_print!(seq, ",{}={limit}", $name.to_str().unwrap_or("?"));
                 }
@@ -168,6 +168,12 @@ fn check_may_have_quota(cx: &MountContext) -> Result<(), Refusal> {
     Err(Refusal::Because(
         "Quotas in unprivileged rtmpfs mounts are unsupported",
     ))
+}
+
+/// Whether remount may ask for quota: only where there is some.
+#[cfg(CONFIG_TMPFS_QUOTA)]
+fn may_ask_for_quota(options: &Options, sb: &SuperInfo) -> bool {
+    !options.quota.has_any() || sb.quota.is_some()
 }
 
 /// All options, in the order in which they are checked and shown.
@@ -387,13 +393,13 @@ static OPTIONS: &[MountOption] = &[
     #[cfg(CONFIG_TMPFS_QUOTA)]
     MountOption {
         check: |options, sb| {
-            if !quota::may_ask(options, sb) {
+            if !may_ask_for_quota(options, sb) {
                 return Err("Cannot enable quota on remount");
             }
             Ok(())
         },
         show: |sb, seq| {
-            if quota::options_of(sb).users {
+            if sb.quota_options().users {
                 seq_print!(seq, ",usrquota");
             }
         },
@@ -407,7 +413,7 @@ static OPTIONS: &[MountOption] = &[
     #[cfg(CONFIG_TMPFS_QUOTA)]
     MountOption {
         show: |sb, seq| {
-            if quota::options_of(sb).groups {
+            if sb.quota_options().groups {
                 seq_print!(seq, ",grpquota");
             }
         },

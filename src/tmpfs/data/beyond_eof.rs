@@ -11,7 +11,7 @@
 use crate::mm::{LockedFolio, PageCount, Slot};
 use crate::tmpfs::pure::folio_orders;
 use crate::tmpfs::state::inode::TmpfsInode;
-use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::Tmpfs;
 use crate::vfs::SuperBlock;
 use core::cell::Cell;
 use kernel::prelude::*;

@@ -16,31 +16,12 @@ use crate::mm::fault::{Fault, Faulted};
 #[cfg(CONFIG_SWAP)]
 use crate::mm::PageCount;
 use crate::mm::{task, PageIndex, PageRange, Pos};
+use crate::tmpfs::state::activity::Activity;
 use crate::tmpfs::state::inode::TmpfsInode;
-use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::Tmpfs;
 use crate::vfs::Exclusive;
 use core::ops::ControlFlow;
 use kernel::prelude::*;
-
-/// What fallocate(2) is doing with a file just now; `i_rwsem` lets it do one thing at a time.
-#[derive(Default)]
-pub(in crate::tmpfs) enum Activity {
-    /// Nothing.
-    #[default]
-    None,
-    /// Punching a hole into these pages.
-    Punching(PageRange),
-    /// Allocating.
-    #[cfg(CONFIG_SWAP)]
-    Allocating {
-        /// The pages that were allocated so far.
-        done: PageRange,
-        /// How many of them are new.
-        new: PageCount,
-        /// How often reclaim was refused to write one of them out.
-        refused: PageCount,
-    },
-}
 
 /// Allocates the pages of the bytes from `start` to before `end`. May sleep.
 ///
@@ -62,7 +43,7 @@ pub(in crate::tmpfs) fn allocate(
     }
 
     #[cfg(CONFIG_SWAP)]
-    inode.data().set_activity(Activity::Allocating {
+    inode.data().activity.set(Activity::Allocating {
         done: PageRange::new(pages.start, pages.start),
         new: PageCount::ZERO,
         refused: PageCount::ZERO,
@@ -73,7 +54,7 @@ pub(in crate::tmpfs) fn allocate(
         inode.data().set_kept(kept);
     }
     #[cfg(CONFIG_SWAP)]
-    inode.data().set_activity(Activity::None);
+    inode.data().activity.set(Activity::None);
     result?;
     if !keep_size && end > inode.size() {
         inode.set_size(end);
@@ -114,7 +95,10 @@ fn allocate_one(inode: &TmpfsInode, next: &mut PageIndex, end: Pos) -> Result<bo
     let mut folio = lookup::find_or_make(inode, *next, Purpose::Allocate { end }, &mut false)?;
     *next = folio.end();
     #[cfg(CONFIG_SWAP)]
-    let is_driven_into_swap = inode.data().allocated_up_to(*next, !folio.is_uptodate());
+    let is_driven_into_swap = inode
+        .data()
+        .activity
+        .allocated_up_to(*next, !folio.is_uptodate());
     #[cfg(not(CONFIG_SWAP))]
     let is_driven_into_swap = false;
     // Memory pressure shall swap it out rather than drop it.
@@ -131,12 +115,12 @@ pub(in crate::tmpfs) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end:
     #[cfg(CONFIG_SWAP)]
     cut.prepare(inode)?;
     let whole = cut.whole();
-    inode.data().set_activity(Activity::Punching(whole));
+    inode.data().activity.set(Activity::Punching(whole));
     // Private copies stay.
     inode.mapping().unmap_shared(whole);
     cut.free(inode);
     inode.touch();
-    inode.data().end_punch();
+    inode.data().activity.end_punch();
     Ok(())
 }
 
@@ -146,7 +130,7 @@ pub(in crate::tmpfs) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end:
 pub(in crate::tmpfs) fn wait_for_punch(
     fault: Fault<'_, Tmpfs>,
 ) -> ControlFlow<Faulted, Fault<'_, Tmpfs>> {
-    if fault.inode().data().is_active() {
+    if fault.inode().data().activity.is_any() {
         wait_for_activity(fault)
     } else {
         ControlFlow::Continue(fault)
@@ -156,8 +140,8 @@ pub(in crate::tmpfs) fn wait_for_punch(
 #[cold]
 fn wait_for_activity(fault: Fault<'_, Tmpfs>) -> ControlFlow<Faulted, Fault<'_, Tmpfs>> {
     let index = fault.index();
-    if !fault.inode().data().is_being_punched(index) {
+    if !fault.inode().data().activity.is_punching(index) {
         return ControlFlow::Continue(fault);
     }
-    ControlFlow::Break(fault.wait(|inode| inode.data().wait_for_punch(index)))
+    ControlFlow::Break(fault.wait(|inode| inode.data().activity.wait_for_punch(index)))
 }

@@ -5,7 +5,7 @@
 use super::fallocate;
 use super::lookup::{self, Purpose};
 use crate::mm::fault::{Fault, FaultOperations, Faulted};
-use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::Tmpfs;
 use core::ops::ControlFlow;
 use kernel::prelude::*;
 

@@ -15,7 +15,7 @@ use crate::mm::task;
 use crate::mm::{Len, Order, Pos};
 use crate::tmpfs::pure::range;
 use crate::tmpfs::state::inode::TmpfsInode;
-use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::Tmpfs;
 use crate::vfs::file::Seek;
 use crate::vfs::pipe::PipeWriter;
 use crate::vfs::{Exclusive, File, FileOperations, InodeGuard, Kiocb};

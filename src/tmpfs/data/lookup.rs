@@ -26,7 +26,7 @@ use crate::mm::{task, Folio, LockedFolio, NewFolio, Order, PageCount, PageIndex,
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::tmpfs::pure::folio_orders::Orders;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
-use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::Tmpfs;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 

@@ -13,34 +13,17 @@
 //! before that is taken or after.
 
 use crate::mm::commit::{uncommit, Commitment};
-use crate::mm::counter::PerCpuCounter;
 use crate::mm::mapping::Removed;
 use crate::mm::{Len, PageCount};
-use crate::tmpfs::pure::limits::{Counter, Reservation};
+use crate::tmpfs::pure::limits::Reservation;
 use crate::tmpfs::state::inode::TmpfsInode;
-#[cfg(CONFIG_TMPFS_QUOTA)]
-use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::mount::SpaceCounter;
 use crate::tmpfs::state::page_counts::Counts;
+#[cfg(CONFIG_TMPFS_QUOTA)]
+use crate::tmpfs::state::Tmpfs;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use crate::vfs::quota::SpaceCharge;
 use kernel::prelude::*;
-
-/// The counter that block and inode limits use.
-pub(in crate::tmpfs) type SpaceCounter = Pin<KBox<PerCpuCounter>>;
-
-impl Counter for SpaceCounter {
-    fn add(&self, amount: i64) {
-        PerCpuCounter::add(self, amount)
-    }
-
-    fn add_limited(&self, limit: i64, amount: i64) -> bool {
-        PerCpuCounter::add_limited(self, limit, amount)
-    }
-
-    fn sum(&self) -> i64 {
-        PerCpuCounter::sum(self)
-    }
-}
 
 /// Pages that count against the limits and are not yet used; dropping it returns them.
 pub(in crate::tmpfs) struct SpaceReservation<'a> {

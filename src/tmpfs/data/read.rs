@@ -7,7 +7,7 @@ use super::lookup;
 use crate::mm::{task, Len, Order, Pos};
 use crate::tmpfs::pure::range;
 use crate::tmpfs::state::inode::TmpfsInode;
-use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::Tmpfs;
 use crate::vfs::pipe::PipeWriter;
 use crate::vfs::File;
 use kernel::prelude::*;

@@ -40,7 +40,7 @@ use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
 #[cfg(CONFIG_SWAP)]
 use crate::tmpfs::state::inode;
 use crate::tmpfs::state::inode::TmpfsInode;
-use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::Tmpfs;
 use crate::vfs::Inode;
 use kernel::prelude::*;
 
@@ -171,8 +171,8 @@ impl SharedMemory for Tmpfs {
             return folio.keep();
         }
         if !folio.is_valid() {
-            let info = folio.inode().data();
-            if info.refuse_to_write_out(folio.index(), folio.nr_pages()) {
+            let activity = &folio.inode().data().activity;
+            if activity.refuse_to_write_out(folio.index(), folio.nr_pages()) {
                 return folio.keep();
             }
             folio.make_valid();

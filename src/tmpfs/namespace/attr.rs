@@ -11,7 +11,7 @@ use crate::mm::Pos;
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::truncate::Cut;
-use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::Tmpfs;
 use crate::vfs::attr::{AttrOperations, AttrRequest, IdMap, Stat};
 #[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::{fileattr::FileFlags, Dentry};

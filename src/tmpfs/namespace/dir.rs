@@ -6,10 +6,11 @@
 //! remains here is the accounting: link counts, sizes, times, and the place that each name takes
 //! under the limit of inodes.
 
+use super::lifecycle;
 use super::symlink;
 use crate::tmpfs::pure::inode_limit::InodeSpace;
-use crate::tmpfs::state::inode::{self, DIR_ENTRY_SIZE};
-use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::inode::DIR_ENTRY_SIZE;
+use crate::tmpfs::state::Tmpfs;
 use crate::vfs::dir::{LinkSource, RenameTarget, Victim};
 use crate::vfs::{
     Dentry, DeviceId, DirectoryOperations, Exclusive, FileType, IdMap, Inode, Mode, Negative,
@@ -31,7 +32,7 @@ impl DirectoryOperations for Tmpfs {
         if !dir.allows_name(&dentry) {
             return Err(EINVAL);
         }
-        let mut inode = inode::new(dir, idmap, mode, device)?;
+        let mut inode = lifecycle::new(dir, idmap, mode, device)?;
         #[cfg(CONFIG_TMPFS_POSIX_ACL)]
         inode.init_acls(dir)?;
         inode.init_security(dir, Some(&dentry))?;
@@ -53,7 +54,7 @@ impl DirectoryOperations for Tmpfs {
     }
 
     fn make_unnamed(dir: &Inode<Self>, idmap: &IdMap, mode: Mode) -> Result<NewInode<Self>> {
-        let mut inode = inode::new(dir, idmap, mode, DeviceId::NONE)?;
+        let mut inode = lifecycle::new(dir, idmap, mode, DeviceId::NONE)?;
         inode.init_security(dir, None)?;
         #[cfg(CONFIG_TMPFS_POSIX_ACL)]
         inode.init_acls(dir)?;

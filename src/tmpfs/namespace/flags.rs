@@ -3,7 +3,7 @@
 //! File flags: which there are, and which a new file has from its directory.
 
 use crate::tmpfs::state::inode::TmpfsInode;
-use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::Tmpfs;
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::{Dentry, Exclusive, FileType, NewInode};
 use kernel::prelude::*;

@@ -5,10 +5,10 @@
 //! The target is in memory of its own, which path walks read without a lock. A long one counts as
 //! a page against the limits, as if it were in one.
 
+use super::lifecycle;
 use crate::mm::{PageCount, PAGE_SIZE};
 use crate::tmpfs::data::page_accounting;
-use crate::tmpfs::state::inode;
-use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::Tmpfs;
 use crate::vfs::{Dentry, DeviceId, Exclusive, IdMap, Mode, NewInode};
 use kernel::prelude::*;
 
@@ -29,7 +29,7 @@ pub(in crate::tmpfs) fn new(
         return Err(ENAMETOOLONG);
     }
 
-    let mut inode = inode::new(dir, idmap, Mode::SYMLINK, DeviceId::NONE)?;
+    let mut inode = lifecycle::new(dir, idmap, Mode::SYMLINK, DeviceId::NONE)?;
     inode.init_security(dir, Some(dentry))?;
     if len > SHORT_TARGET {
         page_accounting::reserve(&inode, PageCount::ONE)?.keep_elsewhere(&inode);

@@ -6,7 +6,7 @@
 //! until that is gone.
 
 use crate::tmpfs::pure::inode_limit::InodeSpace;
-use crate::tmpfs::state::mount::Tmpfs;
+use crate::tmpfs::state::Tmpfs;
 use crate::vfs::xattr::{self, Name, NewXattr, SetFlags, XattrOperations};
 use crate::vfs::{Exclusive, SuperBlock};
 use kernel::prelude::*;

@@ -2,8 +2,12 @@
 
 //! What a mount and an inode hold.
 
+pub(super) mod activity;
 pub(super) mod inode;
 pub(super) mod mount;
 pub(super) mod page_counts;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 pub(super) mod quota;
+
+/// The file system type `rtmpfs`; each room gives it what the traits of the VFS and the MM ask for.
+pub(crate) struct Tmpfs;

@@ -1,46 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Superblocks: what belongs to one mount, and the file system type.
+//! What a mount holds: its limits, and what its options say.
 
-use super::inode::{self, InodeInfo};
 #[cfg(CONFIG_TMPFS_QUOTA)]
-use super::quota::{self, Quota};
-use crate::mm::backend::Backend;
+use super::quota::{Quota, QuotaOptions};
+use super::Tmpfs;
 use crate::mm::counter::PerCpuCounter;
 #[cfg(CONFIG_NUMA)]
-use crate::mm::mempolicy::MountPolicy;
-use crate::mm::{Ino, PageCount, Pos, MAX_FILE_SIZE};
-use crate::tmpfs::control::options::{self, Options};
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use crate::tmpfs::data::beyond_eof;
-use crate::tmpfs::data::orders;
-use crate::tmpfs::data::page_accounting::SpaceCounter;
-#[cfg(CONFIG_TMPFS_XATTR)]
-use crate::tmpfs::namespace::xattr;
+use crate::mm::mempolicy::{MountPolicy, Policy};
+use crate::mm::{Ino, PageCount};
 use crate::tmpfs::pure::huge_policy::HugePolicy;
 use crate::tmpfs::pure::inode_limit::{InodeLimit, InodeSpace};
 use crate::tmpfs::pure::inode_numbers;
-use crate::tmpfs::pure::limits::Limit;
-#[cfg(CONFIG_UNICODE)]
-use crate::vfs::casefold::CaseFolding;
-#[cfg(CONFIG_SYSFS)]
-use crate::vfs::features::Feature;
-use crate::vfs::fs_type::StatFs;
+use crate::tmpfs::pure::limits::{Counter, Limit};
 use crate::vfs::parameter::{Kgid, Kuid};
-use crate::vfs::{
-    Exclusive, FileSystem, Mode, MountContext, NewInode, NewSuperBlock, ParameterTable,
-    ParameterValue, SuperBlock,
-};
+use crate::vfs::{Mode, SuperBlock};
 use kernel::prelude::*;
-use kernel::seq_file::SeqFile;
 use kernel::sync::atomic::{Atomic, Relaxed};
 
-/// Directories in which case does not matter.
-#[cfg(all(CONFIG_SYSFS, CONFIG_UNICODE))]
-static CASEFOLD: Feature = Feature::new(c"casefold");
+/// The counter that block and inode limits use.
+pub(in crate::tmpfs) type SpaceCounter = Pin<KBox<PerCpuCounter>>;
 
-/// The file system type `rtmpfs`.
-pub(crate) struct Tmpfs;
+impl Counter for SpaceCounter {
+    fn add(&self, amount: i64) {
+        PerCpuCounter::add(self, amount)
+    }
+
+    fn add_limited(&self, limit: i64, amount: i64) -> bool {
+        PerCpuCounter::add_limited(self, limit, amount)
+    }
+
+    fn sum(&self) -> i64 {
+        PerCpuCounter::sum(self)
+    }
+}
 
 /// The file system's part of a superblock.
 #[pin_data]
@@ -70,7 +63,70 @@ pub(crate) struct SuperInfo {
     pub(in crate::tmpfs) gid: Kgid,
 }
 
+/// What a mount starts with.
+pub(in crate::tmpfs) struct NewMount {
+    /// The limit of blocks; 0 is none.
+    pub(in crate::tmpfs) blocks: PageCount,
+    /// The limit of inodes; 0 is none.
+    pub(in crate::tmpfs) inodes: u64,
+    /// Whether inode numbers may have 64 bits.
+    pub(in crate::tmpfs) wide_inos: bool,
+    /// Quota of users and groups.
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    pub(in crate::tmpfs) quota: QuotaOptions,
+    /// The memory policy that new files start with; none is the default one.
+    #[cfg(CONFIG_NUMA)]
+    pub(in crate::tmpfs) policy: Option<Policy>,
+    /// Where there are to be large folios.
+    pub(in crate::tmpfs) huge: HugePolicy,
+    /// Whether pages stay in memory.
+    pub(in crate::tmpfs) without_swap: bool,
+    /// The mode of the root directory.
+    pub(in crate::tmpfs) mode: Mode,
+    /// The owner of the root directory.
+    pub(in crate::tmpfs) uid: Kuid,
+    /// The group of the root directory.
+    pub(in crate::tmpfs) gid: Kgid,
+}
+
 impl SuperInfo {
+    /// The file system's part of a new superblock. May sleep; fails with `ENOMEM`.
+    pub(in crate::tmpfs) fn new(mount: NewMount) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            blocks: Limit::new(
+                mount.blocks.to_u64(),
+                KBox::pin_init(PerCpuCounter::new(), GFP_KERNEL)?
+            ),
+            inodes: InodeLimit::new(
+                mount.inodes,
+                KBox::pin_init(
+                    PerCpuCounter::with_unit(InodeSpace::INODE_BYTES),
+                    GFP_KERNEL
+                )?
+            ),
+            #[cfg(CONFIG_TMPFS_QUOTA)]
+            quota: Quota::new(&mount.quota)?,
+            next_ino: Atomic::new(Ino::FIRST.to_u64()),
+            wide_inos: Atomic::new(mount.wide_inos),
+            #[cfg(CONFIG_NUMA)]
+            policy <- MountPolicy::new(mount.policy),
+            huge: Atomic::new(mount.huge.as_number()),
+            without_swap: mount.without_swap,
+            mode: mount.mode,
+            uid: mount.uid,
+            gid: mount.gid,
+        }? Error)
+    }
+
+    /// The quota options that the mount has; none where it has no quota.
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    pub(in crate::tmpfs) fn quota_options(&self) -> QuotaOptions {
+        self.quota
+            .as_ref()
+            .map(|quota| *quota.options())
+            .unwrap_or_default()
+    }
+
     /// The number for a new inode.
     pub(in crate::tmpfs) fn next_ino(&self, sb: &SuperBlock<Tmpfs>) -> Ino {
         let wide = self.has_wide_inos();
@@ -121,136 +177,5 @@ impl SuperInfo {
     /// Sets how many bits inode numbers may have.
     pub(in crate::tmpfs) fn set_wide_inos(&self, wide: bool) {
         self.wide_inos.store(wide, Relaxed);
-    }
-}
-
-impl FileSystem for Tmpfs {
-    const NAME: &'static CStr = c"rtmpfs";
-    const INODE_CACHE_NAME: &'static CStr = c"rtmpfs_inode_cache";
-    // Whoever asks "is this a temporary file system?" shall hear yes.
-    const MAGIC: u32 = crate::vfs::superblock::TMPFS_MAGIC;
-    const MAX_BYTES: Pos = MAX_FILE_SIZE;
-    const PARAMETERS: &'static ParameterTable = &options::PARAMETERS;
-    #[cfg(CONFIG_TMPFS_XATTR)]
-    const XATTRS: crate::vfs::xattr::XattrTable<Self> = crate::vfs::xattr::XattrTable::new();
-
-    #[cfg(CONFIG_SYSFS)]
-    const FEATURES: &'static [&'static Feature] = &[
-        #[cfg(CONFIG_UNICODE)]
-        &CASEFOLD,
-    ];
-
-    type Memory = Backend<Self>;
-    type MountOptions = Options;
-    type SuperData = SuperInfo;
-    type InodeData = InodeInfo;
-
-    fn new_options() -> Result<Options> {
-        Ok(Options::new())
-    }
-
-    fn begins_option(rest: &[u8]) -> bool {
-        options::begins_option(rest)
-    }
-
-    fn parse_parameter(
-        options: &mut Options,
-        cx: &MountContext,
-        index: usize,
-        value: ParameterValue<'_>,
-    ) -> Result {
-        options.parse(cx, index, value)
-    }
-
-    #[cfg(CONFIG_UNICODE)]
-    fn case_folding(options: &mut Options) -> Result<Option<CaseFolding>> {
-        options.names.take()
-    }
-
-    fn new_super<'a>(
-        options: &'a mut Options,
-        _cx: &'a MountContext,
-    ) -> impl PinInit<SuperInfo, Error> + 'a {
-        try_pin_init!(SuperInfo {
-            blocks: Limit::new(
-                options
-                    .blocks
-                    .unwrap_or_else(options::default_blocks)
-                    .to_u64(),
-                KBox::pin_init(PerCpuCounter::new(), GFP_KERNEL)?
-            ),
-            inodes: InodeLimit::new(
-                options.inodes.unwrap_or_else(options::default_inodes),
-                KBox::pin_init(
-                    PerCpuCounter::with_unit(InodeSpace::INODE_BYTES),
-                    GFP_KERNEL
-                )?
-            ),
-            #[cfg(CONFIG_TMPFS_QUOTA)]
-            quota: Quota::new(&options.quota)?,
-            next_ino: Atomic::new(Ino::FIRST.to_u64()),
-            wide_inos: Atomic::new(options.wide_inos.unwrap_or(options::DEFAULT_WIDE_INOS)),
-            #[cfg(CONFIG_NUMA)]
-            policy <- MountPolicy::new(options.policy.take()),
-            huge: Atomic::new(options.huge.unwrap_or_else(orders::default_policy).as_number()),
-            without_swap: options.without_swap,
-            mode: options.mode,
-            uid: options.uid,
-            gid: options.gid,
-        }? Error)
-    }
-
-    fn new_root(sb: &NewSuperBlock<'_, Self>) -> Result<NewInode<Self>> {
-        #[cfg(CONFIG_TMPFS_QUOTA)]
-        quota::enable(sb)?;
-        let info = sb.data();
-        let root = inode::init(sb, |ino| NewInode::for_root(sb, ino, info.mode.directory()))?;
-        root.set_owner(info.uid, info.gid);
-        Ok(root)
-    }
-
-    fn reconfigure(sb: &SuperBlock<Self>, options: &mut Options, cx: &MountContext) -> Result {
-        options.apply(sb.data(), cx)
-    }
-
-    fn stat_fs(sb: &SuperBlock<Self>) -> StatFs {
-        let info = sb.data();
-        StatFs {
-            blocks: PageCount::new(info.blocks.max()),
-            blocks_free: PageCount::new(info.blocks.free()),
-            inodes: info.inodes.max(),
-            inodes_free: info.inodes.free(),
-        }
-    }
-
-    fn show_options(sb: &SuperBlock<Self>, seq: &SeqFile) {
-        options::show(sb.data(), seq);
-    }
-
-    fn new_inode_data() -> impl PinInit<InodeInfo> {
-        InodeInfo::new()
-    }
-
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    fn count_cached(sb: &SuperBlock<Self>) -> usize {
-        sb.unused().len()
-    }
-
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    fn free_cached(sb: &SuperBlock<Self>, objects: usize) -> usize {
-        beyond_eof::free(sb, objects, PageCount::MAX)
-    }
-
-    fn evict(inode: &mut Exclusive<'_, Self>) {
-        inode::evict(inode);
-    }
-
-    #[cfg(CONFIG_TMPFS_XATTR)]
-    fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize) {
-        xattr::freed(sb, bytes);
-    }
-
-    fn set_operations(inode: &NewInode<Self>) {
-        inode::set_operations(inode);
     }
 }

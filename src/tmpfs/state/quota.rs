@@ -8,9 +8,8 @@
 //!
 //! Lock order: the lock of a record of the quota core's, then that of a tree.
 
-use super::mount::{SuperInfo, Tmpfs};
+use super::Tmpfs;
 use crate::mm::Len;
-use crate::tmpfs::control::options::Options;
 use crate::vfs::quota::{QuotaKind, QuotaLimits, QuotaOperations, QuotaRecord, QFMT_SHMEM};
 use crate::vfs::{NewSuperBlock, SuperBlock};
 use kernel::prelude::*;
@@ -38,7 +37,8 @@ pub(in crate::tmpfs) struct QuotaOptions {
 }
 
 impl QuotaOptions {
-    fn has_any(&self) -> bool {
+    /// Whether they ask for any.
+    pub(in crate::tmpfs) fn has_any(&self) -> bool {
         self.users || self.groups
     }
 }
@@ -73,6 +73,30 @@ impl Quota {
         Ok(Some(quota))
     }
 
+    /// What the mount options asked for.
+    pub(in crate::tmpfs) fn options(&self) -> &QuotaOptions {
+        &self.options
+    }
+
+    /// Switches on what the options of a new mount ask for. May sleep.
+    pub(in crate::tmpfs) fn enable(&self, sb: &NewSuperBlock<'_, Tmpfs>) -> Result {
+        let wanted = [
+            (self.options.users, QuotaKind::User),
+            (self.options.groups, QuotaKind::Group),
+        ];
+        for (_, kind) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
+            sb.enable_quota(kind).map_err(|e| {
+                pr_warn!(
+                    "failed to enable quota tracking (type={}, err={})\n",
+                    kind.number(),
+                    e.to_errno()
+                );
+                ENOMEM
+            })?;
+        }
+        Ok(())
+    }
+
     fn kept(&self, kind: QuotaKind) -> &Mutex<Kept> {
         match kind {
             QuotaKind::User => &self.users,
@@ -91,39 +115,6 @@ impl Quota {
             ..QuotaLimits::default()
         }
     }
-}
-
-/// The quota options that a mount has; none where it has no quota.
-pub(in crate::tmpfs) fn options_of(sb: &SuperInfo) -> QuotaOptions {
-    sb.quota
-        .as_ref()
-        .map(|quota| quota.options)
-        .unwrap_or_default()
-}
-
-/// Whether remount may ask for quota: only where there is some.
-pub(in crate::tmpfs) fn may_ask(options: &Options, sb: &SuperInfo) -> bool {
-    !options.quota.has_any() || sb.quota.is_some()
-}
-
-/// Switches on what the options of a new mount ask for. May sleep.
-pub(in crate::tmpfs) fn enable(sb: &NewSuperBlock<'_, Tmpfs>) -> Result {
-    let options = options_of(sb.data());
-    let wanted = [
-        (options.users, QuotaKind::User),
-        (options.groups, QuotaKind::Group),
-    ];
-    for (_, kind) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
-        sb.enable_quota(kind).map_err(|e| {
-            pr_warn!(
-                "failed to enable quota tracking (type={}, err={})\n",
-                kind.number(),
-                e.to_errno()
-            );
-            ENOMEM
-        })?;
-    }
-    Ok(())
 }
 
 impl QuotaOperations for Tmpfs {
