@@ -6,3 +6,4 @@ mod file_system;
 #[cfg(CONFIG_UNICODE)]
 mod name_options;
 mod options;
+mod shared_memory;

@@ -230,6 +230,21 @@ pub(in crate::tmpfs) fn find_locked(
     }
 }
 
+/// Finds the folio at page `index` of the file, and locks it; `None` is a hole. May sleep.
+///
+/// Fails with `EINVAL` beyond the end, though fallocate(2) may have put something there.
+pub(in crate::tmpfs) fn find_within(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    unwritten: Unwritten,
+) -> Result<Option<LockedFolio>> {
+    check_within(inode, index)?;
+    let folio = find_locked(inode, index, unwritten)?;
+    // The file may have been truncated before the folio was locked.
+    check_within(inode, index)?;
+    Ok(folio)
+}
+
 /// Finds the folio at page `index`, and locks it, where it has pages outside of `range` too, or had when it went
 /// to swap. May sleep.
 ///
@@ -472,7 +487,7 @@ fn check_size(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Res
 
 /// Fails with `EINVAL` where page `index` is beyond the last page of the file.
 #[inline]
-pub(in crate::tmpfs) fn check_within(inode: &TmpfsInode, index: PageIndex) -> Result {
+fn check_within(inode: &TmpfsInode, index: PageIndex) -> Result {
     if index >= inode.size().page_end() {
         return Err(EINVAL);
     }

@@ -11,6 +11,7 @@ pub(super) mod lookup;
 pub(super) mod orders;
 pub(super) mod page_accounting;
 pub(super) mod read;
+#[cfg(CONFIG_SWAP)]
 pub(super) mod swap;
 pub(super) mod truncate;
 #[cfg(CONFIG_USERFAULTFD)]
