@@ -4,7 +4,8 @@
 //! there. A large folio that is partly in it is split, so that its pages can go; where it cannot be
 //! split it is zeroed there, and stays.
 //!
-//! Lock order: folio locks, one at a time; see `mm::batch` for whole pages.
+//! Lock order: `i_rwsem`, where the size changes; then what unmapping takes inside the MM: `i_mmap_rwsem`,
+//! folio locks. Folio locks one at a time; see `mm::batch` for whole pages.
 
 use super::lookup::{self, Unwritten};
 use super::page_accounting;
@@ -13,6 +14,8 @@ use crate::mm::swap::is_there_swap;
 use crate::mm::{Folio, LockedFolio, PageIndex, PageRange, Pos};
 use crate::tmpfs::pure::range::{self, Edge, Pages};
 use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::Tmpfs;
+use crate::vfs::Exclusive;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
@@ -178,4 +181,38 @@ impl Cut {
         }
         self.find(inode, edge)
     }
+}
+
+/// Sets the size of a regular file; what is beyond it is gone for good when it grows again.
+///
+/// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
+pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> Result {
+    let old = inode.size();
+    if size > old {
+        inode.set_size(size);
+        return Ok(());
+    }
+    #[cfg_attr(not(CONFIG_SWAP), expect(unused_mut))]
+    let mut cut = Cut::new(size, None);
+    #[cfg(CONFIG_SWAP)]
+    cut.prepare(inode)?;
+    if size != old {
+        inode.set_size(size);
+    }
+
+    // User mappings go first, so that none is left of the folios that are removed; and once more,
+    // since a private copy may have been made in between by a fault that found the folio still
+    // there.
+    let hole = size.page_end().start_or_max();
+    let unmap = |inode: &TmpfsInode| {
+        if old > hole {
+            inode.mapping().unmap_from(hole);
+        }
+    };
+    unmap(inode);
+    if page_accounting::has_pages(inode) {
+        cut.free(inode);
+    }
+    unmap(inode);
+    Ok(())
 }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Attributes, and the size among them.
+//! Attributes: what stat(2) shows, and what chmod(2), chown(2) and truncate(2) set.
 //!
-//! Lock order: `i_rwsem`, then what truncation takes inside the MM: `i_mmap_rwsem`, folio locks.
+//! Lock order: `i_rwsem`, then what truncation takes.
 
 #[cfg(CONFIG_TMPFS_XATTR)]
 use super::flags;
-use crate::mm::Pos;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
-use crate::tmpfs::data::truncate::Cut;
+use crate::tmpfs::data::truncate;
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::attr::{AttrOperations, AttrRequest, IdMap, Stat};
 #[cfg(CONFIG_TMPFS_XATTR)]
@@ -50,7 +49,7 @@ impl AttrOperations for Tmpfs {
             // What frees pages counts as a modification, even where the size stays as it is.
             modified = size != inode.size() || page_accounting::has_pages(inode);
             changed = modified;
-            resize(inode, size)?;
+            truncate::resize(inode, size)?;
         }
 
         #[cfg(CONFIG_TMPFS_QUOTA)]
@@ -79,38 +78,4 @@ impl AttrOperations for Tmpfs {
     ) -> Result {
         flags::set(inode, dentry, flags)
     }
-}
-
-/// Sets the size of a regular file; what is beyond it is gone for good when it grows again.
-///
-/// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
-fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> Result {
-    let old = inode.size();
-    if size > old {
-        inode.set_size(size);
-        return Ok(());
-    }
-    #[cfg_attr(not(CONFIG_SWAP), expect(unused_mut))]
-    let mut cut = Cut::new(size, None);
-    #[cfg(CONFIG_SWAP)]
-    cut.prepare(inode)?;
-    if size != old {
-        inode.set_size(size);
-    }
-
-    // User mappings go first, so that none is left of the folios that are removed; and once more,
-    // since a private copy may have been made in between by a fault that found the folio still
-    // there.
-    let hole = size.page_end().start_or_max();
-    let unmap = |inode: &Inode<Tmpfs>| {
-        if old > hole {
-            inode.mapping().unmap_from(hole);
-        }
-    };
-    unmap(inode);
-    if page_accounting::has_pages(inode) {
-        cut.free(inode);
-    }
-    unmap(inode);
-    Ok(())
 }
