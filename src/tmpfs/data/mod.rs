@@ -5,14 +5,15 @@
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(super) mod beyond_eof;
 pub(super) mod fallocate;
-pub(super) mod fault;
-pub(super) mod file;
+mod fault;
+mod file;
 pub(super) mod lookup;
 pub(super) mod orders;
 pub(super) mod page_accounting;
-pub(super) mod read;
+mod read;
 #[cfg(CONFIG_SWAP)]
 pub(super) mod swap;
 pub(super) mod truncate;
 #[cfg(CONFIG_USERFAULTFD)]
 pub(super) mod userfault;
+mod write;

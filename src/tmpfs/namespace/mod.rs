@@ -2,11 +2,11 @@
 
 //! Names, and the inodes that have them.
 
-pub(super) mod attr;
-pub(super) mod dir;
+mod attr;
+mod dir;
 #[cfg(CONFIG_TMPFS_XATTR)]
-pub(super) mod flags;
+mod flags;
 pub(super) mod lifecycle;
-pub(super) mod symlink;
+mod symlink;
 #[cfg(CONFIG_TMPFS_XATTR)]
 pub(super) mod xattr;
