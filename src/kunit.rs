@@ -154,14 +154,14 @@ mod limits {
     }
 
     #[test]
-    fn reservations_return_unless_kept() {
+    fn reservations_return_unless_committed() {
         let limit = Limit::new(10, Plain(Cell::new(0)));
-        let kept = limit.reserve(6);
+        let reservation = limit.reserve(6);
         assert!(limit.reserve(5).is_none());
         drop(limit.reserve(4));
         assert_eq!(limit.free(), 4);
-        if let Some(kept) = kept {
-            kept.keep();
+        if let Some(reservation) = reservation {
+            reservation.commit();
         }
         assert_eq!(limit.used(), 6);
         limit.release(6);
@@ -184,7 +184,7 @@ mod limits {
         let limit = InodeLimit::new(2, Plain(Cell::new(0)));
         for space in [InodeSpace::INODE, InodeSpace::from_bytes(1)] {
             if let Some(reservation) = limit.reserve(space) {
-                reservation.keep();
+                reservation.commit();
             }
         }
         assert_eq!((limit.max(), limit.free()), (2, 0));

@@ -100,7 +100,7 @@ impl SharedMemory for Tmpfs {
         match page_accounting::reserve(inode, pages) {
             Ok(reservation) => {
                 add();
-                reservation.keep(inode);
+                reservation.commit(inode);
                 true
             }
             Err(_) => false,

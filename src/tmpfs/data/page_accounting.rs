@@ -86,7 +86,7 @@ fn try_reserve(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservation<
 pub(in crate::tmpfs) fn count_cached(inode: &TmpfsInode, pages: PageCount) -> Result {
     match try_reserve(inode, pages) {
         Ok(reservation) => {
-            reservation.keep(inode);
+            reservation.commit(inode);
             Ok(())
         }
         Err(_) => count_cached_again(inode, pages),
@@ -103,7 +103,7 @@ fn count_cached_again(inode: &TmpfsInode, pages: PageCount) -> Result {
         .usage
         .with(|counts| counts.take_surplus(inode.mapping().nr_pages().saturating_sub(pages)));
     release(inode, surplus);
-    try_reserve(inode, pages)?.keep(inode);
+    try_reserve(inode, pages)?.commit(inode);
     Ok(())
 }
 
@@ -120,20 +120,20 @@ pub(in crate::tmpfs) fn room(inode: &TmpfsInode) -> PageCount {
 impl SpaceReservation<'_> {
     /// The pages are in the page cache of `inode` now.
     #[inline]
-    pub(in crate::tmpfs) fn keep(self, inode: &TmpfsInode) {
-        self.settle(inode, PageCount::ZERO);
+    pub(in crate::tmpfs) fn commit(self, inode: &TmpfsInode) {
+        self.count(inode, PageCount::ZERO);
     }
 
     /// The pages stand for memory of `inode` outside its page cache.
-    pub(in crate::tmpfs) fn keep_elsewhere(self, inode: &TmpfsInode) {
+    pub(in crate::tmpfs) fn commit_counted_only(self, inode: &TmpfsInode) {
         let pages = self.pages;
-        self.settle(inode, pages);
+        self.count(inode, pages);
     }
 
     /// What reclaim has dropped meanwhile is given back: else pages that it drops and that come again
     /// would count each time.
     #[inline]
-    fn settle(self, inode: &TmpfsInode, elsewhere: PageCount) {
+    fn count(self, inode: &TmpfsInode, elsewhere: PageCount) {
         let surplus = inode.data().usage.with(|counts| {
             counts.alloced = counts.alloced.saturating_add(self.pages);
             counts.elsewhere = counts.elsewhere.saturating_add(elsewhere);
@@ -147,7 +147,7 @@ impl SpaceReservation<'_> {
         #[cfg(not(CONFIG_TMPFS_QUOTA))]
         inode.add_bytes(self.pages.bytes());
         self.commitment.keep();
-        self.blocks.keep();
+        self.blocks.commit();
         if !surplus.is_zero() {
             release_dropped(inode, surplus);
         }

@@ -76,7 +76,7 @@ impl DirectoryOperations for Tmpfs {
         };
         dir.add_link(dentry, &source)?;
         if let Some(reservation) = reservation {
-            reservation.keep();
+            reservation.commit();
         }
         let mut inode = source.exclusive();
         inode.inc_nlink();

@@ -45,7 +45,7 @@ pub(in crate::tmpfs) fn init(
     let reservation = sb.data().inodes.reserve(InodeSpace::INODE).ok_or(ENOSPC)?;
     let mut inode = make(sb.data().next_ino(sb)).ok_or(ENOSPC)?;
     // From here on `evict()` returns it.
-    reservation.keep();
+    reservation.commit();
 
     if sb.data().is_without_swap() {
         inode.mapping().set_unevictable();

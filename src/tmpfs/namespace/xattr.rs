@@ -26,7 +26,7 @@ impl XattrOperations for Tmpfs {
         };
         let old_size = inode.set_xattr(name, value, flags)?;
         if let Some(reservation) = reservation {
-            reservation.keep();
+            reservation.commit();
         }
         if let Some(size) = old_size {
             inodes.release(space(size));
@@ -40,7 +40,7 @@ impl XattrOperations for Tmpfs {
         let space = InodeSpace::from_bytes(xattr.space());
         let reservation = inodes.reserve(space).ok_or(ENOSPC)?;
         inode.add_xattr(xattr)?;
-        reservation.keep();
+        reservation.commit();
         Ok(())
     }
 }

@@ -2,8 +2,8 @@
 
 //! The limit of inodes of a mount.
 //!
-//! Users count inodes, but the limit is there for the memory behind them, which extended attributes
-//! take as well. So it is kept in bytes, of which an inode counts as a fixed number.
+//! Users count inodes, but the limit is there for the memory that they take, which extended attributes
+//! take as well. So it is in bytes, of which an inode counts as a fixed number.
 //!
 //! Nothing here needs the kernel: user space tests this very file.
 
@@ -60,7 +60,7 @@ impl<C: Counter> InodeLimit<C> {
         self.0.reserve(space.0)
     }
 
-    /// Returns `space` that was reserved and kept.
+    /// Returns `space` that was reserved and committed.
     #[inline]
     pub(crate) fn release(&self, space: InodeSpace) {
         self.0.release(space.0)

@@ -88,7 +88,7 @@ impl<C: Counter> Limit<C> {
         })
     }
 
-    /// Returns `amount` that was reserved and kept.
+    /// Returns `amount` that was reserved and committed.
     #[inline]
     pub(crate) fn release(&self, amount: u64) {
         if self.limit().is_some() {
@@ -128,7 +128,7 @@ pub(crate) struct Reservation<'a, C: Counter> {
 impl<C: Counter> Reservation<'_, C> {
     /// It is used: it stays counted until [`Limit::release`].
     #[inline]
-    pub(crate) fn keep(self) {
+    pub(crate) fn commit(self) {
         core::mem::forget(self);
     }
 }

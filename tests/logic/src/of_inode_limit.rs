@@ -19,17 +19,17 @@ proptest! {
     fn inodes_and_bytes_share_a_limit(max in 1..40u64, sizes in prop::collection::vec(0..3000usize, 0..60)) {
         let limit = limit(max);
         let mut used = 0;
-        let mut kept = Vec::new();
+        let mut committed = Vec::new();
         for size in sizes {
             // Every fourth one or so is an inode.
             let space = if size % 4 == 0 { InodeSpace::INODE } else { InodeSpace::from_bytes(size) };
             let granted = limit.reserve(space);
             prop_assert_eq!(granted.is_some(), used + space.bytes() <= max * INODE);
             if let Some(granted) = granted {
-                granted.keep();
+                granted.commit();
                 used += space.bytes();
-                kept.push(space);
-            } else if let Some(space) = kept.pop() {
+                committed.push(space);
+            } else if let Some(space) = committed.pop() {
                 limit.release(space);
                 used -= space.bytes();
             }
@@ -41,7 +41,7 @@ proptest! {
                 prop_assert_eq!(limit.check_max(other), want);
             }
         }
-        kept.into_iter().for_each(|space| limit.release(space));
+        committed.into_iter().for_each(|space| limit.release(space));
         prop_assert_eq!(limit.free(), max);
     }
 
@@ -62,7 +62,7 @@ fn none_is_no_limit() {
         limit
             .reserve(space)
             .into_iter()
-            .for_each(|granted| granted.keep());
+            .for_each(|granted| granted.commit());
     }
     assert_eq!((limit.max(), limit.free()), (0, 0));
     assert_eq!(limit.check_max(1), Err(LimitError::WasUnlimited));
@@ -71,7 +71,7 @@ fn none_is_no_limit() {
 #[test]
 fn the_largest_limit_counts_too() {
     let limit = limit(MAX_INODES);
-    limit.reserve(InodeSpace::INODE).expect("one fits").keep();
+    limit.reserve(InodeSpace::INODE).expect("one fits").commit();
     assert_eq!(limit.free(), MAX_INODES - 1);
     assert_eq!(limit.max(), MAX_INODES);
 }
