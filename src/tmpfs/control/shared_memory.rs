@@ -112,7 +112,7 @@ impl SharedMemory for Tmpfs {
     }
 
     fn kept_end(inode: &Inode<Self>, eof: PageIndex) -> PageIndex {
-        inode.data().kept_end(eof)
+        inode.data().fallocend(eof)
     }
 
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]

@@ -90,8 +90,8 @@ fn give_back(inode: &TmpfsInode) -> Outcome {
     if !folio.belongs_to(inode.mapping()) {
         return Outcome::Nothing;
     }
-    let file_end = inode.data().kept_end(size.page_end());
-    match folio_orders::unused(folio.pages(), file_end) {
+    let fallocend = inode.data().fallocend(size.page_end());
+    match folio_orders::unused(folio.pages(), fallocend) {
         PageCount::ZERO => Outcome::Nothing,
         pages if folio.split() => Outcome::Freed(pages),
         _ => Outcome::Busy,

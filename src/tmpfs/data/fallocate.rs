@@ -48,10 +48,10 @@ pub(in crate::tmpfs) fn allocate(
         new: PageCount::ZERO,
         refused: PageCount::ZERO,
     });
-    let kept = inode.data().keep_to(pages.end);
+    let fallocend = inode.data().raise_fallocend(pages.end);
     let result = allocate_pages(inode, pages, end);
     if result.is_err() {
-        inode.data().set_kept(kept);
+        inode.data().set_fallocend(fallocend);
     }
     #[cfg(CONFIG_SWAP)]
     inode.data().activity.set(Activity::None);

@@ -100,8 +100,7 @@ fn settle(
 /// back only in memory.
 fn must_be_split(folio: &OutgoingFolio<'_, Tmpfs>) -> bool {
     let inode = folio.inode();
-    let file_end = inode.size().page_end();
-    let end = inode.data().kept_end(file_end);
+    let end = inode.data().fallocend(inode.size().page_end());
     !folio.may_go_whole() || (folio.pages().start < end && end < folio.pages().end)
 }
 

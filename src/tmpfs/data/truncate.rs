@@ -125,7 +125,7 @@ impl Cut {
     /// from growing meanwhile.
     pub(in crate::tmpfs) fn free(mut self, inode: &TmpfsInode) {
         let whole = self.whole();
-        inode.data().forget_kept(&whole);
+        inode.data().lower_fallocend(&whole);
         let removed = inode.mapping().remove(whole, || self.free_partly(inode));
         page_accounting::freed(inode, removed);
     }

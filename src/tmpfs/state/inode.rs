@@ -33,9 +33,9 @@ pub(crate) struct InodeInfo {
     /// What fallocate(2) is doing.
     #[pin]
     pub(in crate::tmpfs) activity: FileActivity,
-    /// Behind the last page that fallocate(2) was asked for: up to there the file keeps pages that it
+    /// The page after the last one that fallocate(2) was asked for: up to there pages stay that the file
     /// does not need.
-    kept: Atomic<u64>,
+    fallocend: Atomic<u64>,
     /// Whether a folio may have pages that the file does not need.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     unused: Atomic<bool>,
@@ -59,7 +59,7 @@ impl InodeInfo {
             btime_seconds: Atomic::new(0),
             btime_nanoseconds: Atomic::new(0),
             activity <- FileActivity::new(),
-            kept: Atomic::new(0),
+            fallocend: Atomic::new(0),
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             unused: Atomic::new(false),
             locked: Atomic::new(false),
@@ -70,34 +70,32 @@ impl InodeInfo {
         })
     }
 
-    /// Keeps what is before page `end`, needed or not; returns to where that was before. `i_rwsem` is
-    /// held.
-    pub(in crate::tmpfs) fn keep_to(&self, end: PageIndex) -> PageIndex {
-        let kept = self.kept();
-        self.set_kept(kept.max(end));
-        kept
+    /// fallocate(2) asks for what is before page `end`, needed or not; returns where it did before.
+    /// `i_rwsem` is held.
+    pub(in crate::tmpfs) fn raise_fallocend(&self, end: PageIndex) -> PageIndex {
+        let old = self.fallocend(PageIndex::ZERO);
+        self.set_fallocend(old.max(end));
+        old
     }
 
-    /// Keeps what is before page `end`, and what the file needs. `i_rwsem` is held.
-    pub(in crate::tmpfs) fn set_kept(&self, end: PageIndex) {
-        self.kept.store(end.to_u64(), Relaxed);
+    /// What is before page `end` stays, and what the file needs. `i_rwsem` is held.
+    pub(in crate::tmpfs) fn set_fallocend(&self, end: PageIndex) {
+        self.fallocend.store(end.to_u64(), Relaxed);
     }
 
-    /// The pages `freed` need not be kept any more, nor what is behind the last of those.
-    pub(in crate::tmpfs) fn forget_kept(&self, freed: &PageRange) {
-        let kept = self.kept();
-        if freed.start < kept && kept <= freed.end {
-            self.set_kept(freed.start);
+    /// The pages of `range` are truncated: neither they nor what is past the last of them has been asked
+    /// for any more.
+    pub(in crate::tmpfs) fn lower_fallocend(&self, range: &PageRange) {
+        let old = self.fallocend(PageIndex::ZERO);
+        if range.start < old && old <= range.end {
+            self.set_fallocend(range.start);
         }
     }
 
-    /// Behind the last page that is to be kept, in a file that needs those before `end`.
-    pub(in crate::tmpfs) fn kept_end(&self, end: PageIndex) -> PageIndex {
-        end.max(self.kept())
-    }
-
-    fn kept(&self) -> PageIndex {
-        PageIndex::new(self.kept.load(Relaxed))
+    /// The end of what is to stay, in pages, in a file that ends at page `eof`: that, or what fallocate(2)
+    /// was asked for. Takes no lock: a snapshot.
+    pub(in crate::tmpfs) fn fallocend(&self, eof: PageIndex) -> PageIndex {
+        eof.max(PageIndex::new(self.fallocend.load(Relaxed)))
     }
 
     /// Remembers that a folio may have pages that the file does not need; whether that is new.

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Quota of users and groups, without any file: limits that were set are kept here while nobody
-//! uses them.
+//! Quota of users and groups, without any file: here the limits of an id outlast the quota core's record of it.
 //!
-//! The ids that have inodes, or limits of their own, are in a tree for each kind. An id that goes out of
-//! use stays in it only for what the mount options do not say.
+//! There is a tree for users and one for groups. An id is in it as long as it has inodes, and after that if
+//! it has limits that differ from those of the mount options.
 //!
 //! Lock order: the lock of a record of the quota core's, then that of a tree.
 
@@ -16,7 +15,7 @@ use kernel::prelude::*;
 use kernel::rbtree::RBTree;
 use kernel::sync::{new_mutex, Mutex};
 
-/// What each user, or each group, may have where nobody has said otherwise; 0 is no limit.
+/// What each user, or each group, may have where setquota(8) has not said otherwise; 0 is no limit.
 #[derive(Clone, Copy, Default)]
 pub(in crate::tmpfs) struct HardLimits {
     pub(in crate::tmpfs) bytes: u64,
@@ -44,16 +43,16 @@ impl QuotaOptions {
 }
 
 /// Limits by id, of the initial user namespace.
-type Kept = RBTree<u32, QuotaLimits>;
+type LimitTree = RBTree<u32, QuotaLimits>;
 
 /// The quota of a mount.
 #[pin_data]
 pub(in crate::tmpfs) struct Quota {
     options: QuotaOptions,
     #[pin]
-    users: Mutex<Kept>,
+    users: Mutex<LimitTree>,
     #[pin]
-    groups: Mutex<Kept>,
+    groups: Mutex<LimitTree>,
 }
 
 impl Quota {
@@ -97,7 +96,7 @@ impl Quota {
         Ok(())
     }
 
-    fn kept(&self, kind: QuotaKind) -> &Mutex<Kept> {
+    fn tree(&self, kind: QuotaKind) -> &Mutex<LimitTree> {
         match kind {
             QuotaKind::User => &self.users,
             QuotaKind::Group => &self.groups,
@@ -126,12 +125,12 @@ impl QuotaOperations for Tmpfs {
 
     fn acquire(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32) -> Result<QuotaLimits> {
         let quota = sb.data().quota.as_ref().ok_or(ESRCH)?;
-        let mut kept = quota.kept(kind).lock();
-        if let Some(limits) = kept.get(&id) {
+        let mut tree = quota.tree(kind).lock();
+        if let Some(limits) = tree.get(&id) {
             return Ok(*limits);
         }
         let limits = quota.defaults(kind);
-        kept.try_create_and_insert(id, limits, GFP_KERNEL)?;
+        tree.try_create_and_insert(id, limits, GFP_KERNEL)?;
         Ok(limits)
     }
 
@@ -139,23 +138,23 @@ impl QuotaOperations for Tmpfs {
         let Some(quota) = sb.data().quota.as_ref() else {
             return;
         };
-        let mut kept = quota.kept(kind).lock();
+        let mut tree = quota.tree(kind).lock();
         if is_forgettable(&record, &quota.defaults(kind)) {
-            kept.remove(&id);
-        } else if let Some(limits) = kept.get_mut(&id) {
+            tree.remove(&id);
+        } else if let Some(limits) = tree.get_mut(&id) {
             *limits = record.limits;
         }
     }
 
     fn next_id(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32) -> Option<u32> {
         let quota = sb.data().quota.as_ref()?;
-        let kept = quota.kept(kind).lock();
-        let cursor = kept.cursor_lower_bound(&id)?;
+        let tree = quota.tree(kind).lock();
+        let cursor = tree.cursor_lower_bound(&id)?;
         Some(*cursor.current().0)
     }
 }
 
-/// Whether nothing about a record that is not in use needs to be kept: there are no limits at all,
+/// Whether an id whose record is not in use may leave its tree: there are no limits at all,
 /// or no hard ones but those that each id gets, and nothing is counted. As on tmpfs, soft limits of
 /// an id that has nothing do not last.
 fn is_forgettable(record: &QuotaRecord, defaults: &QuotaLimits) -> bool {
