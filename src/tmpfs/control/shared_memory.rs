@@ -128,11 +128,11 @@ impl SharedMemory for Tmpfs {
     }
 
     fn set_locked(inode: &Inode<Self>, locked: bool) -> bool {
-        inode.data().set_locked(locked)
+        inode.data().set_shm_locked(locked)
     }
 
     fn is_locked(inode: &Inode<Self>) -> bool {
-        inode.data().is_locked()
+        inode.data().is_shm_locked()
     }
 
     #[cfg(CONFIG_NUMA)]

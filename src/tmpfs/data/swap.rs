@@ -111,7 +111,7 @@ fn must_be_split(folio: &OutgoingFolio<'_, Tmpfs>) -> bool {
 pub(in crate::tmpfs) fn write_out<'a>(mut folio: OutgoingFolio<'a, Tmpfs>) -> WrittenOut<'a> {
     let inode = folio.inode();
     let mount = inode.sb().data();
-    if inode.data().is_locked() || mount.is_without_swap() || !is_there_swap() {
+    if inode.data().is_shm_locked() || mount.is_without_swap() || !is_there_swap() {
         return folio.keep();
     }
     if folio.nr_pages() > PageCount::ONE && must_be_split(&folio) && !folio.split() {

@@ -18,11 +18,9 @@ use crate::vfs::{
 };
 use kernel::prelude::*;
 
-type Locked<'a> = Exclusive<'a, Tmpfs>;
-
 impl DirectoryOperations for Tmpfs {
     fn make(
-        dir: &mut Locked<'_>,
+        dir: &mut Exclusive<'_, Self>,
         idmap: &IdMap,
         dentry: Negative<'_, Self>,
         mode: Mode,
@@ -44,7 +42,7 @@ impl DirectoryOperations for Tmpfs {
     }
 
     fn symlink(
-        dir: &mut Locked<'_>,
+        dir: &mut Exclusive<'_, Self>,
         idmap: &IdMap,
         dentry: Negative<'_, Self>,
         target: &CStr,
@@ -62,7 +60,7 @@ impl DirectoryOperations for Tmpfs {
     }
 
     fn link(
-        dir: &mut Locked<'_>,
+        dir: &mut Exclusive<'_, Self>,
         mut source: LinkSource<'_, Self>,
         dentry: Negative<'_, Self>,
     ) -> Result {
@@ -85,12 +83,12 @@ impl DirectoryOperations for Tmpfs {
         Ok(())
     }
 
-    fn unlink(dir: &mut Locked<'_>, victim: Victim<'_, Self>) -> Result {
+    fn unlink(dir: &mut Exclusive<'_, Self>, victim: Victim<'_, Self>) -> Result {
         unlink(dir, victim);
         Ok(())
     }
 
-    fn rmdir(dir: &mut Locked<'_>, mut victim: Victim<'_, Self>) -> Result {
+    fn rmdir(dir: &mut Exclusive<'_, Self>, mut victim: Victim<'_, Self>) -> Result {
         if !victim.dentry.is_empty() {
             return Err(ENOTEMPTY);
         }
@@ -175,7 +173,11 @@ impl DirectoryOperations for Tmpfs {
 }
 
 /// Gives a new file its name.
-fn add(dir: &mut Locked<'_>, dentry: Negative<'_, Tmpfs>, inode: NewInode<Tmpfs>) -> Result {
+fn add(
+    dir: &mut Exclusive<'_, Tmpfs>,
+    dentry: Negative<'_, Tmpfs>,
+    inode: NewInode<Tmpfs>,
+) -> Result {
     dir.add_child(dentry, inode)?;
     dir.set_size(dir.size().saturating_add(DIR_ENTRY_SIZE));
     dir.touch();
@@ -183,13 +185,13 @@ fn add(dir: &mut Locked<'_>, dentry: Negative<'_, Tmpfs>, inode: NewInode<Tmpfs>
 }
 
 /// Takes a name from a file, or the only name from an empty directory.
-fn unlink(dir: &mut Locked<'_>, mut victim: Victim<'_, Tmpfs>) {
+fn unlink(dir: &mut Exclusive<'_, Tmpfs>, mut victim: Victim<'_, Tmpfs>) {
     lose_name(dir, &mut victim);
     dir.remove_child(&victim.dentry);
 }
 
 /// Accounts for the name that a file in `dir` loses.
-fn lose_name(dir: &mut Locked<'_>, victim: &mut Victim<'_, Tmpfs>) {
+fn lose_name(dir: &mut Exclusive<'_, Tmpfs>, victim: &mut Victim<'_, Tmpfs>) {
     if victim.inode.nlink() > 1 && victim.inode.file_type() != FileType::Directory {
         dir.inode().sb().data().inodes.release(InodeSpace::INODE);
     }

@@ -39,8 +39,8 @@ pub(crate) struct InodeInfo {
     /// Whether a folio may have pages that the file does not need.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     unused: Atomic<bool>,
-    /// SHM_LOCK keeps the pages in memory.
-    locked: Atomic<bool>,
+    /// Whether the pages stay in memory, because of SHM_LOCK.
+    shm_locked: Atomic<bool>,
     /// What memfd forbids.
     seals: Seals,
     /// From which nodes the memory comes.
@@ -62,7 +62,7 @@ impl InodeInfo {
             fallocend: Atomic::new(0),
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             unused: Atomic::new(false),
-            locked: Atomic::new(false),
+            shm_locked: Atomic::new(false),
             seals: Seals::new(),
             policy <- SharedPolicy::new(),
             #[cfg(CONFIG_TMPFS_XATTR)]
@@ -116,14 +116,14 @@ impl InodeInfo {
         self.unused.load(Relaxed)
     }
 
-    /// Whether SHM_LOCK keeps the pages in memory.
-    pub(in crate::tmpfs) fn is_locked(&self) -> bool {
-        self.locked.load(Relaxed)
+    /// Whether the pages stay in memory, because of SHM_LOCK; a snapshot.
+    pub(in crate::tmpfs) fn is_shm_locked(&self) -> bool {
+        self.shm_locked.load(Relaxed)
     }
 
-    /// Remembers whether SHM_LOCK keeps the pages in memory; returns what it was.
-    pub(in crate::tmpfs) fn set_locked(&self, locked: bool) -> bool {
-        self.locked.xchg(locked, Relaxed)
+    /// Sets whether the pages stay in memory, because of SHM_LOCK; returns whether they did.
+    pub(in crate::tmpfs) fn set_shm_locked(&self, shm_locked: bool) -> bool {
+        self.shm_locked.xchg(shm_locked, Relaxed)
     }
 
     /// What memfd forbids.
