@@ -283,7 +283,7 @@ mod handle {
 #[kunit_tests(rtmpfs_huge)]
 mod huge {
     use crate::mm::{Order, PageCount, PageIndex, PageRange};
-    use crate::tmpfs::pure::folio_orders::{unused, without_conflict, Orders};
+    use crate::tmpfs::pure::folio_orders::{pages_beyond, without_conflict, Orders};
     use crate::tmpfs::pure::huge_policy::HugePolicy;
 
     #[test]
@@ -312,13 +312,14 @@ mod huge {
     }
 
     #[test]
-    fn unused_pages_are_beyond_the_file() {
+    fn pages_are_beyond_the_file() {
         let page = PageIndex::new;
-        let unused =
-            |start, end, file_end| unused(PageRange::new(page(start), page(end)), page(file_end));
-        assert_eq!(unused(0, 512, 3), PageCount::new(509));
-        assert_eq!(unused(0, 512, 512), PageCount::ZERO);
-        assert_eq!(unused(512, 1024, 512), PageCount::ZERO);
+        let beyond = |start, end, file_end| {
+            pages_beyond(PageRange::new(page(start), page(end)), page(file_end))
+        };
+        assert_eq!(beyond(0, 512, 3), PageCount::new(509));
+        assert_eq!(beyond(0, 512, 512), PageCount::ZERO);
+        assert_eq!(beyond(512, 1024, 512), PageCount::ZERO);
     }
 }
 

@@ -133,7 +133,7 @@ impl FileSystem for Tmpfs {
 
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn free_cached(sb: &SuperBlock<Self>, objects: usize) -> usize {
-        beyond_eof::free(sb, objects, PageCount::MAX)
+        beyond_eof::shrink(sb, objects, PageCount::MAX)
     }
 
     fn evict(inode: &mut Exclusive<'_, Self>) {

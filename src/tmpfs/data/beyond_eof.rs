@@ -5,7 +5,9 @@
 //! Such a folio is split where memory or blocks are short. Each mount keeps a list of inodes that had
 //! one when it was made; whether they still do shows when they are looked at.
 //!
-//! Lock order: a folio lock, which is tried only, since whoever runs out of memory may hold others.
+//! What `shmem_unused_huge_shrink()` does for tmpfs.
+//!
+//! Lock order: a folio lock, which is tried only, since a task that runs out of memory may hold others.
 //! The lock of the list is not held meanwhile.
 
 use crate::mm::{LockedFolio, PageCount, Slot};
@@ -24,48 +26,48 @@ enum Outcome {
     /// There is nothing to give back.
     Nothing,
     /// These pages were given back.
-    Freed(PageCount),
-    /// Somebody else uses the folio.
+    GivenBack(PageCount),
+    /// Another task uses the folio.
     Busy,
 }
 
 /// A folio was added to `inode` that may be larger than it needs. Does not sleep.
 pub(in crate::tmpfs) fn note(inode: &TmpfsInode, folio: &LockedFolio) {
-    if inode.size().page_end() < folio.end() && inode.data().set_unused() {
+    if inode.size().page_end() < folio.end() && inode.data().note_beyond_eof() {
         inode.list_unused();
     }
 }
 
-/// Frees `pages` pages of a mount, if there are as many. May sleep.
-pub(in crate::tmpfs) fn free_pages(sb: &SuperBlock<Tmpfs>, pages: PageCount) {
-    free(sb, OBJECTS, pages);
+/// Gives back `pages` pages of a mount, if there are as many. Waits for no other task.
+pub(in crate::tmpfs) fn give_back_pages(sb: &SuperBlock<Tmpfs>, pages: PageCount) {
+    shrink(sb, OBJECTS, pages);
 }
 
-/// Looks at `objects` inodes at most, until `pages` pages are free; returns how many folios were
-/// split. Waits for nobody.
-pub(in crate::tmpfs) fn free(sb: &SuperBlock<Tmpfs>, objects: usize, pages: PageCount) -> usize {
-    let (left, freed, split) = (
+/// Looks at `objects` inodes at most, until `pages` pages are given back; returns how many folios were
+/// split. Waits for no other task.
+pub(in crate::tmpfs) fn shrink(sb: &SuperBlock<Tmpfs>, objects: usize, pages: PageCount) -> usize {
+    let (left, given_back, split) = (
         Cell::new(objects),
         Cell::new(PageCount::ZERO),
         Cell::new(0usize),
     );
     let result = sb.unused().for_each(
-        |inode| inode.data().has_unused(),
+        |inode| inode.data().may_be_beyond_eof(),
         |inode| {
-            if left.get() == 0 || freed.get() >= pages {
+            if left.get() == 0 || given_back.get() >= pages {
                 // Enough: an error ends the walk.
                 return Err(EAGAIN);
             }
             left.set(left.get().saturating_sub(1));
-            inode.data().clear_unused();
-            match give_back(inode) {
+            inode.data().clear_beyond_eof();
+            match split_last(inode) {
                 Outcome::Nothing => {}
-                Outcome::Freed(n) => {
-                    freed.set(freed.get().saturating_add(n));
+                Outcome::GivenBack(n) => {
+                    given_back.set(given_back.get().saturating_add(n));
                     split.set(split.get().saturating_add(1));
                 }
                 Outcome::Busy => {
-                    inode.data().set_unused();
+                    inode.data().note_beyond_eof();
                 }
             }
             Ok(())
@@ -76,7 +78,7 @@ pub(in crate::tmpfs) fn free(sb: &SuperBlock<Tmpfs>, objects: usize, pages: Page
 }
 
 /// Splits the folio at the end of a file, where that gives something back.
-fn give_back(inode: &TmpfsInode) -> Outcome {
+fn split_last(inode: &TmpfsInode) -> Outcome {
     let size = inode.size();
     let Slot::Folio(folio) = inode.mapping().get(size.page()) else {
         return Outcome::Nothing;
@@ -91,9 +93,9 @@ fn give_back(inode: &TmpfsInode) -> Outcome {
         return Outcome::Nothing;
     }
     let fallocend = inode.data().fallocend(size.page_end());
-    match folio_orders::unused(folio.pages(), fallocend) {
+    match folio_orders::pages_beyond(folio.pages(), fallocend) {
         PageCount::ZERO => Outcome::Nothing,
-        pages if folio.split() => Outcome::Freed(pages),
+        pages if folio.split() => Outcome::GivenBack(pages),
         _ => Outcome::Busy,
     }
 }

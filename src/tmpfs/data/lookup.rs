@@ -3,7 +3,8 @@
 //! Finding the folio at an index of a file, or making it.
 //!
 //! Lock order: the folio lock is taken last, and never waited for while another one is held. That of a new
-//! folio is held while it is counted, which looks for pages that nobody needs and tries their locks only.
+//! folio is held while it is counted, which looks for folios that reach beyond the end of their files and tries
+//! their locks only.
 
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::beyond_eof;
@@ -454,7 +455,7 @@ pub(in crate::tmpfs) fn insert(
     let result = inode.mapping().insert(folio, index, |folio| {
         let pages = folio.nr_pages();
         page_accounting::count_cached(inode, pages)
-            .or_else(|e| count_instead_of_unused(inode, pages, e))
+            .or_else(|e| count_after_giving_back(inode, pages, e))
     });
     if !matches!(result, Ok(_) | Err(EEXIST)) {
         // For those who counted while it was there.
@@ -463,17 +464,18 @@ pub(in crate::tmpfs) fn insert(
     result
 }
 
-/// Counts new pages in the place of those that folios have and do not need. Does not wait.
+/// Counts new pages in the place of those that folios have beyond the end of their files. Waits for no other
+/// task.
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 #[cold]
-fn count_instead_of_unused(inode: &TmpfsInode, pages: PageCount, _why: Error) -> Result {
-    beyond_eof::free_pages(inode.sb(), pages);
+fn count_after_giving_back(inode: &TmpfsInode, pages: PageCount, _why: Error) -> Result {
+    beyond_eof::give_back_pages(inode.sb(), pages);
     page_accounting::count_cached(inode, pages)
 }
 
 /// All folios are of the size that they need.
 #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-fn count_instead_of_unused(_inode: &TmpfsInode, _pages: PageCount, why: Error) -> Result {
+fn count_after_giving_back(_inode: &TmpfsInode, _pages: PageCount, why: Error) -> Result {
     Err(why)
 }
 

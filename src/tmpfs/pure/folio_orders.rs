@@ -127,13 +127,13 @@ pub(crate) struct Advice {
 pub(crate) struct Request {
     /// The page that it must have.
     pub(crate) index: PageIndex,
-    /// Behind the last page of the file.
+    /// The page after the last one of the file.
     pub(crate) file_end: PageIndex,
-    /// Behind the last page that is about to be written; 0 where none is.
+    /// The page after the last one that is about to be written; 0 where none is.
     pub(crate) write_end: PageIndex,
     /// What the mapping says that it is for, if it is for one.
     pub(crate) advice: Option<Advice>,
-    /// Whoever asks wants it whatever the settings are but [`System::Deny`] (MADV_COLLAPSE).
+    /// The caller wants it whatever the settings are but [`System::Deny`] (MADV_COLLAPSE).
     pub(crate) forced: bool,
 }
 
@@ -235,11 +235,11 @@ pub(crate) fn without_conflict(
     left
 }
 
-/// How many pages of a folio with the pages `folio` are beyond `file_end`, the end of what the file
-/// needs, where they are not all of it.
-pub(crate) fn unused(folio: PageRange, file_end: PageIndex) -> PageCount {
-    if folio.start < file_end {
-        file_end.distance_to(folio.end)
+/// How many pages of a folio with the pages `folio` are at `end` or past it, the end of what is to stay
+/// in the file, where they are not all of it.
+pub(crate) fn pages_beyond(folio: PageRange, end: PageIndex) -> PageCount {
+    if folio.start < end {
+        end.distance_to(folio.end)
     } else {
         PageCount::ZERO
     }

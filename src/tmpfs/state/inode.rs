@@ -36,9 +36,9 @@ pub(crate) struct InodeInfo {
     /// The page after the last one that fallocate(2) was asked for: up to there pages stay that the file
     /// does not need.
     fallocend: Atomic<u64>,
-    /// Whether a folio may have pages that the file does not need.
+    /// Whether a folio may have pages beyond the end of the file.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    unused: Atomic<bool>,
+    beyond_eof: Atomic<bool>,
     /// Whether the pages stay in memory, because of SHM_LOCK.
     shm_locked: Atomic<bool>,
     /// What memfd forbids.
@@ -61,7 +61,7 @@ impl InodeInfo {
             activity <- FileActivity::new(),
             fallocend: Atomic::new(0),
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-            unused: Atomic::new(false),
+            beyond_eof: Atomic::new(false),
             shm_locked: Atomic::new(false),
             seals: Seals::new(),
             policy <- SharedPolicy::new(),
@@ -98,22 +98,23 @@ impl InodeInfo {
         eof.max(PageIndex::new(self.fallocend.load(Relaxed)))
     }
 
-    /// Remembers that a folio may have pages that the file does not need; whether that is new.
+    /// Notes that a folio may have pages beyond the end of the file; returns whether that is new.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    pub(in crate::tmpfs) fn set_unused(&self) -> bool {
-        !self.unused.load(Relaxed) && !self.unused.xchg(true, Relaxed)
+    pub(in crate::tmpfs) fn note_beyond_eof(&self) -> bool {
+        !self.beyond_eof.load(Relaxed) && !self.beyond_eof.xchg(true, Relaxed)
     }
 
-    /// Forgets that, before somebody looks.
+    /// Takes the note back. The caller looks at the folios only after that, so that what is added
+    /// meanwhile is noted again.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    pub(in crate::tmpfs) fn clear_unused(&self) {
-        self.unused.store(false, Relaxed);
+    pub(in crate::tmpfs) fn clear_beyond_eof(&self) {
+        self.beyond_eof.store(false, Relaxed);
     }
 
-    /// Whether a folio may have pages that the file does not need.
+    /// Whether a folio may have pages beyond the end of the file; a snapshot.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    pub(in crate::tmpfs) fn has_unused(&self) -> bool {
-        self.unused.load(Relaxed)
+    pub(in crate::tmpfs) fn may_be_beyond_eof(&self) -> bool {
+        self.beyond_eof.load(Relaxed)
     }
 
     /// Whether the pages stay in memory, because of SHM_LOCK; a snapshot.

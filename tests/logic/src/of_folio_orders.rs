@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::mm::{Order, PageCount, PageIndex, PageRange};
 use crate::pure::folio_orders::{
-    allowed, unused, without_conflict, Advice, Controls, Orders, Request, System,
+    allowed, pages_beyond, without_conflict, Advice, Controls, Orders, Request, System,
 };
 use crate::pure::huge_policy::HugePolicy;
 
@@ -208,11 +208,11 @@ proptest! {
 
     /// Each page of a folio that the file begins in is used or is not.
     #[test]
-    fn unused_pages_are_those_beyond(start in 0..100u64, pages in 1..100u64, file_end in 0..300u64) {
+    fn pages_beyond_are_those_after_the_end(start in 0..100u64, pages in 1..100u64, file_end in 0..300u64) {
         let end = start + pages;
         let beyond = (start..end).filter(|page| *page >= file_end).count() as u64;
         let expected = if beyond == pages { 0 } else { beyond };
         let folio = PageRange::new(PageIndex::new(start), PageIndex::new(end));
-        prop_assert_eq!(unused(folio, PageIndex::new(file_end)), PageCount::new(expected));
+        prop_assert_eq!(pages_beyond(folio, PageIndex::new(file_end)), PageCount::new(expected));
     }
 }
