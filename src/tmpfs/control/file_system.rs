@@ -142,7 +142,7 @@ impl FileSystem for Tmpfs {
 
     #[cfg(CONFIG_TMPFS_XATTR)]
     fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize) {
-        xattr::freed(sb, bytes);
+        xattr::release_space(sb, bytes);
     }
 
     fn set_operations(inode: &NewInode<Self>) {

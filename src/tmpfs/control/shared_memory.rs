@@ -108,7 +108,7 @@ impl SharedMemory for Tmpfs {
     }
 
     fn uncharge(inode: &Inode<Self>) {
-        page_accounting::recalculate(inode);
+        page_accounting::recalc(inode);
     }
 
     fn kept_end(inode: &Inode<Self>, eof: PageIndex) -> PageIndex {

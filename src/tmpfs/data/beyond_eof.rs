@@ -38,7 +38,7 @@ pub(in crate::tmpfs) fn note(inode: &TmpfsInode, folio: &LockedFolio) {
     }
 }
 
-/// Gives back `pages` pages of a mount, if there are as many. Waits for no other task.
+/// Gives back `pages` pages of a mount, if there are as many. May sleep, but waits for no other task.
 pub(in crate::tmpfs) fn give_back_pages(sb: &SuperBlock<Tmpfs>, pages: PageCount) {
     shrink(sb, OBJECTS, pages);
 }

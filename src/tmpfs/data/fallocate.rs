@@ -77,7 +77,7 @@ fn allocate_pages(inode: &TmpfsInode, pages: PageRange, end: Pos) -> Result {
             Err(e) => {
                 let done = PageRange::new(pages.start, next);
                 inode.mapping().remove_unwritten(done);
-                page_accounting::recalculate(inode);
+                page_accounting::recalc(inode);
                 return Err(e);
             }
         }

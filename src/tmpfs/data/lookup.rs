@@ -339,7 +339,7 @@ pub(in crate::tmpfs) fn find_or_make(
         if let Err(e) = check_size(inode, index, purpose) {
             if is_new {
                 folio.remove_from_cache();
-                page_accounting::recalculate(inode);
+                page_accounting::recalc(inode);
             }
             return Err(e);
         }
@@ -459,7 +459,7 @@ pub(in crate::tmpfs) fn insert(
     });
     if !matches!(result, Ok(_) | Err(EEXIST)) {
         // For those who counted while it was there.
-        page_accounting::recalculate(inode);
+        page_accounting::recalc(inode);
     }
     result
 }

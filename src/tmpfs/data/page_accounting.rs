@@ -5,9 +5,12 @@
 //! A page counts against the overcommit policy, against the mount's blocks and against the quota of
 //! the file's owners, is in `i_blocks`, and in the file's own counts. Reclaim drops clean pages
 //! without telling; each change of the counts notices and gives them back. At every quiet moment
-//! `alloced == nrpages + swapped + elsewhere`. While a page changes between page cache and swap it may
+//! `alloced == nrpages + swapped + counted_only`. While a page changes between page cache and swap it may
 //! be counted in both, never in none. A new page is in the page cache before it counts, with its folio
-//! locked: who finds no room for one that another task has just added finds that one.
+//! locked: a task that finds no room for one that another task has just added finds that one.
+//!
+//! [`recalc`] is `shmem_recalc_inode()`, and gives back what reclaim has dropped; [`reserve`] is
+//! `shmem_inode_acct_blocks()`.
 //!
 //! `i_lock` is taken when the lock of the counts is released, and quota, which may sleep, is asked
 //! before that is taken or after.
@@ -53,7 +56,7 @@ pub(in crate::tmpfs) fn reserve(
 /// Pages that reclaim has dropped may be the ones that are missing.
 #[cold]
 fn reserve_again(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservation<'_>> {
-    recalculate(inode);
+    recalc(inode);
     try_reserve(inode, pages)
 }
 
@@ -81,7 +84,7 @@ fn try_reserve(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservation<
 ///
 /// Fails as [`reserve`] does, also where the limits forbid it only because of pages that
 /// [`crate::tmpfs::data::beyond_eof`] could give back; then the folio must be taken out again, and after that
-/// [`recalculate`] be called: what others counted meanwhile took its pages for counted ones.
+/// [`recalc`] be called: what others counted meanwhile took its pages for counted ones.
 #[inline]
 pub(in crate::tmpfs) fn count_cached(inode: &TmpfsInode, pages: PageCount) -> Result {
     match try_reserve(inode, pages) {
@@ -100,7 +103,7 @@ fn count_cached_again(inode: &TmpfsInode, pages: PageCount) -> Result {
     // and count meanwhile is no surplus.
     let surplus = inode
         .data()
-        .usage
+        .counts
         .with(|counts| counts.take_surplus(inode.mapping().nr_pages().saturating_sub(pages)));
     release(inode, surplus);
     try_reserve(inode, pages)?.commit(inode);
@@ -133,10 +136,10 @@ impl SpaceReservation<'_> {
     /// What reclaim has dropped meanwhile is given back: else pages that it drops and that come again
     /// would count each time.
     #[inline]
-    fn count(self, inode: &TmpfsInode, elsewhere: PageCount) {
-        let surplus = inode.data().usage.with(|counts| {
+    fn count(self, inode: &TmpfsInode, counted_only: PageCount) {
+        let surplus = inode.data().counts.with(|counts| {
             counts.alloced = counts.alloced.saturating_add(self.pages);
-            counts.elsewhere = counts.elsewhere.saturating_add(elsewhere);
+            counts.counted_only = counts.counted_only.saturating_add(counted_only);
             counts.take_surplus(inode.mapping().nr_pages())
         });
         #[cfg(CONFIG_TMPFS_QUOTA)]
@@ -156,23 +159,23 @@ impl SpaceReservation<'_> {
 
 /// Gives back what the file no longer uses, because its pages were truncated or dropped by
 /// reclaim. Sleeps only where the mount has quota, and never for memory.
-pub(in crate::tmpfs) fn recalculate(inode: &TmpfsInode) {
-    recount(inode, |_| {});
+pub(in crate::tmpfs) fn recalc(inode: &TmpfsInode) {
+    recalc_with(inode, |_| {});
 }
 
-/// The same where a look at the counts shows that they are not right. For those to whom it does not
-/// matter what changes at the same moment.
+/// Does what [`recalc`] does where a look at the counts, without their lock, shows that reclaim has dropped
+/// pages. A change at the same moment may be missed.
 #[inline]
 pub(in crate::tmpfs) fn update(inode: &TmpfsInode) {
-    if !inode.data().usage.agrees(inode.mapping().nr_pages()) {
-        recalculate(inode);
+    if !inode.data().counts.agrees(inode.mapping().nr_pages()) {
+        recalc(inode);
     }
 }
 
 /// Changes the counts, and gives back what the file no longer uses.
 #[inline]
-fn recount(inode: &TmpfsInode, change: impl FnOnce(&mut Counts)) {
-    let surplus = inode.data().usage.with(|counts| {
+fn recalc_with(inode: &TmpfsInode, change: impl FnOnce(&mut Counts)) {
+    let surplus = inode.data().counts.with(|counts| {
         change(counts);
         counts.take_surplus(inode.mapping().nr_pages())
     });
@@ -203,15 +206,15 @@ fn release_bytes(inode: &TmpfsInode, bytes: Len) {
 }
 
 /// Gives back the memory outside the page cache, which the file no longer has.
-pub(in crate::tmpfs) fn release_elsewhere(inode: &TmpfsInode) {
-    recount(inode, |counts| counts.elsewhere = PageCount::ZERO);
+pub(in crate::tmpfs) fn release_counted_only(inode: &TmpfsInode) {
+    recalc_with(inode, |counts| counts.counted_only = PageCount::ZERO);
 }
 
 /// Pages are about to go from the page cache to swap. Gives back what reclaim has dropped; sleeps only
 /// where the mount has quota, and never for memory.
 #[cfg(CONFIG_SWAP)]
 pub(in crate::tmpfs) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
-    let surplus = inode.data().usage.with(|counts| {
+    let surplus = inode.data().counts.with(|counts| {
         // Before they count in both places, which would hide as many.
         let surplus = counts.take_surplus(inode.mapping().nr_pages());
         counts.swapped = counts.swapped.saturating_add(pages);
@@ -225,7 +228,7 @@ pub(in crate::tmpfs) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
 /// Pages have come from swap to the page cache.
 #[cfg(CONFIG_SWAP)]
 pub(in crate::tmpfs) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
-    recount(inode, |counts| {
+    recalc_with(inode, |counts| {
         counts.swapped = counts.swapped.saturating_sub(pages);
     });
 }
@@ -238,17 +241,17 @@ pub(in crate::tmpfs) fn lose_in_swap(
     pages: PageCount,
     poison: impl FnOnce() -> Result,
 ) -> Result {
-    let usage = &inode.data().usage;
-    // Counted first, lest truncation finds the mark before.
-    usage.with(|counts| {
-        counts.elsewhere = counts.elsewhere.saturating_add(pages);
+    let counts = &inode.data().counts;
+    // Counted first, so that truncation finds no mark that does not count.
+    counts.with(|counts| {
+        counts.counted_only = counts.counted_only.saturating_add(pages);
     });
     let lost = poison();
-    usage.with(|counts| {
+    counts.with(|counts| {
         if lost.is_ok() {
             counts.swapped = counts.swapped.saturating_sub(pages);
         } else {
-            counts.elsewhere = counts.elsewhere.saturating_sub(pages);
+            counts.counted_only = counts.counted_only.saturating_sub(pages);
         }
     });
     lost
@@ -256,26 +259,26 @@ pub(in crate::tmpfs) fn lose_in_swap(
 
 /// Pages of the file have gone.
 #[cfg(CONFIG_SWAP)]
-pub(in crate::tmpfs) fn freed(inode: &TmpfsInode, removed: Removed) {
-    recount(inode, |counts| {
-        counts.swapped = counts.swapped.saturating_sub(removed.swapped);
-        counts.elsewhere = counts.elsewhere.saturating_sub(removed.poisoned);
+pub(in crate::tmpfs) fn removed(inode: &TmpfsInode, pages: Removed) {
+    recalc_with(inode, |counts| {
+        counts.swapped = counts.swapped.saturating_sub(pages.swapped);
+        counts.counted_only = counts.counted_only.saturating_sub(pages.poisoned);
     });
 }
 
 /// Pages of the file have gone.
 #[cfg(not(CONFIG_SWAP))]
-pub(in crate::tmpfs) fn freed(inode: &TmpfsInode, _removed: Removed) {
-    recalculate(inode);
+pub(in crate::tmpfs) fn removed(inode: &TmpfsInode, _pages: Removed) {
+    recalc(inode);
 }
 
 /// How many pages of the file are in swap; a snapshot.
 #[cfg(CONFIG_SWAP)]
 pub(in crate::tmpfs) fn in_swap(inode: &TmpfsInode) -> PageCount {
-    inode.data().usage.swapped()
+    inode.data().counts.swapped()
 }
 
-/// Whether the file has any pages, in the page cache or elsewhere; a new one is there before it counts.
+/// Whether the file has any pages, in the page cache or not; a new one is there before it counts.
 pub(in crate::tmpfs) fn has_pages(inode: &TmpfsInode) -> bool {
-    !inode.data().usage.with(|counts| counts.alloced.is_zero()) || !inode.mapping().is_empty()
+    !inode.data().counts.with(|counts| counts.alloced.is_zero()) || !inode.mapping().is_empty()
 }

@@ -7,7 +7,7 @@
 //! where the folio's lock decides between those who try at once: the one who finds the entry still
 //! in its slot puts the folio there.
 //!
-//! Lock order: the folio lock, then that of the page cache or of [`crate::tmpfs::state::page_counts::Usage`], or of the list of
+//! Lock order: the folio lock, then that of the page cache or of [`crate::tmpfs::state::page_counts::PageCounts`], or of the list of
 //! inodes with pages in swap.
 
 use super::page_accounting;

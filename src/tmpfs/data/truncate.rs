@@ -127,7 +127,7 @@ impl Cut {
         let whole = self.whole();
         inode.data().lower_fallocend(&whole);
         let removed = inode.mapping().remove(whole, || self.free_partly(inode));
-        page_accounting::freed(inode, removed);
+        page_accounting::removed(inode, removed);
     }
 
     /// Frees what is in the range of folios that are not wholly in it. Returns the pages that are

@@ -87,6 +87,6 @@ pub(in crate::tmpfs) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
         }
         inode.data().policy().clear();
     }
-    page_accounting::release_elsewhere(inode);
+    page_accounting::release_counted_only(inode);
     inode.sb().data().inodes.release(InodeSpace::INODE);
 }

@@ -45,7 +45,8 @@ impl XattrOperations for Tmpfs {
     }
 }
 
-/// The attributes of an inode that goes away have gone, and what they took of the limit of inodes.
-pub(in crate::tmpfs) fn freed(sb: &SuperBlock<Tmpfs>, bytes: usize) {
+/// The attributes of an inode that goes away have gone: gives back the `bytes` bytes that they took of the
+/// limit of inodes.
+pub(in crate::tmpfs) fn release_space(sb: &SuperBlock<Tmpfs>, bytes: usize) {
     sb.data().inodes.release(InodeSpace::from_bytes(bytes));
 }

@@ -3,7 +3,7 @@
 //! What an inode holds.
 
 use super::activity::FileActivity;
-use super::page_counts::Usage;
+use super::page_counts::PageCounts;
 use super::Tmpfs;
 use crate::mm::backend::Seals;
 #[cfg(CONFIG_NUMA)]
@@ -26,8 +26,9 @@ pub(in crate::tmpfs) const DIR_ENTRY_SIZE: Len = Len::new(20);
 /// The file system's part of an inode.
 #[pin_data]
 pub(crate) struct InodeInfo {
+    /// How many pages there are, and where.
     #[pin]
-    pub(in crate::tmpfs) usage: Usage,
+    pub(in crate::tmpfs) counts: PageCounts,
     btime_seconds: Atomic<i64>,
     btime_nanoseconds: Atomic<u32>,
     /// What fallocate(2) is doing.
@@ -55,7 +56,7 @@ impl InodeInfo {
     /// What an inode starts with.
     pub(in crate::tmpfs) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            usage <- Usage::new(),
+            counts <- PageCounts::new(),
             btime_seconds: Atomic::new(0),
             btime_nanoseconds: Atomic::new(0),
             activity <- FileActivity::new(),

@@ -2,7 +2,7 @@
 
 //! How many pages a file has, and where.
 //!
-//! Lock order: the lock of [`Usage`] is innermost.
+//! Lock order: no lock is taken below that of [`PageCounts`].
 
 use crate::mm::PageCount;
 use kernel::prelude::*;
@@ -17,23 +17,23 @@ pub(in crate::tmpfs) struct Counts {
     /// Those of them that are in swap.
     #[cfg(CONFIG_SWAP)]
     pub(in crate::tmpfs) swapped: PageCount,
-    /// Those of them that are neither in the page cache nor in swap: the target of a symbolic link,
-    /// and pages that could not be read back.
-    pub(in crate::tmpfs) elsewhere: PageCount,
+    /// Those of them that are neither in the page cache nor in swap, and count all the same: the target of
+    /// a symbolic link, and pages that could not be read back.
+    pub(in crate::tmpfs) counted_only: PageCount,
 }
 
 impl Counts {
     /// Those that are not in the page cache.
     fn others(&self) -> PageCount {
         #[cfg(CONFIG_SWAP)]
-        let others = self.swapped.saturating_add(self.elsewhere);
+        let others = self.swapped.saturating_add(self.counted_only);
         #[cfg(not(CONFIG_SWAP))]
-        let others = self.elsewhere;
+        let others = self.counted_only;
         others
     }
 
-    /// Takes out what the file no longer has, whose page cache has `cached` pages; returns how many
-    /// that are.
+    /// Takes out the pages that the file no longer has, with `cached` pages in the page cache; returns how
+    /// many there are.
     pub(in crate::tmpfs) fn take_surplus(&mut self, cached: PageCount) -> PageCount {
         let have = self.others().saturating_add(cached);
         let surplus = self.alloced.saturating_sub(have);
@@ -44,7 +44,7 @@ impl Counts {
 
 /// The counts of a file, under a lock.
 #[pin_data]
-pub(in crate::tmpfs) struct Usage {
+pub(in crate::tmpfs) struct PageCounts {
     #[pin]
     counts: SpinLock<Counts>,
     /// How many pages there are in the page cache if nothing has changed since.
@@ -54,11 +54,11 @@ pub(in crate::tmpfs) struct Usage {
     swapped: Atomic<u64>,
 }
 
-impl Usage {
+impl PageCounts {
     /// A file without pages.
     pub(in crate::tmpfs) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            counts <- new_spinlock!(Counts::default(), "rtmpfs_usage"),
+            counts <- new_spinlock!(Counts::default(), "rtmpfs_page_counts"),
             cached: Atomic::new(0),
             #[cfg(CONFIG_SWAP)]
             swapped: Atomic::new(0),
