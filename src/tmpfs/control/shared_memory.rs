@@ -22,7 +22,7 @@ use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
 #[cfg(CONFIG_SWAP)]
 use crate::tmpfs::data::swap;
-use crate::tmpfs::data::truncate::Cut;
+use crate::tmpfs::data::truncate;
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::tmpfs::data::userfault;
 use crate::tmpfs::state::Tmpfs;
@@ -93,7 +93,7 @@ impl SharedMemory for Tmpfs {
     }
 
     fn free_range(inode: &Inode<Self>, start: Pos, end: Option<Pos>) {
-        Cut::new(start, end).free(inode);
+        truncate::truncate_range(inode, start, end);
     }
 
     fn charge(inode: &Inode<Self>, pages: PageCount, add: impl FnOnce()) -> bool {

@@ -11,7 +11,7 @@
 
 use super::lookup::{self, Purpose};
 use super::page_accounting;
-use super::truncate::Cut;
+use super::truncate::Truncation;
 use crate::mm::fault::{Fault, Faulted};
 #[cfg(CONFIG_SWAP)]
 use crate::mm::PageCount;
@@ -106,19 +106,24 @@ fn allocate_one(inode: &TmpfsInode, next: &mut PageIndex, end: Pos) -> Result<bo
     Ok(is_driven_into_swap)
 }
 
-/// Punches a hole into the bytes from `start` to before `end`. May sleep.
+/// Punches a hole into the bytes from `start` to before `end`: FALLOC_FL_PUNCH_HOLE, and MADV_REMOVE, which the
+/// MM makes one of. May sleep.
 ///
 /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
-pub(in crate::tmpfs) fn punch(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end: Pos) -> Result {
+pub(in crate::tmpfs) fn punch_hole(
+    inode: &mut Exclusive<'_, Tmpfs>,
+    start: Pos,
+    end: Pos,
+) -> Result {
     #[cfg_attr(not(CONFIG_SWAP), expect(unused_mut))]
-    let mut cut = Cut::new(start, Some(end));
+    let mut truncation = Truncation::new(start, Some(end));
     #[cfg(CONFIG_SWAP)]
-    cut.prepare(inode)?;
-    let whole = cut.whole();
+    truncation.prepare(inode)?;
+    let whole = truncation.whole();
     inode.data().activity.set(Activity::Punching(whole));
     // Private copies stay.
     inode.mapping().unmap_shared(whole);
-    cut.free(inode);
+    truncation.run(inode);
     inode.touch();
     inode.data().activity.end_punch();
     Ok(())

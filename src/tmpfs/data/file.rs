@@ -42,7 +42,7 @@ impl FileOperations for Tmpfs {
     }
 
     fn punch(inode: &mut Exclusive<'_, Self>, start: Pos, end: Pos) -> Result {
-        fallocate::punch(inode, start, end)
+        fallocate::punch_hole(inode, start, end)
     }
 
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]

@@ -131,7 +131,7 @@ pub(in crate::tmpfs) enum Unwritten {
     /// It is made valid.
     MakeValid,
     /// It stays as it is.
-    Keep,
+    Leave,
 }
 
 /// Finds the folio at page `index` for reading, without its lock. `None` is a hole, or a page
@@ -224,7 +224,7 @@ pub(in crate::tmpfs) fn find_locked(
             match unwritten {
                 Unwritten::IsHole => return Ok(None),
                 Unwritten::MakeValid => make_valid(&mut folio),
-                Unwritten::Keep => {}
+                Unwritten::Leave => {}
             }
         }
         return Ok(Some(folio));
@@ -266,7 +266,7 @@ pub(in crate::tmpfs) fn find_large(
     if range.contains_all(&index.folio(order)) {
         return Ok(None);
     }
-    find_locked(inode, index, Unwritten::Keep)
+    find_locked(inode, index, Unwritten::Leave)
 }
 
 fn make_valid(folio: &mut LockedFolio) {

@@ -60,7 +60,7 @@ pub(in crate::tmpfs) fn swap_in(
             if folio.order() < order {
                 mapping.split_entry(index, entry)?;
             }
-            settle(inode, index, page, folio.lock())
+            add_to_cache(inode, index, page, folio.lock())
         });
     match result {
         // Whatever went wrong may be due to somebody else, who was faster.
@@ -80,7 +80,7 @@ pub(in crate::tmpfs) fn read_in(
 
 /// Puts a folio from the swap cache, which has page `index` at `entry`, into the page cache, or
 /// poisons its pages.
-fn settle(
+fn add_to_cache(
     inode: &TmpfsInode,
     index: PageIndex,
     entry: SwapEntry,

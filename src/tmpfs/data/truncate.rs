@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Freeing a range of a file: pages that are wholly in it go, those that are partly in it are zeroed
+//! Truncating a range of a file: pages that are wholly in it go, those that are partly in it are zeroed
 //! there. A large folio that is partly in it is split, so that its pages can go; where it cannot be
 //! split it is zeroed there, and stays.
+//!
+//! What `shmem_truncate_range()` and `shmem_undo_range()` do for tmpfs.
 //!
 //! Lock order: `i_rwsem`, where the size changes; then what unmapping takes inside the MM: `i_mmap_rwsem`,
 //! folio locks. Folio locks one at a time; see `mm::batch` for whole pages.
@@ -19,18 +21,18 @@ use crate::vfs::Exclusive;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
-/// A range of a file that is to be freed.
-pub(in crate::tmpfs) struct Cut {
+/// A range of a file that is to be truncated.
+pub(in crate::tmpfs) struct Truncation {
     start: Pos,
     end: Option<Pos>,
     pages: Pages,
-    /// The folios at the edges, as far as they are known. The reference keeps reclaim and all others
-    /// from moving them.
+    /// The folios at the edges, as far as they are known. The reference holds them where they are: neither reclaim nor
+    /// migration moves them.
     first: Option<ARef<Folio>>,
     last: Option<ARef<Folio>>,
 }
 
-impl Cut {
+impl Truncation {
     /// The bytes from `start` to before `end`, or to the last where that is `None`.
     #[inline]
     pub(in crate::tmpfs) fn new(start: Pos, end: Option<Pos>) -> Self {
@@ -48,15 +50,17 @@ impl Cut {
         self.pages.whole
     }
 
-    /// Brings back from swap what the range has in part and keeps it in memory, as long as that may fail:
-    /// what is wanted later only to be zeroed, and cannot be read for want of memory, would come to
-    /// light again. A caller that cannot fail frees the range without; then it stays. May sleep.
+    /// Brings back from swap the pages that the range has in part, and holds them in memory, while the caller
+    /// can still fail. [`Truncation::run`] cannot: a page that it could not read for want of memory would not
+    /// be zeroed, and its old bytes would be seen when the file grows again. A caller that cannot fail goes
+    /// without this, and takes that risk. May sleep.
     ///
     /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`.
     #[cfg(CONFIG_SWAP)]
     #[inline]
     pub(in crate::tmpfs) fn prepare(&mut self, inode: &TmpfsInode) -> Result {
-        // What a mapping adds to a file without pages was written while that was cut.
+        // A page that a mapping adds now to a file without pages needs no preparation: it is written while
+        // the file is truncated, and may as well have been written before.
         if !page_accounting::in_swap(inode).is_zero()
             || (is_there_swap() && !inode.mapping().is_empty())
         {
@@ -76,7 +80,7 @@ impl Cut {
         Ok(())
     }
 
-    /// Looks for the folio at an edge, and keeps it where it is.
+    /// Looks for the folio at an edge, and holds it where it is.
     #[cfg(CONFIG_SWAP)]
     fn hold(&self, inode: &TmpfsInode, edge: Edge) -> Result<Option<ARef<Folio>>> {
         match self.look_up(inode, edge, true) {
@@ -97,7 +101,7 @@ impl Cut {
         #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] to_stay: bool,
     ) -> Result<Option<LockedFolio>> {
         if edge.is_partial {
-            return lookup::find_locked(inode, edge.index, Unwritten::Keep);
+            return lookup::find_locked(inode, edge.index, Unwritten::Leave);
         }
         #[cfg(CONFIG_SWAP)]
         if to_stay || !page_accounting::in_swap(inode).is_zero() {
@@ -106,7 +110,8 @@ impl Cut {
         Ok(None)
     }
 
-    /// The same; a page that cannot be read back is lost anyway.
+    /// The folio at an edge, locked, as [`Truncation::look_up`] has it; none where its page cannot be read
+    /// back, which is lost anyway. May sleep.
     fn find(&self, inode: &TmpfsInode, edge: Edge) -> Option<LockedFolio> {
         // Goes round only where another task has just changed the page. The size is that of the shorter
         // file by now and the rest has to follow, also where the task is killed.
@@ -119,20 +124,20 @@ impl Cut {
         }
     }
 
-    /// Frees the range. May sleep.
+    /// Truncates the range. May sleep.
     ///
-    /// The caller has unmapped it where user mappings must not see it any more, and keeps the size
-    /// from growing meanwhile.
-    pub(in crate::tmpfs) fn free(mut self, inode: &TmpfsInode) {
+    /// The caller has unmapped it where user mappings must not see it any more, and prevents that the size
+    /// grows meanwhile.
+    pub(in crate::tmpfs) fn run(mut self, inode: &TmpfsInode) {
         let whole = self.whole();
         inode.data().lower_fallocend(&whole);
-        let removed = inode.mapping().remove(whole, || self.free_partly(inode));
+        let removed = inode.mapping().remove(whole, || self.truncate_edges(inode));
         page_accounting::removed(inode, removed);
     }
 
-    /// Frees what is in the range of folios that are not wholly in it. Returns the pages that are
-    /// left to be freed of those that are.
-    fn free_partly(&mut self, inode: &TmpfsInode) -> PageRange {
+    /// Truncates the folios that are not wholly in the range. Returns the pages of it that are left to be
+    /// removed.
+    fn truncate_edges(&mut self, inode: &TmpfsInode) -> PageRange {
         let mut left = self.whole();
         let mut done = PageIndex::ZERO;
         if let Some(first) = self.pages.first {
@@ -183,6 +188,13 @@ impl Cut {
     }
 }
 
+/// Truncates the bytes from `start` to before `end`, or to the last where that is `None`, for a caller that
+/// cannot fail. May sleep; see [`Truncation::run`].
+#[inline]
+pub(in crate::tmpfs) fn truncate_range(inode: &TmpfsInode, start: Pos, end: Option<Pos>) {
+    Truncation::new(start, end).run(inode);
+}
+
 /// Sets the size of a regular file; what is beyond it is gone for good when it grows again.
 ///
 /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
@@ -193,9 +205,9 @@ pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> R
         return Ok(());
     }
     #[cfg_attr(not(CONFIG_SWAP), expect(unused_mut))]
-    let mut cut = Cut::new(size, None);
+    let mut truncation = Truncation::new(size, None);
     #[cfg(CONFIG_SWAP)]
-    cut.prepare(inode)?;
+    truncation.prepare(inode)?;
     if size != old {
         inode.set_size(size);
     }
@@ -211,7 +223,7 @@ pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> R
     };
     unmap(inode);
     if page_accounting::has_pages(inode) {
-        cut.free(inode);
+        truncation.run(inode);
     }
     unmap(inode);
     Ok(())

@@ -6,7 +6,7 @@
 use super::flags;
 use crate::mm::{Ino, Pos};
 use crate::tmpfs::data::page_accounting;
-use crate::tmpfs::data::truncate::Cut;
+use crate::tmpfs::data::truncate;
 use crate::tmpfs::pure::inode_limit::InodeSpace;
 use crate::tmpfs::state::inode::{TmpfsInode, DIR_ENTRY_SIZE};
 use crate::tmpfs::state::Tmpfs;
@@ -83,7 +83,7 @@ pub(in crate::tmpfs) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
     if inode.file_type() == FileType::Regular {
         if page_accounting::has_pages(inode) {
             inode.set_size(Pos::ZERO);
-            Cut::new(Pos::ZERO, None).free(inode);
+            truncate::truncate_range(inode, Pos::ZERO, None);
         }
         inode.data().policy().clear();
     }
