@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mount options, and the face to the VFS and the MM.
+//! Mount options, and the faces of the file system to the VFS and the MM, which call all the other rooms.
 
 mod file_system;
 #[cfg(CONFIG_UNICODE)]

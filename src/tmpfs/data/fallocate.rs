@@ -3,9 +3,11 @@
 //! Allocating pages in advance, and punching holes.
 //!
 //! A page that is allocated in advance is not up to date: it reads as zeros, and is taken back where
-//! the allocation fails later. While fallocate(2) is at work, [`Activity`] tells others about it:
-//! reclaim, which should not write out what was allocated a moment ago and may have to be taken back; and
-//! faults, which could keep a hole from ever being punched if they filled it behind the puncher.
+//! the allocation fails later. While fallocate(2) is at work, [`Activity`] tells reclaim, which should not
+//! write out what was allocated a moment ago and may have to be taken back; and faults, which could for ever
+//! fill the hole again that the puncher has just emptied.
+//!
+//! What `shmem_fallocate()` and `struct shmem_falloc` are for tmpfs.
 //!
 //! Lock order: `i_rwsem`, folio locks, then the lock of [`Activity`].
 
@@ -36,7 +38,7 @@ pub(in crate::tmpfs) fn allocate(
     if pages.end.start().is_none() {
         return Err(EFBIG);
     }
-    // No need to drive everybody into swap for what cannot be had.
+    // Else it would drive other files into swap for what it cannot have.
     let max = inode.sb().data().blocks.max();
     if max > 0 && pages.len().to_u64() > max {
         return Err(ENOSPC);
@@ -65,7 +67,7 @@ pub(in crate::tmpfs) fn allocate(
 fn allocate_pages(inode: &TmpfsInode, pages: PageRange, end: Pos) -> Result {
     let mut next = pages.start;
     let mut is_driven_into_swap = false;
-    // Each round goes on behind the folio that it has got; a fatal signal ends it.
+    // Each round goes on after the folio that it has got; a fatal signal ends it.
     while next < pages.end {
         let allocated = if is_driven_into_swap {
             Err(ENOMEM)
@@ -86,7 +88,7 @@ fn allocate_pages(inode: &TmpfsInode, pages: PageRange, end: Pos) -> Result {
     Ok(())
 }
 
-/// Allocates the folio at page `*next`, of all that are before byte `end`, and moves that behind it.
+/// Allocates the folio at page `*next`, of all that are before byte `end`, and moves `*next` to its end.
 /// Returns whether reclaim wants to write out more of what was allocated than that is.
 fn allocate_one(inode: &TmpfsInode, next: &mut PageIndex, end: Pos) -> Result<bool> {
     if task::fatal_signal_pending() {
@@ -101,7 +103,7 @@ fn allocate_one(inode: &TmpfsInode, next: &mut PageIndex, end: Pos) -> Result<bo
         .allocated_up_to(*next, !folio.is_uptodate());
     #[cfg(not(CONFIG_SWAP))]
     let is_driven_into_swap = false;
-    // Memory pressure shall swap it out rather than drop it.
+    // Memory pressure is to swap it out rather than drop it.
     folio.mark_dirty();
     Ok(is_driven_into_swap)
 }

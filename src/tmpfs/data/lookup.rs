@@ -2,6 +2,8 @@
 
 //! Finding the folio at an index of a file, or making it.
 //!
+//! What `shmem_get_folio_gfp()` does for tmpfs; [`find`] is what a read needs of it (`SGP_READ`).
+//!
 //! Lock order: the folio lock is taken last, and never waited for while another one is held. That of a new
 //! folio is held while it is counted, which looks for folios that reach beyond the end of their files and tries
 //! their locks only.
@@ -31,7 +33,7 @@ use crate::tmpfs::state::Tmpfs;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
-/// What the folio is wanted for.
+/// What the folio is wanted for, as `enum sgp_type` says in mm/shmem.c (`SGP_WRITE`, `SGP_CACHE`, `SGP_FALLOC`).
 #[derive(Clone, Copy)]
 pub(in crate::tmpfs) enum Purpose<'a> {
     /// To be written by write(2), which goes on to before byte `end`: where it is new, the caller
@@ -48,7 +50,7 @@ pub(in crate::tmpfs) enum Purpose<'a> {
     /// To be allocated in advance, like all before byte `end`: one that is new stays as it is, one
     /// that was allocated earlier becomes valid, so that it is not taken for new.
     Allocate {
-        /// Behind the last byte of all that is to be allocated. Only large folios care.
+        /// The end of all that is to be allocated. Only large folios care.
         #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(dead_code))]
         end: Pos,
     },
@@ -164,9 +166,9 @@ pub(in crate::tmpfs) fn find(inode: &TmpfsInode, index: PageIndex) -> Result<Opt
     }
 }
 
-/// What was found at an index has gone before it could be had: other tasks have got on with that page,
-/// and the caller looks again. They can do so for as long as they like; hence this fails with `EINTR`
-/// where the task is about to be killed.
+/// Called where the page at an index has changed between the look at its slot and the lock of its folio, before
+/// the caller looks again. Other tasks can change it for ever, so that this fails with `EINTR` where the
+/// caller's task is about to be killed.
 #[cold]
 fn look_again() -> Result {
     if task::fatal_signal_pending() {
@@ -176,8 +178,9 @@ fn look_again() -> Result {
     }
 }
 
-/// What a folio is to a reader that was not valid when it was found: never written, and hence `None`, or just taking
-/// the place of another one that migrates to it, which is in the file before it says that it is valid. May sleep.
+/// Looks again, with its lock, at a folio that was not valid when a reader found it. `None` is one that was never
+/// written. Else another folio has migrated to it: such a one is in the file before it is marked as valid. May
+/// sleep.
 ///
 /// Fails with `EEXIST` where it has left the file: look again.
 #[cold]
@@ -286,7 +289,7 @@ pub(in crate::tmpfs) fn find_or_make(
     purpose: Purpose<'_>,
     #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] major: &mut bool,
 ) -> Result<LockedFolio> {
-    // The same as in `find()`.
+    // Goes round only where another task has just changed the page; a fatal signal ends it.
     loop {
         check_size(inode, index, purpose)?;
         let slot = inode.mapping().get(index);
@@ -347,7 +350,7 @@ pub(in crate::tmpfs) fn find_or_make(
     }
 }
 
-/// Makes the folio at page `index`; `EEXIST` where somebody else did.
+/// Makes the folio at page `index`; `EEXIST` where another task was faster.
 fn make(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Result<LockedFolio> {
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     if orders::may_be_large(inode, || purpose.is_for_anonymous()) {
@@ -458,7 +461,7 @@ pub(in crate::tmpfs) fn insert(
             .or_else(|e| count_after_giving_back(inode, pages, e))
     });
     if !matches!(result, Ok(_) | Err(EEXIST)) {
-        // For those who counted while it was there.
+        // Tasks that counted while the folio was there took its pages for counted ones.
         page_accounting::recalc(inode);
     }
     result

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The contents of files.
+//! The contents of files: finding, making, reading, writing, swapping out and truncating folios. Nothing here knows
+//! of names or of mount options.
 
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(super) mod beyond_eof;

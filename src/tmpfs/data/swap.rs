@@ -3,9 +3,10 @@
 //! Going to swap and coming back.
 //!
 //! A page is either in the page cache or in swap, and its slot in the mapping says which. Reclaim
-//! moves a folio out with its lock held; whoever misses it brings it back through the swap cache,
-//! where the folio's lock decides between those who try at once: the one who finds the entry still
-//! in its slot puts the folio there.
+//! moves a folio out with its lock held ([`write_out`], as `shmem_writeout()`). A task that misses it brings
+//! it back through the swap cache ([`swap_in`], as `shmem_swapin_folio()`), where the folio's lock decides
+//! between tasks that try at once: the one that finds the entry still in its slot puts the folio there.
+//! swapoff brings back all that is on its device ([`unuse`], as `shmem_unuse()`).
 //!
 //! Lock order: the folio lock, then that of the page cache or of [`crate::tmpfs::state::page_counts::PageCounts`], or of the list of
 //! inodes with pages in swap.
@@ -63,13 +64,13 @@ pub(in crate::tmpfs) fn swap_in(
             add_to_cache(inode, index, page, folio.lock())
         });
     match result {
-        // Whatever went wrong may be due to somebody else, who was faster.
+        // Another task may have been faster, and the error be due to that.
         Err(e) if e != EIO && mapping.find_entry(index, entry).is_none() => Err(EEXIST),
         result => result,
     }
 }
 
-/// The same for the current task, as much at once as there is.
+/// Brings page `index` back as [`swap_in`] does, for the current task and with as many others as there are.
 pub(in crate::tmpfs) fn read_in(
     inode: &TmpfsInode,
     index: PageIndex,
@@ -137,7 +138,7 @@ pub(in crate::tmpfs) fn write_out<'a>(mut folio: OutgoingFolio<'a, Tmpfs>) -> Wr
             }
         }
     };
-    // They count before they leave the cache, lest they are taken for some that reclaim dropped.
+    // They count before they leave the cache, or they would be taken for pages that reclaim has dropped.
     placed.move_to_swap(
         page_accounting::going_to_swap,
         page_accounting::back_from_swap,
@@ -150,7 +151,7 @@ pub(in crate::tmpfs) fn write_out<'a>(mut folio: OutgoingFolio<'a, Tmpfs>) -> Wr
 pub(in crate::tmpfs) fn unuse(inode: &TmpfsInode, device: SwapDeviceId) -> Result {
     let mut next = PageIndex::ZERO;
     let mut batch = [None; SWAPOFF_BATCH];
-    // Each round goes on behind the last page that it has found; any signal ends it.
+    // Each round goes on after the last page that it has found; any signal ends it.
     loop {
         let found = inode
             .mapping()

@@ -44,7 +44,7 @@ pub(in crate::tmpfs) fn add_folio(
     })
 }
 
-/// Takes a folio out again that [`add_folio`] has added, and that nobody has mapped.
+/// Takes a folio out again that [`add_folio`] has added, and that is not mapped.
 pub(in crate::tmpfs) fn remove_folio(inode: &TmpfsInode, folio: LockedFolio) {
     folio.remove_from_cache();
     page_accounting::recalc(inode);

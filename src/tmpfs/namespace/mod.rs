@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Names, and the inodes that have them.
+//! Names, attributes, and the inodes that have them: from the making of an inode to its eviction.
 
 mod attr;
 mod dir;

@@ -4,8 +4,6 @@
 //! what the file leaves room for.
 //!
 //! A folio of order `n` has 2^`n` pages and starts at a multiple of that.
-//!
-//! Nothing here needs the kernel: user space tests this very file.
 
 use super::huge_policy::HugePolicy;
 use crate::mm::{Order, PageCount, PageIndex, PageRange};
@@ -199,7 +197,7 @@ fn allowed_without_name(
     orders.and(controls.supported)
 }
 
-/// The orders from the highest on whose folio with page `index` ends at or before page `end`.
+/// Those of `orders` up to the highest whose folio with page `index` ends at or before page `end`.
 fn within(orders: Orders, index: PageIndex, end: PageIndex) -> Orders {
     let mut left = orders;
     while let Some(order) = left.highest() {
@@ -211,8 +209,8 @@ fn within(orders: Orders, index: PageIndex, end: PageIndex) -> Orders {
     Orders::NONE
 }
 
-/// The orders whose folio with page `index` meets nothing in the file. `find` returns the first
-/// page of a range where something is.
+/// Those of `orders`, from the highest down, whose folio with page `index` would have only pages that the
+/// file does not have yet. `find` returns the first page of a range that the file has.
 pub(crate) fn without_conflict(
     orders: Orders,
     index: PageIndex,
@@ -223,7 +221,7 @@ pub(crate) fn without_conflict(
         let Some(found) = find(index.folio(order)) else {
             break;
         };
-        // Lower ones may be clear of what was found; those that are not need not be tried.
+        // Orders whose folio has the page that was found need no search of their own.
         left = left.below(order);
         while let Some(order) = left.highest() {
             if !index.folio(order).contains(found) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What a mount says about large folios.
-//!
-//! Nothing here needs the kernel: user space tests this very file.
 
 /// What a mount says about large folios (`huge=`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

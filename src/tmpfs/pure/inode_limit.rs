@@ -4,8 +4,6 @@
 //!
 //! Users count inodes, but the limit is there for the memory that they take, which extended attributes
 //! take as well. So it is in bytes, of which an inode counts as a fixed number.
-//!
-//! Nothing here needs the kernel: user space tests this very file.
 
 use super::limits::{Counter, Limit, LimitError, Reservation};
 
@@ -16,7 +14,7 @@ pub(crate) struct InodeSpace(u64);
 impl InodeSpace {
     /// What an inode counts as, and each name of a file beyond its first.
     pub(crate) const INODE: Self = Self(Self::INODE_BYTES as u64);
-    /// The same, in bytes.
+    /// The bytes of [`InodeSpace::INODE`], as the unit of a counter.
     pub(crate) const INODE_BYTES: i32 = 1024;
 
     /// What counts as `bytes` bytes.

@@ -5,8 +5,6 @@
 //! They count up from 1. Where a mount keeps to 32 bits for the sake of old programs, they start
 //! again at 1 when those are used up; 0 is none, nor is any whose lower 32 bits are 0, which such
 //! programs would take for it.
-//!
-//! Nothing here needs the kernel: user space tests this very file.
 
 use crate::mm::Ino;
 

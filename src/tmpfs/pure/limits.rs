@@ -3,8 +3,7 @@
 //! A limited quantity, such as the blocks or the inodes of a mount: how much of it there may be,
 //! how much is in use, and reservations that return what is not used after all.
 //!
-//! Nothing here needs the kernel: user space tests this very file. The limit is only loaded and
-//! stored, so that relaxed atomics mean what `READ_ONCE()` and `WRITE_ONCE()` do.
+//! The limit is only loaded and stored, so that relaxed atomics mean what `READ_ONCE()` and `WRITE_ONCE()` do.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +26,7 @@ pub(crate) trait Counter {
 /// Why a limit cannot be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LimitError {
-    /// There was none, so that nobody has counted what is in use.
+    /// There was none, so that what is in use was not counted.
     WasUnlimited,
     /// More is in use already.
     InUse,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What needs nothing of the kernel but the types of quantities of [`mod@crate::mm`]: rules and arithmetic.
-//! User space tests these very files.
+//! Rules and arithmetic that need nothing of the kernel but the types of quantities in `crate::mm` (`Pos`,
+//! `PageCount` and so on, from `mm/units.rs`).
+//!
+//! User space compiles this very room with those types, and tests it; what needs more belongs into another one.
 
 #[cfg(any(CONFIG_TRANSPARENT_HUGEPAGE, test))]
 pub(crate) mod folio_orders;

@@ -2,11 +2,9 @@
 
 //! Numbers and sizes in mount options.
 //!
-//! The grammar is that of the kernel's `memparse()`: decimal, octal (leading `0`) or hexadecimal
-//! (leading `0x`) digits, then at most one of the suffixes k, m, g, t, p and e, where there were any
-//! digits; none are 0. Unlike there, a number that does not fit is an error.
-//!
-//! Nothing here needs the kernel: user space tests this very file.
+//! The grammar is that of the kernel's `memparse()`: digits, which are octal after a leading `0`, hexadecimal
+//! after a leading `0x`, and else decimal; then at most one of the suffixes k, m, g, t, p and e. A text
+//! without digits is 0, and has no suffix. Unlike `memparse()`, this refuses a number that does not fit.
 
 use crate::mm::PageCount;
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Ranges of a file, in bytes and in units of a page or a folio.
-//!
-//! Nothing here needs the kernel: user space tests this very file.
 
 use crate::mm::{Len, Order, PageIndex, PageRange, Pos};
 

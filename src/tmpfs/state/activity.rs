@@ -37,7 +37,7 @@ pub(in crate::tmpfs) enum Activity {
 pub(in crate::tmpfs) struct FileActivity {
     #[pin]
     current: SpinLock<Activity>,
-    /// Whether `current` is anything but [`Activity::None`], for those who ask without the lock.
+    /// Whether `current` is anything but [`Activity::None`], for [`FileActivity::is_any`] without the lock.
     is_any: Atomic<bool>,
     /// Woken when a hole has been punched.
     punched: WaitKey,

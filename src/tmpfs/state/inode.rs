@@ -150,7 +150,7 @@ impl InodeInfo {
         FileFlags::from_raw(self.flags.load(Relaxed))
     }
 
-    /// Remembers the flags of chattr(1). `i_rwsem` is held, or nobody else knows the inode.
+    /// Remembers the flags of chattr(1). `i_rwsem` is held, or the inode is new.
     #[cfg(CONFIG_TMPFS_XATTR)]
     pub(in crate::tmpfs) fn set_flags(&self, flags: FileFlags) {
         self.flags.store(flags.as_raw(), Relaxed);
@@ -171,7 +171,7 @@ impl InodeInfo {
     }
 }
 
-/// Where a new folio of `order` at page `index` shall come from. Files start interleaving at
+/// From which nodes a new folio of `order` at page `index` comes. Files start interleaving at
 /// nodes that differ.
 pub(in crate::tmpfs) fn place(inode: &TmpfsInode, index: PageIndex, order: Order) -> Placement<'_> {
     let number = inode.number().to_ulong();

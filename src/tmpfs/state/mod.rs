@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a mount and an inode hold.
+//! What a mount and an inode hold, with the rules that keep each of them right by itself. Nothing here looks for
+//! a folio, reserves a page or makes an inode.
 
 pub(super) mod activity;
 pub(super) mod inode;
