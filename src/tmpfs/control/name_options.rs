@@ -9,7 +9,7 @@ use kernel::prelude::*;
 
 /// What the options have said so far.
 #[derive(Default)]
-pub(in crate::tmpfs) struct NameOptions {
+pub(super) struct NameOptions {
     encoding: Option<Encoding>,
     strict: bool,
 }
@@ -18,11 +18,7 @@ impl NameOptions {
     /// Takes in `casefold`, or `casefold=TEXT`, and loads the encoding. May sleep.
     ///
     /// Fails with `EINVAL`; the log of `cx` says why.
-    pub(in crate::tmpfs) fn set_encoding(
-        &mut self,
-        cx: &MountContext,
-        text: Option<&CStr>,
-    ) -> Result {
+    pub(super) fn set_encoding(&mut self, cx: &MountContext, text: Option<&CStr>) -> Result {
         if self.encoding.is_some() {
             return Err(cx.invalid(fmt!("casefold parameter cannot be specified twice\n")));
         }
@@ -39,13 +35,13 @@ impl NameOptions {
     }
 
     /// Takes in `strict_encoding`.
-    pub(in crate::tmpfs) fn set_strict(&mut self) {
+    pub(super) fn set_strict(&mut self) {
         self.strict = true;
     }
 
     /// What the options say to a new mount. Fails with `EINVAL` where there is nothing to be strict
     /// about.
-    pub(in crate::tmpfs) fn take(&mut self) -> Result<Option<CaseFolding>> {
+    pub(super) fn take(&mut self) -> Result<Option<CaseFolding>> {
         let strict = self.strict;
         match self.encoding.take() {
             None if strict => {

@@ -26,18 +26,18 @@ use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 
 /// Whether inode numbers have 64 bits unless an option says otherwise.
-pub(in crate::tmpfs) const DEFAULT_WIDE_INOS: bool = cfg!(CONFIG_TMPFS_INODE64);
+pub(super) const DEFAULT_WIDE_INOS: bool = cfg!(CONFIG_TMPFS_INODE64);
 
 const DEFAULT_MODE: Mode = Mode::from_raw(0o1777);
 
 /// The blocks of a mount without options: half of the memory.
-pub(in crate::tmpfs) fn default_blocks() -> PageCount {
+pub(super) fn default_blocks() -> PageCount {
     mm::total_ram_pages().half()
 }
 
 /// The inodes of a mount without options: one for each two pages of memory, and none in memory
 /// that the kernel cannot address directly.
-pub(in crate::tmpfs) fn default_inodes() -> u64 {
+pub(super) fn default_inodes() -> u64 {
     let pages = mm::total_ram_pages();
     pages
         .saturating_sub(mm::total_high_pages())
@@ -48,30 +48,30 @@ pub(in crate::tmpfs) fn default_inodes() -> u64 {
 /// The options of a mount or a remount, as far as they were given.
 pub(crate) struct Options {
     /// The limit of blocks; 0 is none.
-    pub(in crate::tmpfs) blocks: Option<PageCount>,
+    pub(super) blocks: Option<PageCount>,
     /// The limit of inodes; 0 is none.
-    pub(in crate::tmpfs) inodes: Option<u64>,
+    pub(super) inodes: Option<u64>,
     /// Whether inode numbers may have 64 bits.
-    pub(in crate::tmpfs) wide_inos: Option<bool>,
+    pub(super) wide_inos: Option<bool>,
     /// The memory policy that new files start with; none is the default one, or what it was.
     #[cfg(CONFIG_NUMA)]
-    pub(in crate::tmpfs) policy: Option<Policy>,
+    pub(super) policy: Option<Policy>,
     /// Where there are to be large folios.
-    pub(in crate::tmpfs) huge: Option<HugePolicy>,
+    pub(super) huge: Option<HugePolicy>,
     /// Whether pages stay in memory.
-    pub(in crate::tmpfs) without_swap: bool,
+    pub(super) without_swap: bool,
     /// Quota of users and groups.
     #[cfg(CONFIG_TMPFS_QUOTA)]
-    pub(in crate::tmpfs) quota: QuotaOptions,
+    pub(super) quota: QuotaOptions,
     /// The mode of the root directory.
-    pub(in crate::tmpfs) mode: Mode,
+    pub(super) mode: Mode,
     /// The owner of the root directory.
-    pub(in crate::tmpfs) uid: Kuid,
+    pub(super) uid: Kuid,
     /// The group of the root directory.
-    pub(in crate::tmpfs) gid: Kgid,
+    pub(super) gid: Kgid,
     /// How names are compared.
     #[cfg(CONFIG_UNICODE)]
-    pub(in crate::tmpfs) names: NameOptions,
+    pub(super) names: NameOptions,
 }
 
 /// Why a value is not taken.
@@ -450,7 +450,7 @@ static OPTIONS: &[MountOption] = &[
 ];
 
 /// The options as the VFS's parser sees them.
-pub(in crate::tmpfs) static PARAMETERS: ParameterTable = {
+pub(super) static PARAMETERS: ParameterTable = {
     let mut table = ParameterTable::new();
     let mut at = 0;
     while at < OPTIONS.len() {
@@ -500,7 +500,7 @@ use set_encoding as set_strict_encoding;
 
 /// Whether a comma before `rest` ends an option. It does not before a digit, which may go on with a
 /// list of numbers, as a memory policy has them; no option begins with one.
-pub(in crate::tmpfs) fn begins_option(rest: &[u8]) -> bool {
+pub(super) fn begins_option(rest: &[u8]) -> bool {
     !rest.first().is_some_and(u8::is_ascii_digit)
 }
 
@@ -513,7 +513,7 @@ fn string(value: ParameterValue<'_>) -> Result<&[u8], Refusal> {
 
 impl Options {
     /// No options, for a mount by the current task.
-    pub(in crate::tmpfs) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             blocks: None,
             inodes: None,
@@ -533,7 +533,7 @@ impl Options {
     }
 
     /// Takes in the option at `index` of [`OPTIONS`].
-    pub(in crate::tmpfs) fn parse(
+    pub(super) fn parse(
         &mut self,
         cx: &MountContext,
         index: usize,
@@ -550,7 +550,7 @@ impl Options {
     }
 
     /// Changes a live mount, or says in the log of `cx` why not and changes nothing.
-    pub(in crate::tmpfs) fn apply(&self, sb: &SuperInfo, cx: &MountContext) -> Result {
+    pub(super) fn apply(&self, sb: &SuperInfo, cx: &MountContext) -> Result {
         for option in OPTIONS {
             (option.check)(self, sb).map_err(|reason| cx.invalid(fmt!("{reason}")))?;
         }
@@ -562,7 +562,7 @@ impl Options {
 }
 
 /// Shows the options of a mount.
-pub(in crate::tmpfs) fn show(sb: &SuperInfo, seq: &SeqFile) {
+pub(super) fn show(sb: &SuperInfo, seq: &SeqFile) {
     for option in OPTIONS {
         (option.show)(sb, seq);
     }

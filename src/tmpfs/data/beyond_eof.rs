@@ -32,14 +32,14 @@ enum Outcome {
 }
 
 /// A folio was added to `inode` that may be larger than it needs. Does not sleep.
-pub(in crate::tmpfs) fn note(inode: &TmpfsInode, folio: &LockedFolio) {
+pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio) {
     if inode.size().page_end() < folio.end() && inode.data().note_beyond_eof() {
         inode.list_unused();
     }
 }
 
 /// Gives back `pages` pages of a mount, if there are as many. May sleep, but waits for no other task.
-pub(in crate::tmpfs) fn give_back_pages(sb: &SuperBlock<Tmpfs>, pages: PageCount) {
+pub(super) fn give_back_pages(sb: &SuperBlock<Tmpfs>, pages: PageCount) {
     shrink(sb, OBJECTS, pages);
 }
 

@@ -112,11 +112,7 @@ fn allocate_one(inode: &TmpfsInode, next: &mut PageIndex, end: Pos) -> Result<bo
 /// MM makes one of. May sleep.
 ///
 /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
-pub(in crate::tmpfs) fn punch_hole(
-    inode: &mut Exclusive<'_, Tmpfs>,
-    start: Pos,
-    end: Pos,
-) -> Result {
+pub(super) fn punch_hole(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end: Pos) -> Result {
     #[cfg_attr(not(CONFIG_SWAP), expect(unused_mut))]
     let mut truncation = Truncation::new(start, Some(end));
     #[cfg(CONFIG_SWAP)]

@@ -196,7 +196,7 @@ fn find_invalid(inode: &TmpfsInode, folio: ARef<Folio>) -> Result<Option<ARef<Fo
 ///
 /// Fails with `EIO` for what is lost, with `ENOMEM`, and with `EINTR` where it has to look again and
 /// the task is killed.
-pub(in crate::tmpfs) fn find_locked(
+pub(super) fn find_locked(
     inode: &TmpfsInode,
     index: PageIndex,
     unwritten: Unwritten,
@@ -254,7 +254,7 @@ pub(in crate::tmpfs) fn find_within(
 ///
 /// Fails as [`find_locked`].
 #[cfg(CONFIG_SWAP)]
-pub(in crate::tmpfs) fn find_large(
+pub(super) fn find_large(
     inode: &TmpfsInode,
     index: PageIndex,
     range: &PageRange,
@@ -450,11 +450,7 @@ fn make_large(
 /// Fails with `EEXIST` where the file has one of its pages, with `ENOMEM`, and where the limits forbid it
 /// with `ENOSPC` or `EDQUOT`.
 #[inline]
-pub(in crate::tmpfs) fn insert(
-    inode: &TmpfsInode,
-    index: PageIndex,
-    folio: NewFolio,
-) -> Result<LockedFolio> {
+pub(super) fn insert(inode: &TmpfsInode, index: PageIndex, folio: NewFolio) -> Result<LockedFolio> {
     let result = inode.mapping().insert(folio, index, |folio| {
         let pages = folio.nr_pages();
         page_accounting::count_cached(inode, pages)

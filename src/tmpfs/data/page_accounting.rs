@@ -112,7 +112,7 @@ fn count_cached_again(inode: &TmpfsInode, pages: PageCount) -> Result {
 
 /// How many pages the mount has room for, whatever else forbids them; a snapshot. Visits all CPUs.
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-pub(in crate::tmpfs) fn room(inode: &TmpfsInode) -> PageCount {
+pub(super) fn room(inode: &TmpfsInode) -> PageCount {
     let blocks = &inode.sb().data().blocks;
     match blocks.max() {
         0 => PageCount::MAX,
@@ -213,7 +213,7 @@ pub(in crate::tmpfs) fn release_counted_only(inode: &TmpfsInode) {
 /// Pages are about to go from the page cache to swap. Gives back what reclaim has dropped; sleeps only
 /// where the mount has quota, and never for memory.
 #[cfg(CONFIG_SWAP)]
-pub(in crate::tmpfs) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
+pub(super) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
     let surplus = inode.data().counts.with(|counts| {
         // Before they count in both places, which would hide as many.
         let surplus = counts.take_surplus(inode.mapping().nr_pages());
@@ -227,7 +227,7 @@ pub(in crate::tmpfs) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
 
 /// Pages have come from swap to the page cache.
 #[cfg(CONFIG_SWAP)]
-pub(in crate::tmpfs) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
+pub(super) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
     recalc_with(inode, |counts| {
         counts.swapped = counts.swapped.saturating_sub(pages);
     });
@@ -236,7 +236,7 @@ pub(in crate::tmpfs) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
 /// Pages in swap cannot be read back; `poison` marks them so, unless they are there no more. They
 /// count until they are truncated. Returns what `poison` does.
 #[cfg(CONFIG_SWAP)]
-pub(in crate::tmpfs) fn lose_in_swap(
+pub(super) fn lose_in_swap(
     inode: &TmpfsInode,
     pages: PageCount,
     poison: impl FnOnce() -> Result,
@@ -259,7 +259,7 @@ pub(in crate::tmpfs) fn lose_in_swap(
 
 /// Pages of the file have gone.
 #[cfg(CONFIG_SWAP)]
-pub(in crate::tmpfs) fn removed(inode: &TmpfsInode, pages: Removed) {
+pub(super) fn removed(inode: &TmpfsInode, pages: Removed) {
     recalc_with(inode, |counts| {
         counts.swapped = counts.swapped.saturating_sub(pages.swapped);
         counts.counted_only = counts.counted_only.saturating_sub(pages.poisoned);
@@ -268,7 +268,7 @@ pub(in crate::tmpfs) fn removed(inode: &TmpfsInode, pages: Removed) {
 
 /// Pages of the file have gone.
 #[cfg(not(CONFIG_SWAP))]
-pub(in crate::tmpfs) fn removed(inode: &TmpfsInode, _pages: Removed) {
+pub(super) fn removed(inode: &TmpfsInode, _pages: Removed) {
     recalc(inode);
 }
 

@@ -85,7 +85,7 @@ fn read_some(inode: &TmpfsInode, pos: Pos, to: &mut IovIterDest<'_>) -> Result<L
 }
 
 /// Gives at most `len` bytes from `pos` on to `pipe`. May sleep.
-pub(in crate::tmpfs) fn splice(
+pub(super) fn splice(
     file: &File<Tmpfs>,
     pos: Pos,
     pipe: &mut PipeWriter<'_>,

@@ -30,7 +30,7 @@ const SWAPOFF_BATCH: usize = 16;
 ///
 /// Fails with `EEXIST` where the entry is not there any more: look again. With `EIO` the contents
 /// are lost, and the page is poisoned.
-pub(in crate::tmpfs) fn swap_in(
+pub(super) fn swap_in(
     inode: &TmpfsInode,
     index: PageIndex,
     entry: SwapEntry,
@@ -71,7 +71,7 @@ pub(in crate::tmpfs) fn swap_in(
 }
 
 /// Brings page `index` back as [`swap_in`] does, for the current task and with as many others as there are.
-pub(in crate::tmpfs) fn read_in(
+pub(super) fn read_in(
     inode: &TmpfsInode,
     index: PageIndex,
     entry: SwapEntry,

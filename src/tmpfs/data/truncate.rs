@@ -22,7 +22,7 @@ use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
 /// A range of a file that is to be truncated.
-pub(in crate::tmpfs) struct Truncation {
+pub(super) struct Truncation {
     start: Pos,
     end: Option<Pos>,
     pages: Pages,
@@ -58,7 +58,7 @@ impl Truncation {
     /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`.
     #[cfg(CONFIG_SWAP)]
     #[inline]
-    pub(in crate::tmpfs) fn prepare(&mut self, inode: &TmpfsInode) -> Result {
+    pub(super) fn prepare(&mut self, inode: &TmpfsInode) -> Result {
         // A page that a mapping adds now to a file without pages needs no preparation: it is written while
         // the file is truncated, and may as well have been written before.
         if !page_accounting::in_swap(inode).is_zero()
@@ -128,7 +128,7 @@ impl Truncation {
     ///
     /// The caller has unmapped it where user mappings must not see it any more, and prevents that the size
     /// grows meanwhile.
-    pub(in crate::tmpfs) fn run(mut self, inode: &TmpfsInode) {
+    pub(super) fn run(mut self, inode: &TmpfsInode) {
         let whole = self.whole();
         inode.data().lower_fallocend(&whole);
         let removed = inode.mapping().remove(whole, || self.truncate_edges(inode));
