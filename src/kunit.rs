@@ -10,10 +10,10 @@ use kernel::prelude::*;
 #[kunit_tests(rtmpfs_size)]
 mod size {
     use crate::mm::PageCount;
-    use crate::tmpfs::size::{self, parse_count};
+    use crate::tmpfs::pure::option_number::{self, parse_count};
 
     fn parse_pages(text: &[u8], page_shift: u32, total: u64) -> Option<u64> {
-        size::parse_pages(text, page_shift, PageCount::new(total)).map(PageCount::to_u64)
+        option_number::parse_pages(text, page_shift, PageCount::new(total)).map(PageCount::to_u64)
     }
 
     #[test]
@@ -47,10 +47,10 @@ mod size {
 #[kunit_tests(rtmpfs_numbers)]
 mod numbers {
     use crate::mm::Ino;
-    use crate::tmpfs::numbers;
+    use crate::tmpfs::pure::inode_numbers;
 
     fn allocate(next: u64, wide: bool) -> (u64, u64, bool) {
-        let (number, after, wrapped) = numbers::allocate(Ino::new(next), wide);
+        let (number, after, wrapped) = inode_numbers::allocate(Ino::new(next), wide);
         (number.to_u64(), after.to_u64(), wrapped)
     }
 
@@ -75,7 +75,7 @@ mod numbers {
 #[kunit_tests(rtmpfs_range)]
 mod range {
     use crate::mm::{Len, Order, PageIndex, PageRange, Pos, PAGE_SIZE};
-    use crate::tmpfs::range::{chunk, clip, pages, Edge, Pages};
+    use crate::tmpfs::pure::range::{chunk, clip, pages, Edge, Pages};
 
     #[test]
     fn transfers_stop_at_units() {
@@ -129,8 +129,8 @@ mod range {
 
 #[kunit_tests(rtmpfs_limits)]
 mod limits {
-    use crate::tmpfs::inode_space::{InodeLimit, InodeSpace};
-    use crate::tmpfs::limits::{Counter, Limit, LimitError};
+    use crate::tmpfs::pure::inode_limit::{InodeLimit, InodeSpace};
+    use crate::tmpfs::pure::limits::{Counter, Limit, LimitError};
     use core::cell::Cell;
 
     struct Plain(Cell<i64>);
@@ -154,14 +154,14 @@ mod limits {
     }
 
     #[test]
-    fn reservations_return_unless_kept() {
+    fn reservations_return_unless_committed() {
         let limit = Limit::new(10, Plain(Cell::new(0)));
-        let kept = limit.reserve(6);
+        let reservation = limit.reserve(6);
         assert!(limit.reserve(5).is_none());
         drop(limit.reserve(4));
         assert_eq!(limit.free(), 4);
-        if let Some(kept) = kept {
-            kept.keep();
+        if let Some(reservation) = reservation {
+            reservation.commit();
         }
         assert_eq!(limit.used(), 6);
         limit.release(6);
@@ -184,7 +184,7 @@ mod limits {
         let limit = InodeLimit::new(2, Plain(Cell::new(0)));
         for space in [InodeSpace::INODE, InodeSpace::from_bytes(1)] {
             if let Some(reservation) = limit.reserve(space) {
-                reservation.keep();
+                reservation.commit();
             }
         }
         assert_eq!((limit.max(), limit.free()), (2, 0));
@@ -283,8 +283,8 @@ mod handle {
 #[kunit_tests(rtmpfs_huge)]
 mod huge {
     use crate::mm::{Order, PageCount, PageIndex, PageRange};
-    use crate::tmpfs::huge::{unused, without_conflict, Orders};
-    use crate::tmpfs::huge_policy::HugePolicy;
+    use crate::tmpfs::pure::folio_orders::{pages_beyond, without_conflict, Orders};
+    use crate::tmpfs::pure::huge_policy::HugePolicy;
 
     #[test]
     fn policies_have_names() {
@@ -312,13 +312,14 @@ mod huge {
     }
 
     #[test]
-    fn unused_pages_are_beyond_the_file() {
+    fn pages_are_beyond_the_file() {
         let page = PageIndex::new;
-        let unused =
-            |start, end, file_end| unused(PageRange::new(page(start), page(end)), page(file_end));
-        assert_eq!(unused(0, 512, 3), PageCount::new(509));
-        assert_eq!(unused(0, 512, 512), PageCount::ZERO);
-        assert_eq!(unused(512, 1024, 512), PageCount::ZERO);
+        let beyond = |start, end, file_end| {
+            pages_beyond(PageRange::new(page(start), page(end)), page(file_end))
+        };
+        assert_eq!(beyond(0, 512, 3), PageCount::new(509));
+        assert_eq!(beyond(0, 512, 512), PageCount::ZERO);
+        assert_eq!(beyond(512, 1024, 512), PageCount::ZERO);
     }
 }
 

@@ -2,60 +2,34 @@
 
 //! The file system.
 //!
-//! All of it is safe Rust over [`crate::shmem`], [`crate::vfs`] and [`crate::mm`]. Where to look:
+//! All of it is safe Rust over [`crate::shmem`], [`crate::vfs`] and [`crate::mm`], in five rooms. Each uses those
+//! before it, and none after it; no two files use each other.
 //!
-//! - a mount: [`options`] (the table of mount options), [`superblock`];
-//! - names: [`dir`], [`symlink`], [`casefold`]; inodes: [`inode`], [`numbers`];
-//! - contents: [`lookup`] finds or makes a folio for all of [`mod@file`], [`mmap`] and [`splice`];
-//!   [`userfault`]: pages that user space brings in;
-//! - [`orders`]: which sizes a folio may have, as [`huge`] decides; [`unused`]: giving back what it
-//!   has too much of;
-//! - [`swap`]: going to swap and coming back; [`truncate`]: freeing a range;
-//! - [`fallocate`]: allocating in advance, and punching holes;
-//! - [`attr`]: stat, chmod, and the size of a file; [`flags`]: those of chattr; [`xattr`]: extended
-//!   attributes;
-//! - what is used and what may be: [`space`] and [`inode_space`] over [`limits`]; by whom: [`quota`].
-//!
-//! [`huge`], [`huge_policy`], [`inode_space`], [`limits`], [`numbers`], [`range`] and [`size`] need
-//! nothing of the kernel.
+//! - [`pure`], what needs nothing of the kernel: [`pure::limits`], what a mount may have, and reservations;
+//!   [`pure::inode_limit`], inodes and what counts as such; [`pure::inode_numbers`]; [`pure::range`], ranges of a
+//!   file in bytes and in pages; [`pure::huge_policy`] (`huge=`) and [`pure::folio_orders`], which sizes a folio
+//!   may have; [`pure::option_number`], numbers and sizes in mount options.
+//! - [`state`], what is held: [`state::mount`] in a superblock (`struct shmem_sb_info`), [`state::inode`] in an
+//!   inode (`struct shmem_inode_info`), with its [`state::page_counts`] and the [`state::activity`] of
+//!   fallocate(2); [`state::quota`], the limits of users and groups.
+//! - [`data`], the contents of files: [`data::lookup`] finds or makes a folio (`shmem_get_folio_gfp()`) for
+//!   `read`, `write`, `fault` and [`data::userfault`]; [`data::page_accounting`], what pages count against, and
+//!   `i_blocks`; [`data::orders`], which sizes a new folio may have here and now, and [`data::beyond_eof`], giving
+//!   back what it has past the end of its file; [`data::swap`], going to swap and coming back; [`data::truncate`]
+//!   (`shmem_undo_range()`); [`data::fallocate`], allocating in advance, and punching holes; `file`, the operations
+//!   of regular files.
+//! - [`namespace`], names and inodes: `dir`, making, linking, renaming and removing; `symlink`;
+//!   [`namespace::lifecycle`], how an inode is made and evicted; `attr`, stat, chmod, chown and truncate; `flags`,
+//!   those of chattr; [`namespace::xattr`], extended attributes.
+//! - [`control`]: `options`, the table of mount options, with `name_options` for those about names; `file_system`,
+//!   the face to the VFS; `shared_memory`, the face to reclaim, swapoff and the rest of mm/.
 
 #![forbid(unsafe_code)]
 
-mod attr;
-#[cfg(CONFIG_UNICODE)]
-mod casefold;
-mod dir;
-mod fallocate;
-mod file;
-#[cfg(CONFIG_TMPFS_XATTR)]
-mod flags;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-pub(crate) mod huge;
-pub(crate) mod huge_policy;
-mod inode;
-pub(crate) mod inode_space;
-pub(crate) mod limits;
-mod lookup;
-mod mmap;
-pub(crate) mod numbers;
-mod options;
-mod orders;
-#[cfg(CONFIG_TMPFS_QUOTA)]
-mod quota;
-pub(crate) mod range;
-pub(crate) mod size;
-mod space;
-mod splice;
-mod superblock;
-mod swap;
-mod symlink;
-mod truncate;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-mod unused;
-mod usage;
-#[cfg(CONFIG_USERFAULTFD)]
-mod userfault;
-#[cfg(CONFIG_TMPFS_XATTR)]
-mod xattr;
+mod control;
+mod data;
+mod namespace;
+pub(crate) mod pure;
+mod state;
 
-pub(crate) use superblock::Tmpfs;
+pub(crate) use state::Tmpfs;

@@ -4,7 +4,7 @@
 // error: call to unsafe function `Memory::forget` is unsafe
 
 use crate::tmpfs::Tmpfs;
-use crate::vfs::fs_type::Memory;
+use crate::vfs::file_system::Memory;
 use crate::vfs::Inode;
 
 pub(crate) fn forget(inode: &Inode<Tmpfs>) {

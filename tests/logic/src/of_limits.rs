@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 
-use crate::limits::{Counter, Limit, LimitError};
+use crate::pure::limits::{Counter, Limit, LimitError};
 
 pub struct Plain(pub Cell<i64>);
 
@@ -68,7 +68,7 @@ proptest! {
                     let granted = limit.reserve(amount);
                     prop_assert_eq!(granted.is_some(), fits(amount));
                     if let Some(granted) = granted {
-                        granted.keep();
+                        granted.commit();
                         used += if limited { amount } else { 0 };
                     }
                 }
@@ -116,7 +116,7 @@ proptest! {
         for amount in amounts {
             let granted = limit.reserve(amount);
             prop_assert!(granted.is_some());
-            granted.into_iter().for_each(|g| g.keep());
+            granted.into_iter().for_each(|g| g.commit());
         }
         prop_assert_eq!((limit.max(), limit.used(), limit.free()), (0, 0, 0));
     }
@@ -126,7 +126,7 @@ proptest! {
         let limit = limit(max);
         prop_assert!(limit.reserve(max).is_some());
         prop_assert_eq!(limit.used(), 0);
-        limit.reserve(max).into_iter().for_each(|g| g.keep());
+        limit.reserve(max).into_iter().for_each(|g| g.commit());
         prop_assert_eq!(limit.free(), 0);
         prop_assert!(limit.reserve(1).is_none());
         prop_assert!(limit.reserve(0).is_some());

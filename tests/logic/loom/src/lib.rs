@@ -5,7 +5,7 @@ use loom::sync::atomic::{AtomicI64, Ordering};
 use loom::sync::Arc;
 use loom::thread;
 
-#[path = "../../../../src/tmpfs/limits.rs"]
+#[path = "../../../../src/tmpfs/pure/limits.rs"]
 #[allow(dead_code)]
 mod limits;
 
@@ -39,7 +39,7 @@ fn limit(max: u64) -> Arc<Limit<Shared>> {
 /// without a bound there are too many orders to try.
 const PREEMPTIONS: usize = 2;
 
-/// Reservations never exceed the limit, those that are kept stay, the others come back.
+/// Reservations never exceed the limit, those that are committed stay, the others come back.
 pub fn reservations() {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(PREEMPTIONS);
@@ -47,14 +47,14 @@ pub fn reservations() {
         let limit = limit(3);
         let takers: Vec<_> = [(2, true), (2, false), (1, true)]
             .into_iter()
-            .map(|(amount, keep)| {
+            .map(|(amount, commit)| {
                 let limit = limit.clone();
                 thread::spawn(move || match limit.reserve(amount) {
                     None => 0,
                     Some(reservation) => {
                         assert!(limit.used() <= 3, "more is in use than may be");
-                        if keep {
-                            reservation.keep();
+                        if commit {
+                            reservation.commit();
                             amount
                         } else {
                             0
@@ -63,13 +63,13 @@ pub fn reservations() {
                 })
             })
             .collect();
-        let kept: u64 = takers
+        let committed: u64 = takers
             .into_iter()
             .map(|taker| taker.join().expect("a taker panicked"))
             .sum();
-        assert_eq!(limit.used(), kept);
-        assert_eq!(limit.free(), 3 - kept);
-        limit.release(kept);
+        assert_eq!(limit.used(), committed);
+        assert_eq!(limit.free(), 3 - committed);
+        limit.release(committed);
         assert_eq!(limit.used(), 0);
     });
 }
@@ -79,8 +79,8 @@ pub fn last_one() {
     loom::model(|| {
         let limit = limit(1);
         let other = limit.clone();
-        let taker = thread::spawn(move || other.reserve(1).map(|r| r.keep()).is_some());
-        let mine = limit.reserve(1).map(|r| r.keep()).is_some();
+        let taker = thread::spawn(move || other.reserve(1).map(|r| r.commit()).is_some());
+        let mine = limit.reserve(1).map(|r| r.commit()).is_some();
         let theirs = taker.join().expect("the taker panicked");
         assert!(mine != theirs, "both or neither got the only one");
         limit.release(1);
@@ -89,14 +89,14 @@ pub fn last_one() {
 }
 
 /// A limit that changes meanwhile: whatever is granted fits one of the two limits, and what is counted is what
-/// was kept.
+/// was committed.
 pub fn changed_limit() {
     loom::model(|| {
         let limit = limit(4);
         let other = limit.clone();
         let taker = thread::spawn(move || {
             (0..3)
-                .filter(|_| other.reserve(1).map(|r| r.keep()).is_some())
+                .filter(|_| other.reserve(1).map(|r| r.commit()).is_some())
                 .count() as u64
         });
         let allowed = limit.check_max(2);
@@ -105,10 +105,10 @@ pub fn changed_limit() {
         } else {
             assert_eq!(allowed, Err(LimitError::InUse));
         }
-        let kept = taker.join().expect("the taker panicked");
-        assert_eq!(limit.used(), kept);
+        let committed = taker.join().expect("the taker panicked");
+        assert_eq!(limit.used(), committed);
         // What was reserved between the check and the change may exceed the new limit, never the old one.
-        assert!(kept <= 3);
-        assert_eq!(limit.free(), limit.max().saturating_sub(kept));
+        assert!(committed <= 3);
+        assert_eq!(limit.free(), limit.max().saturating_sub(committed));
     });
 }

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The file system type as the VFS sees it.
+
+use super::options::{self, Options};
+use crate::mm::{PageCount, Pos, MAX_FILE_SIZE};
+use crate::shmem::backend::Backend;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::tmpfs::data::beyond_eof;
+use crate::tmpfs::data::orders;
+use crate::tmpfs::namespace::lifecycle;
+#[cfg(CONFIG_TMPFS_XATTR)]
+use crate::tmpfs::namespace::xattr;
+use crate::tmpfs::state::inode::InodeInfo;
+use crate::tmpfs::state::mount::{NewMount, SuperInfo};
+use crate::tmpfs::state::Tmpfs;
+#[cfg(CONFIG_UNICODE)]
+use crate::vfs::casefold::CaseFolding;
+#[cfg(CONFIG_SYSFS)]
+use crate::vfs::features::Feature;
+use crate::vfs::file_system::StatFs;
+use crate::vfs::{
+    Exclusive, FileSystem, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue,
+    SuperBlock,
+};
+use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+
+/// Directories in which case does not matter.
+#[cfg(all(CONFIG_SYSFS, CONFIG_UNICODE))]
+static CASEFOLD: Feature = Feature::new(c"casefold");
+
+impl FileSystem for Tmpfs {
+    const NAME: &'static CStr = c"rtmpfs";
+    const INODE_CACHE_NAME: &'static CStr = c"rtmpfs_inode_cache";
+    // Programs that ask whether this is a temporary file system get tmpfs's answer.
+    const MAGIC: u32 = crate::shmem::TMPFS_MAGIC;
+    const MAX_BYTES: Pos = MAX_FILE_SIZE;
+    const PARAMETERS: &'static ParameterTable = &options::PARAMETERS;
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    const XATTRS: crate::vfs::xattr::XattrTable<Self> = crate::vfs::xattr::XattrTable::new();
+    const POSIX_ACL: bool = cfg!(CONFIG_TMPFS_POSIX_ACL);
+
+    #[cfg(CONFIG_SYSFS)]
+    const FEATURES: &'static [&'static Feature] = &[
+        #[cfg(CONFIG_UNICODE)]
+        &CASEFOLD,
+    ];
+
+    type Memory = Backend<Self>;
+    type MountOptions = Options;
+    type SuperData = SuperInfo;
+    type InodeData = InodeInfo;
+
+    fn new_options() -> Result<Options> {
+        Ok(Options::new())
+    }
+
+    fn begins_option(rest: &[u8]) -> bool {
+        options::begins_option(rest)
+    }
+
+    fn parse_parameter(
+        options: &mut Options,
+        cx: &MountContext,
+        index: usize,
+        value: ParameterValue<'_>,
+    ) -> Result {
+        options.parse(cx, index, value)
+    }
+
+    #[cfg(CONFIG_UNICODE)]
+    fn case_folding(options: &mut Options) -> Result<Option<CaseFolding>> {
+        options.names.take()
+    }
+
+    fn new_super<'a>(
+        options: &'a mut Options,
+        _cx: &'a MountContext,
+    ) -> impl PinInit<SuperInfo, Error> + 'a {
+        SuperInfo::new(NewMount {
+            blocks: options.blocks.unwrap_or_else(options::default_blocks),
+            inodes: options.inodes.unwrap_or_else(options::default_inodes),
+            wide_inos: options.wide_inos.unwrap_or(options::DEFAULT_WIDE_INOS),
+            #[cfg(CONFIG_TMPFS_QUOTA)]
+            quota: options.quota,
+            #[cfg(CONFIG_NUMA)]
+            policy: options.policy.take(),
+            huge: options.huge.unwrap_or_else(orders::default_policy),
+            without_swap: options.without_swap,
+            mode: options.mode,
+            uid: options.uid,
+            gid: options.gid,
+        })
+    }
+
+    fn new_root(sb: &NewSuperBlock<'_, Self>) -> Result<NewInode<Self>> {
+        let info = sb.data();
+        #[cfg(CONFIG_TMPFS_QUOTA)]
+        if let Some(quota) = &info.quota {
+            quota.enable(sb)?;
+        }
+        let root = lifecycle::init(sb, |ino| NewInode::for_root(sb, ino, info.mode.directory()))?;
+        root.set_owner(info.uid, info.gid);
+        Ok(root)
+    }
+
+    fn reconfigure(sb: &SuperBlock<Self>, options: &mut Options, cx: &MountContext) -> Result {
+        options.apply(sb.data(), cx)
+    }
+
+    fn stat_fs(sb: &SuperBlock<Self>) -> StatFs {
+        let info = sb.data();
+        StatFs {
+            blocks: PageCount::new(info.blocks.max()),
+            blocks_free: PageCount::new(info.blocks.free()),
+            inodes: info.inodes.max(),
+            inodes_free: info.inodes.free(),
+        }
+    }
+
+    fn show_options(sb: &SuperBlock<Self>, seq: &SeqFile) {
+        options::show(sb.data(), seq);
+    }
+
+    fn new_inode_data() -> impl PinInit<InodeInfo> {
+        InodeInfo::new()
+    }
+
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    fn count_cached(sb: &SuperBlock<Self>) -> usize {
+        sb.cached().len()
+    }
+
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    fn free_cached(sb: &SuperBlock<Self>, objects: usize) -> usize {
+        beyond_eof::shrink(sb, objects, PageCount::MAX)
+    }
+
+    fn evict(inode: &mut Exclusive<'_, Self>) {
+        lifecycle::evict(inode);
+    }
+
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize) {
+        xattr::release_space(sb, bytes);
+    }
+
+    fn set_operations(inode: &NewInode<Self>) {
+        lifecycle::set_operations(inode);
+    }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Allocating pages in advance, and punching holes.
+//!
+//! A page that is allocated in advance is not up to date: it reads as zeros, and is taken back where
+//! the allocation fails later. While fallocate(2) is at work, [`Activity`] tells reclaim, which should not
+//! write out what was allocated a moment ago and may have to be taken back; and faults, which could for ever
+//! fill the hole again that the puncher has just emptied.
+//!
+//! What `shmem_fallocate()` and `struct shmem_falloc` are for tmpfs.
+//!
+//! Lock order: `i_rwsem`, folio locks, then the lock of [`Activity`].
+
+use super::lookup::{self, Purpose};
+use super::page_accounting;
+use super::truncate::Truncation;
+#[cfg(CONFIG_SWAP)]
+use crate::mm::PageCount;
+use crate::mm::{task, PageIndex, PageRange, Pos};
+use crate::shmem::fault::{Fault, Faulted};
+use crate::tmpfs::state::activity::Activity;
+use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::Tmpfs;
+use crate::vfs::Exclusive;
+use core::ops::ControlFlow;
+use kernel::prelude::*;
+
+/// Allocates the pages of the bytes from `start` to before `end`. May sleep.
+///
+/// Fails with `ENOSPC`, `ENOMEM` and, when the task is killed, `EINTR`; then no new page is left.
+pub(in crate::tmpfs) fn allocate(
+    inode: &mut Exclusive<'_, Tmpfs>,
+    start: Pos,
+    end: Pos,
+    keep_size: bool,
+) -> Result {
+    let pages = PageRange::new(start.page(), end.page_end());
+    if pages.end.start().is_none() {
+        return Err(EFBIG);
+    }
+    // Else it would drive other files into swap for what it cannot have.
+    let max = inode.sb().data().blocks.max();
+    if max > 0 && pages.len().to_u64() > max {
+        return Err(ENOSPC);
+    }
+
+    #[cfg(CONFIG_SWAP)]
+    inode.data().activity.set(Activity::Allocating {
+        done: PageRange::new(pages.start, pages.start),
+        new: PageCount::ZERO,
+        refused: PageCount::ZERO,
+    });
+    let fallocend = inode.data().raise_fallocend(pages.end);
+    let result = allocate_pages(inode, pages, end);
+    if result.is_err() {
+        inode.data().set_fallocend(fallocend);
+    }
+    #[cfg(CONFIG_SWAP)]
+    inode.data().activity.set(Activity::None);
+    result?;
+    if !keep_size && end > inode.size() {
+        inode.set_size(end);
+    }
+    Ok(())
+}
+
+fn allocate_pages(inode: &TmpfsInode, pages: PageRange, end: Pos) -> Result {
+    let mut next = pages.start;
+    let mut is_driven_into_swap = false;
+    // Each round goes on after the folio that it has got; a fatal signal ends it.
+    while next < pages.end {
+        let allocated = if is_driven_into_swap {
+            Err(ENOMEM)
+        } else {
+            allocate_one(inode, &mut next, end)
+        };
+        match allocated {
+            Ok(driven) => is_driven_into_swap = driven,
+            Err(e) => {
+                let done = PageRange::new(pages.start, next);
+                inode.mapping().remove_unwritten(done);
+                page_accounting::recalc(inode);
+                return Err(e);
+            }
+        }
+        task::cond_resched();
+    }
+    Ok(())
+}
+
+/// Allocates the folio at page `*next`, of all that are before byte `end`, and moves `*next` to its end.
+/// Returns whether reclaim wants to write out more of what was allocated than that is.
+fn allocate_one(inode: &TmpfsInode, next: &mut PageIndex, end: Pos) -> Result<bool> {
+    if task::fatal_signal_pending() {
+        return Err(EINTR);
+    }
+    let mut folio = lookup::find_or_make(inode, *next, Purpose::Allocate { end }, &mut false)?;
+    *next = folio.end();
+    #[cfg(CONFIG_SWAP)]
+    let is_driven_into_swap = inode
+        .data()
+        .activity
+        .allocated_up_to(*next, !folio.is_uptodate());
+    #[cfg(not(CONFIG_SWAP))]
+    let is_driven_into_swap = false;
+    // Memory pressure is to swap it out rather than drop it.
+    folio.mark_dirty();
+    Ok(is_driven_into_swap)
+}
+
+/// Punches a hole into the bytes from `start` to before `end`: FALLOC_FL_PUNCH_HOLE, and MADV_REMOVE, which the
+/// MM makes one of. May sleep.
+///
+/// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
+pub(super) fn punch_hole(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end: Pos) -> Result {
+    #[cfg_attr(not(CONFIG_SWAP), expect(unused_mut))]
+    let mut truncation = Truncation::new(start, Some(end));
+    #[cfg(CONFIG_SWAP)]
+    truncation.prepare(inode)?;
+    let whole = truncation.whole();
+    inode.data().activity.set(Activity::Punching(whole));
+    // Private copies stay.
+    inode.mapping().unmap_shared(whole);
+    truncation.run(inode);
+    inode.touch();
+    inode.data().activity.end_punch();
+    Ok(())
+}
+
+/// A fault in a hole that is just being punched waits for that, once, and is over: what else it meets is
+/// for the next one, before which a fatal signal counts.
+#[inline]
+pub(in crate::tmpfs) fn wait_for_punch(
+    fault: Fault<'_, Tmpfs>,
+) -> ControlFlow<Faulted, Fault<'_, Tmpfs>> {
+    if fault.inode().data().activity.is_any() {
+        wait_for_activity(fault)
+    } else {
+        ControlFlow::Continue(fault)
+    }
+}
+
+#[cold]
+fn wait_for_activity(fault: Fault<'_, Tmpfs>) -> ControlFlow<Faulted, Fault<'_, Tmpfs>> {
+    let index = fault.index();
+    if !fault.inode().data().activity.is_punching(index) {
+        return ControlFlow::Continue(fault);
+    }
+    ControlFlow::Break(fault.wait(|inode| inode.data().activity.wait_for_punch(index)))
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page faults in mappings of a file.
+
+use super::fallocate;
+use super::lookup::{self, Purpose};
+use crate::shmem::fault::{Fault, FaultOperations, Faulted};
+use crate::tmpfs::state::Tmpfs;
+use core::ops::ControlFlow;
+use kernel::prelude::*;
+
+impl FaultOperations for Tmpfs {
+    #[inline]
+    fn fault(fault: Fault<'_, Self>) -> Result<Faulted> {
+        let fault = match fallocate::wait_for_punch(fault) {
+            ControlFlow::Continue(fault) => fault,
+            ControlFlow::Break(ended) => return Ok(ended),
+        };
+        let mut major = false;
+        let result = lookup::find_or_make(
+            fault.inode(),
+            fault.index(),
+            Purpose::Fault(&fault),
+            &mut major,
+        );
+        #[cfg(CONFIG_SWAP)]
+        if major {
+            fault.set_major();
+        }
+        result.map(Faulted::Folio)
+    }
+}

@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Finding the folio at an index of a file, or making it.
+//!
+//! What `shmem_get_folio_gfp()` does for tmpfs; [`find`] is what a read needs of it (`SGP_READ`).
+//!
+//! Lock order: the folio lock is taken last, and never waited for while another one is held. That of a new
+//! folio is held while it is counted, which looks for folios that reach beyond the end of their files and tries
+//! their locks only.
+
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::beyond_eof;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use super::orders;
+use super::page_accounting;
+#[cfg(CONFIG_SWAP)]
+use super::swap;
+use crate::mm::folio::MemoryOwner;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::mm::huge::Effort;
+#[cfg(CONFIG_SWAP)]
+use crate::mm::swap::{Reader, MAX_ORDER};
+#[cfg(CONFIG_SWAP)]
+use crate::mm::PageRange;
+use crate::mm::{task, Folio, LockedFolio, NewFolio, Order, PageCount, PageIndex, Pos, Slot};
+use crate::shmem::fault::Fault;
+#[cfg(CONFIG_USERFAULTFD)]
+use crate::shmem::userfault::Found;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::tmpfs::pure::folio_orders::Orders;
+use crate::tmpfs::state::inode::{self, TmpfsInode};
+use crate::tmpfs::state::Tmpfs;
+use kernel::prelude::*;
+use kernel::sync::aref::ARef;
+
+/// What the folio is wanted for, as `enum sgp_type` says in mm/shmem.c (`SGP_WRITE`, `SGP_CACHE`, `SGP_FALLOC`).
+#[derive(Clone, Copy)]
+pub(in crate::tmpfs) enum Purpose<'a> {
+    /// To be written by write(2), which goes on to before byte `end`: where it is new, the caller
+    /// fills or zeros all of it.
+    Write {
+        /// The start of the file where that is not known. Only large folios care.
+        #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(dead_code))]
+        end: Pos,
+    },
+    /// To be used like a mapped one: all of it must be valid.
+    Valid,
+    /// To be mapped for a fault, and charged to the owner of the mapping: all of it must be valid.
+    Fault(&'a Fault<'a, Tmpfs>),
+    /// To be allocated in advance, like all before byte `end`: one that is new stays as it is, one
+    /// that was allocated earlier becomes valid, so that it is not taken for new.
+    Allocate {
+        /// The end of all that is to be allocated. Only large folios care.
+        #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(dead_code))]
+        end: Pos,
+    },
+}
+
+impl Purpose<'_> {
+    /// Whether the folio is to be within the file.
+    fn is_within_size(self) -> bool {
+        matches!(self, Self::Valid | Self::Fault(_))
+    }
+
+    /// Lets reclaim know of the use of a new folio.
+    #[inline]
+    fn note_use(self, folio: &mut LockedFolio) {
+        if let Self::Write { .. } = self {
+            folio.set_referenced();
+        }
+    }
+
+    /// Whom a new folio is charged to.
+    fn owner(&self) -> MemoryOwner<'_> {
+        match self {
+            Self::Fault(fault) => fault.memory_owner(),
+            Self::Write { .. } | Self::Valid | Self::Allocate { .. } => MemoryOwner::CURRENT,
+        }
+    }
+
+    /// Whether it is for a mapping of anonymous shared memory.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    #[inline]
+    fn is_for_anonymous(self) -> bool {
+        matches!(self, Self::Fault(fault) if fault.is_anonymous())
+    }
+
+    /// The order of the largest folio that may be read from swap for it.
+    #[cfg(CONFIG_SWAP)]
+    #[inline]
+    fn largest_read(self) -> Order {
+        #[cfg(CONFIG_USERFAULTFD)]
+        if let Self::Fault(fault) = self {
+            // What the monitor was not asked for stays where it is.
+            if fault.is_watched_by_user() {
+                return Order::ZERO;
+            }
+        }
+        MAX_ORDER
+    }
+
+    /// Who reads from swap for it.
+    #[cfg(CONFIG_SWAP)]
+    #[inline]
+    fn reader(&self) -> Reader<'_> {
+        match self {
+            Self::Fault(fault) => fault.reader(),
+            _ => Reader::CURRENT,
+        }
+    }
+
+    /// Whether it is a fault that user space handles, and that therefore has to end.
+    #[inline]
+    fn is_left_to_user(self, slot: &Slot) -> bool {
+        #[cfg(CONFIG_USERFAULTFD)]
+        if let Self::Fault(fault) = self {
+            return fault.is_left_to_user(match slot {
+                Slot::Empty => Found::Nothing,
+                _ => Found::Page,
+            });
+        }
+        #[cfg(not(CONFIG_USERFAULTFD))]
+        let _ = slot;
+        false
+    }
+}
+
+/// What is to become of a folio that was allocated and never written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::tmpfs) enum Unwritten {
+    /// It is taken for a hole.
+    IsHole,
+    /// It is made valid.
+    MakeValid,
+    /// It stays as it is.
+    Leave,
+}
+
+/// Finds the folio at page `index` for reading, without its lock. `None` is a hole, or a page
+/// that was allocated and never written: both read as zeros. May sleep.
+///
+/// The folio may leave the file at any time; its contents remain what they were while it was
+/// there. The caller checks the size of the file after the call.
+///
+/// Fails with `EIO` where the contents are lost, with `ENOMEM`, and with `EINTR` for a task that is killed
+/// while other tasks change the page again and again.
+#[inline]
+pub(in crate::tmpfs) fn find(inode: &TmpfsInode, index: PageIndex) -> Result<Option<ARef<Folio>>> {
+    // Goes round only where another task has just changed the page; a fatal signal ends it.
+    loop {
+        let result = match inode.mapping().get(index) {
+            Slot::Empty => return Ok(None),
+            Slot::Folio(folio) if folio.is_uptodate() => return Ok(Some(folio)),
+            Slot::Folio(folio) => find_invalid(inode, folio),
+            #[cfg(CONFIG_SWAP)]
+            Slot::Swap(entry) => {
+                swap::read_in(inode, index, entry).map(|folio| Some(folio.unlock()))
+            }
+            #[cfg(CONFIG_SWAP)]
+            Slot::Poisoned => return Err(EIO),
+        };
+        match result {
+            Err(EEXIST) => look_again()?,
+            result => return result,
+        }
+    }
+}
+
+/// Called where the page at an index has changed between the look at its slot and the lock of its folio, before
+/// the caller looks again. Other tasks can change it for ever, so that this fails with `EINTR` where the
+/// caller's task is about to be killed.
+#[cold]
+fn look_again() -> Result {
+    if task::fatal_signal_pending() {
+        Err(EINTR)
+    } else {
+        Ok(())
+    }
+}
+
+/// Looks again, with its lock, at a folio that was not valid when a reader found it. `None` is one that was never
+/// written. Else another folio has migrated to it: such a one is in the file before it is marked as valid. May
+/// sleep.
+///
+/// Fails with `EEXIST` where it has left the file: look again.
+#[cold]
+fn find_invalid(inode: &TmpfsInode, folio: ARef<Folio>) -> Result<Option<ARef<Folio>>> {
+    let folio = LockedFolio::lock(folio);
+    if !folio.belongs_to(inode.mapping()) {
+        return Err(EEXIST);
+    }
+    Ok(folio.is_uptodate().then(|| folio.unlock()))
+}
+
+/// Finds the folio at page `index`, and locks it. `None` is a hole. May sleep.
+///
+/// Fails with `EIO` for what is lost, with `ENOMEM`, and with `EINTR` where it has to look again and
+/// the task is killed.
+pub(super) fn find_locked(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    unwritten: Unwritten,
+) -> Result<Option<LockedFolio>> {
+    // Goes round only where another task has just moved the page: in or out of swap, out of the file,
+    // or to another folio. Those can go on for ever, so a fatal signal ends it.
+    loop {
+        let mut folio = match inode.mapping().get(index) {
+            Slot::Empty => return Ok(None),
+            Slot::Folio(folio) => LockedFolio::lock(folio),
+            #[cfg(CONFIG_SWAP)]
+            Slot::Swap(entry) => match swap::read_in(inode, index, entry) {
+                Err(EEXIST) => {
+                    look_again()?;
+                    continue;
+                }
+                result => result?,
+            },
+            #[cfg(CONFIG_SWAP)]
+            Slot::Poisoned => return Err(EIO),
+        };
+        if !folio.belongs_to(inode.mapping()) {
+            drop(folio);
+            look_again()?;
+            continue;
+        }
+        if !folio.is_uptodate() {
+            match unwritten {
+                Unwritten::IsHole => return Ok(None),
+                Unwritten::MakeValid => make_valid(&mut folio),
+                Unwritten::Leave => {}
+            }
+        }
+        return Ok(Some(folio));
+    }
+}
+
+/// Finds the folio at page `index` of the file, and locks it; `None` is a hole. May sleep.
+///
+/// Fails with `EINVAL` beyond the end, though fallocate(2) may have put something there.
+pub(in crate::tmpfs) fn find_within(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    unwritten: Unwritten,
+) -> Result<Option<LockedFolio>> {
+    check_within(inode, index)?;
+    let folio = find_locked(inode, index, unwritten)?;
+    // The file may have been truncated before the folio was locked.
+    check_within(inode, index)?;
+    Ok(folio)
+}
+
+/// Finds the folio at page `index`, and locks it, where it has pages outside of `range` too, or had when it went
+/// to swap. May sleep.
+///
+/// Fails as [`find_locked`].
+#[cfg(CONFIG_SWAP)]
+pub(super) fn find_large(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    range: &PageRange,
+) -> Result<Option<LockedFolio>> {
+    let mapping = inode.mapping();
+    let order = match mapping.get(index) {
+        Slot::Folio(folio) => folio.order(),
+        // What has just left its slot may be of any size now.
+        Slot::Swap(entry) => mapping.find_entry(index, entry).unwrap_or(MAX_ORDER),
+        _ => return Ok(None),
+    };
+    if range.contains_all(&index.folio(order)) {
+        return Ok(None);
+    }
+    find_locked(inode, index, Unwritten::Leave)
+}
+
+fn make_valid(folio: &mut LockedFolio) {
+    folio.zero();
+    folio.mark_uptodate();
+}
+
+/// Finds the folio at page `index`, or makes it. May sleep. `major` is set where it had to be read from
+/// swap.
+///
+/// Fails with `ENOSPC` or `EDQUOT` where the limits forbid another page, with `ENOMEM`, where the folio is
+/// to be mapped with `EINVAL` beyond the end of the file, and with `EINTR` for a task that is killed while
+/// other tasks change the page again and again.
+pub(in crate::tmpfs) fn find_or_make(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    purpose: Purpose<'_>,
+    #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] major: &mut bool,
+) -> Result<LockedFolio> {
+    // Goes round only where another task has just changed the page; a fatal signal ends it.
+    loop {
+        check_size(inode, index, purpose)?;
+        let slot = inode.mapping().get(index);
+        if purpose.is_left_to_user(&slot) {
+            return Err(EAGAIN);
+        }
+        let (mut folio, is_new) = match slot {
+            Slot::Folio(folio) => {
+                let folio = LockedFolio::lock(folio);
+                if !folio.belongs_to(inode.mapping()) {
+                    look_again()?;
+                    continue;
+                }
+                (folio, false)
+            }
+            Slot::Empty => match make(inode, index, purpose) {
+                Err(EEXIST) => {
+                    look_again()?;
+                    continue;
+                }
+                result => (result?, true),
+            },
+            #[cfg(CONFIG_SWAP)]
+            Slot::Swap(entry) => {
+                let (largest, reader) = (purpose.largest_read(), purpose.reader());
+                match swap::swap_in(inode, index, entry, largest, reader, major) {
+                    Err(EEXIST) => {
+                        look_again()?;
+                        continue;
+                    }
+                    result => (result?, false),
+                }
+            }
+            #[cfg(CONFIG_SWAP)]
+            Slot::Poisoned => return Err(EIO),
+        };
+
+        if let (Purpose::Write { .. }, false) = (purpose, is_new) {
+            folio.mark_accessed();
+        }
+        let may_be_invalid = match purpose {
+            Purpose::Write { .. } => true,
+            Purpose::Fault(_) | Purpose::Valid => false,
+            Purpose::Allocate { .. } => is_new,
+        };
+        if !may_be_invalid && !folio.is_uptodate() {
+            make_valid(&mut folio);
+        }
+        // The file may have been truncated before the folio was locked.
+        if let Err(e) = check_size(inode, index, purpose) {
+            if is_new {
+                folio.remove_from_cache();
+                page_accounting::recalc(inode);
+            }
+            return Err(e);
+        }
+        return Ok(folio);
+    }
+}
+
+/// Makes the folio at page `index`; `EEXIST` where another task was faster.
+fn make(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Result<LockedFolio> {
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    if orders::may_be_large(inode, || purpose.is_for_anonymous()) {
+        match make_large(inode, index, purpose) {
+            Ok(Some(folio)) => return Ok(folio),
+            Err(EEXIST) => return Err(EEXIST),
+            // A single page may do where there is no memory or no room for more.
+            Ok(None) | Err(_) => {}
+        }
+    }
+    let place = inode::place(inode, index, Order::ZERO);
+    let new = NewFolio::new(inode.mapping(), purpose.owner(), &place)
+        .map_err(|e| unless_there(inode, index, Order::ZERO, e))?;
+    let mut folio = insert(inode, index, new)?;
+    purpose.note_use(&mut folio);
+    Ok(folio)
+}
+
+/// Why there is no new folio of `order` with page `index`: `EEXIST` where the file has one of its pages
+/// by now, for which another task may have got what there was no more of, else `error`.
+#[cold]
+#[inline(never)]
+fn unless_there(inode: &TmpfsInode, index: PageIndex, order: Order, error: Error) -> Error {
+    match inode.mapping().first_in(index.folio(order)) {
+        Some(_) => EEXIST,
+        None => error,
+    }
+}
+
+/// Makes a folio of several pages that has page `index`, where that may and can be; `EEXIST` where
+/// there is something now.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+#[inline(never)]
+fn make_large(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    purpose: Purpose<'_>,
+) -> Result<Option<LockedFolio>> {
+    let (end, advice) = match purpose {
+        Purpose::Write { end } | Purpose::Allocate { end } => (end, None),
+        Purpose::Fault(fault) => {
+            let advice = orders::advice(fault.advice(), fault.is_anonymous());
+            (Pos::ZERO, Some(advice))
+        }
+        Purpose::Valid => (Pos::ZERO, None),
+    };
+    let mut orders = orders::allowed_for(inode, index, end, advice, false);
+    if orders.is_empty() {
+        return Ok(None);
+    }
+    let effort = match purpose {
+        Purpose::Fault(fault) => {
+            orders = Orders::from_bits(fault.suitable_orders(orders.bits()));
+            fault.effort()
+        }
+        _ => Effort::unmapped(),
+    };
+
+    let mapping = inode.mapping();
+    orders = orders::without_conflict(mapping, orders, index);
+    // Ends: there are fewer orders each time.
+    while let Some(order) = orders.highest() {
+        let start = index.align_down(order);
+        let place = inode::place(inode, start, order);
+        let Some(new) = NewFolio::large(mapping, order, effort, &place) else {
+            orders = orders.below(order);
+            continue;
+        };
+        let new = new.charge_to(purpose.owner()).map_err(|e| {
+            let e = unless_there(inode, index, order, e);
+            if e != EEXIST {
+                crate::mm::huge::count_not_charged(order);
+            }
+            e
+        })?;
+        match insert(inode, start, new) {
+            Ok(mut folio) => {
+                crate::mm::huge::count_allocated(order);
+                purpose.note_use(&mut folio);
+                beyond_eof::note(inode, &folio);
+                return Ok(Some(folio));
+            }
+            // What is left goes to pages that are asked for.
+            Err(ENOSPC) => {
+                let wanted = index.distance_to(end.page_end());
+                let pages = wanted.min(page_accounting::room(inode));
+                orders = orders.below(order).starting_at(index, pages);
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(None)
+}
+
+/// Adds a new folio at page `index`, and counts it. May sleep.
+///
+/// Fails with `EEXIST` where the file has one of its pages, with `ENOMEM`, and where the limits forbid it
+/// with `ENOSPC` or `EDQUOT`.
+#[inline]
+pub(super) fn insert(inode: &TmpfsInode, index: PageIndex, folio: NewFolio) -> Result<LockedFolio> {
+    let result = inode.mapping().insert(folio, index, |folio| {
+        let pages = folio.nr_pages();
+        page_accounting::count_cached(inode, pages)
+            .or_else(|e| count_after_giving_back(inode, pages, e))
+    });
+    if !matches!(result, Ok(_) | Err(EEXIST)) {
+        // Tasks that counted while the folio was there took its pages for counted ones.
+        page_accounting::recalc(inode);
+    }
+    result
+}
+
+/// Counts new pages in the place of those that folios have beyond the end of their files. Waits for no other
+/// task.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+#[cold]
+fn count_after_giving_back(inode: &TmpfsInode, pages: PageCount, _why: Error) -> Result {
+    beyond_eof::give_back_pages(inode.sb(), pages);
+    page_accounting::count_cached(inode, pages)
+}
+
+/// All folios are of the size that they need.
+#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+fn count_after_giving_back(_inode: &TmpfsInode, _pages: PageCount, why: Error) -> Result {
+    Err(why)
+}
+
+/// A mapping sees the file up to the end of its last page; a write may go beyond.
+fn check_size(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Result {
+    if purpose.is_within_size() {
+        check_within(inode, index)?;
+    }
+    Ok(())
+}
+
+/// Fails with `EINVAL` where page `index` is beyond the last page of the file.
+#[inline]
+fn check_within(inode: &TmpfsInode, index: PageIndex) -> Result {
+    if index >= inode.size().page_end() {
+        return Err(EINVAL);
+    }
+    Ok(())
+}

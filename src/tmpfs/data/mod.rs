@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The contents of files: finding, making, reading, writing, swapping out and truncating folios. Nothing here knows
+//! of names or of mount options.
+
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+pub(super) mod beyond_eof;
+pub(super) mod fallocate;
+mod fault;
+mod file;
+pub(super) mod lookup;
+pub(super) mod orders;
+pub(super) mod page_accounting;
+mod read;
+#[cfg(CONFIG_SWAP)]
+pub(super) mod swap;
+pub(super) mod truncate;
+#[cfg(CONFIG_USERFAULTFD)]
+pub(super) mod userfault;
+mod write;

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pages of a file: what they count against, and how many there are.
+//!
+//! A page counts against the overcommit policy, against the mount's blocks and against the quota of
+//! the file's owners, is in `i_blocks`, and in the file's own counts. Reclaim drops clean pages
+//! without telling; each change of the counts notices and gives them back. At every quiet moment
+//! `alloced == nrpages + swapped + counted_only`. While a page changes between page cache and swap it may
+//! be counted in both, never in none. A new page is in the page cache before it counts, with its folio
+//! locked: a task that finds no room for one that another task has just added finds that one.
+//!
+//! [`recalc`] is `shmem_recalc_inode()`, and gives back what reclaim has dropped; [`reserve`] is
+//! `shmem_inode_acct_blocks()`.
+//!
+//! `i_lock` is taken when the lock of the counts is released, and quota, which may sleep, is asked
+//! before that is taken or after.
+
+use crate::mm::commit::{uncommit, Commitment};
+use crate::mm::removal::Removed;
+use crate::mm::{Len, PageCount};
+use crate::tmpfs::pure::limits::Reservation;
+use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::mount::SpaceCounter;
+use crate::tmpfs::state::page_counts::Counts;
+#[cfg(CONFIG_TMPFS_QUOTA)]
+use crate::tmpfs::state::Tmpfs;
+#[cfg(CONFIG_TMPFS_QUOTA)]
+use crate::vfs::quota::SpaceCharge;
+use kernel::prelude::*;
+
+/// Pages that count against the limits and are not yet used; dropping it returns them.
+pub(in crate::tmpfs) struct SpaceReservation<'a> {
+    commitment: Commitment,
+    blocks: Reservation<'a, SpaceCounter>,
+    /// The pages in `i_blocks`, where the mount has quota: both change at once.
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    charge: Option<SpaceCharge<'a, Tmpfs>>,
+    pages: PageCount,
+}
+
+/// Reserves `pages` pages for a file. Sleeps only where the mount has quota.
+///
+/// Fails with `ENOSPC` where the mount's limit or the overcommit policy forbids it, and with `EDQUOT`
+/// where the quota of the file's owners does.
+#[inline]
+pub(in crate::tmpfs) fn reserve(
+    inode: &TmpfsInode,
+    pages: PageCount,
+) -> Result<SpaceReservation<'_>> {
+    match try_reserve(inode, pages) {
+        Ok(reservation) => Ok(reservation),
+        Err(_) => reserve_again(inode, pages),
+    }
+}
+
+/// Pages that reclaim has dropped may be the ones that are missing.
+#[cold]
+fn reserve_again(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservation<'_>> {
+    recalc(inode);
+    try_reserve(inode, pages)
+}
+
+#[inline(always)]
+fn try_reserve(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservation<'_>> {
+    Ok(SpaceReservation {
+        commitment: Commitment::new(pages).map_err(|_| ENOSPC)?,
+        blocks: inode
+            .sb()
+            .data()
+            .blocks
+            .reserve(pages.to_u64())
+            .ok_or(ENOSPC)?,
+        #[cfg(CONFIG_TMPFS_QUOTA)]
+        charge: match inode.sb().data().quota {
+            Some(_) => Some(inode.charge_space(pages.bytes())?),
+            None => None,
+        },
+        pages,
+    })
+}
+
+/// Counts the `pages` pages of a folio that was just put into the page cache of `inode` and is locked
+/// still. Sleeps only where the mount has quota.
+///
+/// Fails as [`reserve`] does, also where the limits forbid it only because of pages that
+/// [`crate::tmpfs::data::beyond_eof`] could give back; then the folio must be taken out again, and after that
+/// [`recalc`] be called: what others counted meanwhile took its pages for counted ones.
+#[inline]
+pub(in crate::tmpfs) fn count_cached(inode: &TmpfsInode, pages: PageCount) -> Result {
+    match try_reserve(inode, pages) {
+        Ok(reservation) => {
+            reservation.commit(inode);
+            Ok(())
+        }
+        Err(_) => count_cached_again(inode, pages),
+    }
+}
+
+/// Pages that reclaim has dropped may be the ones that are missing.
+#[cold]
+fn count_cached_again(inode: &TmpfsInode, pages: PageCount) -> Result {
+    // The new ones stand for none of those that were counted. Looked at under the lock: what others add
+    // and count meanwhile is no surplus.
+    let surplus = inode
+        .data()
+        .counts
+        .with(|counts| counts.take_surplus(inode.mapping().nr_pages().saturating_sub(pages)));
+    release(inode, surplus);
+    try_reserve(inode, pages)?.commit(inode);
+    Ok(())
+}
+
+/// How many pages the mount has room for, whatever else forbids them; a snapshot. Visits all CPUs.
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+pub(super) fn room(inode: &TmpfsInode) -> PageCount {
+    let blocks = &inode.sb().data().blocks;
+    match blocks.max() {
+        0 => PageCount::MAX,
+        _ => PageCount::new(blocks.free()),
+    }
+}
+
+impl SpaceReservation<'_> {
+    /// The pages are in the page cache of `inode` now.
+    #[inline]
+    pub(in crate::tmpfs) fn commit(self, inode: &TmpfsInode) {
+        self.count(inode, PageCount::ZERO);
+    }
+
+    /// The pages stand for memory of `inode` outside its page cache.
+    pub(in crate::tmpfs) fn commit_counted_only(self, inode: &TmpfsInode) {
+        let pages = self.pages;
+        self.count(inode, pages);
+    }
+
+    /// What reclaim has dropped meanwhile is given back: else pages that it drops and that come again
+    /// would count each time.
+    #[inline]
+    fn count(self, inode: &TmpfsInode, counted_only: PageCount) {
+        let surplus = inode.data().counts.with(|counts| {
+            counts.alloced = counts.alloced.saturating_add(self.pages);
+            counts.counted_only = counts.counted_only.saturating_add(counted_only);
+            counts.take_surplus(inode.mapping().nr_pages())
+        });
+        #[cfg(CONFIG_TMPFS_QUOTA)]
+        match self.charge {
+            Some(charge) => charge.keep(),
+            None => inode.add_bytes(self.pages.bytes()),
+        }
+        #[cfg(not(CONFIG_TMPFS_QUOTA))]
+        inode.add_bytes(self.pages.bytes());
+        self.commitment.keep();
+        self.blocks.commit();
+        if !surplus.is_zero() {
+            release_dropped(inode, surplus);
+        }
+    }
+}
+
+/// Gives back what the file no longer uses, because its pages were truncated or dropped by
+/// reclaim. Sleeps only where the mount has quota, and never for memory.
+pub(in crate::tmpfs) fn recalc(inode: &TmpfsInode) {
+    recalc_with(inode, |_| {});
+}
+
+/// Does what [`recalc`] does where a look at the counts, without their lock, shows that reclaim has dropped
+/// pages. A change at the same moment may be missed.
+#[inline]
+pub(in crate::tmpfs) fn update(inode: &TmpfsInode) {
+    if !inode.data().counts.agrees(inode.mapping().nr_pages()) {
+        recalc(inode);
+    }
+}
+
+/// Changes the counts, and gives back what the file no longer uses.
+#[inline]
+fn recalc_with(inode: &TmpfsInode, change: impl FnOnce(&mut Counts)) {
+    let surplus = inode.data().counts.with(|counts| {
+        change(counts);
+        counts.take_surplus(inode.mapping().nr_pages())
+    });
+    if !surplus.is_zero() {
+        release(inode, surplus);
+    }
+}
+
+/// Gives back pages that reclaim has dropped, which is seldom found out where others are added.
+#[cold]
+fn release_dropped(inode: &TmpfsInode, pages: PageCount) {
+    release(inode, pages);
+}
+
+/// Gives back pages that are in the counts of the file no more.
+fn release(inode: &TmpfsInode, pages: PageCount) {
+    release_bytes(inode, pages.bytes());
+    inode.sb().data().blocks.release(pages.to_u64());
+    uncommit(pages);
+}
+
+fn release_bytes(inode: &TmpfsInode, bytes: Len) {
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    if inode.sb().data().quota.is_some() {
+        return inode.uncharge_space(bytes);
+    }
+    inode.sub_bytes(bytes);
+}
+
+/// Gives back the memory outside the page cache, which the file no longer has.
+pub(in crate::tmpfs) fn release_counted_only(inode: &TmpfsInode) {
+    recalc_with(inode, |counts| counts.counted_only = PageCount::ZERO);
+}
+
+/// Pages are about to go from the page cache to swap. Gives back what reclaim has dropped; sleeps only
+/// where the mount has quota, and never for memory.
+#[cfg(CONFIG_SWAP)]
+pub(super) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
+    let surplus = inode.data().counts.with(|counts| {
+        // Before they count in both places, which would hide as many.
+        let surplus = counts.take_surplus(inode.mapping().nr_pages());
+        counts.swapped = counts.swapped.saturating_add(pages);
+        surplus
+    });
+    if !surplus.is_zero() {
+        release_dropped(inode, surplus);
+    }
+}
+
+/// Pages have come from swap to the page cache.
+#[cfg(CONFIG_SWAP)]
+pub(super) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
+    recalc_with(inode, |counts| {
+        counts.swapped = counts.swapped.saturating_sub(pages);
+    });
+}
+
+/// Pages in swap cannot be read back; `poison` marks them so, unless they are there no more. They
+/// count until they are truncated. Returns what `poison` does.
+#[cfg(CONFIG_SWAP)]
+pub(super) fn lose_in_swap(
+    inode: &TmpfsInode,
+    pages: PageCount,
+    poison: impl FnOnce() -> Result,
+) -> Result {
+    let counts = &inode.data().counts;
+    // Counted first, so that truncation finds no mark that does not count.
+    counts.with(|counts| {
+        counts.counted_only = counts.counted_only.saturating_add(pages);
+    });
+    let lost = poison();
+    counts.with(|counts| {
+        if lost.is_ok() {
+            counts.swapped = counts.swapped.saturating_sub(pages);
+        } else {
+            counts.counted_only = counts.counted_only.saturating_sub(pages);
+        }
+    });
+    lost
+}
+
+/// Pages of the file have gone.
+#[cfg(CONFIG_SWAP)]
+pub(super) fn removed(inode: &TmpfsInode, pages: Removed) {
+    recalc_with(inode, |counts| {
+        counts.swapped = counts.swapped.saturating_sub(pages.swapped);
+        counts.counted_only = counts.counted_only.saturating_sub(pages.poisoned);
+    });
+}
+
+/// Pages of the file have gone.
+#[cfg(not(CONFIG_SWAP))]
+pub(super) fn removed(inode: &TmpfsInode, _pages: Removed) {
+    recalc(inode);
+}
+
+/// How many pages of the file are in swap; a snapshot.
+#[cfg(CONFIG_SWAP)]
+pub(in crate::tmpfs) fn in_swap(inode: &TmpfsInode) -> PageCount {
+    inode.data().counts.swapped()
+}
+
+/// Whether the file has any pages, in the page cache or not; a new one is there before it counts.
+pub(in crate::tmpfs) fn has_pages(inode: &TmpfsInode) -> bool {
+    !inode.data().counts.with(|counts| counts.alloced.is_zero()) || !inode.mapping().is_empty()
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reading: into memory of the caller, and for splice(2) and sendfile(2) into a pipe, without copying.
+//!
+//! Lock order: no folio lock but in [`lookup`], which may have to bring a folio in. A fault on the user's
+//! buffer takes `mmap_lock`, and perhaps a folio lock of this very file.
+
+use super::lookup;
+use crate::mm::folio::copy_zeros_to_iter;
+use crate::mm::{task, Len, Order, Pos};
+use crate::tmpfs::pure::range;
+use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::Tmpfs;
+use crate::vfs::pipe::PipeWriter;
+use crate::vfs::{File, Kiocb};
+use kernel::iov::IovIterDest;
+use kernel::prelude::*;
+
+/// Reads from the position of `kiocb` on, which moves. May sleep.
+///
+/// Fails, where it has read nothing, with `EFAULT`, and as [`lookup::find`] does.
+#[inline]
+pub(super) fn read(kiocb: &mut Kiocb<'_, Tmpfs>, to: &mut IovIterDest<'_>) -> Result<Len> {
+    let file = kiocb.file();
+    let start = kiocb.pos();
+    let mut pos = start;
+    // Each round but the last reads something, of what the caller wants or the file has.
+    let result = loop {
+        match read_some(file.inode(), pos, to) {
+            Ok(Len::ZERO) => break Ok(()),
+            Ok(bytes) => pos = pos.saturating_add(bytes),
+            Err(e) => break Err(e),
+        }
+        if to.is_empty() {
+            break Ok(());
+        }
+        task::cond_resched();
+    };
+    kiocb.set_pos(pos);
+    file.accessed();
+    range::some_or(start.distance_to(pos), result)
+}
+
+/// Reads from `pos` on, at most to the end of a folio; 0 at the end of the file or where nothing
+/// more is wanted.
+fn read_some(inode: &TmpfsInode, pos: Pos, to: &mut IovIterDest<'_>) -> Result<Len> {
+    let wanted = range::clip(pos, Len::new(to.len()), inode.size());
+    if wanted.is_zero() {
+        return Ok(Len::ZERO);
+    }
+    let index = pos.page();
+    let folio = lookup::find(inode, index)?;
+    // Only now is it certain that the folio was not truncated before it was up to date.
+    let wanted = range::clip(pos, wanted, inode.size());
+
+    let copied = match &folio {
+        Some(folio) => {
+            if folio.is_poisoned(index) {
+                return Err(EIO);
+            }
+            let order = folio.order();
+            let unit = if folio.contains_poison() {
+                Order::ZERO
+            } else {
+                order
+            };
+            let bytes = range::chunk(pos, wanted, unit);
+            if inode.mapping().is_writably_mapped() {
+                folio.flush_dcache();
+            }
+            if pos.offset_in(order).is_zero() {
+                folio.mark_accessed();
+            }
+            (folio.copy_to_iter(pos, bytes, to), bytes)
+        }
+        None => {
+            let bytes = range::chunk(pos, wanted, Order::ZERO);
+            (copy_zeros_to_iter(bytes, to), bytes)
+        }
+    };
+    match copied {
+        (Len::ZERO, bytes) if !bytes.is_zero() => Err(EFAULT),
+        (copied, _) => Ok(copied),
+    }
+}
+
+/// Gives at most `len` bytes from `pos` on to `pipe`. May sleep.
+pub(super) fn splice(
+    file: &File<Tmpfs>,
+    pos: Pos,
+    pipe: &mut PipeWriter<'_>,
+    len: Len,
+) -> Result<Len> {
+    let len = len.min(pipe.free_buffers().bytes());
+    let (start, mut pos, mut left) = (pos, pos, len);
+    // Ends where the pipe is full, at the latest: each round takes a buffer.
+    let result = loop {
+        if left.is_zero() {
+            break Ok(());
+        }
+        match splice_some(file.inode(), pos, pipe, left) {
+            Ok(Len::ZERO) => break Ok(()),
+            Ok(bytes) => {
+                pos = pos.saturating_add(bytes);
+                left = left.saturating_sub(bytes);
+            }
+            Err(e) => break Err(e),
+        }
+        if pipe.is_full() {
+            break Ok(());
+        }
+        task::cond_resched();
+    };
+    file.accessed();
+    range::some_or(start.distance_to(pos), result)
+}
+
+/// Gives at most the rest of a folio; 0 at the end of the file or of the pipe.
+fn splice_some(inode: &TmpfsInode, pos: Pos, pipe: &mut PipeWriter<'_>, len: Len) -> Result<Len> {
+    if pos >= inode.size() {
+        return Ok(Len::ZERO);
+    }
+    let index = pos.page();
+    let folio = lookup::find(inode, index)?;
+    // What is beyond the end of the file must not be seen, should it grow later.
+    let len = range::clip(pos, len, inode.size());
+    if len.is_zero() {
+        return Ok(Len::ZERO);
+    }
+    let Some(folio) = folio else {
+        return Ok(pipe.add_zeros(pos, len));
+    };
+
+    if folio.is_poisoned(index) {
+        return Err(EIO);
+    }
+    let unit = if folio.contains_poison() {
+        Order::ZERO
+    } else {
+        folio.order()
+    };
+    if inode.mapping().is_writably_mapped() {
+        folio.flush_dcache();
+    }
+    folio.mark_accessed();
+    Ok(pipe.add_folio(&folio, pos, range::chunk(pos, len, unit)))
+}

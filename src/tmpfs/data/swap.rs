@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Going to swap and coming back.
+//!
+//! A page is either in the page cache or in swap, and its slot in the mapping says which. Reclaim
+//! moves a folio out with its lock held ([`write_out`], as `shmem_writeout()`). A task that misses it brings
+//! it back through the swap cache ([`swap_in`], as `shmem_swapin_folio()`), where the folio's lock decides
+//! between tasks that try at once: the one that finds the entry still in its slot puts the folio there.
+//! swapoff brings back all that is on its device ([`unuse`], as `shmem_unuse()`).
+//!
+//! Lock order: the folio lock, then that of the page cache or of [`crate::tmpfs::state::page_counts::PageCounts`], or of the list of
+//! inodes with pages in swap.
+
+use super::page_accounting;
+use crate::mm::swap::{
+    is_there_swap, LockedSwapFolio, Reader, SwapDevice, SwapDeviceId, SwapEntry, MAX_ORDER,
+};
+use crate::mm::{task, LockedFolio, Order, PageCount, PageIndex};
+use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
+use crate::tmpfs::state::inode::{self, TmpfsInode};
+use crate::tmpfs::state::Tmpfs;
+use kernel::prelude::*;
+
+/// How many pages of a file are looked for at a time on a device that goes away.
+const SWAPOFF_BATCH: usize = 16;
+
+/// Brings page `index` back, which was seen to be in swap in a slot with `entry`, perhaps with others
+/// of that slot. May sleep. `major` is set where it had to be read, for `reader`: at most 2^`largest`
+/// pages at once.
+///
+/// Fails with `EEXIST` where the entry is not there any more: look again. With `EIO` the contents
+/// are lost, and the page is poisoned.
+pub(super) fn swap_in(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    entry: SwapEntry,
+    largest: Order,
+    reader: Reader<'_>,
+    major: &mut bool,
+) -> Result<LockedFolio> {
+    let mapping = inode.mapping();
+    let device = SwapDevice::of(entry);
+    // Only now does it count: an entry that is still there keeps its device from going.
+    let order = mapping.find_entry(index, entry).ok_or(EEXIST)?;
+    let device = device.ok_or(EINVAL)?;
+
+    let page = entry.add(index.offset_in(order));
+    let result = device
+        .find_or_read(
+            mapping,
+            page,
+            order.min(largest),
+            |order| inode::place(inode, index, order),
+            reader,
+            major,
+        )
+        .and_then(|folio| {
+            // All slots of the folio's pages are to be its own. A folio that the swap cache has may
+            // have more pages or fewer.
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            if folio.order() < order {
+                mapping.split_entry(index, entry)?;
+            }
+            add_to_cache(inode, index, page, folio.lock())
+        });
+    match result {
+        // Another task may have been faster, and the error be due to that.
+        Err(e) if e != EIO && mapping.find_entry(index, entry).is_none() => Err(EEXIST),
+        result => result,
+    }
+}
+
+/// Brings page `index` back as [`swap_in`] does, for the current task and with as many others as there are.
+pub(super) fn read_in(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    entry: SwapEntry,
+) -> Result<LockedFolio> {
+    swap_in(inode, index, entry, MAX_ORDER, Reader::CURRENT, &mut false)
+}
+
+/// Puts a folio from the swap cache, which has page `index` at `entry`, into the page cache, or
+/// poisons its pages.
+fn add_to_cache(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    entry: SwapEntry,
+    folio: LockedSwapFolio,
+) -> Result<LockedFolio> {
+    let (mapping, pages) = (inode.mapping(), folio.nr_pages());
+    if !folio.is_uptodate() {
+        page_accounting::lose_in_swap(inode, pages, || mapping.poison(folio, index, entry))?;
+        return Err(EIO);
+    }
+    let folio = mapping.insert_from_swap(folio, index, entry)?;
+    page_accounting::back_from_swap(inode, pages);
+    Ok(folio)
+}
+
+/// Whether a folio must not go to swap as a whole: what it has beyond the end of the file can be given
+/// back only in memory.
+fn must_be_split(folio: &OutgoingFolio<'_, Tmpfs>) -> bool {
+    let inode = folio.inode();
+    let end = inode.data().fallocend(inode.size().page_end());
+    !folio.may_go_whole() || (folio.pages().start < end && end < folio.pages().end)
+}
+
+/// Writes out a folio that reclaim has chosen, or leaves it where it is: its pages get a place in swap, the
+/// entries take its slots, and the write begins. Called with the folio locked, below any lock of a task
+/// that allocates: it must not wait for `i_rwsem`, nor for memory.
+#[inline]
+pub(in crate::tmpfs) fn write_out<'a>(mut folio: OutgoingFolio<'a, Tmpfs>) -> WrittenOut<'a> {
+    let inode = folio.inode();
+    let mount = inode.sb().data();
+    if inode.data().is_shm_locked() || mount.is_without_swap() || !is_there_swap() {
+        return folio.keep();
+    }
+    if folio.nr_pages() > PageCount::ONE && must_be_split(&folio) && !folio.split() {
+        return folio.keep();
+    }
+    if !folio.is_valid() {
+        let activity = &folio.inode().data().activity;
+        if activity.refuse_to_write_out(folio.index(), folio.nr_pages()) {
+            return folio.keep();
+        }
+        folio.make_valid();
+    }
+    let placed = match folio.allocate_swap() {
+        Ok(placed) => placed,
+        // Its pages may find room where it does not.
+        Err(mut folio) => {
+            if folio.nr_pages() == PageCount::ONE || !folio.split() {
+                return folio.keep();
+            }
+            match folio.allocate_swap() {
+                Ok(placed) => placed,
+                Err(folio) => return folio.keep(),
+            }
+        }
+    };
+    // They count before they leave the cache, or they would be taken for pages that reclaim has dropped.
+    placed.move_to_swap(
+        page_accounting::going_to_swap,
+        page_accounting::back_from_swap,
+    )
+}
+
+/// Brings back what the file has on a swap device that goes away (swapoff). May sleep.
+///
+/// Fails with `ENOMEM`, and with `EINTR` where a signal is pending.
+pub(in crate::tmpfs) fn unuse(inode: &TmpfsInode, device: SwapDeviceId) -> Result {
+    let mut next = PageIndex::ZERO;
+    let mut batch = [None; SWAPOFF_BATCH];
+    // Each round goes on after the last page that it has found; any signal ends it.
+    loop {
+        let found = inode
+            .mapping()
+            .find_on_device(device, &mut next, &mut batch);
+        for (index, entry) in batch[..found].iter().flatten() {
+            // Pages that have gone or cannot be read need not come back.
+            if let Err(ENOMEM) = read_in(inode, *index, *entry) {
+                return Err(ENOMEM);
+            }
+            if task::signal_pending() {
+                return Err(EINTR);
+            }
+            task::cond_resched();
+        }
+        if found < SWAPOFF_BATCH {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writing.
+//!
+//! Lock order: `i_rwsem`, then the lock of one folio at a time. A fault on the user's buffer takes
+//! `mmap_lock` and perhaps a folio lock of this very file, so that it is let happen only where no
+//! folio is locked.
+
+use super::lookup::{self, Purpose};
+use crate::mm::folio::fault_in_source;
+use crate::mm::{task, Len, Order, Pos};
+use crate::tmpfs::pure::range;
+use crate::tmpfs::state::Tmpfs;
+use crate::vfs::{Exclusive, Kiocb};
+use kernel::iov::IovIterSource;
+use kernel::prelude::*;
+
+/// Writes from the position of `kiocb` on, which moves. Takes `i_rwsem`; may sleep.
+///
+/// Fails, where it has written nothing, with `EFAULT`, with `EINTR` for a task that is killed, and as
+/// [`lookup::find_or_make`] does.
+#[inline]
+pub(super) fn write(kiocb: &mut Kiocb<'_, Tmpfs>, from: &mut IovIterSource<'_>) -> Result<Len> {
+    let mut guard = kiocb.start_write(from)?;
+
+    let start = kiocb.pos();
+    let mut pos = start;
+    let mut unit = Unit::MAX;
+    // A round that writes nothing faults the source in and halves the next one; one of a page writes
+    // something, unless its source goes again before. A fatal signal ends that.
+    let result = loop {
+        if from.is_empty() {
+            break Ok(());
+        }
+        match write_some(&mut guard.exclusive(), pos, from, &mut unit) {
+            Ok(bytes) => pos = pos.saturating_add(bytes),
+            Err(e) => break Err(e),
+        }
+        task::cond_resched();
+    };
+    kiocb.set_pos(pos);
+    range::some_or(start.distance_to(pos), result)
+}
+
+/// How much a write copies at a time: at most the rest of a folio of this order.
+struct Unit(Order);
+
+impl Unit {
+    /// As much as any folio has.
+    const MAX: Self = Self(Order::MAX);
+
+    /// Nothing of `bytes` bytes could be copied at `pos`: faults the source in for half as much, which has a
+    /// better chance to be there still when it is copied. May sleep; no folio may be locked.
+    ///
+    /// Fails with `EFAULT` where there is nothing to be faulted in.
+    #[cold]
+    fn fault_in(&mut self, bytes: Len, pos: Pos, from: &mut IovIterSource<'_>) -> Result {
+        self.0 = bytes.order().smaller();
+        let bytes = range::chunk(pos, Len::new(from.len()), self.0);
+        if fault_in_source(from, bytes) == bytes {
+            return Err(EFAULT);
+        }
+        Ok(())
+    }
+}
+
+/// Writes from `pos` on, at most to the end of a folio. Returns 0 where the user's buffer had to be
+/// faulted in first.
+fn write_some(
+    inode: &mut Exclusive<'_, Tmpfs>,
+    pos: Pos,
+    from: &mut IovIterSource<'_>,
+    unit: &mut Unit,
+) -> Result<Len> {
+    if task::fatal_signal_pending() {
+        return Err(EINTR);
+    }
+    let wanted = Len::new(from.len());
+    let mut folio = lookup::find_or_make(
+        inode,
+        pos.page(),
+        Purpose::Write {
+            end: pos.saturating_add(wanted),
+        },
+        &mut false,
+    )?;
+    if folio.contains_poison() {
+        return Err(EIO);
+    }
+    let order = folio.order();
+    let bytes = range::chunk(pos, wanted, order.min(unit.0));
+    let shared = inode.mapping().is_writably_mapped();
+    if shared {
+        folio.flush_dcache();
+    }
+    let copied = folio.copy_from_iter(pos, bytes, from);
+    folio.flush_dcache();
+
+    let end = pos.saturating_add(copied);
+    if end > inode.size() {
+        inode.set_size(end);
+    }
+    if !folio.is_uptodate() {
+        if copied < order.bytes() {
+            folio.zero_around(pos, copied);
+        }
+        folio.mark_uptodate();
+    }
+    folio.mark_dirty();
+    drop(folio);
+
+    if copied.is_zero() {
+        unit.fault_in(bytes, pos, from)?;
+    }
+    Ok(copied)
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Attributes: what stat(2) shows, and what chmod(2), chown(2) and truncate(2) set.
+//!
+//! Lock order: `i_rwsem`, then what truncation takes.
+
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::tmpfs::data::orders;
+use crate::tmpfs::data::page_accounting;
+use crate::tmpfs::data::truncate;
+use crate::tmpfs::state::Tmpfs;
+use crate::vfs::attr::{AttrOperations, AttrRequest, Stat};
+#[cfg(CONFIG_TMPFS_XATTR)]
+use crate::vfs::fileattr::FlagTable;
+use crate::vfs::{Exclusive, FileType, IdMap, Inode};
+use kernel::prelude::*;
+
+impl AttrOperations for Tmpfs {
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    const FLAGS: FlagTable<Self> = FlagTable::new();
+
+    fn update_blocks(inode: &Inode<Self>) {
+        if inode.file_type() == FileType::Regular {
+            page_accounting::update(inode);
+        }
+    }
+
+    fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>) {
+        stat.set_btime(inode.data().btime());
+        stat.know_flags();
+        #[cfg(CONFIG_TMPFS_XATTR)]
+        stat.set_flags(inode.data().flags());
+        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+        if let Some(size) = orders::block_size(inode) {
+            stat.set_block_size(size);
+        }
+    }
+
+    fn set_attributes(
+        inode: &mut Exclusive<'_, Self>,
+        idmap: &IdMap,
+        request: AttrRequest<'_>,
+    ) -> Result {
+        let mut modified = false;
+        let mut changed = true;
+        if let Some(size) = request
+            .size()
+            .filter(|_| inode.file_type() == FileType::Regular)
+        {
+            // What frees pages counts as a modification, even where the size stays as it is.
+            modified = size != inode.size() || page_accounting::has_pages(inode);
+            changed = modified;
+            truncate::resize(inode, size)?;
+        }
+
+        #[cfg(CONFIG_TMPFS_QUOTA)]
+        if inode.sb().data().quota.is_some() {
+            request.transfer_quota(idmap, inode)?;
+        }
+        request.copy_to(idmap, inode)?;
+        if modified {
+            inode.touch();
+        } else if changed {
+            inode.set_changed();
+        }
+        Ok(())
+    }
+}

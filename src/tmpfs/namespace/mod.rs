@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names, attributes, and the inodes that have them: from the making of an inode to its eviction.
+
+mod attr;
+mod dir;
+#[cfg(CONFIG_TMPFS_XATTR)]
+mod flags;
+pub(super) mod lifecycle;
+mod symlink;
+#[cfg(CONFIG_TMPFS_XATTR)]
+pub(super) mod xattr;

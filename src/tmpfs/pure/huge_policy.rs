@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a mount says about large folios.
+
+/// What a mount says about large folios (`huge=`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HugePolicy {
+    /// None.
+    Never,
+    /// Wherever possible, also for a file that is smaller.
+    Always,
+    /// Such that end within the file, and where a mapping asks for them.
+    WithinSize,
+    /// Where a mapping asks for them.
+    Advise,
+}
+
+impl HugePolicy {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Never, "never"),
+        (Self::Always, "always"),
+        (Self::WithinSize, "within_size"),
+        (Self::Advise, "advise"),
+    ];
+
+    /// The policy with a name.
+    pub(crate) fn parse(name: &[u8]) -> Option<Self> {
+        let known = Self::ALL.iter().find(|(_, n)| n.as_bytes() == name)?;
+        Some(known.0)
+    }
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL[self.as_number() as usize].1
+    }
+
+    /// Its number in the kernel (`SHMEM_HUGE_*`).
+    pub(crate) fn as_number(self) -> u32 {
+        match self {
+            Self::Never => 0,
+            Self::Always => 1,
+            Self::WithinSize => 2,
+            Self::Advise => 3,
+        }
+    }
+
+    /// The policy with a number; [`HugePolicy::Never`] for any other.
+    pub(crate) fn from_number(number: u32) -> Self {
+        let known = Self::ALL.get(number as usize);
+        known.map_or(Self::Never, |(policy, _)| *policy)
+    }
+}

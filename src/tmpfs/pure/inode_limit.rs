@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The limit of inodes of a mount.
+//!
+//! Users count inodes, but the limit is there for the memory that they take, which extended attributes
+//! take as well. So it is in bytes, of which an inode counts as a fixed number.
+
+use super::limits::{Counter, Limit, LimitError, Reservation};
+
+/// Memory that counts against the limit of inodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InodeSpace(u64);
+
+impl InodeSpace {
+    /// What an inode counts as, and each name of a file beyond its first.
+    pub(crate) const INODE: Self = Self(Self::INODE_BYTES as u64);
+    /// The bytes of [`InodeSpace::INODE`], as the unit of a counter.
+    pub(crate) const INODE_BYTES: i32 = 1024;
+
+    /// What counts as `bytes` bytes.
+    #[cfg(any(CONFIG_TMPFS_XATTR, CONFIG_KUNIT, test))]
+    pub(crate) const fn from_bytes(bytes: usize) -> Self {
+        Self(bytes as u64)
+    }
+
+    /// The number of bytes.
+    #[cfg(test)]
+    pub(crate) const fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+/// The largest limit, in inodes.
+pub(crate) const MAX_INODES: u64 = u64::MAX / InodeSpace::INODE.0;
+
+/// A limit of inodes, of 0 for none; then nothing is counted.
+pub(crate) struct InodeLimit<C>(Limit<C>);
+
+impl<C: Counter> InodeLimit<C> {
+    /// A limit of `max` inodes, of which there are at most [`MAX_INODES`], with `used` at 0.
+    pub(crate) fn new(max: u64, used: C) -> Self {
+        Self(Limit::new(to_bytes(max), used))
+    }
+
+    /// The limit, in inodes; 0 is none.
+    pub(crate) fn max(&self) -> u64 {
+        self.0.max() / InodeSpace::INODE.0
+    }
+
+    /// How many inodes are left under the limit; 0 without one.
+    pub(crate) fn free(&self) -> u64 {
+        self.0.free() / InodeSpace::INODE.0
+    }
+
+    /// Reserves `space`, or returns `None` where that would exceed the limit.
+    #[inline]
+    pub(crate) fn reserve(&self, space: InodeSpace) -> Option<Reservation<'_, C>> {
+        self.0.reserve(space.0)
+    }
+
+    /// Returns `space` that was reserved and committed.
+    #[inline]
+    pub(crate) fn release(&self, space: InodeSpace) {
+        self.0.release(space.0)
+    }
+
+    /// Whether the limit may become `max` inodes; no limit is always allowed.
+    pub(crate) fn check_max(&self, max: u64) -> Result<(), LimitError> {
+        self.0.check_max(to_bytes(max))
+    }
+
+    /// Changes the limit, in inodes; [`InodeLimit::check_max`] must have allowed it.
+    pub(crate) fn set_max(&self, max: u64) {
+        self.0.set_max(to_bytes(max))
+    }
+}
+
+fn to_bytes(inodes: u64) -> u64 {
+    inodes.saturating_mul(InodeSpace::INODE.0)
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A limited quantity, such as the blocks or the inodes of a mount: how much of it there may be,
+//! how much is in use, and reservations that return what is not used after all.
+//!
+//! The limit is only loaded and stored, so that relaxed atomics mean what `READ_ONCE()` and `WRITE_ONCE()` do.
+
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, Ordering};
+
+#[cfg(not(loom))]
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// A counter that several CPUs change at once.
+pub(crate) trait Counter {
+    /// Adds `amount`, which may be negative.
+    fn add(&self, amount: i64);
+
+    /// Adds `amount` where the sum does not exceed `limit`, else returns false and adds nothing.
+    fn add_limited(&self, limit: i64, amount: i64) -> bool;
+
+    /// The exact sum.
+    fn sum(&self) -> i64;
+}
+
+/// Why a limit cannot be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LimitError {
+    /// There was none, so that what is in use was not counted.
+    WasUnlimited,
+    /// More is in use already.
+    InUse,
+}
+
+/// A quantity with a limit. A limit of 0 is none; then nothing is counted.
+pub(crate) struct Limit<C> {
+    max: AtomicU64,
+    used: C,
+}
+
+impl<C: Counter> Limit<C> {
+    /// A limit of `max`, with `used` at 0. More than `i64::MAX` is not granted in any case.
+    pub(crate) fn new(max: u64, used: C) -> Self {
+        Self {
+            max: AtomicU64::new(max),
+            used,
+        }
+    }
+
+    /// The limit; 0 is none.
+    pub(crate) fn max(&self) -> u64 {
+        self.max.load(Ordering::Relaxed)
+    }
+
+    fn limit(&self) -> Option<i64> {
+        match self.max() {
+            0 => None,
+            max => Some(i64::try_from(max).unwrap_or(i64::MAX)),
+        }
+    }
+
+    /// How much is in use; 0 without a limit.
+    pub(crate) fn used(&self) -> u64 {
+        match self.limit() {
+            None => 0,
+            Some(_) => u64::try_from(self.used.sum()).unwrap_or(0),
+        }
+    }
+
+    /// How much is left under the limit; 0 without one.
+    pub(crate) fn free(&self) -> u64 {
+        self.max().saturating_sub(self.used())
+    }
+
+    /// Reserves `amount`, or returns `None` where that would exceed the limit.
+    #[inline]
+    pub(crate) fn reserve(&self, amount: u64) -> Option<Reservation<'_, C>> {
+        if let Some(limit) = self.limit() {
+            let amount = i64::try_from(amount).ok()?;
+            if !self.used.add_limited(limit, amount) {
+                return None;
+            }
+        }
+        Some(Reservation {
+            limit: self,
+            amount,
+        })
+    }
+
+    /// Returns `amount` that was reserved and committed.
+    #[inline]
+    pub(crate) fn release(&self, amount: u64) {
+        if self.limit().is_some() {
+            // No more was reserved, see [`Limit::reserve`].
+            let amount = i64::try_from(amount).unwrap_or(i64::MAX);
+            self.used.add(amount.wrapping_neg());
+        }
+    }
+
+    /// Whether the limit may become `max`; no limit is always allowed.
+    pub(crate) fn check_max(&self, max: u64) -> Result<(), LimitError> {
+        if max == 0 {
+            Ok(())
+        } else if self.limit().is_none() {
+            Err(LimitError::WasUnlimited)
+        } else if self.used() > max {
+            Err(LimitError::InUse)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Changes the limit; [`Limit::check_max`] must have allowed it. What is reserved between the
+    /// two calls may exceed the new limit.
+    pub(crate) fn set_max(&self, max: u64) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+}
+
+/// Something reserved and not yet used: dropping it returns it.
+#[must_use]
+pub(crate) struct Reservation<'a, C: Counter> {
+    limit: &'a Limit<C>,
+    amount: u64,
+}
+
+impl<C: Counter> Reservation<'_, C> {
+    /// It is used: it stays counted until [`Limit::release`].
+    #[inline]
+    pub(crate) fn commit(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl<C: Counter> Drop for Reservation<'_, C> {
+    fn drop(&mut self) {
+        self.limit.release(self.amount);
+    }
+}

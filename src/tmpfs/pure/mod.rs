@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Rules and arithmetic that need nothing of the kernel but the types of quantities in `crate::mm` (`Pos`,
+//! `PageCount` and so on, from `mm/units.rs`).
+//!
+//! User space compiles this very room with those types, and tests it; what needs more belongs into another one.
+
+#[cfg(any(CONFIG_TRANSPARENT_HUGEPAGE, test))]
+pub(crate) mod folio_orders;
+pub(crate) mod huge_policy;
+pub(crate) mod inode_limit;
+pub(crate) mod inode_numbers;
+pub(crate) mod limits;
+pub(crate) mod option_number;
+pub(crate) mod range;

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Numbers and sizes in mount options.
+//!
+//! The grammar is that of the kernel's `memparse()`: digits, which are octal after a leading `0`, hexadecimal
+//! after a leading `0x`, and else decimal; then at most one of the suffixes k, m, g, t, p and e. A text
+//! without digits is 0, and has no suffix. Unlike `memparse()`, this refuses a number that does not fit.
+
+use crate::mm::PageCount;
+
+/// Reads a number off the front of `text`; returns it and the rest, or `None` where it does not
+/// fit.
+fn parse_number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (base, mut rest) = match text {
+        [b'0', b'x' | b'X', digit, ..] if digit.is_ascii_hexdigit() => (16, &text[2..]),
+        [b'0', ..] => (8, text),
+        _ => (10, text),
+    };
+    let digits = rest;
+    let mut number: u64 = 0;
+    while let [first, tail @ ..] = rest {
+        let Some(digit) = (*first as char).to_digit(base) else {
+            break;
+        };
+        number = number
+            .checked_mul(u64::from(base))?
+            .checked_add(u64::from(digit))?;
+        rest = tail;
+    }
+
+    if rest.len() == digits.len() {
+        return Some((0, rest));
+    }
+    let shift = match rest.first().map(u8::to_ascii_lowercase) {
+        Some(b'k') => 10,
+        Some(b'm') => 20,
+        Some(b'g') => 30,
+        Some(b't') => 40,
+        Some(b'p') => 50,
+        Some(b'e') => 60,
+        _ => return Some((number, rest)),
+    };
+    Some((number.checked_mul(1 << shift)?, &rest[1..]))
+}
+
+/// Parses a count of at most `max`.
+pub(crate) fn parse_count(text: &[u8], max: u64) -> Option<u64> {
+    match parse_number(text)? {
+        (number, []) if number <= max => Some(number),
+        _ => None,
+    }
+}
+
+/// Parses a size in bytes, or with `%` in hundredths of `total`; returns pages of 2^`page_shift`
+/// bytes, rounded up.
+pub(crate) fn parse_pages(text: &[u8], page_shift: u32, total: PageCount) -> Option<PageCount> {
+    let page = 1u64 << page_shift;
+    let bytes = match parse_number(text)? {
+        (bytes, []) => bytes,
+        (percent, [b'%']) => {
+            let hundredths = percent.checked_mul(page)?.checked_mul(total.to_u64())?;
+            hundredths / 100
+        }
+        _ => return None,
+    };
+    Some(PageCount::new(bytes.div_ceil(page)))
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What an inode holds.
+
+use super::activity::FileActivity;
+use super::page_counts::PageCounts;
+use super::Tmpfs;
+#[cfg(CONFIG_NUMA)]
+use crate::mm::mempolicy::Policy;
+use crate::mm::mempolicy::{Placement, SharedPolicy};
+use crate::mm::{Len, Order, PageIndex, PageRange};
+use crate::shmem::backend::Seals;
+#[cfg(CONFIG_TMPFS_XATTR)]
+use crate::vfs::fileattr::FileFlags;
+use crate::vfs::Inode;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+
+/// An inode of this file system.
+pub(in crate::tmpfs) type TmpfsInode = Inode<Tmpfs>;
+
+/// The size that each entry adds to that of its directory; the first two are `.` and
+/// `..`. Some programs take a directory of size 0 for broken.
+pub(in crate::tmpfs) const DIR_ENTRY_SIZE: Len = Len::new(20);
+
+/// The file system's part of an inode.
+#[pin_data]
+pub(crate) struct InodeInfo {
+    /// How many pages there are, and where.
+    #[pin]
+    pub(in crate::tmpfs) counts: PageCounts,
+    btime_seconds: Atomic<i64>,
+    btime_nanoseconds: Atomic<u32>,
+    /// What fallocate(2) is doing.
+    #[pin]
+    pub(in crate::tmpfs) activity: FileActivity,
+    /// The page after the last one that fallocate(2) was asked for: up to there pages stay that the file
+    /// does not need.
+    fallocend: Atomic<u64>,
+    /// Whether a folio may have pages beyond the end of the file.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    beyond_eof: Atomic<bool>,
+    /// Whether the pages stay in memory, because of SHM_LOCK.
+    shm_locked: Atomic<bool>,
+    /// What memfd forbids.
+    seals: Seals,
+    /// From which nodes the memory comes.
+    #[pin]
+    policy: SharedPolicy,
+    /// The flags of chattr(1).
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    flags: Atomic<u32>,
+}
+
+impl InodeInfo {
+    /// What an inode starts with.
+    pub(in crate::tmpfs) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            counts <- PageCounts::new(),
+            btime_seconds: Atomic::new(0),
+            btime_nanoseconds: Atomic::new(0),
+            activity <- FileActivity::new(),
+            fallocend: Atomic::new(0),
+            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+            beyond_eof: Atomic::new(false),
+            shm_locked: Atomic::new(false),
+            seals: Seals::new(),
+            policy <- SharedPolicy::new(),
+            #[cfg(CONFIG_TMPFS_XATTR)]
+            flags: Atomic::new(FileFlags::NONE.as_raw()),
+        })
+    }
+
+    /// fallocate(2) asks for what is before page `end`, needed or not; returns where it did before.
+    /// `i_rwsem` is held.
+    pub(in crate::tmpfs) fn raise_fallocend(&self, end: PageIndex) -> PageIndex {
+        let old = self.fallocend(PageIndex::ZERO);
+        self.set_fallocend(old.max(end));
+        old
+    }
+
+    /// What is before page `end` stays, and what the file needs. `i_rwsem` is held.
+    pub(in crate::tmpfs) fn set_fallocend(&self, end: PageIndex) {
+        self.fallocend.store(end.to_u64(), Relaxed);
+    }
+
+    /// The pages of `range` are truncated: neither they nor what is past the last of them has been asked
+    /// for any more.
+    pub(in crate::tmpfs) fn lower_fallocend(&self, range: &PageRange) {
+        let old = self.fallocend(PageIndex::ZERO);
+        if range.start < old && old <= range.end {
+            self.set_fallocend(range.start);
+        }
+    }
+
+    /// The end of what is to stay, in pages, in a file that ends at page `eof`: that, or what fallocate(2)
+    /// was asked for. Takes no lock: a snapshot.
+    pub(in crate::tmpfs) fn fallocend(&self, eof: PageIndex) -> PageIndex {
+        eof.max(PageIndex::new(self.fallocend.load(Relaxed)))
+    }
+
+    /// Notes that a folio may have pages beyond the end of the file; returns whether that is new.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(in crate::tmpfs) fn note_beyond_eof(&self) -> bool {
+        !self.beyond_eof.load(Relaxed) && !self.beyond_eof.xchg(true, Relaxed)
+    }
+
+    /// Takes the note back. The caller looks at the folios only after that, so that what is added
+    /// meanwhile is noted again.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(in crate::tmpfs) fn clear_beyond_eof(&self) {
+        self.beyond_eof.store(false, Relaxed);
+    }
+
+    /// Whether a folio may have pages beyond the end of the file; a snapshot.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(in crate::tmpfs) fn may_be_beyond_eof(&self) -> bool {
+        self.beyond_eof.load(Relaxed)
+    }
+
+    /// Whether the pages stay in memory, because of SHM_LOCK; a snapshot.
+    pub(in crate::tmpfs) fn is_shm_locked(&self) -> bool {
+        self.shm_locked.load(Relaxed)
+    }
+
+    /// Sets whether the pages stay in memory, because of SHM_LOCK; returns whether they did.
+    pub(in crate::tmpfs) fn set_shm_locked(&self, shm_locked: bool) -> bool {
+        self.shm_locked.xchg(shm_locked, Relaxed)
+    }
+
+    /// What memfd forbids.
+    pub(in crate::tmpfs) fn seals(&self) -> &Seals {
+        &self.seals
+    }
+
+    /// The memory comes from the nodes that the mount's `policy` names, in an inode that is new.
+    #[cfg(CONFIG_NUMA)]
+    pub(in crate::tmpfs) fn start_with_policy(self: Pin<&mut Self>, policy: Policy) {
+        self.project().policy.start_with(policy);
+    }
+
+    /// From which nodes the memory comes.
+    pub(in crate::tmpfs) fn policy(&self) -> &SharedPolicy {
+        &self.policy
+    }
+
+    /// The flags of chattr(1).
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    pub(in crate::tmpfs) fn flags(&self) -> FileFlags {
+        FileFlags::from_raw(self.flags.load(Relaxed))
+    }
+
+    /// Remembers the flags of chattr(1). `i_rwsem` is held, or the inode is new.
+    #[cfg(CONFIG_TMPFS_XATTR)]
+    pub(in crate::tmpfs) fn set_flags(&self, flags: FileFlags) {
+        self.flags.store(flags.as_raw(), Relaxed);
+    }
+
+    /// Remembers the time of creation, in seconds and nanoseconds.
+    pub(in crate::tmpfs) fn set_btime(&self, (seconds, nanoseconds): (i64, u32)) {
+        self.btime_seconds.store(seconds, Relaxed);
+        self.btime_nanoseconds.store(nanoseconds, Relaxed);
+    }
+
+    /// The time of creation, in seconds and nanoseconds.
+    pub(in crate::tmpfs) fn btime(&self) -> (i64, u32) {
+        (
+            self.btime_seconds.load(Relaxed),
+            self.btime_nanoseconds.load(Relaxed),
+        )
+    }
+}
+
+/// From which nodes a new folio of `order` at page `index` comes. Files start interleaving at
+/// nodes that differ.
+pub(in crate::tmpfs) fn place(inode: &TmpfsInode, index: PageIndex, order: Order) -> Placement<'_> {
+    let number = inode.number().to_ulong();
+    let turn = number.wrapping_add(index.folio_number(order));
+    inode.data().policy.place(index, turn)
+}

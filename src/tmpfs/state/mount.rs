@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a mount holds: its limits, and what its options say.
+
+#[cfg(CONFIG_TMPFS_QUOTA)]
+use super::quota::{Quota, QuotaOptions};
+use super::Tmpfs;
+use crate::mm::counter::PerCpuCounter;
+#[cfg(CONFIG_NUMA)]
+use crate::mm::mempolicy::{MountPolicy, Policy};
+use crate::mm::{Ino, PageCount};
+use crate::tmpfs::pure::huge_policy::HugePolicy;
+use crate::tmpfs::pure::inode_limit::{InodeLimit, InodeSpace};
+use crate::tmpfs::pure::inode_numbers;
+use crate::tmpfs::pure::limits::{Counter, Limit};
+use crate::vfs::ids::{Kgid, Kuid};
+use crate::vfs::{Mode, SuperBlock};
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+
+/// The counter that block and inode limits use.
+pub(in crate::tmpfs) type SpaceCounter = Pin<KBox<PerCpuCounter>>;
+
+impl Counter for SpaceCounter {
+    fn add(&self, amount: i64) {
+        PerCpuCounter::add(self, amount)
+    }
+
+    fn add_limited(&self, limit: i64, amount: i64) -> bool {
+        PerCpuCounter::add_limited(self, limit, amount)
+    }
+
+    fn sum(&self) -> i64 {
+        PerCpuCounter::sum(self)
+    }
+}
+
+/// The file system's part of a superblock.
+#[pin_data]
+pub(crate) struct SuperInfo {
+    /// Blocks, which are pages.
+    pub(in crate::tmpfs) blocks: Limit<SpaceCounter>,
+    /// Inodes, and what counts as such: names and extended attributes take memory too.
+    pub(in crate::tmpfs) inodes: InodeLimit<SpaceCounter>,
+    /// Quota, where the mount has any.
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    pub(in crate::tmpfs) quota: Option<Pin<KBox<Quota>>>,
+    next_ino: Atomic<u64>,
+    wide_inos: Atomic<bool>,
+    /// The memory policy that new files start with.
+    #[cfg(CONFIG_NUMA)]
+    #[pin]
+    pub(in crate::tmpfs) policy: MountPolicy,
+    /// The number of the policy for large folios.
+    huge: Atomic<u32>,
+    /// Whether the pages of this mount stay in memory.
+    without_swap: bool,
+    /// The mode of the root directory at the time of the mount.
+    pub(in crate::tmpfs) mode: Mode,
+    /// Its owner.
+    pub(in crate::tmpfs) uid: Kuid,
+    /// Its group.
+    pub(in crate::tmpfs) gid: Kgid,
+}
+
+/// What a mount starts with.
+pub(in crate::tmpfs) struct NewMount {
+    /// The limit of blocks; 0 is none.
+    pub(in crate::tmpfs) blocks: PageCount,
+    /// The limit of inodes; 0 is none.
+    pub(in crate::tmpfs) inodes: u64,
+    /// Whether inode numbers may have 64 bits.
+    pub(in crate::tmpfs) wide_inos: bool,
+    /// Quota of users and groups.
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    pub(in crate::tmpfs) quota: QuotaOptions,
+    /// The memory policy that new files start with; none is the default one.
+    #[cfg(CONFIG_NUMA)]
+    pub(in crate::tmpfs) policy: Option<Policy>,
+    /// Where there are to be large folios.
+    pub(in crate::tmpfs) huge: HugePolicy,
+    /// Whether pages stay in memory.
+    pub(in crate::tmpfs) without_swap: bool,
+    /// The mode of the root directory.
+    pub(in crate::tmpfs) mode: Mode,
+    /// The owner of the root directory.
+    pub(in crate::tmpfs) uid: Kuid,
+    /// The group of the root directory.
+    pub(in crate::tmpfs) gid: Kgid,
+}
+
+impl SuperInfo {
+    /// The file system's part of a new superblock. May sleep; fails with `ENOMEM`.
+    pub(in crate::tmpfs) fn new(mount: NewMount) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            blocks: Limit::new(
+                mount.blocks.to_u64(),
+                KBox::pin_init(PerCpuCounter::new(), GFP_KERNEL)?
+            ),
+            inodes: InodeLimit::new(
+                mount.inodes,
+                KBox::pin_init(
+                    PerCpuCounter::with_unit(InodeSpace::INODE_BYTES),
+                    GFP_KERNEL
+                )?
+            ),
+            #[cfg(CONFIG_TMPFS_QUOTA)]
+            quota: Quota::new(&mount.quota)?,
+            next_ino: Atomic::new(Ino::FIRST.to_u64()),
+            wide_inos: Atomic::new(mount.wide_inos),
+            #[cfg(CONFIG_NUMA)]
+            policy <- MountPolicy::new(mount.policy),
+            huge: Atomic::new(mount.huge.as_number()),
+            without_swap: mount.without_swap,
+            mode: mount.mode,
+            uid: mount.uid,
+            gid: mount.gid,
+        }? Error)
+    }
+
+    /// The quota options that the mount has; none where it has no quota.
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    pub(in crate::tmpfs) fn quota_options(&self) -> QuotaOptions {
+        self.quota
+            .as_ref()
+            .map(|quota| *quota.options())
+            .unwrap_or_default()
+    }
+
+    /// The number for a new inode.
+    pub(in crate::tmpfs) fn next_ino(&self, sb: &SuperBlock<Tmpfs>) -> Ino {
+        let wide = self.has_wide_inos();
+        let mut next = self.next_ino.load(Relaxed);
+        // Goes round only where another task has taken a number.
+        loop {
+            let (ino, after, wrapped) = inode_numbers::allocate(Ino::new(next), wide);
+            match self.next_ino.cmpxchg(next, after.to_u64(), Relaxed) {
+                Ok(_) => {
+                    if wrapped {
+                        pr_warn!(
+                            "inode number overflow on device {}, consider using inode64 mount option\n",
+                            sb.minor()
+                        );
+                    }
+                    return ino;
+                }
+                Err(current) => next = current,
+            }
+        }
+    }
+
+    /// Whether inode numbers may have 64 bits.
+    pub(in crate::tmpfs) fn has_wide_inos(&self) -> bool {
+        self.wide_inos.load(Relaxed)
+    }
+
+    /// Where there are to be large folios.
+    pub(in crate::tmpfs) fn huge(&self) -> HugePolicy {
+        HugePolicy::from_number(self.huge.load(Relaxed))
+    }
+
+    /// Sets where there are to be large folios from now on.
+    pub(in crate::tmpfs) fn set_huge(&self, policy: HugePolicy) {
+        self.huge.store(policy.as_number(), Relaxed);
+    }
+
+    /// Whether the pages of this mount stay in memory.
+    pub(in crate::tmpfs) fn is_without_swap(&self) -> bool {
+        self.without_swap
+    }
+
+    /// Whether inode numbers could keep to 32 bits from now on.
+    pub(in crate::tmpfs) fn could_narrow_inos(&self) -> bool {
+        Ino::new(self.next_ino.load(Relaxed)).is_narrow()
+    }
+
+    /// Sets how many bits inode numbers may have.
+    pub(in crate::tmpfs) fn set_wide_inos(&self, wide: bool) {
+        self.wide_inos.store(wide, Relaxed);
+    }
+}

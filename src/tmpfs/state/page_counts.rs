@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How many pages a file has, and where.
+//!
+//! Lock order: no lock is taken below that of [`PageCounts`].
+
+use crate::mm::PageCount;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::{new_spinlock, SpinLock};
+
+/// The pages of a file, counted.
+#[derive(Default)]
+pub(in crate::tmpfs) struct Counts {
+    /// Pages that count against the limits.
+    pub(in crate::tmpfs) alloced: PageCount,
+    /// Those of them that are in swap.
+    #[cfg(CONFIG_SWAP)]
+    pub(in crate::tmpfs) swapped: PageCount,
+    /// Those of them that are neither in the page cache nor in swap, and count all the same: the target of
+    /// a symbolic link, and pages that could not be read back.
+    pub(in crate::tmpfs) counted_only: PageCount,
+}
+
+impl Counts {
+    /// Those that are not in the page cache.
+    fn others(&self) -> PageCount {
+        #[cfg(CONFIG_SWAP)]
+        let others = self.swapped.saturating_add(self.counted_only);
+        #[cfg(not(CONFIG_SWAP))]
+        let others = self.counted_only;
+        others
+    }
+
+    /// Takes out the pages that the file no longer has, with `cached` pages in the page cache; returns how
+    /// many there are.
+    pub(in crate::tmpfs) fn take_surplus(&mut self, cached: PageCount) -> PageCount {
+        let have = self.others().saturating_add(cached);
+        let surplus = self.alloced.saturating_sub(have);
+        self.alloced = self.alloced.saturating_sub(surplus);
+        surplus
+    }
+}
+
+/// The counts of a file, under a lock.
+#[pin_data]
+pub(in crate::tmpfs) struct PageCounts {
+    #[pin]
+    counts: SpinLock<Counts>,
+    /// How many pages there are in the page cache if nothing has changed since.
+    cached: Atomic<u64>,
+    /// How many are in swap.
+    #[cfg(CONFIG_SWAP)]
+    swapped: Atomic<u64>,
+}
+
+impl PageCounts {
+    /// A file without pages.
+    pub(in crate::tmpfs) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            counts <- new_spinlock!(Counts::default(), "rtmpfs_page_counts"),
+            cached: Atomic::new(0),
+            #[cfg(CONFIG_SWAP)]
+            swapped: Atomic::new(0),
+        })
+    }
+
+    /// Reads or changes the counts. Takes the lock; `f` must not sleep.
+    #[inline]
+    pub(in crate::tmpfs) fn with<R>(&self, f: impl FnOnce(&mut Counts) -> R) -> R {
+        let mut counts = self.counts.lock();
+        let result = f(&mut counts);
+        // Less than nothing while a page is counted at two places.
+        let cached = counts.alloced.wrapping_sub(counts.others());
+        self.cached.store(cached.to_u64(), Relaxed);
+        #[cfg(CONFIG_SWAP)]
+        self.swapped.store(counts.swapped.to_u64(), Relaxed);
+        result
+    }
+
+    /// Whether the counts go with a page cache of `cached` pages. Takes no lock: a snapshot.
+    #[inline]
+    pub(in crate::tmpfs) fn agrees(&self, cached: PageCount) -> bool {
+        self.cached.load(Relaxed) == cached.to_u64()
+    }
+
+    /// How many pages are in swap. Takes no lock: a snapshot.
+    #[cfg(CONFIG_SWAP)]
+    pub(in crate::tmpfs) fn swapped(&self) -> PageCount {
+        PageCount::new(self.swapped.load(Relaxed))
+    }
+}

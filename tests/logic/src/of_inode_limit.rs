@@ -1,0 +1,77 @@
+//! A limit of inodes against a ledger in bytes.
+
+use std::cell::Cell;
+
+use proptest::prelude::*;
+
+use crate::of_limits::Plain;
+use crate::pure::inode_limit::{InodeLimit, InodeSpace, MAX_INODES};
+use crate::pure::limits::LimitError;
+
+fn limit(max: u64) -> InodeLimit<Plain> {
+    InodeLimit::new(max, Plain(Cell::new(0)))
+}
+
+const INODE: u64 = InodeSpace::INODE.bytes();
+
+proptest! {
+    #[test]
+    fn inodes_and_bytes_share_a_limit(max in 1..40u64, sizes in prop::collection::vec(0..3000usize, 0..60)) {
+        let limit = limit(max);
+        let mut used = 0;
+        let mut committed = Vec::new();
+        for size in sizes {
+            // Every fourth one or so is an inode.
+            let space = if size % 4 == 0 { InodeSpace::INODE } else { InodeSpace::from_bytes(size) };
+            let granted = limit.reserve(space);
+            prop_assert_eq!(granted.is_some(), used + space.bytes() <= max * INODE);
+            if let Some(granted) = granted {
+                granted.commit();
+                used += space.bytes();
+                committed.push(space);
+            } else if let Some(space) = committed.pop() {
+                limit.release(space);
+                used -= space.bytes();
+            }
+            prop_assert_eq!(limit.max(), max);
+            // A part of an inode is none.
+            prop_assert_eq!(limit.free(), (max * INODE - used) / INODE);
+            for other in [max / 2, used / INODE, used.div_ceil(INODE), max] {
+                let want = if other == 0 || other * INODE >= used { Ok(()) } else { Err(LimitError::InUse) };
+                prop_assert_eq!(limit.check_max(other), want);
+            }
+        }
+        committed.into_iter().for_each(|space| limit.release(space));
+        prop_assert_eq!(limit.free(), max);
+    }
+
+    #[test]
+    fn the_limit_is_what_it_was_set_to(first in 1..=MAX_INODES, second in 0..=MAX_INODES) {
+        let limit = limit(first);
+        prop_assert_eq!((limit.max(), limit.free()), (first, first));
+        prop_assert_eq!(limit.check_max(second), Ok(()));
+        limit.set_max(second);
+        prop_assert_eq!((limit.max(), limit.free()), (second, second));
+    }
+}
+
+#[test]
+fn none_is_no_limit() {
+    let limit = limit(0);
+    for space in [InodeSpace::INODE, InodeSpace::from_bytes(usize::MAX)] {
+        limit
+            .reserve(space)
+            .into_iter()
+            .for_each(|granted| granted.commit());
+    }
+    assert_eq!((limit.max(), limit.free()), (0, 0));
+    assert_eq!(limit.check_max(1), Err(LimitError::WasUnlimited));
+}
+
+#[test]
+fn the_largest_limit_counts_too() {
+    let limit = limit(MAX_INODES);
+    limit.reserve(InodeSpace::INODE).expect("one fits").commit();
+    assert_eq!(limit.free(), MAX_INODES - 1);
+    assert_eq!(limit.max(), MAX_INODES);
+}
