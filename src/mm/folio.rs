@@ -22,7 +22,7 @@ use kernel::types::Opaque;
 ///
 /// # Invariants
 ///
-/// The folio is live: somebody holds a reference for as long as a reference to this type is in
+/// The folio is live: a reference is held for as long as a reference to this type is in
 /// use. Its order does not change but by a split, which needs the folio lock and that nobody holds
 /// a reference but the one who splits and the caches that the folio is in.
 #[repr(transparent)]
@@ -79,7 +79,7 @@ impl Folio {
     }
 
     /// Whether the contents are what the file holds: a folio that is not up to date was allocated
-    /// in advance and reads as zeros. Contents are visible to whoever sees true.
+    /// in advance and reads as zeros. Contents are visible to a caller who sees true.
     pub(crate) fn is_uptodate(&self) -> bool {
         // SAFETY: The folio is live.
         unsafe { bindings::folio_test_uptodate(self.as_ptr()) }
@@ -136,7 +136,7 @@ impl Folio {
 pub(crate) struct LockedFolio(ARef<Folio>);
 
 impl LockedFolio {
-    /// The lock of a folio that is somebody else's, with a reference that is, too.
+    /// The lock of a folio that another owner has taken, who has the reference, too.
     ///
     /// # Safety
     ///
@@ -251,7 +251,7 @@ impl LockedFolio {
     }
 
     /// Splits a large folio into pages; those beyond the end of the file leave the page cache. False
-    /// where somebody else uses it. May sleep.
+    /// where another task uses it. May sleep.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn split(&mut self) -> bool {
         if self.order().is_zero() {

@@ -40,7 +40,7 @@ pub(crate) struct VmaAdvice {
 }
 
 impl VmaAdvice {
-    /// What `vma` says; with `forced` to somebody who wants them anyhow.
+    /// What `vma` says; with `forced` to a caller who wants them anyhow.
     ///
     /// # Safety
     ///

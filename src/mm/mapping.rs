@@ -87,7 +87,7 @@ impl Mapping {
         self.0.get()
     }
 
-    /// Whoever finds a folio mapped from now on need not account for it any more.
+    /// Tasks that find a folio mapped from now on need not account for it any more.
     ///
     /// # Safety
     ///

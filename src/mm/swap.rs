@@ -158,7 +158,7 @@ impl SwapDevice {
 
     /// Finds the folio of an entry of this device in the swap cache, or reads it into memory where
     /// `place` says; `major` is set where it was read. The folio is in the swap cache, unless that
-    /// was changed by somebody else, and not locked. It may have more pages than the one of the
+    /// was changed by another task, and not locked. It may have more pages than the one of the
     /// entry: at most those of `order` where it is read, whose place is that of its first.
     ///
     /// May sleep. Fails with `ENOMEM`, and with the errors of `swapin_sync()`. Whether the contents

@@ -28,7 +28,7 @@ use kernel::prelude::*;
 use kernel::sync::atomic::{Acquire, Atomic, Release};
 use kernel::types::Opaque;
 
-/// For what somebody in mm/ wants a folio.
+/// For what a caller in mm/ wants a folio.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {
     /// To read: a hole is none.

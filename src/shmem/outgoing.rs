@@ -64,7 +64,7 @@ impl<'a, T: FileSystem> OutgoingFolio<'a, T> {
     }
 
     /// Splits a large folio into pages, the other ones of which go back to reclaim. False where
-    /// somebody else uses it.
+    /// another task uses it.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn split(&mut self) -> bool {
         let order = self.folio.order();

@@ -14,7 +14,7 @@ use kernel::types::Opaque;
 ///
 /// # Invariants
 ///
-/// The dentry is live: somebody holds a reference to it for as long as a reference to this type
+/// The dentry is live: a reference to it is held for as long as a reference to this type
 /// is in use.
 #[repr(transparent)]
 pub(crate) struct Dentry<T: FileSystem>(Opaque<bindings::dentry>, PhantomData<T>);

@@ -151,7 +151,7 @@ unsafe extern "C" fn fh_to_dentry<T: FileSystem>(
         if inode.is_null() {
             return core::ptr::null_mut();
         }
-        // Whoever holds the inode has a dentry of it: a name that can be looked up is better than
+        // A task that holds the inode has a dentry of it: a name that can be looked up is better than
         // that of an open file that has lost its own.
         let mut dentry = bindings::d_find_alias(inode);
         if dentry.is_null() {

@@ -54,7 +54,7 @@ struct InodeBox<T: FileSystem> {
 ///
 /// # Invariants
 ///
-/// The inode is embedded in an `InodeBox<T>` and live: somebody holds a reference to it for as
+/// The inode is embedded in an `InodeBox<T>` and live: a reference to it is held for as
 /// long as a reference to this type is in use.
 #[repr(transparent)]
 pub(crate) struct Inode<T: FileSystem>(Opaque<bindings::inode>, PhantomData<T>);
@@ -199,7 +199,7 @@ impl<T: FileSystem> Inode<T> {
     ///
     /// # Safety
     ///
-    /// Somebody must hold one, and not just keep the inode from going.
+    /// The inode must have a reference; that it is kept from going is not enough.
     pub(super) unsafe fn to_ref(&self) -> InodeRef<T> {
         // SAFETY: By the caller's promise.
         unsafe { bindings::ihold(self.as_ptr()) };

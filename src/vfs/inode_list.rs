@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A list of inodes that does not hold them: an inode leaves it when it is evicted, and that waits
-//! for whoever is just looking at it or writing a page of it out.
+//! for a task that is just looking at it or writing a page of it out.
 //!
 //! Each page that goes to swap pins its inode, so that a pin is an atomic counter of the inode's own; the
 //! lock of the list is for those who change or walk it.
@@ -57,7 +57,7 @@ pub(crate) struct Link<T: FileSystem> {
 const OUTSIDE: u32 = 0;
 /// In the list.
 const LISTED: u32 = 1;
-/// In the list, and about to be taken out unless somebody pins it.
+/// In the list, and about to be taken out unless a task pins it.
 const LEAVING: u32 = 2;
 /// Those before and behind an inode in a list.
 struct Neighbours<T: FileSystem> {
@@ -235,7 +235,7 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
     /// Wakes those who wait for an inode to be pinned no more.
     #[cold]
     fn wake(&self) {
-        // Whoever has seen the pin holds the lock until it sleeps.
+        // A task that has seen the pin holds the lock until it sleeps.
         let _head = self.head.lock();
         self.unpinned.notify_all();
     }
@@ -330,9 +330,9 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
                 }
                 next = head.neighbours(inode).next;
                 if !keep(inode.as_ref()) {
-                    // Whoever pins it from here on waits for the lock to list it again; whoever
-                    // has done so before is seen here, or has let go of it again, and then what
-                    // that was for is.
+                    // A task that pins it from here on waits for the lock to list it again. One that
+                    // has done so before is seen here; where it has let go of it again, what it
+                    // did to the inode is.
                     link.state.store(LEAVING, Relaxed);
                     smp_mb(Full);
                     if link.pins.load(Acquire) > 0 || keep(inode.as_ref()) {

@@ -3,7 +3,7 @@
 //! Disk quota: how much the files of a user or of a group may take.
 //!
 //! The kernel's quota core counts, compares with the limits and answers quotactl(2). It keeps a record for
-//! each user and group that somebody uses at the moment. Where the limits are while nobody does is
+//! each user and group that is in use at the moment. Where the limits are while it is not is
 //! the file system's business, which implements [`QuotaOperations`].
 //!
 //! An inode counts against its owners from [`NewInode::charge_quota`] until it is evicted, its bytes
@@ -107,7 +107,7 @@ pub(crate) trait QuotaOperations: FileSystem {
     /// For how long a soft limit may be exceeded, in seconds.
     const GRACE: u32;
 
-    /// Somebody begins to use the record of `id`: returns its limits, which are remembered until
+    /// The record of `id` comes into use: returns its limits, which are remembered until
     /// [`QuotaOperations::release`].
     fn acquire(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32) -> Result<QuotaLimits>;
 
@@ -168,7 +168,7 @@ impl<T: QuotaOperations> QuotaFormat<T> {
 #[pinned_drop]
 impl<T: QuotaOperations> PinnedDrop for QuotaFormat<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariants. Whoever uses the format holds the module.
+        // SAFETY: By the type invariants. A superblock that uses the format holds the module.
         unsafe { bindings::unregister_quota_format(self.found.get()) };
     }
 }
@@ -409,7 +409,7 @@ impl<T: QuotaOperations> LockedRecord<T> {
         }
     }
 
-    /// Whether somebody has begun to use the record again.
+    /// Whether the record is in use again.
     fn is_busy(&self) -> bool {
         // SAFETY: By the type invariants.
         unsafe { bindings::dquot_is_busy(self.record.as_ptr()) }
@@ -466,8 +466,8 @@ impl<T: QuotaOperations> Drop for LockedRecord<T> {
     }
 }
 
-/// `quota_format_ops::check_quota_file`: whether a superblock can have quota of this format. Whoever
-/// names the format may try it on any file system.
+/// `quota_format_ops::check_quota_file`: whether a superblock can have quota of this format. The
+/// format may be named for any file system.
 ///
 /// # Safety
 ///
@@ -523,11 +523,11 @@ unsafe extern "C" fn acquire<T: QuotaOperations>(record: *mut bindings::dquot) -
     from_result(|| {
         // SAFETY: The quota core passes a live record of a superblock that has this table.
         let mut record = unsafe { LockedRecord::<T>::lock(record) };
-        // Where somebody else was faster, limits may have been set already.
+        // Where another task was faster, limits may have been set already.
         if !record.flag(ACTIVE) {
             let limits = T::acquire(record.sb(), record.kind()?, record.id())?;
             record.set_limits(limits);
-            // Whoever sees the flag sees the limits.
+            // A task that sees the flag sees the limits.
             smp_mb(Full);
             record.set_flag(ACTIVE, true);
         }
