@@ -117,15 +117,13 @@ kuid_t rtmpfs_helper_current_fsuid(void)
 	return current_fsuid();
 }
 
+#ifdef CONFIG_NUMA
 __rtmpfs_helper
 struct mempolicy *rtmpfs_helper_current_mempolicy(void)
 {
-#ifdef CONFIG_NUMA
 	return get_task_policy(current);
-#else
-	return NULL;
-#endif
 }
+#endif
 
 __rtmpfs_helper
 bool rtmpfs_helper_fatal_signal_pending(void)
@@ -672,31 +670,19 @@ void rtmpfs_helper_percpu_counter_add_batch(struct percpu_counter *counter,
 }
 
 __rtmpfs_helper
-s32 rtmpfs_helper_percpu_counter_batch(void)
-{
-#ifdef CONFIG_SMP
-	return percpu_counter_batch;
-#else
-	return 0;
-#endif
-}
-
-__rtmpfs_helper
 void rtmpfs_helper_percpu_counter_destroy(struct percpu_counter *counter)
 {
 	percpu_counter_destroy(counter);
 }
 
+#ifndef CONFIG_SMP
 __rtmpfs_helper
 bool rtmpfs_helper_percpu_counter_limited_add(struct percpu_counter *counter,
-					      s64 limit, s64 amount, s32 batch)
+					      s64 limit, s64 amount)
 {
-#ifdef CONFIG_SMP
-	return __percpu_counter_limited_add(counter, limit, amount, batch);
-#else
 	return percpu_counter_limited_add(counter, limit, amount);
-#endif
 }
+#endif
 
 __rtmpfs_helper
 s64 rtmpfs_helper_percpu_counter_sum(struct percpu_counter *counter)

@@ -47,9 +47,17 @@ impl PerCpuCounter {
     }
 
     /// How much a CPU keeps to itself before it tells the others.
+    #[cfg(CONFIG_SMP)]
     fn batch(&self) -> i32 {
-        // SAFETY: Only reads a number of the kernel's.
-        unsafe { bindings::percpu_counter_batch() }.saturating_mul(self.unit)
+        let batch = &raw const bindings::percpu_counter_batch;
+        // SAFETY: The kernel's, always there. It changes as a whole, when CPUs come and go.
+        unsafe { batch.read_volatile() }.saturating_mul(self.unit)
+    }
+
+    /// There is no other CPU to be told: C does not look at the number.
+    #[cfg(not(CONFIG_SMP))]
+    fn batch(&self) -> i32 {
+        self.unit
     }
 
     /// Adds `amount`, which may be negative.
@@ -59,11 +67,18 @@ impl PerCpuCounter {
     }
 
     /// Adds `amount` where the sum does not exceed `limit`, else returns false and adds nothing.
+    #[cfg(CONFIG_SMP)]
+    pub(crate) fn add_limited(&self, limit: i64, amount: i64) -> bool {
+        let (counter, batch) = (self.counter.get(), self.batch());
+        // SAFETY: By the type invariants.
+        unsafe { bindings::__percpu_counter_limited_add(counter, limit, amount, batch) }
+    }
+
+    /// Adds `amount` where the sum does not exceed `limit`, else returns false and adds nothing.
+    #[cfg(not(CONFIG_SMP))]
     pub(crate) fn add_limited(&self, limit: i64, amount: i64) -> bool {
         // SAFETY: By the type invariants.
-        unsafe {
-            bindings::percpu_counter_limited_add(self.counter.get(), limit, amount, self.batch())
-        }
+        unsafe { bindings::percpu_counter_limited_add(self.counter.get(), limit, amount) }
     }
 
     /// The exact sum. Visits all CPUs.

@@ -54,7 +54,7 @@ impl SharedPolicy {
         let policy = unsafe {
             let policy = bindings::mpol_shared_policy_lookup(self.raw.get(), index.to_pgoff());
             if policy.is_null() {
-                bindings::current_mempolicy()
+                of_current()
             } else {
                 policy
             }
@@ -83,6 +83,21 @@ impl PinnedDrop for SharedPolicy {
     fn drop(self: Pin<&mut Self>) {
         self.clear();
     }
+}
+
+/// The policy of the current task, or the system's where that has none.
+#[cfg(CONFIG_NUMA)]
+#[inline]
+fn of_current() -> *mut bindings::mempolicy {
+    // SAFETY: Only looks at the current task.
+    unsafe { bindings::current_mempolicy() }
+}
+
+/// There are no policies.
+#[cfg(not(CONFIG_NUMA))]
+#[inline]
+fn of_current() -> *mut bindings::mempolicy {
+    core::ptr::null_mut()
 }
 
 /// Where the memory of a folio shall come from.
