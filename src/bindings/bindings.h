@@ -63,10 +63,7 @@
 #define RTMPFS_CONST(type, name) static const type RUST_CONST_##name = (type)name
 
 RTMPFS_CONST(gfp_t, GFP_KERNEL);
-RTMPFS_CONST(gfp_t, GFP_HIGHUSER_MOVABLE);
-RTMPFS_CONST(gfp_t, __GFP_ACCOUNT);
 RTMPFS_CONST(slab_flags_t, SLAB_ACCOUNT);
-RTMPFS_CONST(slab_flags_t, SLAB_RECLAIM_ACCOUNT);
 RTMPFS_CONST(unsigned int, DCACHE_DONTCACHE);
 RTMPFS_CONST(unsigned long, SB_NOSEC);
 RTMPFS_CONST(unsigned long, SB_POSIXACL);

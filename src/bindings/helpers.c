@@ -3,7 +3,7 @@
  * Rust cannot call macros and static inline functions. Each function here
  * wraps one of them, with one call and no logic of its own.
  *
- * Sorted alphabetically by the name of the wrapped function.
+ * In the order of their names, which make lint checks.
  */
 
 #include "bindings.h"
@@ -33,6 +33,12 @@ void rtmpfs_helper_arch_swap_restore(swp_entry_t entry, struct folio *folio)
 }
 #endif
 
+__rtmpfs_helper
+void rtmpfs_helper_cache_no_acl(struct inode *inode)
+{
+	cache_no_acl(inode);
+}
+
 #ifdef CONFIG_QUOTA
 __rtmpfs_helper
 void rtmpfs_helper_clear_bit(long nr, unsigned long *addr)
@@ -40,12 +46,6 @@ void rtmpfs_helper_clear_bit(long nr, unsigned long *addr)
 	clear_bit(nr, addr);
 }
 #endif
-
-__rtmpfs_helper
-void rtmpfs_helper_cache_no_acl(struct inode *inode)
-{
-	cache_no_acl(inode);
-}
 
 __rtmpfs_helper
 void rtmpfs_helper_clear_highpage(struct page *page)
@@ -63,6 +63,13 @@ __rtmpfs_helper
 void rtmpfs_helper_cond_resched_tasks_rcu_qs(void)
 {
 	cond_resched_tasks_rcu_qs();
+}
+
+__rtmpfs_helper
+size_t rtmpfs_helper_copy_folio_to_iter(struct folio *folio, size_t offset,
+					size_t bytes, struct iov_iter *i)
+{
+	return copy_folio_to_iter(folio, offset, bytes, i);
 }
 
 __rtmpfs_helper
@@ -93,19 +100,6 @@ void rtmpfs_helper_count_vm_event(enum vm_event_item item)
 }
 
 __rtmpfs_helper
-size_t rtmpfs_helper_copy_folio_to_iter(struct folio *folio, size_t offset,
-					size_t bytes, struct iov_iter *i)
-{
-	return copy_folio_to_iter(folio, offset, bytes, i);
-}
-
-__rtmpfs_helper
-struct mm_struct *rtmpfs_helper_current_mm(void)
-{
-	return current->mm;
-}
-
-__rtmpfs_helper
 kgid_t rtmpfs_helper_current_fsgid(void)
 {
 	return current_fsgid();
@@ -126,9 +120,9 @@ struct mempolicy *rtmpfs_helper_current_mempolicy(void)
 #endif
 
 __rtmpfs_helper
-bool rtmpfs_helper_fatal_signal_pending(void)
+struct mm_struct *rtmpfs_helper_current_mm(void)
 {
-	return fatal_signal_pending(current);
+	return current->mm;
 }
 
 __rtmpfs_helper
@@ -153,9 +147,15 @@ bool rtmpfs_helper_dquot_is_busy(struct dquot *dquot)
 #endif
 
 __rtmpfs_helper
-bool rtmpfs_helper_fileattr_has_fsx(const struct file_kattr *fa)
+bool rtmpfs_helper_fatal_signal_pending(void)
 {
-	return fileattr_has_fsx(fa);
+	return fatal_signal_pending(current);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_file_accessed(struct file *file)
+{
+	file_accessed(file);
 }
 
 __rtmpfs_helper
@@ -165,9 +165,9 @@ struct inode *rtmpfs_helper_file_inode(const struct file *file)
 }
 
 __rtmpfs_helper
-void rtmpfs_helper_file_accessed(struct file *file)
+bool rtmpfs_helper_fileattr_has_fsx(const struct file_kattr *fa)
 {
-	file_accessed(file);
+	return fileattr_has_fsx(fa);
 }
 
 __rtmpfs_helper
@@ -209,15 +209,15 @@ bool rtmpfs_helper_folio_clear_dirty(struct folio *folio)
 }
 
 __rtmpfs_helper
-struct page *rtmpfs_helper_folio_file_page(struct folio *folio, pgoff_t index)
-{
-	return folio_file_page(folio, index);
-}
-
-__rtmpfs_helper
 bool rtmpfs_helper_folio_contain_hwpoisoned_page(struct folio *folio)
 {
 	return folio_contain_hwpoisoned_page(folio);
+}
+
+__rtmpfs_helper
+struct page *rtmpfs_helper_folio_file_page(struct folio *folio, pgoff_t index)
+{
+	return folio_file_page(folio, index);
 }
 
 __rtmpfs_helper
@@ -261,12 +261,6 @@ __rtmpfs_helper
 void rtmpfs_helper_folio_put(struct folio *folio)
 {
 	folio_put(folio);
-}
-
-__rtmpfs_helper
-void rtmpfs_helper_folio_put_refs(struct folio *folio, int refs)
-{
-	folio_put_refs(folio, refs);
 }
 
 __rtmpfs_helper
@@ -330,12 +324,6 @@ bool rtmpfs_helper_folio_test_set_dirty(struct folio *folio)
 }
 
 __rtmpfs_helper
-bool rtmpfs_helper_folio_test_swapcache(struct folio *folio)
-{
-	return folio_test_swapcache(folio);
-}
-
-__rtmpfs_helper
 bool rtmpfs_helper_folio_test_uptodate(struct folio *folio)
 {
 	return folio_test_uptodate(folio);
@@ -375,6 +363,12 @@ void rtmpfs_helper_get_page(struct page *page)
 	get_page(page);
 }
 
+__rtmpfs_helper
+bool rtmpfs_helper_has_transparent_hugepage(void)
+{
+	return has_transparent_hugepage();
+}
+
 #ifdef CONFIG_QUOTA
 __rtmpfs_helper
 bool rtmpfs_helper_i_gid_needs_update(struct mnt_idmap *idmap,
@@ -384,12 +378,6 @@ bool rtmpfs_helper_i_gid_needs_update(struct mnt_idmap *idmap,
 	return i_gid_needs_update(idmap, attr, inode);
 }
 #endif
-
-__rtmpfs_helper
-bool rtmpfs_helper_has_transparent_hugepage(void)
-{
-	return has_transparent_hugepage();
-}
 
 __rtmpfs_helper
 loff_t rtmpfs_helper_i_size_read(const struct inode *inode)
@@ -414,6 +402,12 @@ bool rtmpfs_helper_i_uid_needs_update(struct mnt_idmap *idmap,
 #endif
 
 __rtmpfs_helper
+struct timespec64 rtmpfs_helper_inode_get_mtime(const struct inode *inode)
+{
+	return inode_get_mtime(inode);
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_inode_inc_iversion(struct inode *inode)
 {
 	inode_inc_iversion(inode);
@@ -436,12 +430,6 @@ struct timespec64 rtmpfs_helper_inode_set_ctime_to_ts(struct inode *inode,
 						      struct timespec64 ts)
 {
 	return inode_set_ctime_to_ts(inode, ts);
-}
-
-__rtmpfs_helper
-struct timespec64 rtmpfs_helper_inode_get_mtime(const struct inode *inode)
-{
-	return inode_get_mtime(inode);
 }
 
 __rtmpfs_helper
@@ -572,6 +560,12 @@ int rtmpfs_helper_mem_cgroup_charge(struct folio *folio, struct mm_struct *mm,
 	return mem_cgroup_charge(folio, mm, gfp);
 }
 
+__rtmpfs_helper
+bool rtmpfs_helper_mem_cgroup_shrink_is_root(struct shrink_control *sc)
+{
+	return mem_cgroup_shrink_is_root(sc);
+}
+
 #ifdef CONFIG_QUOTA
 __rtmpfs_helper
 void rtmpfs_helper_memalloc_nofs_restore(unsigned int flags)
@@ -588,32 +582,10 @@ unsigned int rtmpfs_helper_memalloc_nofs_save(void)
 }
 #endif
 
-#ifdef CONFIG_QUOTA
-__rtmpfs_helper
-void rtmpfs_helper_mutex_lock(struct mutex *lock)
-{
-	mutex_lock(lock);
-}
-#endif
-
-#ifdef CONFIG_QUOTA
-__rtmpfs_helper
-void rtmpfs_helper_mutex_unlock(struct mutex *lock)
-{
-	mutex_unlock(lock);
-}
-#endif
-
 __rtmpfs_helper
 void rtmpfs_helper_mpol_cond_put(struct mempolicy *policy)
 {
 	mpol_cond_put(policy);
-}
-
-__rtmpfs_helper
-bool rtmpfs_helper_mem_cgroup_shrink_is_root(struct shrink_control *sc)
-{
-	return mem_cgroup_shrink_is_root(sc);
 }
 
 __rtmpfs_helper
@@ -649,6 +621,22 @@ rtmpfs_helper_mpol_shared_policy_lookup(struct shared_policy *policies,
 	return mpol_shared_policy_lookup(policies, index);
 }
 
+#ifdef CONFIG_QUOTA
+__rtmpfs_helper
+void rtmpfs_helper_mutex_lock(struct mutex *lock)
+{
+	mutex_lock(lock);
+}
+#endif
+
+#ifdef CONFIG_QUOTA
+__rtmpfs_helper
+void rtmpfs_helper_mutex_unlock(struct mutex *lock)
+{
+	mutex_unlock(lock);
+}
+#endif
+
 __rtmpfs_helper
 int rtmpfs_helper_numa_node_id(void)
 {
@@ -656,10 +644,9 @@ int rtmpfs_helper_numa_node_id(void)
 }
 
 __rtmpfs_helper
-int rtmpfs_helper_percpu_counter_init(struct percpu_counter *counter,
-				      s64 amount, gfp_t gfp)
+bool rtmpfs_helper_page_hwpoison(struct page *page)
 {
-	return percpu_counter_init(counter, amount, gfp);
+	return PageHWPoison(page);
 }
 
 __rtmpfs_helper
@@ -673,6 +660,13 @@ __rtmpfs_helper
 void rtmpfs_helper_percpu_counter_destroy(struct percpu_counter *counter)
 {
 	percpu_counter_destroy(counter);
+}
+
+__rtmpfs_helper
+int rtmpfs_helper_percpu_counter_init(struct percpu_counter *counter,
+				      s64 amount, gfp_t gfp)
+{
+	return percpu_counter_init(counter, amount, gfp);
 }
 
 #ifndef CONFIG_SMP
@@ -691,15 +685,15 @@ s64 rtmpfs_helper_percpu_counter_sum(struct percpu_counter *counter)
 }
 
 __rtmpfs_helper
-unsigned int rtmpfs_helper_pipe_buf_usage(const struct pipe_inode_info *pipe)
-{
-	return pipe_buf_usage(pipe);
-}
-
-__rtmpfs_helper
 void rtmpfs_helper_pipe_advance_head(struct pipe_inode_info *pipe)
 {
 	pipe->head++;
+}
+
+__rtmpfs_helper
+unsigned int rtmpfs_helper_pipe_buf_usage(const struct pipe_inode_info *pipe)
+{
+	return pipe_buf_usage(pipe);
 }
 
 __rtmpfs_helper
@@ -712,12 +706,6 @@ __rtmpfs_helper
 bool rtmpfs_helper_pipe_is_full(const struct pipe_inode_info *pipe)
 {
 	return pipe_is_full(pipe);
-}
-
-__rtmpfs_helper
-bool rtmpfs_helper_page_hwpoison(struct page *page)
-{
-	return PageHWPoison(page);
 }
 
 __rtmpfs_helper
@@ -760,6 +748,18 @@ bool rtmpfs_helper_signal_pending(void)
 	return signal_pending(current);
 }
 
+__rtmpfs_helper
+struct timespec64 rtmpfs_helper_simple_inode_init_ts(struct inode *inode)
+{
+	return simple_inode_init_ts(inode);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_softleaf_is_swap(swp_entry_t entry)
+{
+	return softleaf_is_swap(entry);
+}
+
 #ifdef CONFIG_QUOTA
 __rtmpfs_helper
 void rtmpfs_helper_spin_lock(spinlock_t *lock)
@@ -784,21 +784,27 @@ void rtmpfs_helper_super_set_uuid(struct super_block *sb, const u8 *uuid,
 }
 
 __rtmpfs_helper
-void *rtmpfs_helper_swp_to_radix_entry(swp_entry_t entry)
-{
-	return swp_to_radix_entry(entry);
-}
-
-__rtmpfs_helper
 pgoff_t rtmpfs_helper_swp_offset(swp_entry_t entry)
 {
 	return swp_offset(entry);
 }
 
 __rtmpfs_helper
+void *rtmpfs_helper_swp_to_radix_entry(swp_entry_t entry)
+{
+	return swp_to_radix_entry(entry);
+}
+
+__rtmpfs_helper
 unsigned int rtmpfs_helper_swp_type(swp_entry_t entry)
 {
 	return swp_type(entry);
+}
+
+__rtmpfs_helper
+unsigned long rtmpfs_helper_task_size(void)
+{
+	return TASK_SIZE;
 }
 
 #ifdef CONFIG_QUOTA
@@ -808,12 +814,6 @@ bool rtmpfs_helper_test_bit(long nr, const unsigned long *addr)
 	return test_bit(nr, addr);
 }
 #endif
-
-__rtmpfs_helper
-unsigned long rtmpfs_helper_task_size(void)
-{
-	return TASK_SIZE;
-}
 
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 __rtmpfs_helper
@@ -838,27 +838,15 @@ unsigned long rtmpfs_helper_thp_vma_suitable_orders(struct vm_area_struct *vma,
 }
 
 __rtmpfs_helper
-unsigned long rtmpfs_helper_totalram_pages(void)
-{
-	return totalram_pages();
-}
-
-__rtmpfs_helper
 unsigned long rtmpfs_helper_totalhigh_pages(void)
 {
 	return totalhigh_pages();
 }
 
 __rtmpfs_helper
-struct timespec64 rtmpfs_helper_simple_inode_init_ts(struct inode *inode)
+unsigned long rtmpfs_helper_totalram_pages(void)
 {
-	return simple_inode_init_ts(inode);
-}
-
-__rtmpfs_helper
-bool rtmpfs_helper_softleaf_is_swap(swp_entry_t entry)
-{
-	return softleaf_is_swap(entry);
+	return totalram_pages();
 }
 
 __rtmpfs_helper
@@ -913,12 +901,24 @@ vm_fault_t rtmpfs_helper_vmf_error(int err)
 }
 
 __rtmpfs_helper
+void rtmpfs_helper_xa_lock_irq(struct xarray *xa)
+{
+	xa_lock_irq(xa);
+}
+
+__rtmpfs_helper
 struct xa_state rtmpfs_helper_xa_state(struct xarray *xa, unsigned long index,
 				       unsigned int order)
 {
 	XA_STATE_ORDER(xas, xa, index, order);
 
 	return xas;
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_xa_unlock_irq(struct xarray *xa)
+{
+	xa_unlock_irq(xa);
 }
 
 __rtmpfs_helper
@@ -944,18 +944,6 @@ void rtmpfs_helper_xas_set_order(struct xa_state *xas, unsigned long index,
 				 unsigned int order)
 {
 	xas_set_order(xas, index, order);
-}
-
-__rtmpfs_helper
-void rtmpfs_helper_xa_lock_irq(struct xarray *xa)
-{
-	xa_lock_irq(xa);
-}
-
-__rtmpfs_helper
-void rtmpfs_helper_xa_unlock_irq(struct xarray *xa)
-{
-	xa_unlock_irq(xa);
 }
 
 __rtmpfs_helper

@@ -7,6 +7,7 @@
 //! It sees the source as it is written: no types of expressions, nothing that a macro makes, and of
 //! a macro's arguments only what are expressions. A name that means two things means both.
 
+mod bindings;
 mod eager;
 mod finding;
 mod floors;
@@ -25,7 +26,12 @@ use tree::File;
 type Rule = fn(&[File]) -> Vec<Finding>;
 
 /// What a rule is called, and what a finding of it means.
-const RULES: [(&str, &str, Rule); 4] = [
+const RULES: [(&str, &str, Rule); 5] = [
+    (
+        "bindings",
+        "the bindings hold more than is used, or without order",
+        bindings::check,
+    ),
     ("floors", "what is below uses what is above", floors::check),
     (
         "guards",
@@ -45,6 +51,8 @@ fn main() -> Result<ExitCode> {
         bail!("usage: lint TOP RULE...");
     };
     let files = tree::read(Path::new(top))?;
+    // Rules read what is no Rust by its name from there.
+    env::set_current_dir(top)?;
     let mut found = 0;
     for name in names {
         let Some((_, meaning, check)) = RULES.iter().find(|(rule, ..)| rule == name) else {
