@@ -9,6 +9,10 @@
 //! - [`vfs`]: safe Rust over the C VFS;
 //! - [`mm`]: safe Rust over the C MM;
 //! - [`bindings`]: the C interfaces that the `kernel` crate lacks.
+//!
+//! Pages for readers:
+//!
+//! - [`guide::shmem_c`]: where each function of `mm/shmem.c` is here.
 
 // A number that a user chooses must neither overflow nor lose its sign: the types of `mm::units` see
 // to that, and say how they are used.

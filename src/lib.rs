@@ -5,6 +5,8 @@
 use kernel::prelude::*;
 
 mod bindings;
+#[cfg(doc)]
+mod guide;
 #[cfg(CONFIG_KUNIT)]
 #[allow(
     clippy::arithmetic_side_effects,

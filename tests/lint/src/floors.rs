@@ -14,7 +14,7 @@ use syn::visit::{self, Visit};
 use syn::{Item, UseTree};
 
 /// From the lowest.
-const FLOORS: [&str; 5] = ["bindings", "mm", "vfs", "shmem", "tmpfs"];
+pub const FLOORS: [&str; 5] = ["bindings", "mm", "vfs", "shmem", "tmpfs"];
 
 /// Those of the uppermost floor, from the lowest.
 const ROOMS: [&str; 5] = ["pure", "state", "data", "namespace", "control"];

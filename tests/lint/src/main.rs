@@ -12,6 +12,7 @@ mod eager;
 mod finding;
 mod floors;
 mod guards;
+mod guide;
 mod loops;
 mod safe;
 mod tree;
@@ -26,7 +27,7 @@ use tree::File;
 type Rule = fn(&[File]) -> Vec<Finding>;
 
 /// What a rule is called, and what a finding of it means.
-const RULES: [(&str, &str, Rule); 5] = [
+const RULES: [(&str, &str, Rule); 6] = [
     (
         "bindings",
         "the bindings hold more than is used, or without order",
@@ -37,6 +38,11 @@ const RULES: [(&str, &str, Rule); 5] = [
         "guards",
         "a guard is made before what it guards is true",
         eager::check,
+    ),
+    (
+        "guide",
+        "a page for readers names what is not there",
+        guide::check,
     ),
     ("loops", "no comment says why the loop ends", loops::check),
     ("safe", "unsafe code in the file system", safe::check),
