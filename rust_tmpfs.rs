@@ -12,7 +12,8 @@
 //!
 //! Pages for readers:
 //!
-//! - [`guide::shmem_c`]: where each function of `mm/shmem.c` is here.
+//! - [`guide::shmem_c`]: where each function of `mm/shmem.c` is here;
+//! - [`guide::locks`]: all locks, and the order in which they are taken.
 
 // A number that a user chooses must neither overflow nor lose its sign: the types of `mm::units` see
 // to that, and say how they are used.

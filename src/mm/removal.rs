@@ -4,8 +4,8 @@
 //!
 //! C headers: `include/linux/folio_batch.h`, `include/linux/pagemap.h`.
 //!
-//! Lock order: folio locks are taken in the order of the index, all but the first of a batch by
-//! trying only; under them `i_mmap_rwsem` (unmapping) and the lock of the xarray.
+//! Lock order: the folio locks of a batch are taken by trying only, and one that has to be waited for is
+//! taken alone; under them `i_mmap_rwsem` (unmapping) and the lock of the xarray.
 
 use super::folio::{Folio, LockedFolio};
 use super::mapping::Mapping;

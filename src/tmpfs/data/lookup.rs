@@ -4,7 +4,7 @@
 //!
 //! What `shmem_get_folio_gfp()` does for tmpfs; [`find`] is what a read needs of it (`SGP_READ`).
 //!
-//! Lock order: the folio lock is taken last, and never waited for while another one is held. That of a new
+//! Lock order: a folio lock is never waited for while another one is held. That of a new
 //! folio is held while it is counted, which looks for folios that reach beyond the end of their files and tries
 //! their locks only.
 

@@ -6,8 +6,8 @@
 //!
 //! What `shmem_truncate_range()` and `shmem_undo_range()` do for tmpfs.
 //!
-//! Lock order: `i_rwsem`, where the size changes; then what unmapping takes inside the MM: `i_mmap_rwsem`,
-//! folio locks. Folio locks one at a time; see `mm::removal` for whole pages.
+//! Lock order: `i_rwsem`, where the size changes; then folio locks, one at a time, under which unmapping takes
+//! `i_mmap_rwsem`; see `mm::removal` for whole pages.
 
 use super::lookup::{self, Unwritten};
 use super::page_accounting;

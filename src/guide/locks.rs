@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! All locks: the order in which they are taken.
+//!
+//! Indented below a lock is what may be taken while it is held. Those of the module have the name that lockdep
+//! shows, the others are the kernel's, whose own order is at the head of `mm/rmap.c` and `mm/filemap.c` and in
+//! `Documentation/filesystems/directory-locking.rst`.
+//!
+//! ```text
+//! sb->s_umount                  (mount, remount and umount, quotactl; the shrinker tries it)
+//!   dquot->dq_lock              (quotactl; as below i_rwsem)
+//!   rtmpfs_quota                (quotactl: the next id)
+//!   inode_list                  (the shrinker walks)
+//!   mount_policy                (remount)
+//! inode->i_rwsem                (directories: parent before child; not reading, not faulting)
+//!   dquot->dq_lock              (a new inode, or one that changes its owner; memory without __GFP_FS below it)
+//!     rtmpfs_quota
+//!       inode_list              (the shrinker counts, in any task that allocates memory)
+//!     dquot->dq_dqb_lock
+//!   mount_policy                (a new inode)
+//!   mapping->i_mmap_rwsem       (unmapping a range before it is truncated)
+//!   mm->mmap_lock               (the user's buffer of a write is faulted in; or the lock of the VMA)
+//!     shared_policy->lock       (where a new page goes)
+//!     rtmpfs_activity           (a fault asks for a punch)
+//!     folio lock                (one at a time; more by trying only)
+//!       mapping->i_mmap_rwsem   (a mapped folio is truncated or split)
+//!       rtmpfs_activity         (an allocated page, and reclaim that wants it)
+//!       inode_list              (a folio goes to swap, or reaches beyond the end of its file)
+//!       rtmpfs_page_counts      (a page is added, goes to swap, comes back)
+//!       inode->i_lock           (i_blocks)
+//!         dquot->dq_dqb_lock    (bytes)
+//!         mapping->i_pages      (interrupts off; also without i_lock)
+//! export_hashing                (a file handle is made)
+//!   inode_hash_lock
+//!     inode->i_lock
+//! ```
+//!
+//! What is below the folio lock is taken without it, too: below `i_rwsem`, by eviction, by stat(2), by khugepaged.
+//!
+//! # The module's own
+//!
+//! | lock | is | protects | under it |
+//! | --- | --- | --- | --- |
+//! | `rtmpfs_activity` | `tmpfs::state::activity::FileActivity::current` | what fallocate(2) does with the file | nothing |
+//! | `rtmpfs_page_counts` | `tmpfs::state::page_counts::PageCounts::counts` | the counts of a file's pages | nothing |
+//! | `rtmpfs_quota` | `tmpfs::state::quota::Quota::users`, `tmpfs::state::quota::Quota::groups` | the limits of each id; a mutex | memory is allocated, so `inode_list` |
+//! | `inode_list` | `vfs::inode_list::InodeList::head` | the links of the inodes in a list | that of its own wait queue |
+//! | `export_hashing` | `vfs::export::Exports::hashing` | that an inode is hashed once | `inode_hash_lock` |
+//! | `mount_policy` | `mm::mempolicy::MountPolicy::policy` | the policy of a mount | nothing |
+//!
+//! All but `rtmpfs_quota` are spinlocks, and no two of those are ever held at once: each is taken and released within
+//! one function, that of `inode_list` around its own walk only.
+//!
+//! # Why it holds
+//!
+//! - **Reclaim comes from below.** It calls `shmem::writeout::writeout` with a folio locked, in any task that
+//!   allocates memory. What that takes (`rtmpfs_activity`, `inode_list`, `rtmpfs_page_counts`, `i_lock`,
+//!   `dq_dqb_lock`, `i_pages`) is spinlocks, which no task holds while it allocates; it never waits for `i_rwsem`
+//!   or `dq_lock`.
+//! - **One folio lock at a time.** `tmpfs::data::lookup::find_or_make` waits for one with none held.
+//!   `mm::removal::find_locked` and `tmpfs::data::beyond_eof::split_last`, which may run while another folio is
+//!   locked or lock several, only try. Bringing a page back from swap locks the folio of the swap cache, with none of
+//!   the file locked.
+//! - **No fault with a folio locked.** `tmpfs::data::write::write_some` copies with faults off, and the buffer is
+//!   faulted in when the folio is unlocked again; a read copies from a folio that it has no lock of.
+//! - **Counts are changed first, given back after.** `tmpfs::data::page_accounting` takes `i_lock`, and asks the
+//!   quota core, with `rtmpfs_page_counts` released.
+//! - **A pinned inode is like a lock.** Eviction waits in `vfs::inode_list::InodeList::remove` for the last pin. A
+//!   task that has one waits for folio locks and memory. Eviction holds no folio lock, and reclaim evicts no inode
+//!   of this file system: names are pinned, and inodes are in no LRU list.
+//! - **A fault waits for a punch** (`tmpfs::data::fallocate::wait_for_punch`) with `mmap_lock` released where the
+//!   MM can try again, once, and the puncher takes no `mmap_lock`.
+//! - **Quota allocates under `dq_lock`**, so `vfs::quota::LockedRecord` begins a scope without `__GFP_FS`: reclaim in
+//!   that task writes out no folio of a file and frees nothing of a superblock. What it does all the same is to count
+//!   what superblocks could free, without `s_umount` (`vfs::superblock::nr_cached_objects`).
