@@ -127,6 +127,11 @@ impl Mapping {
         core::ptr::eq(found, value).then_some(order)
     }
 
+    /// The order of the folio at page `index`, or of the folio that went to swap from there; a snapshot.
+    pub(crate) fn slot_order(&self, index: PageIndex) -> Order {
+        self.load(index).1
+    }
+
     /// What the slot of page `index` holds, and the order of how many pages it covers; a snapshot.
     fn load(&self, index: PageIndex) -> (*mut c_void, Order) {
         let _rcu = rcu::read_lock();

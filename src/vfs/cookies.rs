@@ -313,7 +313,7 @@ where
     R: Array<Run<S>, Error = S::Error>,
 {
     /// Puts an entry there, and returns its cookie.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fill(self, entry: E) -> Cookie {
         let run = &mut self.entries.runs[self.run];
         let cookie = run.first.plus(self.bit);
@@ -345,7 +345,7 @@ where
     }
 
     /// Makes sure that one more entry fits, and keeps the room for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve(&mut self) -> Result<Vacancy<'_, E, S, R>, NoRoom<S::Error>> {
         let (run, bit) = match self.newest() {
             Some(newest) => newest,

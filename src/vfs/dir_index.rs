@@ -156,6 +156,7 @@ impl<T: FileSystem> DirIndex<T> {
     /// Keeps room for one more entry. May sleep.
     ///
     /// Fails with `ENOMEM`, and with `ENOSPC` when all cookies of the directory are in use.
+    #[inline(always)]
     fn reserve(&mut self) -> Result<Room<'_, T>> {
         Ok(Room(self.0.reserve()?))
     }
@@ -224,6 +225,7 @@ pub(super) struct Room<'a, T: FileSystem>(Vacancy<'a, Entry<T>, Slots<T>, Runs<T
 
 impl<T: FileSystem> Room<'_, T> {
     /// Appends a dentry.
+    #[inline(always)]
     fn fill(self, dentry: &Dentry<T>) {
         // INVARIANT: The callers pin the dentry and set its file; the cookie follows.
         let cookie = self.0.fill(Entry(NonNull::from(dentry)));
@@ -276,6 +278,7 @@ impl<'a, T: FileSystem> Names<'a, T> {
     ///
     /// Fails with `EINVAL` where it is a name in another directory, with `ENOMEM`, and with `ENOSPC`
     /// when all cookies of the directory are in use.
+    #[inline(always)]
     pub(super) fn reserve<'r>(&'r mut self, name: Negative<'r, T>) -> Result<NewName<'r, T>> {
         if !self.is_parent_of(&name) {
             return Err(EINVAL);
@@ -399,6 +402,7 @@ impl<'a, T: FileSystem> NewName<'a, T> {
     /// Counts no link.
     ///
     /// Fails with `EINVAL` only, where the file is one of another superblock; then drops it.
+    #[inline(always)]
     pub(super) fn commit(self, inode: InodeRef<T>) -> Result {
         let inode = inode.of(self.dir.sb())?;
         self.room.fill(&self.name);

@@ -249,8 +249,7 @@ pub(in crate::tmpfs) fn find_within(
     Ok(folio)
 }
 
-/// Finds the folio at page `index`, and locks it, where it has pages outside of `range` too, or had when it went
-/// to swap. May sleep.
+/// Finds the folio at page `index`, and locks it, where its slot has pages outside of `range` too. May sleep.
 ///
 /// Fails as [`find_locked`].
 #[cfg(CONFIG_SWAP)]
@@ -259,13 +258,7 @@ pub(super) fn find_large(
     index: PageIndex,
     range: &PageRange,
 ) -> Result<Option<LockedFolio>> {
-    let mapping = inode.mapping();
-    let order = match mapping.get(index) {
-        Slot::Folio(folio) => folio.order(),
-        // What has just left its slot may be of any size now.
-        Slot::Swap(entry) => mapping.find_entry(index, entry).unwrap_or(MAX_ORDER),
-        _ => return Ok(None),
-    };
+    let order = inode.mapping().slot_order(index);
     if range.contains_all(&index.folio(order)) {
         return Ok(None);
     }

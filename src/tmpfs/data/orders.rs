@@ -3,6 +3,8 @@
 //! Which orders a new folio may have: what `huge` decides, on what the kernel says.
 
 use crate::tmpfs::pure::huge_policy::HugePolicy;
+#[cfg(all(CONFIG_SWAP, not(CONFIG_TRANSPARENT_HUGEPAGE)))]
+use crate::tmpfs::state::inode::TmpfsInode;
 
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(in crate::tmpfs) use with_huge_pages::*;
@@ -139,4 +141,10 @@ pub(in crate::tmpfs) fn are_supported() -> bool {
 #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
 pub(in crate::tmpfs) fn default_policy() -> HugePolicy {
     HugePolicy::Never
+}
+
+/// Whether a new folio may be large.
+#[cfg(all(CONFIG_SWAP, not(CONFIG_TRANSPARENT_HUGEPAGE)))]
+pub(super) fn may_be_large(_inode: &TmpfsInode, _is_anonymous: impl FnOnce() -> bool) -> bool {
+    false
 }

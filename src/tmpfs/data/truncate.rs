@@ -10,6 +10,8 @@
 //! `i_mmap_rwsem`; see `mm::removal` for whole pages.
 
 use super::lookup::{self, Unwritten};
+#[cfg(CONFIG_SWAP)]
+use super::orders;
 use super::page_accounting;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::is_there_swap;
@@ -74,7 +76,12 @@ impl Truncation {
         if let Some(first) = self.pages.first {
             self.first = self.hold(inode, first)?;
         }
-        if let Some(last) = self.pages.last {
+        // Both may be one page.
+        if let Some(last) = self
+            .pages
+            .last
+            .filter(|&last| self.pages.first != Some(last))
+        {
             self.last = self.hold(inode, last)?;
         }
         Ok(())
@@ -93,7 +100,8 @@ impl Truncation {
 
     /// The folio at an edge, which the range has partly, or may have where the page is one of several
     /// in it. A hole is zeros already. Where the range has only whole pages of it, a folio that is not
-    /// `to_stay` in memory is of interest only in swap: in memory it is met when those pages go.
+    /// `to_stay` in memory is of interest only in swap: in memory it is met when those pages go. Nor is one
+    /// that MADV_COLLAPSE has made on a mount without large folios, which would cost all others a look.
     fn look_up(
         &self,
         inode: &TmpfsInode,
@@ -104,7 +112,9 @@ impl Truncation {
             return lookup::find_locked(inode, edge.index, Unwritten::Leave);
         }
         #[cfg(CONFIG_SWAP)]
-        if to_stay || !page_accounting::in_swap(inode).is_zero() {
+        if (to_stay && orders::may_be_large(inode, || false))
+            || !page_accounting::in_swap(inode).is_zero()
+        {
             return lookup::find_large(inode, edge.index, &self.whole());
         }
         Ok(None)

@@ -18,6 +18,7 @@ pub(crate) fn clip(pos: Pos, wanted: Len, size: Pos) -> Len {
 }
 
 /// What a transfer returns that did `done` bytes before it ended: an error only where it did none.
+#[inline]
 pub(crate) fn some_or<E>(done: Len, result: Result<(), E>) -> Result<Len, E> {
     match result {
         Err(e) if done.is_zero() => Err(e),
