@@ -7,5 +7,5 @@ use crate::tmpfs::Tmpfs;
 use crate::vfs::{Inode, SuperBlock};
 
 pub(crate) fn remove(sb: &SuperBlock<Tmpfs>, inode_of_another: &Inode<Tmpfs>) {
-    sb.unused().remove(inode_of_another);
+    sb.cached().remove(inode_of_another);
 }
