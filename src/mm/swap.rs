@@ -298,7 +298,7 @@ impl LockedSwapFolio {
     ///
     /// # Safety
     ///
-    /// The folio must be in the swap cache, clean, not be written out, and in use by nobody else.
+    /// The folio must be in the swap cache, clean, not be written out, and in no page cache or page table.
     pub(super) unsafe fn discard(self) {
         // SAFETY: By the caller's promise; the folio is live and locked.
         unsafe { bindings::swap_cache_del_folio(self.as_ptr()) }

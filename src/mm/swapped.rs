@@ -40,10 +40,7 @@ impl Mapping {
             self.store(folio.as_ptr(), start, expected, self.reclaim_gfp())
         };
         if let Err(e) = stored {
-            if e == EEXIST {
-                self.part_with(folio, index, entry);
-            }
-            return Err(e);
+            return Err(self.part_with(folio, index, entry, e));
         }
         // SAFETY: The folio was found to be the swap cache's for these entries, and has waited.
         let mut folio = unsafe { folio.leave_swap_cache() };
@@ -67,17 +64,27 @@ impl Mapping {
         fits.then_some((start, first))
     }
 
-    /// Takes a folio with page `index` at `entry` out of the swap cache, when others of its pages have left
-    /// swap: as a whole it cannot come back any more, and while the swap cache has it no page can by itself.
-    /// The contents are in swap as before.
+    /// Lets go of a folio with page `index` at `entry` that could not take its slots because of `error`, which it
+    /// returns. With `EEXIST` others of its pages have left swap: as a whole it cannot come back any more, and
+    /// while the swap cache has it no page can by itself. Hence it is taken out of that; the contents are in
+    /// swap as before. May sleep.
     #[cold]
-    fn part_with(&self, folio: LockedSwapFolio, index: PageIndex, entry: SwapEntry) {
-        folio.wait_for_writeback();
-        if self.find_in_swap(&folio, index, entry).is_some() && !folio.is_dirty() {
-            // SAFETY: The folio is locked, in the swap cache, clean and not written. It has an entry of
-            // this file, and no other owner of it therefore.
-            unsafe { folio.discard() };
+    fn part_with(
+        &self,
+        folio: LockedSwapFolio,
+        index: PageIndex,
+        entry: SwapEntry,
+        error: Error,
+    ) -> Error {
+        if error == EEXIST {
+            folio.wait_for_writeback();
+            if self.find_in_swap(&folio, index, entry).is_some() && !folio.is_dirty() {
+                // SAFETY: The folio was found to be the swap cache's, and is clean and not written. It has
+                // an entry of this file, so that nothing else has put it into a page cache or page table.
+                unsafe { folio.discard() };
+            }
         }
+        error
     }
 
     /// Puts a swap entry into the place of a folio of this cache, which then is in no page cache.
@@ -168,12 +175,8 @@ impl Mapping {
         entry: SwapEntry,
     ) -> Result {
         let (start, first) = self.find_in_swap(&folio, index, entry).ok_or(EEXIST)?;
-        let marked = self.mark_poisoned(start, first, folio.order());
-        if let Err(e) = marked {
-            if e == EEXIST {
-                self.part_with(folio, index, entry);
-            }
-            return Err(e);
+        if let Err(e) = self.mark_poisoned(start, first, folio.order()) {
+            return Err(self.part_with(folio, index, entry, e));
         }
         folio.wait_for_writeback();
         // SAFETY: As in `insert_from_swap()`. The folio is nobody's now.

@@ -84,7 +84,7 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     fn free_range(inode: &Inode<Self>, start: Pos, end: Option<Pos>);
 
     /// Accounts for `pages` pages that are to be added to the file, and calls `add` to count them
-    /// before it settles; false where the limits forbid it.
+    /// before it commits; false where the limits forbid it.
     fn charge(inode: &Inode<Self>, pages: PageCount, add: impl FnOnce()) -> bool;
 
     /// Accounts for pages that have gone from the page cache. Must not wait for `i_rwsem` or for

@@ -64,7 +64,8 @@ mod with_huge_pages {
     }
 
     /// The orders that a new folio with page `index` of `inode` may have. `advice` is what the
-    /// mapping says that it is for; `write_end` is what a write would make the size of the file; with `forced` the settings do not count. Does not sleep.
+    /// mapping says that it is for; `write_end` is what a write would make the size of the file; with
+    /// `forced` the settings do not count. Does not sleep.
     pub(in crate::tmpfs) fn allowed_for(
         inode: &TmpfsInode,
         index: PageIndex,
