@@ -31,7 +31,6 @@ impl DirectoryOperations for Tmpfs {
             return Err(EINVAL);
         }
         let mut inode = lifecycle::new(dir, idmap, mode, device)?;
-        #[cfg(CONFIG_TMPFS_POSIX_ACL)]
         inode.init_acls(dir)?;
         inode.init_security(dir, Some(name))?;
         gain_name(dir);
@@ -55,7 +54,6 @@ impl DirectoryOperations for Tmpfs {
     fn make_unnamed(dir: &Inode<Self>, idmap: &IdMap, mode: Mode) -> Result<NewInode<Self>> {
         let mut inode = lifecycle::new(dir, idmap, mode, DeviceId::NONE)?;
         inode.init_security(dir, None)?;
-        #[cfg(CONFIG_TMPFS_POSIX_ACL)]
         inode.init_acls(dir)?;
         Ok(inode)
     }
