@@ -2,7 +2,9 @@
 
 //! Rules of the module's code that no compiler knows. Called by `run`:
 //!
-//!     lint TOP RULE...
+//!     lint TOP [RULE...]
+//!
+//! Without a rule, all of them.
 //!
 //! It sees the source as it is written: no types of expressions, nothing that a macro makes, and of
 //! a macro's arguments only what are expressions. A name that means two things means both.
@@ -50,18 +52,19 @@ const RULES: [(&str, &str, Rule); 6] = [
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let Some((top, names)) = arguments
-        .split_first()
-        .filter(|(_, names)| !names.is_empty())
-    else {
-        bail!("usage: lint TOP RULE...");
+    let Some((top, names)) = arguments.split_first() else {
+        bail!("usage: lint TOP [RULE...]");
     };
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    if names.is_empty() {
+        names = RULES.map(|(rule, ..)| rule).to_vec();
+    }
     let files = tree::read(Path::new(top))?;
     // Rules read what is no Rust by its name from there.
     env::set_current_dir(top)?;
     let mut found = 0;
     for name in names {
-        let Some((_, meaning, check)) = RULES.iter().find(|(rule, ..)| rule == name) else {
+        let Some((_, meaning, check)) = RULES.iter().find(|(rule, ..)| *rule == name) else {
             bail!(
                 "'{name}' is not a rule; there are: {}",
                 RULES.map(|(rule, ..)| rule).join(" ")
