@@ -99,17 +99,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             break;
         }
         // The log of a machine that stops tells how far it came.
-        log(&format!(
-            "random: sequence {number} of seed {}",
-            arguments.seed
-        ));
+        let name = format!("sequence {number} of seed {}", arguments.seed);
+        log(&format!("random: {name}"));
         let sequence = made::sequence(arguments.seed, number);
         sequences += 1;
         calls += sequence.calls.len();
-        let play = || {
-            let where_it_was = || format!("sequence {number} of seed {}", arguments.seed);
-            sides.difference(&sequence).with_context(where_it_was)
-        };
+        let play = || sides.difference(&sequence).with_context(|| name.clone());
         let Some(first) = play()? else {
             continue;
         };
@@ -120,18 +115,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
         if !is_steady {
             unsteady += 1;
-            note(&format!(
-                "sequence {number} differs, but not each time: {first}"
-            ));
+            note(&format!("{name} differs, but not each time: {first}"));
             continue;
         }
         let (shortest, difference) = shrink::shrink(&sides, sequence, first);
         tests += 1;
         failed += 1;
-        println!(
-            "not ok {tests} - sequence {number} of seed {} differs",
-            arguments.seed
-        );
+        println!("not ok {tests} - {name} differs");
         note(&difference.to_string());
         note(&shrink::as_case(&shortest, number));
     }
