@@ -84,6 +84,17 @@ one_of() {
 	die "$name=$value is not known; $name takes one of: $*"
 }
 
+# kbuild TREE SOURCE OBJECTS ARG...: Kbuild of the built kernel TREE for the module in SOURCE, by the compiler that
+# the kernel was built with.
+kbuild() {
+	local tree=$1 source=$2 objects=$3 llvm=()
+	shift 3
+	if grep -q '^CONFIG_CC_IS_CLANG=y' "$tree/.config"; then
+		llvm=(LLVM=1)
+	fi
+	make -s -C "$tree" M="$source" MO="$objects" "${llvm[@]}" "$@"
+}
+
 # inside SCRIPT ARG...: go on in the build environment if this is the host.
 inside() {
 	[[ ${RTMPFS_ENV:-} ]] || exec "$top/scripts/env/enter" "$(realpath "$1")" "${@:2}"
