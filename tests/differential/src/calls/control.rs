@@ -97,6 +97,11 @@ impl Player {
                 quota::Kind::User
             }
         };
+        // Records that are used no more go when a work of the kernel comes to them, with the soft limits of an id that has
+        // nothing: this waits for it. Where there is no quota, the call itself says so.
+        for group in [false, true] {
+            let _ = quota::sync(&self.root, kind(group));
+        }
         match call {
             Call::QuotaSet {
                 group,

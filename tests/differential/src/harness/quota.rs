@@ -128,9 +128,14 @@ pub fn next(fd: impl AsFd, kind: Kind, id: u32) -> Res<Quota> {
     Ok(quota)
 }
 
+/// Waits until the records that are not used any more are gone.
+pub fn sync(fd: impl AsFd, kind: Kind) -> Res<()> {
+    raw(fd, command::SYNC, kind as u32, 0, &mut 0u32)
+}
+
 /// All ids that are known, once those that are not used any more are gone.
 pub fn all(fd: impl AsFd, kind: Kind) -> Res<Vec<Quota>> {
-    raw(&fd, command::SYNC, kind as u32, 0, &mut 0u32)?;
+    sync(&fd, kind)?;
     let mut found = Vec::new();
     let mut id = 0;
     loop {
