@@ -76,7 +76,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let place = Place::new("random-", &kind, false)?;
     // That a task dies of a signal is nothing to log.
     let _quiet = swap::machine::Setting::new("/proc/sys/debug/exception-trace", "0")?;
-    let _group = if swap::skip::lacks("MEMCG") {
+    let group = if swap::skip::lacks("MEMCG") {
         None
     } else {
         Some(swap::group::Group::enter(&[])?)
@@ -132,8 +132,32 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         arguments.seed
     );
     note(&format!("{unsteady} sequences differed once and not again"));
+    if let Some(group) = &group {
+        tests += 1;
+        let left = still_charged(group)?;
+        failed += usize::from(left.is_some());
+        let verdict = if left.is_none() { "ok" } else { "not ok" };
+        println!("{verdict} {tests} - no page of a file is charged to the memory cgroup when all is unmounted");
+        note(&left.unwrap_or_default());
+    }
     println!("1..{tests}");
     Ok(failed == 0 && sequences > 0)
+}
+
+/// What a memory cgroup is charged for pages of files in memory and in swap, where it stays at more than nothing.
+fn still_charged(group: &swap::group::Group) -> anyhow::Result<Option<String>> {
+    // The kernel adds up what each processor counted every two seconds.
+    const LATE: u64 = 10;
+    // A kernel without swap has no such file.
+    let swapped = || group.value("memory.swap.current").unwrap_or(0);
+    let mut left = (0, 0);
+    let is_free = swap::machine::wait(LATE, || {
+        left = (group.stat("shmem")?, swapped());
+        Ok(left == (0, 0))
+    })?;
+    let (shmem, swapped) = left;
+    Ok((!is_free)
+        .then(|| format!("memory.stat shmem {shmem}, memory.swap.current {swapped}, in bytes")))
 }
 
 fn note(text: &str) {
