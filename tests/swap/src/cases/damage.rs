@@ -106,6 +106,9 @@ impl Disk {
 
     /// Declares all but the first page of the disk bad or good.
     fn bad(&self, bad: bool) -> Result<()> {
+        if bad {
+            keep_own_pages()?;
+        }
         let sign = if bad { '+' } else { '-' };
         machine::write(
             self.folder.join("badblocks"),
@@ -121,6 +124,33 @@ impl Drop for Disk {
             println!("# {error:#}");
         }
     }
+}
+
+/// Brings the memory of this process back from swap, to stay: it is in the group that is pushed out, and a device that
+/// fails would end the test.
+fn keep_own_pages() -> Result<()> {
+    for line in machine::read("/proc/self/maps")?.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(range), Some(access)) = (words.next(), words.next()) else {
+            bail!("/proc/self/maps has '{line}'");
+        };
+        // Pages of the kernel, such as [vdso], never go to swap.
+        if !access.ends_with('p') || line.contains("[v") {
+            continue;
+        }
+        let (start, end) = range.split_once('-').context(line.to_owned())?;
+        let start = usize::from_str_radix(start, 16)?;
+        let end = usize::from_str_radix(end, 16)?;
+        // SAFETY: what is locked stays as it is.
+        let done = unsafe { libc::mlock(start as *const libc::c_void, end - start) };
+        // What may not be touched at all cannot be brought back either.
+        ensure!(
+            done == 0 || access.starts_with("---"),
+            "mlock of '{line}': {}",
+            std::io::Error::last_os_error()
+        );
+    }
+    Ok(())
 }
 
 /// Which pages read(2) refuses with EIO; all others must hold what was written.
@@ -307,6 +337,7 @@ impl FailingZram {
             let path = Path::new("/sys/kernel/debug/fail_make_request").join(knob);
             machine::write(path, value)?;
         }
+        keep_own_pages()?;
         machine::write(Self::SWITCH, "1")?;
         Ok(Self)
     }
