@@ -169,8 +169,8 @@ impl<T: FileOperations> Tables<T> {
         fallocate: Some(fallocate::<T>),
         #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
         get_unmapped_area: Some(get_unmapped_area::<T>),
-        // SAFETY: All-zero bytes are valid: the other operations are absent.
-        ..unsafe { core::mem::zeroed() }
+        // The other operations are absent.
+        ..pin_init::zeroed()
     };
 }
 

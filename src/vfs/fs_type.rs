@@ -58,8 +58,8 @@ impl<T: FileSystem> Registration<T> {
                 init_fs_context: Some(context::init_fs_context::<T>),
                 parameters: T::PARAMETERS.as_ptr(),
                 kill_sb: Some(superblock::kill_sb::<T>),
-                // SAFETY: All-zero bytes are valid: lists without members, and no more functions.
-                ..unsafe { core::mem::zeroed() }
+                // Lists without members, and no more functions.
+                ..pin_init::zeroed()
             }),
             // SAFETY: `fs_type` was just initialised, and is pinned beside what is made here.
             memory <- unsafe {

@@ -66,7 +66,7 @@ impl PipeWriter<'_> {
                 offset: offset.to_uint(),
                 len: bytes.to_uint(),
                 ops: &raw const bindings::nosteal_pipe_buf_ops,
-                ..core::mem::zeroed()
+                ..pin_init::zeroed()
             });
             bindings::pipe_advance_head(self.0);
         }

@@ -179,9 +179,9 @@ impl<T: QuotaOperations> Tables<T> {
     const FORMAT_OPERATIONS: bindings::quota_format_ops = bindings::quota_format_ops {
         check_quota_file: Some(check_quota_file::<T>),
         read_file_info: Some(read_file_info::<T>),
-        // SAFETY: All-zero bytes are valid: the other operations are absent. The quota core calls none
+        // The other operations are absent. The quota core calls none
         // of them, since it does so from the `dquot_operations` that are not in the table below.
-        ..unsafe { core::mem::zeroed() }
+        ..pin_init::zeroed()
     };
 
     const RECORD_OPERATIONS: bindings::dquot_operations = bindings::dquot_operations {
@@ -192,8 +192,8 @@ impl<T: QuotaOperations> Tables<T> {
         mark_dirty: Some(mark_dirty),
         write_info: Some(write_info),
         get_next_id: Some(next_id::<T>),
-        // SAFETY: All-zero bytes are valid: the other operations are absent.
-        ..unsafe { core::mem::zeroed() }
+        // The other operations are absent.
+        ..pin_init::zeroed()
     };
 }
 

@@ -147,8 +147,8 @@ impl<T: FileSystem> Tables<T> {
         put_super: Some(put_super),
         nr_cached_objects: Some(nr_cached_objects::<T>),
         free_cached_objects: Some(free_cached_objects::<T>),
-        // SAFETY: All-zero bytes are valid: the other operations are absent.
-        ..unsafe { core::mem::zeroed() }
+        // The other operations are absent.
+        ..pin_init::zeroed()
     };
 }
 
