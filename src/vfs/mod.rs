@@ -45,7 +45,7 @@ pub(crate) use attr::AttrOperations;
 pub(crate) use context::MountContext;
 pub(crate) use dentry::{Dentry, Negative, Positive};
 pub(crate) use dir::{DirectoryOperations, RenameDirs};
-pub(crate) use file::{File, FileOperations, Kiocb};
+pub(crate) use file::{File, FileOperations};
 pub(crate) use file_system::FileSystem;
 pub(crate) use fs_type::Registration;
 pub(crate) use ids::{IdMap, Kgid, Kuid};
