@@ -283,7 +283,7 @@ unsafe extern "C" fn statfs<T: FileSystem>(
     buf.f_files = stat.inodes;
     buf.f_ffree = stat.inodes_free;
     // SAFETY: The superblock is live, and its uuid does not change.
-    buf.f_fsid = unsafe { bindings::uuid_to_fsid((*sb.as_ptr()).s_uuid.b.as_mut_ptr()) };
+    buf.f_fsid = unsafe { bindings::uuid_to_fsid((&raw mut (*sb.as_ptr()).s_uuid.b).cast()) };
     0
 }
 
