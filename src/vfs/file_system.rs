@@ -8,6 +8,8 @@
 use super::casefold::CaseFolding;
 #[cfg(CONFIG_SYSFS)]
 use super::features::Feature;
+#[cfg(CONFIG_QUOTA)]
+use super::quota::QuotaFormatTable;
 use super::xattr::XattrTable;
 use super::{
     Exclusive, Inode, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue,
@@ -82,20 +84,24 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
 
 /// A file system type.
 ///
-/// All functions run in process context and may sleep unless they say otherwise.
+/// All functions run in process context and may sleep unless they say otherwise; destructors of what they
+/// return do, too, but for that of [`FileSystem::InodeData`].
 pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
-    /// The name for mount(2) and `/proc/filesystems`.
+    /// The name for mount(2) and `/proc/filesystems`, without a dot.
     const NAME: &'static CStr;
     /// The name of the slab cache of inodes.
     const INODE_CACHE_NAME: &'static CStr;
     /// `f_type` of statfs(2).
     const MAGIC: u32;
-    /// The largest size of a file.
+    /// The largest size of a file, at most [`crate::mm::MAX_FILE_SIZE`].
     const MAX_BYTES: Pos;
     /// The mount parameters.
     const PARAMETERS: &'static ParameterTable;
     /// The operations on extended attributes.
     const XATTRS: XattrTable<Self> = XattrTable::NONE;
+    /// The format of quota, see [`super::quota::QuotaOperations`].
+    #[cfg(CONFIG_QUOTA)]
+    const QUOTA_FORMAT: QuotaFormatTable<Self> = QuotaFormatTable::NONE;
     /// Whether files have POSIX ACLs, where the VFS knows those.
     const POSIX_ACL: bool = false;
 
@@ -109,7 +115,9 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     type MountOptions: Send;
     /// The file system's part of a superblock.
     type SuperData: Send + Sync;
-    /// The file system's part of an inode, reached without a lock.
+    /// The file system's part of an inode, reached without a lock. It is dropped after a grace period of RCU,
+    /// by a softirq perhaps: its destructor must not sleep, nor take a lock that is taken with softirqs on.
+    /// What sleeps is the business of [`FileSystem::evict`].
     type InodeData: Send + Sync;
 
     /// Starts a mount or a reconfiguration.

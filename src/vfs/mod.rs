@@ -47,7 +47,7 @@ pub(crate) use dentry::{Dentry, Negative, Positive};
 pub(crate) use dir::{DirectoryOperations, RenameDirs};
 pub(crate) use file::{File, FileOperations};
 pub(crate) use file_system::FileSystem;
-pub(crate) use fs_type::Registration;
+pub(crate) use fs_type::{module_file_system, Registration};
 pub(crate) use ids::{IdMap, Kgid, Kuid};
 pub(crate) use inode::{Inode, InodeRef, NewInode};
 pub(crate) use lock::{Exclusive, InodeGuard, Shared};

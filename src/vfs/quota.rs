@@ -118,7 +118,36 @@ pub(crate) trait QuotaOperations: FileSystem {
     fn next_id(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32) -> Option<u32>;
 }
 
-/// The registered quota format of a file system; dropping it unregisters the format.
+/// The quota format of a file system.
+pub(crate) struct QuotaFormatTable<T> {
+    /// The number that finds it, that which is shown, and what it does.
+    format: Option<(c_int, c_int, &'static bindings::quota_format_ops)>,
+    _fs: PhantomData<T>,
+}
+
+impl<T> QuotaFormatTable<T> {
+    /// There is none.
+    pub(crate) const NONE: Self = Self {
+        format: None,
+        _fs: PhantomData,
+    };
+}
+
+impl<T: QuotaOperations> QuotaFormatTable<T> {
+    /// That of [`QuotaOperations`].
+    pub(crate) const fn new() -> Self {
+        Self {
+            format: Some((
+                bindings::int(T::FORMAT),
+                bindings::int(T::SHOWN_FORMAT),
+                &Tables::<T>::FORMAT_OPERATIONS,
+            )),
+            _fs: PhantomData,
+        }
+    }
+}
+
+/// The registered quota format of a file system, where it has one; dropping it unregisters the format.
 ///
 /// The quota core looks a format up by a number which no other one may have, and tells programs the
 /// number of the format that it found. Hence there are two of them here: it finds the first and
@@ -126,50 +155,58 @@ pub(crate) trait QuotaOperations: FileSystem {
 ///
 /// # Invariants
 ///
-/// `found` is registered from the end of initialisation until drop. Both are immutable and pinned.
+/// `found` is registered from the end of initialisation until drop, where it has operations. Both are
+/// immutable and pinned.
 #[pin_data(PinnedDrop)]
-pub(crate) struct QuotaFormat<T: QuotaOperations> {
+pub(super) struct QuotaFormat {
     #[pin]
     found: Opaque<bindings::quota_format_type>,
     #[pin]
     shown: Opaque<bindings::quota_format_type>,
-    _fs: PhantomData<T>,
+    is_registered: bool,
 }
 
-// SAFETY: Nothing in a registration is tied to the task that made it.
-unsafe impl<T: QuotaOperations> Send for QuotaFormat<T> {}
-// SAFETY: A shared registration offers nothing.
-unsafe impl<T: QuotaOperations> Sync for QuotaFormat<T> {}
-
-impl<T: QuotaOperations> QuotaFormat<T> {
-    /// Registers the format of module `module`.
-    pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self> {
-        let format = |id: c_int| {
+impl QuotaFormat {
+    /// Registers the format of module `module`. It is a part of the registration of the file system type, and
+    /// like that stays until the module goes: a superblock that uses it holds the module.
+    pub(super) fn new<T>(
+        table: &QuotaFormatTable<T>,
+        module: &'static ThisModule,
+    ) -> impl PinInit<Self> {
+        let (found, shown, operations) = match table.format {
+            Some((found, shown, operations)) => (found, shown, core::ptr::from_ref(operations)),
+            None => (0, 0, core::ptr::null()),
+        };
+        let format = move |id: c_int| {
             Opaque::new(bindings::quota_format_type {
                 qf_fmt_id: id,
-                qf_ops: &Tables::<T>::FORMAT_OPERATIONS,
+                qf_ops: operations,
                 qf_owner: module.as_ptr().cast(),
                 qf_next: core::ptr::null_mut(),
             })
         };
         pin_init!(Self {
-            found: format(bindings::int(T::FORMAT)),
-            shown: format(bindings::int(T::SHOWN_FORMAT)),
-            _fs: PhantomData,
+            found: format(found),
+            shown: format(shown),
+            is_registered: !operations.is_null(),
         })
         .pin_chain(|this| {
-            // SAFETY: The format is complete and pinned, and stays until drop unregisters it.
-            unsafe { bindings::register_quota_format(this.found.get()) };
+            if this.is_registered {
+                // SAFETY: The format is complete and pinned, and stays until drop unregisters it.
+                unsafe { bindings::register_quota_format(this.found.get()) };
+            }
             Ok(())
         })
     }
 }
 
 #[pinned_drop]
-impl<T: QuotaOperations> PinnedDrop for QuotaFormat<T> {
+impl PinnedDrop for QuotaFormat {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariants. A superblock that uses the format holds the module.
-        unsafe { bindings::unregister_quota_format(self.found.get()) };
+        if self.is_registered {
+            // SAFETY: By the type invariants.
+            unsafe { bindings::unregister_quota_format(self.found.get()) };
+        }
     }
 }
 
@@ -179,8 +216,8 @@ impl<T: QuotaOperations> Tables<T> {
     const FORMAT_OPERATIONS: bindings::quota_format_ops = bindings::quota_format_ops {
         check_quota_file: Some(check_quota_file::<T>),
         read_file_info: Some(read_file_info::<T>),
-        // The other operations are absent. The quota core calls none
-        // of them, since it does so from the `dquot_operations` that are not in the table below.
+        // The other operations are absent. The quota core calls none of them, since it does so from the
+        // `dquot_operations` that are not in the table below.
         ..pin_init::zeroed()
     };
 
@@ -501,8 +538,8 @@ unsafe extern "C" fn read_file_info<T: QuotaOperations>(
         else {
             return EINVAL.to_errno();
         };
-        let format: *mut QuotaFormat<T> =
-            kernel::container_of!(Opaque::cast_from(info.dqi_format), QuotaFormat<T>, found)
+        let format: *mut QuotaFormat =
+            kernel::container_of!(Opaque::cast_from(info.dqi_format), QuotaFormat, found)
                 .cast_mut();
         info.dqi_format = Opaque::cast_into(&raw const (*format).shown);
         info.dqi_max_spc_limit = i64::MAX;
