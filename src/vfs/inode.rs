@@ -279,8 +279,6 @@ impl<T: FileSystem> NewInode<T> {
             (*raw).i_ino = ino.to_u64();
             bindings::inode_init_owner(idmap.as_ptr(), raw, parent, mode.as_raw());
             (*raw).i_blocks = 0;
-            // The caches of directories and the like stay empty; that is not for the mm to find out.
-            (*(*raw).i_mapping).a_ops = sb.memory().a_ops();
             bindings::simple_inode_init_ts(raw);
             // What it inherits comes later, and there is nowhere else to look for any.
             bindings::cache_no_acl(raw);
@@ -389,8 +387,9 @@ impl<T: FileSystem> NewInode<T> {
         unsafe {
             (*self.as_ptr()).i_op = &attr::Tables::<T>::FILE_OPERATIONS;
             (*self.as_ptr()).__bindgen_anon_3.i_fop = &file::Tables::<T>::FILE_OPERATIONS;
+            (*(*self.as_ptr()).i_mapping).a_ops = self.sb().memory().a_ops();
         }
-        // SAFETY: The inode is new, and `new()` has set the operations.
+        // SAFETY: The inode is new, and its operations were just set.
         unsafe { self.sb().memory().init_mapping(self.mapping()) };
     }
 
