@@ -4,7 +4,7 @@
 //!
 //! C headers: `include/linux/swap.h`, `include/linux/swapops.h`, `include/linux/leafops.h`.
 
-use super::folio::{Folio, LockedFolio};
+use super::folio::{Folio, Locked, LockedFolio};
 use super::mempolicy::Placement;
 use super::{Mapping, Order, PageCount};
 use crate::bindings;
@@ -249,13 +249,13 @@ impl SwapFolio {
 
     /// Waits for its lock. May sleep.
     pub(crate) fn lock(self) -> LockedSwapFolio {
-        LockedSwapFolio(LockedFolio::lock(self.0))
+        LockedSwapFolio(Folio::lock(self.0))
     }
 }
 
 /// The same, locked. Nothing of it may be changed until it is known to be a file's, see
 /// [`Mapping::insert_from_swap`].
-pub(crate) struct LockedSwapFolio(LockedFolio);
+pub(crate) struct LockedSwapFolio(Locked);
 
 impl LockedSwapFolio {
     pub(super) fn as_ptr(&self) -> *mut bindings::folio {
@@ -305,7 +305,7 @@ impl LockedSwapFolio {
     }
 
     /// The page cache refers to the swap entries of this folio no more, and the folio leaves the swap
-    /// cache.
+    /// cache: for the page cache, or to be freed.
     ///
     /// # Safety
     ///
@@ -316,15 +316,15 @@ impl LockedSwapFolio {
         unsafe {
             bindings::folio_put_swap(self.as_ptr(), core::ptr::null_mut());
             bindings::swap_cache_del_folio(self.as_ptr());
+            self.0.assume_owned()
         }
-        self.0
     }
 }
 
-impl LockedFolio {
+impl Folio {
     /// Waits until no write of the folio is in progress. May sleep.
     pub(super) fn wait_for_writeback(&self) {
-        // SAFETY: The folio is live and locked.
+        // SAFETY: The folio is live.
         unsafe { bindings::folio_wait_writeback(self.as_ptr()) }
     }
 }
