@@ -784,12 +784,6 @@ void rtmpfs_helper_super_set_uuid(struct super_block *sb, const u8 *uuid,
 }
 
 __rtmpfs_helper
-pgoff_t rtmpfs_helper_swp_offset(swp_entry_t entry)
-{
-	return swp_offset(entry);
-}
-
-__rtmpfs_helper
 void *rtmpfs_helper_swp_to_radix_entry(swp_entry_t entry)
 {
 	return swp_to_radix_entry(entry);
