@@ -134,16 +134,19 @@ pub(super) unsafe extern "C" fn charge<T: SharedMemory>(
     // SAFETY: khugepaged passes a live inode of this file system.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
     let pages = PageCount::from_long(pages);
-    T::charge(inode, pages, || {
-        let mapping = inode.mapping().as_ptr();
-        // SAFETY: The mapping is live; khugepaged adds the pages that are counted here.
-        unsafe {
-            bindings::xa_lock_irq(&raw mut (*mapping).i_pages);
-            // There are no more than fit into memory.
-            (*mapping).nrpages = (*mapping).nrpages.wrapping_add(pages.to_ulong());
-            bindings::xa_unlock_irq(&raw mut (*mapping).i_pages);
-        }
-    })
+    let Ok(commit) = T::charge(inode, pages) else {
+        return false;
+    };
+    let mapping = inode.mapping().as_ptr();
+    // SAFETY: The mapping is live; khugepaged adds the pages that are counted here.
+    unsafe {
+        bindings::xa_lock_irq(&raw mut (*mapping).i_pages);
+        // There are no more than fit into memory.
+        (*mapping).nrpages = (*mapping).nrpages.wrapping_add(pages.to_ulong());
+        bindings::xa_unlock_irq(&raw mut (*mapping).i_pages);
+    }
+    commit();
+    true
 }
 
 /// # Safety
