@@ -440,6 +440,12 @@ struct timespec64 rtmpfs_helper_inode_set_mtime_to_ts(struct inode *inode,
 }
 
 __rtmpfs_helper
+enum inode_state_flags_enum rtmpfs_helper_inode_state_read(struct inode *inode)
+{
+	return inode_state_read(inode);
+}
+
+__rtmpfs_helper
 bool rtmpfs_helper_inode_unhashed(struct inode *inode)
 {
 	return inode_unhashed(inode);

@@ -74,11 +74,11 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
     /// `mapping` must be that of a new inode of `T`, and have the operations of this value.
     unsafe fn init_mapping(&self, mapping: &Mapping);
 
-    /// Forgets an inode. May sleep.
+    /// Forgets an inode, and waits for all who look at it. May sleep.
     ///
     /// # Safety
     ///
-    /// The inode must be on its way out, without pages, and of a file system of this type.
+    /// The inode must be on its way out, and of a file system of this type.
     unsafe fn forget(&self, inode: &Inode<T>);
 }
 
@@ -177,8 +177,8 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
         0
     }
 
-    /// The last user of an inode is gone: gives back what it holds. Its page cache must be empty
-    /// afterwards.
+    /// The last user of an inode is gone: gives back what it holds. Its page cache is to be empty
+    /// afterwards; what is left of it, or is added later, goes with a warning.
     ///
     /// May be called from reclaim, so it must not wait for an allocation that can reclaim.
     fn evict(inode: &mut Exclusive<'_, Self>);

@@ -10,7 +10,7 @@ use super::inode_list::Link;
 #[cfg(CONFIG_QUOTA)]
 use super::quota::{self, Records};
 use super::xattr;
-use super::{attr, dir, file};
+use super::{attr, dir, eviction, file};
 use super::{
     AttrOperations, DeviceId, DirectoryOperations, Exclusive, FileOperations, FileSystem, FileType,
     IdMap, InodeGuard, Kgid, Kuid, Mode, Negative, NewSuperBlock, SuperBlock,
@@ -556,17 +556,14 @@ pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings:
     // SAFETY: The VFS passes a live inode that nobody else uses any more, which is being evicted.
     let this = unsafe {
         let this = Inode::<T>::from_raw(inode);
-        this.mapping().set_exiting();
+        eviction::begin(this);
         T::evict(&mut Exclusive::new(this));
         // A large one takes its time, which `free_inode()` has not.
         (*this.locked_state()).index.clear();
         this
     };
-    // What is written out or looked at just now was there before the pages went.
-    // SAFETY: The inode is being evicted, and `evict()` has freed its pages.
-    unsafe { this.sb().memory().forget(this) };
-    // SAFETY: The same; what lists the inode as one with something to give back uses this list.
-    unsafe { this.sb().cached().remove(this) };
+    // SAFETY: The inode is being evicted, as was said above.
+    unsafe { eviction::finish(this) };
     // The table of the superblock must not refer to an inode that is gone.
     // SAFETY: As above.
     unsafe { xattr::free(this) };
@@ -575,6 +572,6 @@ pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings:
     unsafe {
         quota::evict(this)
     };
-    // SAFETY: The page cache of the inode is empty, as `evict()` promises; `clear_inode()` checks.
+    // SAFETY: The page cache of the inode is empty, and nothing refers to it any more.
     unsafe { bindings::clear_inode(inode) };
 }

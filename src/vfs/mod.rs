@@ -21,6 +21,7 @@ pub(crate) mod cookies;
 pub(crate) mod dentry;
 pub(crate) mod dir;
 pub(crate) mod dir_index;
+mod eviction;
 mod export;
 #[cfg(CONFIG_SYSFS)]
 pub(crate) mod features;
