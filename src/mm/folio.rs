@@ -31,7 +31,7 @@ pub(crate) struct Folio(Opaque<bindings::folio>);
 // SAFETY: The C functions are safe to be called from several tasks; what needs the folio lock is
 // reached through `LockedFolio`.
 unsafe impl Send for Folio {}
-// SAFETY: As above.
+// SAFETY: The C functions are safe to be called from several tasks.
 unsafe impl Sync for Folio {}
 
 // SAFETY: `folio_ref_add()` and `folio_put()` count references, and the last frees the folio.
@@ -234,7 +234,7 @@ impl LockedFolio {
     /// # Safety
     ///
     /// The folio must be in a page cache, and locked by the current task for as long as the result is used, which
-    /// must not be dropped.
+    /// must not be dropped unless lock and reference are given up.
     pub(crate) unsafe fn borrowed(folio: NonNull<bindings::folio>) -> Self {
         // SAFETY: By the caller's promise; the reference is not given back.
         unsafe { Self(Locked::from_locked(Folio::from_raw(folio))) }

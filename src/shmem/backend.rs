@@ -131,7 +131,7 @@ pub(crate) struct Seals(pub(super) Opaque<c_uint>);
 
 // SAFETY: The value is read and written by C only, under `i_rwsem`.
 unsafe impl Sync for Seals {}
-// SAFETY: As above.
+// SAFETY: The value is read and written by C only, from any task.
 unsafe impl Send for Seals {}
 
 impl Seals {
@@ -202,7 +202,7 @@ pub(crate) struct Backend<T: SharedMemory> {
 
 // SAFETY: All of it is immutable but the list, which locks.
 unsafe impl<T: SharedMemory> Send for Backend<T> {}
-// SAFETY: As above.
+// SAFETY: All of it is immutable but the list, which locks.
 unsafe impl<T: SharedMemory> Sync for Backend<T> {}
 
 /// Inodes with pages in swap, of all file systems of a type.

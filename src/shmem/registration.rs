@@ -68,9 +68,9 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
             ops: Opaque::new(bindings::shmem_backend_ops {
                 owner: module.as_ptr().cast(),
                 fs_type,
-                // SAFETY: Computes addresses inside the object that is being initialised.
+                // SAFETY: Computes an address inside the object that is being initialised.
                 vm_ops: unsafe { Opaque::cast_into(&raw const (*this.as_ptr()).vm_ops) },
-                // SAFETY: As above.
+                // SAFETY: Computes an address inside the object that is being initialised.
                 anon_vm_ops: unsafe { Opaque::cast_into(&raw const (*this.as_ptr()).anon_vm_ops) },
                 unuse: Some(hooks::unuse::<T>),
                 writeout: Some(writeout::writeout::<T>),

@@ -69,7 +69,7 @@ struct Neighbours<T: FileSystem> {
 
 // SAFETY: What is in it may be reached from any task, and is so under the lock of the list.
 unsafe impl<T: FileSystem> Send for Link<T> {}
-// SAFETY: As above.
+// SAFETY: What is in it may be reached from any task, and is so under the lock of the list.
 unsafe impl<T: FileSystem> Sync for Link<T> {}
 
 impl<T: FileSystem> Link<T> {

@@ -508,12 +508,13 @@ impl<T: QuotaOperations> Drop for LockedRecord<T> {
 ///
 /// # Safety
 ///
-/// For calls through the table of `quota_format_ops` that it is in, only.
+/// `sb` must be a live superblock, of any file system type.
 unsafe extern "C" fn check_quota_file<T: QuotaOperations>(
     sb: *mut bindings::super_block,
     _kind: c_int,
 ) -> c_int {
-    // SAFETY: The quota core passes a live superblock. No two types of file system have the same name.
+    // No two types of file system have the same name.
+    // SAFETY: By the caller's promise; a superblock holds its type, whose name does not change.
     let name = unsafe { CStr::from_char_ptr((*(*sb).s_type).name) };
     c_int::from(name == T::NAME)
 }
@@ -522,32 +523,35 @@ unsafe extern "C" fn check_quota_file<T: QuotaOperations>(
 ///
 /// # Safety
 ///
-/// For calls through the table of `quota_format_ops` that it is in, only.
+/// `sb` must be a live superblock, and the format of its quota of `kind` be the `found` of a [`QuotaFormat`] of `T`,
+/// whose module is held; nobody else may use that quota for the time of the call.
 unsafe extern "C" fn read_file_info<T: QuotaOperations>(
     sb: *mut bindings::super_block,
     kind: c_int,
 ) -> c_int {
-    // SAFETY: The quota core passes a live superblock and a kind of quota that nobody uses before this
-    // function has returned, with the format that it found: one whose table this function is in. That
-    // format's own owner is held, which is that of the format that takes its place.
-    unsafe {
-        let infos = &mut (*sb).s_dquot.info;
-        let Some(info) = usize::try_from(kind)
-            .ok()
-            .and_then(|kind| infos.get_mut(kind))
-        else {
-            return EINVAL.to_errno();
-        };
-        let format: *mut QuotaFormat =
-            kernel::container_of!(Opaque::cast_from(info.dqi_format), QuotaFormat, found)
-                .cast_mut();
-        info.dqi_format = Opaque::cast_into(&raw const (*format).shown);
-        info.dqi_max_spc_limit = i64::MAX;
-        info.dqi_max_ino_limit = i64::MAX;
-        info.dqi_bgrace = T::GRACE;
-        info.dqi_igrace = T::GRACE;
-        info.dqi_flags = 0;
-    }
+    let Some(kind) = usize::try_from(kind)
+        .ok()
+        .filter(|&kind| kind < NO_RECORDS.len())
+    else {
+        return EINVAL.to_errno();
+    };
+    // SAFETY: By the caller's promise; there is one for each kind, and nobody else uses that of this one.
+    let info = unsafe {
+        let infos = &raw mut (*sb).s_dquot.info;
+        &mut *infos.cast::<bindings::mem_dqinfo>().add(kind)
+    };
+    // SAFETY: By the caller's promise.
+    let format: *const QuotaFormat = unsafe {
+        kernel::container_of!(Opaque::cast_from(info.dqi_format), QuotaFormat, found)
+    };
+    // The owner of the format that takes its place is the same.
+    // SAFETY: By the caller's promise the format is live; no reference is made.
+    info.dqi_format = Opaque::cast_into(unsafe { &raw const (*format).shown });
+    info.dqi_max_spc_limit = i64::MAX;
+    info.dqi_max_ino_limit = i64::MAX;
+    info.dqi_bgrace = T::GRACE;
+    info.dqi_igrace = T::GRACE;
+    info.dqi_flags = 0;
     0
 }
 
@@ -555,10 +559,10 @@ unsafe extern "C" fn read_file_info<T: QuotaOperations>(
 ///
 /// # Safety
 ///
-/// For calls through the table of `dquot_operations` that it is in, only.
+/// `record` must be a live one of a superblock of `T`, whose `dq_lock` the caller does not hold.
 unsafe extern "C" fn acquire<T: QuotaOperations>(record: *mut bindings::dquot) -> c_int {
     from_result(|| {
-        // SAFETY: The quota core passes a live record of a superblock that has this table.
+        // SAFETY: By the caller's promise.
         let mut record = unsafe { LockedRecord::<T>::lock(record) };
         // Where another task was faster, limits may have been set already.
         if !record.flag(ACTIVE) {
@@ -576,10 +580,10 @@ unsafe extern "C" fn acquire<T: QuotaOperations>(record: *mut bindings::dquot) -
 ///
 /// # Safety
 ///
-/// For calls through the table of `dquot_operations` that it is in, only.
+/// `record` must be a live one of a superblock of `T`, whose `dq_lock` the caller does not hold.
 unsafe extern "C" fn release<T: QuotaOperations>(record: *mut bindings::dquot) -> c_int {
     from_result(|| {
-        // SAFETY: The quota core passes a live record of a superblock that has this table.
+        // SAFETY: By the caller's promise.
         let mut record = unsafe { LockedRecord::<T>::lock(record) };
         if !record.is_busy() {
             let counts = record.read();
@@ -594,7 +598,7 @@ unsafe extern "C" fn release<T: QuotaOperations>(record: *mut bindings::dquot) -
 ///
 /// # Safety
 ///
-/// For calls through the table of `dquot_operations` that it is in, only.
+/// Nothing is asked: it does nothing.
 unsafe extern "C" fn mark_dirty(_record: *mut bindings::dquot) -> c_int {
     0
 }
@@ -603,7 +607,7 @@ unsafe extern "C" fn mark_dirty(_record: *mut bindings::dquot) -> c_int {
 ///
 /// # Safety
 ///
-/// For calls through the table of `dquot_operations` that it is in, only.
+/// Nothing is asked: it does nothing.
 unsafe extern "C" fn write_info(_sb: *mut bindings::super_block, _kind: c_int) -> c_int {
     0
 }
@@ -612,23 +616,29 @@ unsafe extern "C" fn write_info(_sb: *mut bindings::super_block, _kind: c_int) -
 ///
 /// # Safety
 ///
-/// For calls through the table of `dquot_operations` that it is in, only.
+/// `sb` must be a live superblock of `T`, and `id` valid, and used by nobody else for the time of the call.
 unsafe extern "C" fn next_id<T: QuotaOperations>(
     sb: *mut bindings::super_block,
     id: *mut bindings::kqid,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The quota core passes a live superblock that has this table, and a valid id.
-        unsafe {
-            let kind = QuotaKind::from_raw((*id).type_)?;
-            if !bindings::sb_has_quota_active(sb, kind.as_int()) {
-                return Err(ESRCH);
-            }
-            let ns = &raw mut bindings::init_user_ns;
-            let next = T::next_id(SuperBlock::from_raw(sb), kind, bindings::from_kqid(ns, *id))
-                .ok_or(ENOENT)?;
-            *id = bindings::make_kqid(ns, kind.as_raw(), next);
+        // SAFETY: By the caller's promise.
+        let asked = unsafe { *id };
+        let kind = QuotaKind::from_raw(asked.type_)?;
+        // SAFETY: By the caller's promise.
+        if !unsafe { bindings::sb_has_quota_active(sb, kind.as_int()) } {
+            return Err(ESRCH);
         }
+        let ns = &raw mut bindings::init_user_ns;
+        // SAFETY: The namespace is never freed.
+        let asked = unsafe { bindings::from_kqid(ns, asked) };
+        // SAFETY: By the caller's promise.
+        let sb = unsafe { SuperBlock::from_raw(sb) };
+        let next = T::next_id(sb, kind, asked).ok_or(ENOENT)?;
+        // SAFETY: The namespace is never freed.
+        let next = unsafe { bindings::make_kqid(ns, kind.as_raw(), next) };
+        // SAFETY: By the caller's promise.
+        unsafe { *id = next };
         Ok(0)
     })
 }
@@ -637,10 +647,10 @@ unsafe extern "C" fn next_id<T: QuotaOperations>(
 ///
 /// # Safety
 ///
-/// For calls through the table of `super_operations` that it is in, only.
+/// `inode` must be a live one of a superblock of `T`.
 pub(super) unsafe extern "C" fn get_records<T: FileSystem>(
     inode: *mut bindings::inode,
 ) -> *mut *mut bindings::dquot {
-    // SAFETY: The quota core passes a live inode of a superblock that has this table.
+    // SAFETY: By the caller's promise.
     unsafe { Inode::<T>::from_raw(inode) }.records().cast()
 }
