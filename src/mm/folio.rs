@@ -520,7 +520,9 @@ impl NewFolio {
         unsafe {
             bindings::folio_set_locked(folio.as_ptr());
             bindings::folio_set_swapbacked(folio.as_ptr());
-            Some(Self(Locked::from_locked(Folio::from_raw(folio)).assume_owned()))
+            Some(Self(
+                Locked::from_locked(Folio::from_raw(folio)).assume_owned(),
+            ))
         }
     }
 

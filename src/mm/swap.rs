@@ -6,9 +6,9 @@
 
 use super::folio::{Folio, Locked, LockedFolio};
 use super::mempolicy::Placement;
+pub(crate) use super::swapped::SwappedPage;
 use super::{Mapping, Order, PageCount};
 use crate::bindings;
-pub(crate) use super::swapped::SwappedPage;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::error::from_err_ptr;

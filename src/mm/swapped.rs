@@ -96,7 +96,11 @@ impl Mapping {
     /// Page `index`, which was seen to be in swap in a slot with `slot`, perhaps with others of that slot.
     ///
     /// Fails with `EEXIST` where the slot has something else by now, and with `EINVAL` where the device has gone.
-    pub(crate) fn swapped_page(&self, index: PageIndex, slot: SwapEntry) -> Result<SwappedPage<'_>> {
+    pub(crate) fn swapped_page(
+        &self,
+        index: PageIndex,
+        slot: SwapEntry,
+    ) -> Result<SwappedPage<'_>> {
         let device = SwapDevice::of(slot);
         // Only now does it count: an entry that is still there keeps its device from going.
         let order = self.find_entry(index, slot).ok_or(EEXIST)?;
@@ -251,12 +255,7 @@ impl Mapping {
     }
 
     /// What [`SwappedPage::poison`] does for page `index` at `entry`.
-    fn poison(
-        &self,
-        folio: LockedSwapFolio,
-        index: PageIndex,
-        entry: SwapEntry,
-    ) -> Result {
+    fn poison(&self, folio: LockedSwapFolio, index: PageIndex, entry: SwapEntry) -> Result {
         let (start, first) = self.find_in_swap(&folio, index, entry).ok_or(EEXIST)?;
         if let Err(e) = self.mark_poisoned(start, first, folio.order()) {
             return Err(self.part_with(folio, index, entry, e));

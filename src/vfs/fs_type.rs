@@ -20,6 +20,7 @@ use kernel::types::Opaque;
 use kernel::ThisModule;
 
 /// Whether the VFS and sysfs take `name`: neither empty nor with a dot or a slash in it.
+#[inline(always)]
 const fn is_name(name: &CStr) -> bool {
     let bytes = name.to_bytes();
     let mut at = 0;
@@ -34,6 +35,7 @@ const fn is_name(name: &CStr) -> bool {
 }
 
 /// Whether the page cache can index a file of `bytes` bytes, which may be written.
+#[inline(always)]
 const fn is_size(bytes: Pos) -> bool {
     0 < bytes.to_loff() && bytes.to_loff() <= MAX_FILE_SIZE.to_loff()
 }

@@ -541,9 +541,8 @@ unsafe extern "C" fn read_file_info<T: QuotaOperations>(
         &mut *infos.cast::<bindings::mem_dqinfo>().add(kind)
     };
     // SAFETY: By the caller's promise.
-    let format: *const QuotaFormat = unsafe {
-        kernel::container_of!(Opaque::cast_from(info.dqi_format), QuotaFormat, found)
-    };
+    let format: *const QuotaFormat =
+        unsafe { kernel::container_of!(Opaque::cast_from(info.dqi_format), QuotaFormat, found) };
     // The owner of the format that takes its place is the same.
     // SAFETY: By the caller's promise the format is live; no reference is made.
     info.dqi_format = Opaque::cast_into(unsafe { &raw const (*format).shown });
