@@ -131,7 +131,7 @@
 //! | `mm/shmem.c` | here |
 //! | --- | --- |
 //! | `shmem_getattr()` | `vfs::attr::getattr`, `tmpfs::namespace::attr::stat` |
-//! | `shmem_setattr()` | `vfs::attr::setattr`, `tmpfs::namespace::attr::set_attributes`; the size: `tmpfs::data::truncate::resize` |
+//! | `shmem_setattr()` | `vfs::attr::setattr`, `vfs::attr::SetAttr`, `tmpfs::namespace::attr::set_attributes`; the size: `tmpfs::data::truncate::resize` |
 //! | `shmem_fileattr_get()` | `vfs::fileattr::fileattr_get`, `tmpfs::namespace::flags::flags` |
 //! | `shmem_fileattr_set()` | `vfs::fileattr::fileattr_set`, `tmpfs::namespace::flags::set_flags` |
 //! | `shmem_set_inode_flags()` | `vfs::fileattr::enforce_flags`, `tmpfs::namespace::flags::inherit` |

@@ -15,8 +15,8 @@
 //!
 //! C headers: `include/linux/quota.h`, `include/linux/quotaops.h`.
 
-use super::attr::AttrRequest;
-use super::{Exclusive, FileSystem, IdMap, Inode, NewInode, NewSuperBlock, SuperBlock};
+use super::attr::SetAttr;
+use super::{FileSystem, Inode, NewInode, NewSuperBlock, SuperBlock};
 use crate::bindings;
 use crate::mm::Len;
 use core::marker::PhantomData;
@@ -311,19 +311,15 @@ impl<T: FileSystem> Inode<T> {
     }
 }
 
-impl AttrRequest<'_> {
-    /// Counts an inode, and its bytes, against the owners that it is about to get. May sleep.
+impl<T: FileSystem> SetAttr<'_, T> {
+    /// Counts the inode, and its bytes, against the owners that it is about to get. May sleep.
     ///
     /// Fails with `EDQUOT` where their limits forbid it, and with `ENOMEM`; then all is as before.
-    pub(crate) fn transfer_quota<T: FileSystem>(
-        &self,
-        idmap: &IdMap,
-        inode: &mut Exclusive<'_, T>,
-    ) -> Result {
+    pub(crate) fn transfer_quota(&mut self) -> Result {
         // The C functions only read the request.
         let request = core::ptr::from_ref(self.attr).cast_mut();
-        let (idmap, inode) = (idmap.as_ptr(), inode.as_ptr());
-        // SAFETY: The inode is live and locked.
+        let (idmap, inode) = (self.idmap.as_ptr(), self.inode().as_ptr());
+        // SAFETY: The inode is live and locked, and idmap and request are those of the change.
         unsafe {
             if bindings::i_uid_needs_update(idmap, request, inode)
                 || bindings::i_gid_needs_update(idmap, request, inode)
