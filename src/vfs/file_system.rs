@@ -175,7 +175,8 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     /// May be called from reclaim, so it must not wait for an allocation that can reclaim.
     fn evict(inode: &mut Exclusive<'_, Self>);
 
-    /// The attributes of an inode that goes away have gone, which were taken to need `bytes` bytes.
+    /// Attributes that were taken to need `bytes` bytes have gone: those of an inode that goes away, or one
+    /// that a new inode could not get.
     fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize) {
         let _ = (sb, bytes);
     }
