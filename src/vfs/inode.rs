@@ -50,28 +50,21 @@ struct InodeBox<T: FileSystem> {
     data: T::InodeData,
 }
 
-/// An inode of file system `T` (`struct inode`).
+/// What there is of an inode of file system `T` (`struct inode`) from its birth on, whether or not a
+/// dentry or a file refers to it yet; see [`Inode`] and [`super::NewInode`].
 ///
 /// # Invariants
 ///
-/// The inode is embedded in an `InodeBox<T>` and live: a reference to it is held for as
-/// long as a reference to this type is in use.
+/// The inode is embedded in an `InodeBox<T>`, and live for as long as a reference to this type is in use,
+/// and so is its superblock.
 #[repr(transparent)]
-pub(crate) struct Inode<T: FileSystem>(Opaque<bindings::inode>, PhantomData<T>);
+pub(crate) struct InodeCore<T: FileSystem>(Opaque<bindings::inode>, PhantomData<T>);
 
 // SAFETY: All shared access goes through functions that the VFS allows to run concurrently; the
 // file system's data is `Sync`.
-unsafe impl<T: FileSystem> Sync for Inode<T> {}
+unsafe impl<T: FileSystem> Sync for InodeCore<T> {}
 
-impl<T: FileSystem> Inode<T> {
-    /// # Safety
-    ///
-    /// The type invariants must hold for `'a`.
-    pub(crate) unsafe fn from_raw<'a>(inode: *mut bindings::inode) -> &'a Self {
-        // SAFETY: The type is transparent, and the caller promises validity.
-        unsafe { &*inode.cast() }
-    }
-
+impl<T: FileSystem> InodeCore<T> {
     pub(crate) fn as_ptr(&self) -> *mut bindings::inode {
         self.0.get()
     }
@@ -86,6 +79,82 @@ impl<T: FileSystem> Inode<T> {
         // SAFETY: By the type invariants the box is initialised; `data` is never changed but
         // through interior mutability.
         unsafe { &(*self.as_box()).data }
+    }
+
+    /// The superblock.
+    pub(crate) fn sb(&self) -> &SuperBlock<T> {
+        // SAFETY: By the type invariants the superblock is live; it is of the same file system.
+        unsafe { SuperBlock::from_raw((*self.as_ptr()).i_sb) }
+    }
+
+    /// The inode number.
+    pub(crate) fn number(&self) -> Ino {
+        // SAFETY: The inode is live, and its number does not change.
+        Ino::new(unsafe { (*self.as_ptr()).i_ino })
+    }
+
+    /// The type and the permissions; the latter are a snapshot.
+    pub(crate) fn mode(&self) -> Mode {
+        // SAFETY: The inode is live. The VFS reads the mode without a lock in the same way.
+        Mode::from_raw(unsafe { core::ptr::read_volatile(&(*self.as_ptr()).i_mode) })
+    }
+
+    /// The type of the file.
+    pub(crate) fn file_type(&self) -> FileType {
+        self.mode().file_type()
+    }
+
+    /// The size of the file, as `i_size_read()`.
+    pub(crate) fn size(&self) -> Pos {
+        // SAFETY: The inode is live.
+        Pos::from_loff(unsafe { bindings::i_size_read(self.as_ptr()) })
+    }
+
+    /// Adds to `i_blocks`; `bytes` is a multiple of the block size. Takes `i_lock`.
+    pub(crate) fn add_bytes(&self, bytes: Len) {
+        // SAFETY: The inode is live, and the function takes its own lock.
+        unsafe { bindings::inode_add_bytes(self.as_ptr(), bytes.to_loff()) }
+    }
+
+    /// Takes from `i_blocks`; `bytes` is a multiple of the block size. Takes `i_lock`.
+    pub(crate) fn sub_bytes(&self, bytes: Len) {
+        // SAFETY: The inode is live, and the function takes its own lock.
+        unsafe { bindings::inode_sub_bytes(self.as_ptr(), bytes.to_loff()) }
+    }
+
+    /// The time of the last modification, as seconds and nanoseconds.
+    pub(crate) fn mtime(&self) -> (i64, u32) {
+        // SAFETY: The inode is live.
+        let ts = unsafe { bindings::inode_get_mtime(self.as_ptr()) };
+        // There are fewer in a second than fit.
+        (ts.tv_sec, u32::try_from(ts.tv_nsec).unwrap_or(0))
+    }
+}
+
+/// An inode of file system `T` that is in use.
+///
+/// # Invariants
+///
+/// For as long as a reference to this type is in use, something holds the inode that pins its superblock as
+/// well, or the inode is being evicted.
+#[repr(transparent)]
+pub(crate) struct Inode<T: FileSystem>(InodeCore<T>);
+
+impl<T: FileSystem> Deref for Inode<T> {
+    type Target = InodeCore<T>;
+
+    fn deref(&self) -> &InodeCore<T> {
+        &self.0
+    }
+}
+
+impl<T: FileSystem> Inode<T> {
+    /// # Safety
+    ///
+    /// The type invariants must hold for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(inode: *mut bindings::inode) -> &'a Self {
+        // SAFETY: The type is transparent, and the caller promises validity.
+        unsafe { &*inode.cast() }
     }
 
     /// Where the data protected by `i_rwsem` is; looking at it takes that lock.
@@ -128,65 +197,16 @@ impl<T: FileSystem> Inode<T> {
         UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).records) })
     }
 
-    /// The superblock.
-    pub(crate) fn sb(&self) -> &SuperBlock<T> {
-        // SAFETY: An inode pins its superblock, which is of the same file system.
-        unsafe { SuperBlock::from_raw((*self.as_ptr()).i_sb) }
-    }
-
     /// The page cache of the file.
     pub(crate) fn mapping(&self) -> &Mapping {
         // SAFETY: The mapping of a live inode is valid for as long as the inode is.
         unsafe { Mapping::from_raw((*self.as_ptr()).i_mapping) }
     }
 
-    /// The inode number.
-    pub(crate) fn number(&self) -> Ino {
-        // SAFETY: The inode is live, and its number does not change.
-        Ino::new(unsafe { (*self.as_ptr()).i_ino })
-    }
-
-    /// The type and the permissions; the latter are a snapshot.
-    pub(crate) fn mode(&self) -> Mode {
-        // SAFETY: The inode is live. The VFS reads the mode without a lock in the same way.
-        Mode::from_raw(unsafe { core::ptr::read_volatile(&(*self.as_ptr()).i_mode) })
-    }
-
-    /// The type of the file.
-    pub(crate) fn file_type(&self) -> FileType {
-        self.mode().file_type()
-    }
-
     /// The link count; a snapshot where `i_rwsem` is not held.
     pub(crate) fn nlink(&self) -> u32 {
         // SAFETY: The inode is live. The VFS reads the count without a lock in the same way.
         unsafe { core::ptr::read_volatile(&(*self.as_ptr()).__bindgen_anon_1.i_nlink) }
-    }
-
-    /// The size of the file, as `i_size_read()`.
-    pub(crate) fn size(&self) -> Pos {
-        // SAFETY: The inode is live.
-        Pos::from_loff(unsafe { bindings::i_size_read(self.as_ptr()) })
-    }
-
-    /// Adds to `i_blocks`; `bytes` is a multiple of the block size. Takes `i_lock`.
-    pub(crate) fn add_bytes(&self, bytes: Len) {
-        // SAFETY: The inode is live, and the function takes its own lock.
-        unsafe { bindings::inode_add_bytes(self.as_ptr(), bytes.to_loff()) }
-    }
-
-    /// Takes from `i_blocks`; `bytes` is a multiple of the block size. Takes `i_lock`.
-    pub(crate) fn sub_bytes(&self, bytes: Len) {
-        // SAFETY: The inode is live, and the function takes its own lock.
-        unsafe { bindings::inode_sub_bytes(self.as_ptr(), bytes.to_loff()) }
-    }
-
-    /// The time of the last modification, as seconds and nanoseconds.
-    pub(crate) fn mtime(&self) -> (i64, u32) {
-        // SAFETY: The inode is live.
-        let ts = unsafe { bindings::inode_get_mtime(self.as_ptr()) };
-        // There are fewer in a second than fit.
-        (ts.tv_sec, u32::try_from(ts.tv_nsec).unwrap_or(0))
     }
 
     /// Takes `i_rwsem` for writing. May sleep; the caller must not hold it already, and must hold a
@@ -273,7 +293,7 @@ impl<T: FileSystem> NewInode<T> {
         // INVARIANT: `new_inode()` returns an inode with one reference, unknown to others.
         let this = Self(InodeRef(inode));
         let raw = this.as_ptr();
-        let parent = parent.map_or(core::ptr::null_mut(), Inode::as_ptr);
+        let parent = parent.map_or(core::ptr::null_mut(), |dir| dir.as_ptr());
         // SAFETY: By the type invariants nobody else uses the inode; parent and idmap are live.
         unsafe {
             (*raw).i_ino = ino.to_u64();

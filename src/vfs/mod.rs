@@ -49,7 +49,7 @@ pub(crate) use file::{File, FileOperations, Kiocb};
 pub(crate) use file_system::FileSystem;
 pub(crate) use fs_type::Registration;
 pub(crate) use ids::{IdMap, Kgid, Kuid};
-pub(crate) use inode::{Inode, InodeRef, NewInode};
+pub(crate) use inode::{Inode, InodeCore, InodeRef, NewInode};
 pub(crate) use lock::{Exclusive, InodeGuard, Shared};
 pub(crate) use mode::{DeviceId, FileType, Mode};
 pub(crate) use parameter::{ParameterKind, ParameterTable, ParameterValue};

@@ -7,7 +7,7 @@
 //! the file system's business, which implements [`QuotaOperations`].
 //!
 //! An inode counts against its owners from [`NewInode::charge_quota`] until it is evicted, its bytes
-//! through a [`SpaceCharge`] until [`Inode::uncharge_space`].
+//! through a [`SpaceCharge`] until [`InodeCore::uncharge_space`].
 //!
 //! Lock order: `s_umount`, `i_rwsem`, the lock of a record (`dq_lock`), then on the one hand whatever
 //! [`QuotaOperations`] takes, on the other `dq_dqb_lock`. Bytes change under `i_lock`, and
@@ -16,7 +16,7 @@
 //! C headers: `include/linux/quota.h`, `include/linux/quotaops.h`.
 
 use super::attr::SetAttr;
-use super::{FileSystem, Inode, NewInode, NewSuperBlock, SuperBlock};
+use super::{FileSystem, Inode, InodeCore, NewInode, NewSuperBlock, SuperBlock};
 use crate::bindings;
 use crate::mm::Len;
 use core::marker::PhantomData;
@@ -269,12 +269,12 @@ pub(super) unsafe fn evict<T: FileSystem>(inode: &Inode<T>) {
 /// them back.
 #[must_use]
 pub(crate) struct SpaceCharge<'a, T: FileSystem> {
-    inode: &'a Inode<T>,
+    inode: &'a InodeCore<T>,
     bytes: Len,
 }
 
 impl<T: FileSystem> SpaceCharge<'_, T> {
-    /// The bytes are used: they count until [`Inode::uncharge_space`].
+    /// The bytes are used: they count until [`InodeCore::uncharge_space`].
     pub(crate) fn keep(self) {
         core::mem::forget(self);
     }
@@ -286,7 +286,7 @@ impl<T: FileSystem> Drop for SpaceCharge<'_, T> {
     }
 }
 
-impl<T: FileSystem> Inode<T> {
+impl<T: FileSystem> InodeCore<T> {
     /// Adds `bytes`, a multiple of the block size, to `i_blocks`, and counts them against the owners
     /// of the inode. May sleep. Takes `i_lock`.
     ///
