@@ -32,7 +32,7 @@ pub(in crate::tmpfs) fn new(
     let mut inode = lifecycle::new(dir, idmap, Mode::SYMLINK, DeviceId::NONE)?;
     inode.init_security(dir, Some(name))?;
     if len > SHORT_TARGET {
-        page_accounting::reserve(&inode, PageCount::ONE)?.commit_counted_only(&inode);
+        page_accounting::count_only(&inode, PageCount::ONE)?;
     }
     inode.set_link(target)?;
     Ok(inode)
