@@ -390,25 +390,27 @@ unsafe extern "C" fn tmpfile<T: DirectoryOperations>(
     })
 }
 
+/// `inode_operations::link`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `dir` must be a live directory of `T`, `dentry` a live name in it without a file, and `old_dentry` a live
+/// dentry of `T` with a file that is not a directory. The current task must hold `i_rwsem` of the directory
+/// and of the file for writing, and no [`Exclusive`] may be for either. All must stay so during the call.
 unsafe extern "C" fn link<T: DirectoryOperations>(
     old_dentry: *mut bindings::dentry,
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS holds the lock of `dir` and passes a name without a file, and one with a file.
-        let (mut dir, name, file) = unsafe {
-            (
-                Directory::<T>::from_raw(dir),
-                Negative::from_raw(dentry),
-                Inode::from_raw((*old_dentry).d_inode),
-            )
-        };
+        // SAFETY: By the safety requirements.
+        let mut dir = unsafe { Directory::<T>::from_raw(dir) };
+        // SAFETY: By the safety requirements; the lock of the directory keeps the name as it is.
+        let name = unsafe { Negative::from_raw(dentry) };
+        // SAFETY: By the safety requirements the dentry has a file, of `T`.
+        let file = unsafe { Inode::from_raw((*old_dentry).d_inode) };
         let new = dir.names.reserve(name)?;
-        // SAFETY: The VFS holds the lock of the file, which is not a directory and so not `dir`.
+        // SAFETY: By the safety requirements the file is locked; it is not a directory, and so not `dir`.
         let mut locked = unsafe { Exclusive::new(file) };
         T::link(&mut dir.inode, &mut locked, new.name())?;
         // SAFETY: The old name has a reference to the file.
@@ -417,34 +419,44 @@ unsafe extern "C" fn link<T: DirectoryOperations>(
     })
 }
 
+/// `inode_operations::unlink`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `dir` must be a live directory of `T`, and `dentry` a live name in it with a file that is not a
+/// directory. The current task must hold `i_rwsem` of both for writing, and no [`Exclusive`] may be for
+/// either. All must stay so during the call.
 unsafe extern "C" fn unlink<T: DirectoryOperations>(
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS holds the locks of `dir` and of the file behind `dentry`.
-        let (mut dir, mut victim) =
-            unsafe { (Directory::<T>::from_raw(dir), Victim::from_raw(dentry)) };
+        // SAFETY: By the safety requirements.
+        let mut dir = unsafe { Directory::<T>::from_raw(dir) };
+        // SAFETY: By the safety requirements.
+        let mut victim = unsafe { Victim::from_raw(dentry) };
         T::unlink(&mut dir.inode, &mut victim)?;
         dir.names.remove(&victim.dentry);
         Ok(0)
     })
 }
 
+/// `inode_operations::rmdir`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `dir` must be a live directory of `T`, and `dentry` a live name in it with a file that is a directory. The
+/// current task must hold `i_rwsem` of both for writing, and no [`Exclusive`] may be for either. All must stay
+/// so during the call.
 unsafe extern "C" fn rmdir<T: DirectoryOperations>(
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS holds the locks of `dir` and of the directory behind `dentry`.
-        let (mut dir, mut victim) =
-            unsafe { (Directory::<T>::from_raw(dir), Victim::from_raw(dentry)) };
+        // SAFETY: By the safety requirements.
+        let mut dir = unsafe { Directory::<T>::from_raw(dir) };
+        // SAFETY: By the safety requirements.
+        let mut victim = unsafe { Victim::from_raw(dentry) };
         if !victim.dentry.is_empty() {
             return Err(ENOTEMPTY);
         }
@@ -454,9 +466,17 @@ unsafe extern "C" fn rmdir<T: DirectoryOperations>(
     })
 }
 
+/// `inode_operations::rename`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `old_dir` and `new_dir` must be live directories of `T`, perhaps the same, of one superblock.
+/// `old_dentry` must be a live name with a file in the one, and `new_dentry` another live name in the other.
+/// That one must have a file where `flags` ask for an exchange; one that it has must be neither of the
+/// directories. `idmap` must be that of the mount. The current task must hold `i_rwsem` of the directories,
+/// and of a file that loses its name, for writing, and no [`Exclusive`] may be for any of them. All must stay
+/// so during the call; after a success the caller moves or exchanges the dentries before it gives up the
+/// locks.
 unsafe extern "C" fn rename<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     old_dir: *mut bindings::inode,
@@ -472,9 +492,9 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
             return Err(EINVAL);
         }
 
-        // SAFETY: The VFS holds the lock of the directory.
+        // SAFETY: By the safety requirements.
         let mut old = unsafe { Directory::<T>::from_raw(old_dir) };
-        // SAFETY: The VFS holds the lock of the directory, which is another one.
+        // SAFETY: By the safety requirements, and it is another directory.
         let mut new = (old_dir != new_dir).then(|| unsafe { Directory::<T>::from_raw(new_dir) });
         let (dirs, mut new_names) = match &mut new {
             None => (RenameDirs::Same(&mut old.inode), None),
@@ -486,20 +506,20 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
                 (dirs, Some(&mut new.names))
             }
         };
-        // SAFETY: The VFS passes a live dentry with a file, which the locks keep as it is.
+        // SAFETY: By the safety requirements it has a file; the lock of its directory keeps it as it is.
         let moved = unsafe { Positive::from_raw(old_dentry) };
 
         if flags & bindings::RENAME_EXCHANGE != 0 {
-            // SAFETY: As above: names are exchanged where both have a file.
+            // SAFETY: By the safety requirements this one has a file, too; the lock of its directory keeps it
+            // as it is.
             let other = unsafe { Positive::from_raw(new_dentry) };
             T::exchange(dirs, &moved, &other)?;
-            // SAFETY: The VFS calls `d_exchange()` next.
+            // SAFETY: By the safety requirements the caller exchanges the dentries.
             unsafe { old.names.exchange(new_names, &moved, &other) };
             return Ok(0);
         }
 
-        // SAFETY: The VFS passes a live dentry. It holds the lock of the file that is replaced, which
-        // is neither of the directories.
+        // SAFETY: By the safety requirements: a file that loses its name is locked, and none of the directories.
         let mut target = unsafe { RenameTarget::from_raw(new_dentry) };
         if let RenameTarget::Replace(victim) = &target {
             if !victim.dentry.is_empty() {
@@ -512,7 +532,7 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
         };
 
         if flags & bindings::RENAME_WHITEOUT != 0 {
-            // SAFETY: The VFS passes the idmap of the mount.
+            // SAFETY: By the safety requirements.
             let idmap = unsafe { IdMap::from_raw(idmap) };
             with_second_dentry(&moved, |name| {
                 let whiteout = old.names.reserve(name)?;
@@ -526,11 +546,11 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
 
         match (room, &target) {
             (_, RenameTarget::Replace(victim)) => {
-                // SAFETY: The VFS calls `d_move()` next.
+                // SAFETY: By the safety requirements the caller moves the dentry.
                 unsafe { old.names.replace(new_names, &moved, &victim.dentry) };
             }
             (Some(room), RenameTarget::Free(_)) => {
-                // SAFETY: The VFS calls `d_move()` next.
+                // SAFETY: By the safety requirements the caller moves the dentry.
                 unsafe { room.move_from(&mut old.names, &moved) };
             }
             // The name keeps its place.
@@ -540,19 +560,25 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
     })
 }
 
+/// `file_operations::iterate_shared`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `file` must be an open directory of `T`, whose `i_rwsem` the current task holds, at least for reading, with
+/// no [`Exclusive`] for it. `ctx` must be a context that only this function uses. All must stay so during the
+/// call.
 unsafe extern "C" fn iterate_shared<T: DirectoryOperations>(
     file: *mut bindings::file,
     ctx: *mut bindings::dir_context,
 ) -> c_int {
-    // SAFETY: The VFS passes an open directory of this file system, whose lock it holds for
-    // reading, and a context.
-    unsafe {
-        if bindings::dir_emit_dots(file, ctx) {
-            Shared::<T>::new(Inode::from_raw(bindings::file_inode(file))).iterate(&mut *ctx);
-        }
+    // SAFETY: By the safety requirements.
+    if unsafe { bindings::dir_emit_dots(file, ctx) } {
+        // SAFETY: By the safety requirements the file of an open one is a live inode of `T`.
+        let dir = unsafe { Inode::<T>::from_raw(bindings::file_inode(file)) };
+        // SAFETY: By the safety requirements it is locked.
+        let dir = unsafe { Shared::new(dir) };
+        // SAFETY: By the safety requirements.
+        dir.iterate(unsafe { &mut *ctx });
     }
     0
 }
@@ -561,7 +587,7 @@ unsafe extern "C" fn iterate_shared<T: DirectoryOperations>(
 ///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `file` must be an open file, whose position nothing else uses during the call.
 unsafe extern "C" fn llseek(
     file: *mut bindings::file,
     offset: bindings::loff_t,
@@ -572,12 +598,12 @@ unsafe extern "C" fn llseek(
         const CUR: c_int = bindings::int(bindings::SEEK_CUR);
         let base = match whence {
             SET => 0,
-            // SAFETY: The VFS passes an open file, and serialises users of its position.
+            // SAFETY: By the safety requirements.
             CUR => unsafe { (*file).f_pos },
             _ => return Err(EINVAL),
         };
         let offset = base.checked_add(offset).filter(|&o| o >= 0).ok_or(EINVAL)?;
-        // SAFETY: As above.
+        // SAFETY: By the safety requirements.
         Ok(unsafe { bindings::vfs_setpos(file, offset, isize::MAX as i64) })
     })
 }
