@@ -11,8 +11,8 @@
 
 use super::dir_index::Names;
 use super::{
-    attr, AttrOperations, Dentry, DeviceId, Exclusive, FileSystem, IdMap, Inode, Mode, Negative,
-    NewInode, Positive, Shared,
+    attr, AttrOperations, Dentry, DeviceId, Exclusive, FileKind, FileSystem, IdMap, Inode, Mode,
+    Negative, NewInode, Positive, Shared,
 };
 use crate::bindings;
 use core::marker::PhantomData;
@@ -128,25 +128,29 @@ impl<T: FileSystem> RenameTarget<'_, T> {
 /// been reserved, so it does not fail, except with `EINVAL` where a returned inode is one of another
 /// superblock. An operation that returns an error must leave everything as it was, and nothing happens.
 pub(crate) trait DirectoryOperations: FileSystem {
-    /// Makes a file of any type but a symbolic link, which gets the name: create, mkdir, mknod.
-    fn make(
-        dir: &mut Exclusive<'_, Self>,
-        idmap: &IdMap,
+    /// Makes a file, which gets the name: create, mkdir, mknod. `mode` is its permissions.
+    fn make<'a>(
+        dir: &mut Exclusive<'a, Self>,
+        idmap: &'a IdMap,
         name: &Negative<'_, Self>,
+        kind: FileKind,
         mode: Mode,
-        device: DeviceId,
-    ) -> Result<NewInode<Self>>;
+    ) -> Result<NewInode<'a, Self>>;
 
     /// Makes a symbolic link to `target`, which gets the name.
-    fn symlink(
-        dir: &mut Exclusive<'_, Self>,
-        idmap: &IdMap,
+    fn symlink<'a>(
+        dir: &mut Exclusive<'a, Self>,
+        idmap: &'a IdMap,
         name: &Negative<'_, Self>,
         target: &CStr,
-    ) -> Result<NewInode<Self>>;
+    ) -> Result<NewInode<'a, Self>>;
 
-    /// Makes a file without a name, for `O_TMPFILE`. No lock is held.
-    fn make_unnamed(dir: &Inode<Self>, idmap: &IdMap, mode: Mode) -> Result<NewInode<Self>>;
+    /// Makes a regular file without a name, for `O_TMPFILE`. No lock is held.
+    fn make_unnamed<'a>(
+        dir: &'a Inode<Self>,
+        idmap: &'a IdMap,
+        mode: Mode,
+    ) -> Result<NewInode<'a, Self>>;
 
     /// Gives a file, which is not a directory, another name.
     fn link(
@@ -169,13 +173,13 @@ pub(crate) trait DirectoryOperations: FileSystem {
     ) -> Result;
 
     /// As `rename`, and makes a whiteout, which gets the old name: `name` is a second dentry of it.
-    fn rename_with_whiteout(
-        dirs: RenameDirs<'_, '_, Self>,
-        idmap: &IdMap,
+    fn rename_with_whiteout<'a>(
+        dirs: RenameDirs<'_, 'a, Self>,
+        idmap: &'a IdMap,
         moved: &Positive<'_, Self>,
         target: &mut RenameTarget<'_, Self>,
         name: &Negative<'_, Self>,
-    ) -> Result<NewInode<Self>>;
+    ) -> Result<NewInode<'a, Self>>;
 
     /// Exchanges two names.
     fn exchange(
@@ -221,7 +225,7 @@ struct Directory<'a, T: FileSystem> {
     names: Names<'a, T>,
 }
 
-impl<T: FileSystem> Directory<'_, T> {
+impl<'a, T: FileSystem> Directory<'a, T> {
     /// # Safety
     ///
     /// `dir` must be a live directory of `T` whose `i_rwsem` the current task holds for writing for the
@@ -241,7 +245,7 @@ impl<T: FileSystem> Directory<'_, T> {
     fn add(
         mut self,
         name: Negative<'_, T>,
-        make: impl FnOnce(&mut Exclusive<'_, T>, &Negative<'_, T>) -> Result<NewInode<T>>,
+        make: impl FnOnce(&mut Exclusive<'a, T>, &Negative<'_, T>) -> Result<NewInode<'a, T>>,
     ) -> Result {
         let new = self.names.reserve(name)?;
         let inode = make(&mut self.inode, new.name())?;
@@ -271,29 +275,31 @@ fn with_second_dentry<T: FileSystem>(
 ///
 /// # Safety
 ///
-/// `dir` must be a live directory of `T` whose `i_rwsem` the current task holds for writing, `dentry` a
-/// name in it without a file, and `idmap` that of the mount.
+/// `dir` must be a live directory of `T` whose `i_rwsem` the current task holds for writing and which no
+/// [`Exclusive`] is for, `dentry` a live name in it without a file, and `idmap` that of the mount. All must
+/// stay so during the call.
 unsafe fn make<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
-    mode: Mode,
-    device: DeviceId,
+    kind: FileKind,
+    mode: bindings::umode_t,
 ) -> Result {
     // SAFETY: By the safety requirements.
-    let (dir, name, idmap) = unsafe {
-        (
-            Directory::<T>::from_raw(dir),
-            Negative::from_raw(dentry),
-            IdMap::from_raw(idmap),
-        )
-    };
-    dir.add(name, |dir, name| T::make(dir, idmap, name, mode, device))
+    let dir = unsafe { Directory::<T>::from_raw(dir) };
+    // SAFETY: By the safety requirements; the lock of the directory keeps the name as it is.
+    let name = unsafe { Negative::from_raw(dentry) };
+    // SAFETY: By the safety requirements.
+    let idmap = unsafe { IdMap::from_raw(idmap) };
+    let mode = Mode::from_raw(mode);
+    dir.add(name, |dir, name| T::make(dir, idmap, name, kind, mode))
 }
 
+/// `inode_operations::create`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `idmap`, `dir` and `dentry` must be as [`make`] demands.
 unsafe extern "C" fn create<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -301,33 +307,35 @@ unsafe extern "C" fn create<T: DirectoryOperations>(
     mode: bindings::umode_t,
 ) -> c_int {
     from_result(|| {
-        let mode = Mode::from_raw(mode).regular();
-        // SAFETY: The VFS holds the lock of `dir` and passes a name without a file.
-        unsafe { make::<T>(idmap, dir, dentry, mode, DeviceId::NONE)? };
+        // SAFETY: By the safety requirements.
+        unsafe { make::<T>(idmap, dir, dentry, FileKind::Regular, mode)? };
         Ok(0)
     })
 }
 
+/// `inode_operations::mkdir`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `idmap`, `dir` and `dentry` must be as [`make`] demands.
 unsafe extern "C" fn mkdir<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
     mode: bindings::umode_t,
 ) -> *mut bindings::dentry {
-    let mode = Mode::from_raw(mode).directory();
-    // SAFETY: The VFS holds the lock of `dir` and passes a name without a file.
-    match unsafe { make::<T>(idmap, dir, dentry, mode, DeviceId::NONE) } {
+    // SAFETY: By the safety requirements.
+    match unsafe { make::<T>(idmap, dir, dentry, FileKind::Directory, mode) } {
         Ok(()) => core::ptr::null_mut(),
         Err(e) => e.to_ptr(),
     }
 }
 
+/// `inode_operations::mknod`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `idmap`, `dir` and `dentry` must be as [`make`] demands.
 unsafe extern "C" fn mknod<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -336,16 +344,20 @@ unsafe extern "C" fn mknod<T: DirectoryOperations>(
     device: bindings::dev_t,
 ) -> c_int {
     from_result(|| {
-        let (mode, device) = (Mode::from_raw(mode), DeviceId::from_raw(device));
-        // SAFETY: The VFS holds the lock of `dir` and passes a name without a file.
-        unsafe { make::<T>(idmap, dir, dentry, mode, device)? };
+        let device = DeviceId::from_raw(device);
+        let kind = FileKind::of_node(Mode::from_raw(mode), device).ok_or(EINVAL)?;
+        // SAFETY: By the safety requirements.
+        unsafe { make::<T>(idmap, dir, dentry, kind, mode)? };
         Ok(0)
     })
 }
 
+/// `inode_operations::symlink`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `idmap`, `dir` and `dentry` must be as [`make`] demands, and `target` a string that stays as it is during
+/// the call.
 unsafe extern "C" fn symlink<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -353,23 +365,23 @@ unsafe extern "C" fn symlink<T: DirectoryOperations>(
     target: *const c_char,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS holds the lock of `dir` and passes a name without a file, and a string.
-        let (dir, name, idmap, target) = unsafe {
-            (
-                Directory::<T>::from_raw(dir),
-                Negative::from_raw(dentry),
-                IdMap::from_raw(idmap),
-                CStr::from_char_ptr(target),
-            )
-        };
+        // SAFETY: By the safety requirements.
+        let dir = unsafe { Directory::<T>::from_raw(dir) };
+        // SAFETY: By the safety requirements; the lock of the directory keeps the name as it is.
+        let name = unsafe { Negative::from_raw(dentry) };
+        // SAFETY: By the safety requirements.
+        let (idmap, target) = unsafe { (IdMap::from_raw(idmap), CStr::from_char_ptr(target)) };
         dir.add(name, |dir, name| T::symlink(dir, idmap, name, target))?;
         Ok(0)
     })
 }
 
+/// `inode_operations::tmpfile`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `dir` must be a live directory of `T`, `idmap` that of the mount, and `file` one that is being opened,
+/// with a dentry of its own that has no file. All must stay so during the call.
 unsafe extern "C" fn tmpfile<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -377,15 +389,14 @@ unsafe extern "C" fn tmpfile<T: DirectoryOperations>(
     mode: bindings::umode_t,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS passes a live directory and the idmap of its mount.
+        // SAFETY: By the safety requirements.
         let (dir, idmap) = unsafe { (Inode::<T>::from_raw(dir), IdMap::from_raw(idmap)) };
         let inode = T::make_unnamed(dir, idmap, Mode::from_raw(mode))?;
         let inode = inode.into_ref().of(dir.sb())?;
-        // SAFETY: The VFS passes a file with a dentry of its own, which takes over the reference.
-        unsafe {
-            bindings::d_tmpfile(file, inode.into_raw());
-            to_result(bindings::finish_open_simple(file, 0))?;
-        }
+        // SAFETY: By the safety requirements; the dentry of the file takes over the reference.
+        unsafe { bindings::d_tmpfile(file, inode.into_raw()) };
+        // SAFETY: By the safety requirements, and the dentry of the file has an inode now.
+        to_result(unsafe { bindings::finish_open_simple(file, 0) })?;
         Ok(0)
     })
 }

@@ -109,7 +109,8 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     type MountOptions: Send;
     /// The file system's part of a superblock.
     type SuperData: Send + Sync;
-    /// The file system's part of an inode, reached without a lock.
+    /// The file system's part of an inode, reached without a lock. It is dropped in a softirq, after a grace
+    /// period: that must not sleep.
     type InodeData: Send + Sync;
 
     /// Starts a mount or a reconfiguration.
@@ -138,7 +139,7 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     ) -> impl PinInit<Self::SuperData, Error> + 'a;
 
     /// Makes the root directory of a new superblock.
-    fn new_root(sb: &NewSuperBlock<'_, Self>) -> Result<NewInode<Self>>;
+    fn new_root<'a>(sb: &'a NewSuperBlock<'_, Self>) -> Result<NewInode<'a, Self>>;
 
     /// Changes the parameters of a live superblock (remount), all or none of them.
     fn reconfigure(
@@ -152,9 +153,6 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
 
     /// Shows the parameters in `/proc/mounts`, each with a comma before it.
     fn show_options(sb: &SuperBlock<Self>, seq: &SeqFile);
-
-    /// The initial state of the file system's part of an inode.
-    fn new_inode_data() -> impl PinInit<Self::InodeData>;
 
     /// How many objects [`FileSystem::free_cached`] could look at; a snapshot. Must not sleep.
     fn count_cached(sb: &SuperBlock<Self>) -> usize {
@@ -180,7 +178,4 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize) {
         let _ = (sb, bytes);
     }
-
-    /// Sets the operations of a new inode by the type of its file.
-    fn set_operations(inode: &NewInode<Self>);
 }

@@ -4,7 +4,7 @@
 //!
 //! C headers: `include/linux/fileattr.h`, `include/uapi/linux/fs.h`.
 
-use super::{Dentry, Exclusive, FileSystem, Inode};
+use super::{Dentry, Exclusive, FileSystem, Inode, InodeCore, NewInode};
 use crate::bindings;
 use core::marker::PhantomData;
 use core::ops::BitOr;
@@ -63,27 +63,45 @@ impl<T: FileSystem> Exclusive<'_, T> {
     ///
     /// Only a directory on a mount with an encoding folds case, whatever `flags` says.
     pub(crate) fn enforce_flags(&mut self, flags: FileFlags) {
-        let effects = [
-            (FileFlags::IMMUTABLE, bindings::S_IMMUTABLE),
-            (FileFlags::APPEND, bindings::S_APPEND),
-            (FileFlags::NOATIME, bindings::S_NOATIME),
-            #[cfg(CONFIG_UNICODE)]
-            (FileFlags::CASEFOLD, bindings::S_CASEFOLD),
-        ];
-        let (mut set, mut mask) = (0, 0);
-        for (flag, effect) in effects {
-            mask |= effect;
-            if flags.contains(flag) {
-                set |= effect;
-            }
-        }
-        #[cfg(CONFIG_UNICODE)]
-        if !self.inode().could_fold_case() {
-            set &= !bindings::S_CASEFOLD;
-        }
-        // SAFETY: The inode is live, and `i_rwsem` serialises changes of its flags.
-        unsafe { bindings::inode_set_flags(self.as_ptr(), set, mask) }
+        // SAFETY: `i_rwsem` serialises changes of the flags.
+        unsafe { enforce(self, flags) }
     }
+}
+
+impl<T: FileSystem> NewInode<'_, T> {
+    /// Lets the VFS honour flags of a new file, as [`Exclusive::enforce_flags`].
+    pub(crate) fn enforce_flags(&mut self, flags: FileFlags) {
+        // SAFETY: By the type invariants nothing else uses the inode.
+        unsafe { enforce(self, flags) }
+    }
+}
+
+/// Lets the VFS honour those flags that it enforces.
+///
+/// # Safety
+///
+/// Nothing else may change the flags of the inode during the call.
+unsafe fn enforce<T: FileSystem>(inode: &InodeCore<T>, flags: FileFlags) {
+    let effects = [
+        (FileFlags::IMMUTABLE, bindings::S_IMMUTABLE),
+        (FileFlags::APPEND, bindings::S_APPEND),
+        (FileFlags::NOATIME, bindings::S_NOATIME),
+        #[cfg(CONFIG_UNICODE)]
+        (FileFlags::CASEFOLD, bindings::S_CASEFOLD),
+    ];
+    let (mut set, mut mask) = (0, 0);
+    for (flag, effect) in effects {
+        mask |= effect;
+        if flags.contains(flag) {
+            set |= effect;
+        }
+    }
+    #[cfg(CONFIG_UNICODE)]
+    if !inode.could_fold_case() {
+        set &= !bindings::S_CASEFOLD;
+    }
+    // SAFETY: The inode is live, and by the caller's promise nothing else changes its flags.
+    unsafe { bindings::inode_set_flags(inode.as_ptr(), set, mask) }
 }
 
 /// The flags of the files of a file system.

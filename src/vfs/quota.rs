@@ -232,13 +232,13 @@ pub(super) unsafe fn disable(sb: *mut bindings::super_block) {
     unsafe { bindings::dquot_quota_off(sb, -1) };
 }
 
-impl<T: FileSystem> NewInode<T> {
+impl<T: FileSystem> NewInode<'_, T> {
     /// Counts the inode against its owners. May sleep.
     ///
     /// Fails with `EDQUOT` where the limits forbid it, and with `ENOMEM`.
-    pub(crate) fn charge_quota(&self) -> Result {
+    pub(crate) fn charge_quota(&mut self) -> Result {
         let inode = self.as_ptr();
-        // SAFETY: By the type invariants nobody else uses the inode, so that its records, where it
+        // SAFETY: By the type invariants nothing else uses the inode, so that its records, where it
         // cannot have them, can be dropped at once.
         unsafe {
             to_result(bindings::dquot_initialize(inode))?;
@@ -601,5 +601,5 @@ pub(super) unsafe extern "C" fn get_records<T: FileSystem>(
     inode: *mut bindings::inode,
 ) -> *mut *mut bindings::dquot {
     // SAFETY: The quota core passes a live inode of a superblock that has this table.
-    unsafe { Inode::<T>::from_raw(inode) }.records().cast()
+    unsafe { InodeCore::<T>::from_raw(inode) }.records().cast()
 }

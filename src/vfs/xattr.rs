@@ -8,7 +8,7 @@
 //!
 //! C headers: `include/linux/xattr.h`, `include/uapi/linux/xattr.h`.
 
-use super::{Exclusive, FileSystem, Inode, SuperBlock};
+use super::{Exclusive, FileSystem, Inode, InodeCore, SuperBlock};
 use crate::bindings;
 use core::ffi::CStr as CoreCStr;
 use core::marker::PhantomData;
@@ -170,7 +170,7 @@ impl<T: FileSystem> Exclusive<'_, T> {
 /// # Safety
 ///
 /// Nothing else may use the attributes of the inode.
-unsafe fn add<T: FileSystem>(inode: &Inode<T>, xattr: NewXattr) -> Result {
+unsafe fn add<T: FileSystem>(inode: &InodeCore<T>, xattr: NewXattr) -> Result {
     // SAFETY: The list is that of a live inode of the cache's superblock, and by the caller's promise
     // there is no other writer; the attribute is unknown to others.
     let ret = unsafe {
@@ -384,7 +384,7 @@ unsafe extern "C" fn init<T: XattrOperations>(
 ) -> c_int {
     from_result(|| {
         // SAFETY: By the safety requirements.
-        let inode = unsafe { Inode::<T>::from_raw(inode) };
+        let inode = unsafe { InodeCore::<T>::from_raw(inode) };
         // Ends at the entry without a name.
         loop {
             // SAFETY: By the safety requirements: the entry is not past the one without a name.
