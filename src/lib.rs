@@ -7,12 +7,6 @@ use kernel::prelude::*;
 mod bindings;
 #[cfg(doc)]
 mod guide;
-#[cfg(CONFIG_KUNIT)]
-#[allow(
-    clippy::arithmetic_side_effects,
-    reason = "a test that goes wrong may stop"
-)]
-mod kunit;
 mod mm;
 mod shmem;
 mod tmpfs;
