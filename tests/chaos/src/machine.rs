@@ -6,12 +6,12 @@ use crate::calls::Step;
 use crate::config::{Config, Swapping};
 use anyhow::Result;
 use fastrand::Rng;
+use stage::machine::{self, Setting};
+use stage::mapping::Mapping;
+use stage::mounted::Mounted;
+use stage::{device, pages};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use swap::machine::{self, Setting};
-use swap::mapping::Mapping;
-use swap::mounted::Mounted;
-use swap::{device, pages};
 
 /// What they need to know.
 pub struct Scene {

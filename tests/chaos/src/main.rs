@@ -9,7 +9,7 @@ mod call;
 mod calls;
 mod conductor;
 mod config;
-mod harness;
+mod faults;
 mod ledger;
 mod machine;
 mod memory;
@@ -22,7 +22,6 @@ mod worker;
 
 use anyhow::{Context, Result};
 use board::{now, Board};
-use chaos::faults;
 use clap::Parser;
 use conductor::Drawn;
 use config::{Config, Machine, Swapping};
@@ -41,7 +40,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The file system type
-    #[arg(long = "type", default_value_t = swap::mounted::type_under_test())]
+    #[arg(long = "type", default_value_t = stage::mounted::type_under_test())]
     kind: String,
     /// This round only, again and again
     #[arg(long)]
@@ -184,7 +183,7 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<End> {
 
 /// A kernel without swap has no such figures.
 fn swapped(name: &str) -> u64 {
-    swap::machine::vmstat(name).unwrap_or(0)
+    stage::machine::vmstat(name).unwrap_or(0)
 }
 
 /// What was done, and with which errors mostly.

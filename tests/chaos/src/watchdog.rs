@@ -3,9 +3,9 @@
 
 use crate::board::{now, Board, Slot};
 use crate::calls;
+use stage::machine;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use swap::machine;
 
 /// A call that takes longer has come to a stop, in ms.
 pub fn limit() -> u64 {

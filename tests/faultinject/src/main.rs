@@ -5,14 +5,13 @@
 //!
 //! Usage: faultinject TYPE FOLDER [OPERATION...]. Prints TAP. FOLDER holds the mount while it runs.
 
-mod inject;
 mod operations;
 mod state;
 
 use anyhow::{bail, ensure, Context, Result};
-use inject::Countdown;
 use nix::mount::MsFlags;
 use operations::{Operation, Place};
+use stage::inject::{self, Countdown};
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;

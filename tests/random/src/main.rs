@@ -75,11 +75,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let kind = std::env::var("RTMPFS_TYPE").unwrap_or_else(|_| SUBJECT.to_owned());
     let place = Place::new("random-", &kind, false)?;
     // That a task dies of a signal is nothing to log.
-    let _quiet = swap::machine::Setting::new("/proc/sys/debug/exception-trace", "0")?;
-    let _group = if swap::skip::lacks("MEMCG") {
+    let _quiet = stage::machine::Setting::new("/proc/sys/debug/exception-trace", "0")?;
+    let _group = if stage::skip::lacks("MEMCG") {
         None
     } else {
-        Some(swap::group::Group::enter(&[])?)
+        Some(stage::group::Group::enter(&[])?)
     };
     if arguments.log_calls {
         std::env::set_var(differential::calls::LOG, "1");

@@ -10,10 +10,10 @@ use anyhow::{ensure, Result};
 use cases::{Case, Scene};
 use clap::{Parser, Subcommand};
 use skip::Skip;
+use stage::mounted::type_under_test;
+use stage::{device, group, inject, machine, mapping, mounted, pages, skip};
 use std::process::ExitCode;
 use std::time::Instant;
-use swap::mounted::type_under_test;
-use swap::{device, group, inject, machine, mapping, mounted, pages, skip};
 
 #[derive(Parser)]
 #[command(about)]

@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use anyhow::Context;
 use nix::mount::MsFlags;
-use swap::device::Swap;
-use swap::group::Group;
+use stage::device::Swap;
+use stage::group::Group;
 
 use super::state::Figures;
 use super::{Call, FDS, HANDLES, MAPS, MARKS, PIPES};
@@ -70,7 +70,7 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
         )
     }?;
     // A program that plays many sequences makes a group for all of them.
-    let group = if swap::skip::lacks("MEMCG") || swap::group::current()?.is_some() {
+    let group = if stage::skip::lacks("MEMCG") || stage::group::current()?.is_some() {
         None
     } else {
         Some(Group::enter(&[])?)

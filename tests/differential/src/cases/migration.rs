@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use swap::device::{self, Swap};
-use swap::group::Group;
-use swap::machine::{self, Setting};
+use stage::device::{self, Swap};
+use stage::group::Group;
+use stage::machine::{self, Setting};
 
 use super::huge::{compact, look, HUGE};
 use super::mempolicy::two_nodes;

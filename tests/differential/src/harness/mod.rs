@@ -4,8 +4,6 @@ pub mod aio;
 pub mod bytes;
 pub mod case;
 pub mod device;
-pub mod errno;
-pub mod fileattr;
 pub mod fs;
 pub mod fuse;
 pub mod handle;
@@ -22,7 +20,6 @@ pub mod overlay;
 pub mod owned;
 pub mod place;
 pub mod process;
-pub mod quota;
 pub mod run;
 pub mod smaps;
 pub mod sys;
@@ -30,6 +27,8 @@ pub mod trace;
 pub mod uffd;
 pub mod uring;
 pub mod xattr;
+
+pub use stage::{errno, fileattr, quota};
 
 /// What a case imports.
 pub mod prelude {

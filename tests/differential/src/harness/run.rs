@@ -11,7 +11,7 @@ use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::{fork, ForkResult, Pid};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use swap::skip;
+use stage::skip;
 
 use super::case::{Body, Case, Done, Skip};
 use super::fs::Fs;
