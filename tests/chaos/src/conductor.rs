@@ -315,7 +315,7 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
         // What comes back from swap is charged to the group, which has no task any more that could be killed
         // for it, and may not get rid of anything fast enough.
         (Err(error), Some(group)) if is_out_of_memory(&error) => {
-            println!("# {error:#}: once more without a limit");
+            stage::tap::note(&format!("{error:#}: once more without a limit"));
             group.set("memory.max", "max")?;
             look()?;
         }
@@ -343,9 +343,9 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
         "swap is still on: {:?}",
         device::in_use()?
     );
-    println!(
-        "# {} workers were started, {} of them killed",
+    stage::tap::note(&format!(
+        "{} workers were started, {} of them killed",
         round.started, round.kills
-    );
+    ));
     Ok(())
 }

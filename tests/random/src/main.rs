@@ -18,6 +18,7 @@ use differential::harness::place::Place;
 use differential::harness::run::SUBJECT;
 
 use sides::Sides;
+use stage::tap::{self, note, Tap};
 
 #[derive(Parser)]
 #[command(about)]
@@ -49,14 +50,7 @@ struct Arguments {
 const AGAIN: usize = 2;
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            println!("Bail out! {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    tap::status(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
@@ -73,7 +67,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let kind = std::env::var("RTMPFS_TYPE").unwrap_or_else(|_| SUBJECT.to_owned());
-    let place = Place::new("random-", &kind, false)?;
+    let place = Place::new("random-", &kind)?;
     // That a task dies of a signal is nothing to log.
     let _quiet = stage::machine::Setting::new("/proc/sys/debug/exception-trace", "0")?;
     let _group = if stage::skip::lacks("MEMCG") {
@@ -89,13 +83,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         base: place.path(),
     };
     let deadline = Instant::now() + Duration::from_secs(arguments.seconds);
-    let (mut calls, mut sequences, mut tests, mut failed, mut unsteady) = (0, 0, 0, 0, 0);
-    println!(
-        "# seed {}, from sequence {} on",
+    let (mut calls, mut sequences, mut unsteady) = (0, 0, 0);
+    let mut tap = Tap::new();
+    note(&format!(
+        "seed {}, from sequence {} on",
         arguments.seed, arguments.first
-    );
+    ));
     for number in arguments.first..end {
-        if Instant::now() >= deadline || failed >= arguments.differences {
+        if Instant::now() >= deadline || tap.failed() >= arguments.differences {
             break;
         }
         // The log of a machine that stops tells how far it came.
@@ -119,28 +114,20 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             continue;
         }
         let (shortest, difference) = shrink::shrink(&sides, sequence, first);
-        tests += 1;
-        failed += 1;
-        println!("not ok {tests} - {name} differs");
-        note(&difference.to_string());
+        tap.fail(&format!("{name} differs"), &difference.to_string());
         note(&shrink::as_case(&shortest, number));
     }
-    tests += 1;
-    let verdict = if sequences > 0 { "ok" } else { "not ok" };
-    println!(
-        "{verdict} {tests} - {calls} calls in {sequences} sequences of seed {} came to their end, {failed} of them with differences",
-        arguments.seed
+    let ended = format!(
+        "{calls} calls in {sequences} sequences of seed {} came to their end, {} of them with differences",
+        arguments.seed,
+        tap.failed()
     );
-    note(&format!("{unsteady} sequences differed once and not again"));
-    println!("1..{tests}");
-    Ok(failed == 0 && sequences > 0)
-}
-
-fn note(text: &str) {
-    for line in text.lines() {
-        println!("# {line}");
+    match sequences {
+        0 => tap.fail(&ended, "there was no time for one"),
+        _ => tap.ok(&ended),
     }
-    let _ = std::io::stdout().flush();
+    note(&format!("{unsteady} sequences differed once and not again"));
+    Ok(tap.done())
 }
 
 fn log(text: &str) {

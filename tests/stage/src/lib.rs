@@ -13,3 +13,4 @@ pub mod mounted;
 pub mod pages;
 pub mod quota;
 pub mod skip;
+pub mod tap;

@@ -86,7 +86,7 @@ impl Drop for Mounted {
     fn drop(&mut self) {
         if self.there {
             if let Err(error) = umount2(&self.path, MntFlags::MNT_DETACH) {
-                println!("# umount: {error}");
+                crate::tap::note(&format!("umount: {error}"));
             }
         }
         let _ = std::fs::remove_dir(&self.path);

@@ -343,7 +343,11 @@ impl Torture {
             rounds += 1;
             Ok(())
         })?;
-        println!("# {} times off and on: {}", rounds / 2, path.display());
+        stage::tap::note(&format!(
+            "{} times off and on: {}",
+            rounds / 2,
+            path.display()
+        ));
         if !is_on {
             device::on(path, Some(20))?;
         }
@@ -362,7 +366,7 @@ impl Torture {
             rounds += 1;
             mount.unmount_when_free()
         })?;
-        println!("# {rounds} other mounts came and went");
+        stage::tap::note(&format!("{rounds} other mounts came and went"));
         Ok(())
     }
 }
@@ -387,7 +391,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
             error == rustix::io::Errno::OPNOTSUPP,
             "punching a hole: {error}"
         );
-        println!("# no holes are punched: {kind} says EOPNOTSUPP");
+        stage::tap::note(&format!("no holes are punched: {kind} says EOPNOTSUPP"));
     }
     drop(probe);
     std::fs::remove_file(mount.file("probe"))?;
@@ -403,10 +407,10 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         counts: Default::default(),
     };
 
-    println!(
-        "# {} s on {kind}, seed {}",
+    stage::tap::note(&format!(
+        "{} s on {kind}, seed {}",
         arguments.seconds, arguments.seed
-    );
+    ));
     let problems: Vec<String> = std::thread::scope(|scope| {
         let (torture, group, kind) = (&torture, &group, &kind);
         let guarded = |work: &dyn Fn() -> Result<()>| {
@@ -462,9 +466,9 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     });
     problems
         .iter()
-        .for_each(|problem| println!("# WRONG: {problem}"));
+        .for_each(|problem| stage::tap::note(&format!("WRONG: {problem}")));
     for (count, (name, ..)) in torture.counts.iter().zip(&OPERATIONS) {
-        println!("# {} {name}", count.load(Relaxed));
+        stage::tap::note(&format!("{} {name}", count.load(Relaxed)));
     }
 
     // What is there now, and that nothing stays.
@@ -479,10 +483,10 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         known.file.set_len(0)?;
     }
     let (out, back) = (vmstat("pswpout")? - out, vmstat("pswpin")? - back);
-    println!(
-        "# {out} pages went out and {back} came back; memory ran out {} times",
+    stage::tap::note(&format!(
+        "{out} pages went out and {back} came back; memory ran out {} times",
         group.event("oom")?
-    );
+    ));
     ensure!(out > 0 && back > 0, "there was no pressure");
     ensure!(
         torture.mount.used()? == empty,

@@ -118,7 +118,7 @@ impl Drop for Disk {
     fn drop(&mut self) {
         let off = machine::write(self.folder.join("power"), "0");
         if let Err(error) = off.and_then(|()| Ok(std::fs::remove_dir(&self.folder)?)) {
-            println!("# {error:#}");
+            stage::tap::note(&format!("{error:#}"));
         }
     }
 }
@@ -315,7 +315,7 @@ impl FailingZram {
 impl Drop for FailingZram {
     fn drop(&mut self) {
         if let Err(error) = machine::write(Self::SWITCH, "0") {
-            println!("# {error:#}");
+            stage::tap::note(&format!("{error:#}"));
         }
     }
 }
