@@ -5,12 +5,6 @@
 mod bindings;
 #[cfg(doc)]
 mod guide;
-#[cfg(CONFIG_KUNIT)]
-#[allow(
-    clippy::arithmetic_side_effects,
-    reason = "a test that goes wrong may stop"
-)]
-mod kunit;
 mod mm;
 mod shmem;
 mod tmpfs;
@@ -23,4 +17,16 @@ vfs::module_file_system! {
     description: "tmpfs in Rust: files in memory and swap",
     license: "GPL v2",
     alias: ["fs-rtmpfs"],
+}
+
+#[cfg(CONFIG_KUNIT)]
+#[kernel::prelude::kunit_tests(rtmpfs_module)]
+mod tests {
+    use kernel::prelude::*;
+
+    #[test]
+    fn a_module_is_registered_once() {
+        let module = <crate::Module as kernel::InPlaceModule>::init(&crate::THIS_MODULE);
+        assert_eq!(KBox::pin_init(module, GFP_KERNEL).err(), Some(EBUSY));
+    }
 }

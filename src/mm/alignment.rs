@@ -47,3 +47,34 @@ impl Placement {
         start.wrapping_add(moved)
     }
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(mm_alignment))]
+mod tests {
+    use super::*;
+
+    const PAGE: usize = Len::PAGE.to_usize();
+    const TWO: usize = 2 * PAGE;
+    const THREE: usize = 3 * PAGE;
+    const ORDER: Order = Order::from_uint(1);
+
+    fn place(addr: usize, len: usize, max: usize) -> Option<Placement> {
+        placement(addr, len, PageIndex::ZERO, ORDER, max)
+    }
+
+    #[test]
+    fn a_mapping_gets_in_phase() {
+        assert_eq!(
+            place(PAGE, TWO, 1 << 40).map(|place| (place.room, place.within(PAGE))),
+            Some((THREE, TWO))
+        );
+        assert_eq!(place(TWO, TWO, 1 << 40), None);
+    }
+
+    #[test]
+    fn what_has_no_room_stays() {
+        const MOST: usize = usize::MAX - PAGE + 1;
+        assert_eq!(place(PAGE, TWO, TWO), None);
+        assert_eq!(place(PAGE, MOST, usize::MAX), None);
+    }
+}

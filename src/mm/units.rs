@@ -725,3 +725,45 @@ impl Ino {
         self.high() == 0
     }
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(mm_units))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_have_sizes() {
+        for raw in 0..=31 {
+            let order = Order::from_uint(raw);
+            assert_eq!(Order::new(raw), Some(order));
+            assert_eq!(order.pages().to_u64(), 1 << raw);
+            assert_eq!(order.bytes().to_u64(), PAGE_BYTES << raw);
+            assert_eq!(order.bit(), 1 << raw);
+            assert_eq!(order.smaller().to_uint(), raw.saturating_sub(1));
+            assert_eq!(order.swap_mask(), order.bit().wrapping_sub(1));
+            assert_eq!(order.is_zero(), raw == 0);
+        }
+        assert_eq!(Order::new(32), None);
+    }
+
+    /// The last page of the largest file is where a position plus a page once did not fit.
+    #[test]
+    fn the_last_page_is_in_the_last_file() {
+        let last = Pos::MAX.page();
+        let start = last.start_or_max();
+        assert_eq!(last.start(), Some(start));
+        assert_eq!(start.saturating_add(Len::PAGE), Pos::MAX);
+        assert_eq!(start.checked_add(Len::PAGE), None);
+        assert_eq!(last.next(), Pos::MAX.page_end());
+        assert_eq!(last.next().start(), None);
+        assert_eq!(last.next().start_or_max(), Pos::MAX);
+        assert!(PageIndex::END > last && PageIndex::END.next() == PageIndex::END);
+    }
+
+    #[test]
+    fn numbers_of_inodes_are_narrow_or_not() {
+        assert!(Ino::new(0xffff_ffff).is_narrow());
+        assert!(!Ino::new(1 << 32).is_narrow());
+        assert_eq!(Ino::from_halves(2, 1), Ino::new(0x1_0000_0002));
+    }
+}

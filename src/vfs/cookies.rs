@@ -586,3 +586,83 @@ where
         self.emptied = 0;
     }
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(vfs_cookies))]
+mod tests {
+    use super::*;
+
+    // The array of user space counts its bytes; this is where the kernel's own is tested.
+    #[cfg(test)]
+    use crate::array::{Counted as OfSlots, Counted as OfRuns};
+    #[cfg(CONFIG_KUNIT)]
+    use kernel::prelude::{KVVec as OfRuns, KVec as OfSlots};
+
+    type Slots = OfSlots<Option<u32>>;
+    type Names = Entries<u32, Slots, OfRuns<Run<Slots>>>;
+
+    fn add(names: &mut Names, entry: u32) -> Option<Cookie> {
+        Some(names.reserve().ok()?.fill(entry))
+    }
+
+    fn got(names: &Names, cookie: Option<Cookie>) -> Option<u32> {
+        Some(names.find(cookie?)?.1)
+    }
+
+    fn remove(names: &mut Names, cookie: Option<Cookie>) {
+        if let Some((place, _)) = cookie.and_then(|cookie| names.find(cookie)) {
+            names.remove(place);
+        }
+    }
+
+    /// How many entries there are from a position on, and the first of them.
+    fn listed(names: &Names, from: Cookie) -> (u32, u32) {
+        let (mut count, mut first) = (0u32, 0);
+        names.all_down_from(from, |_, entry| {
+            if count == 0 {
+                first = entry;
+            }
+            count = count.saturating_add(1);
+            true
+        });
+        (count, first)
+    }
+
+    #[test]
+    fn entries_are_found_and_order_stays() {
+        let mut names = Names::starting_at(Cookie::FIRST);
+        let mut cookies = [None; 200];
+        for (entry, cookie) in (0..).zip(&mut cookies) {
+            *cookie = add(&mut names, entry);
+        }
+        assert!(cookies.is_sorted());
+        assert_eq!(listed(&names, Cookie::LAST), (200, 199));
+        for (entry, cookie) in (0..).zip(cookies) {
+            assert_eq!(got(&names, cookie), Some(entry));
+        }
+        for cookie in &cookies[1..199] {
+            remove(&mut names, *cookie);
+            assert_eq!(got(&names, *cookie), None);
+        }
+        assert_eq!(listed(&names, Cookie::LAST), (2, 199));
+        assert_eq!(cookies[150].map(|from| listed(&names, from)), Some((1, 0)));
+    }
+
+    #[test]
+    fn the_last_cookie_is_not_the_end() {
+        let mut names = Names::starting_at(Cookie::LAST);
+        assert_eq!(add(&mut names, 1), Some(Cookie::LAST));
+        assert_eq!(add(&mut names, 2), Some(Cookie::FIRST));
+        assert_eq!(listed(&names, Cookie::LAST), (2, 1));
+        remove(&mut names, Some(Cookie::LAST));
+        assert_eq!(listed(&names, Cookie::LAST), (1, 2));
+    }
+
+    #[test]
+    fn positions_outside_have_the_nearest_number() {
+        assert_eq!(Cookie::from_position(-1), Cookie::from_position(0));
+        assert_eq!(Cookie::from_position(i64::MAX).position(), 0xffff_ffff);
+        assert_eq!(Cookie::LAST.position(), 0x7fff_fffe);
+        assert_eq!(Cookie::from_number(usize::MAX), Cookie::from_number(0));
+    }
+}

@@ -41,3 +41,21 @@ impl Handle {
         self.ino.to_u64().wrapping_add(u64::from(self.generation))
     }
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(vfs_handle))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_come_back_from_their_words() {
+        let handle = Handle {
+            ino: Ino::new(0x1_0000_0002),
+            generation: 3,
+        };
+        assert_eq!(handle.to_words(), [3, 2, 1]);
+        assert_eq!(Handle::from_words(&[3, 2, 1, 9]), Some(handle));
+        assert_eq!(Handle::from_words(&[3, 2]), None);
+        assert_eq!(handle.hash(), 0x1_0000_0005);
+    }
+}

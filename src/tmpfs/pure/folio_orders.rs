@@ -242,3 +242,48 @@ pub(crate) fn pages_beyond(folio: PageRange, end: PageIndex) -> PageCount {
         PageCount::ZERO
     }
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(rtmpfs_folio_orders))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_its_orders() {
+        let order = Order::from_uint;
+        let low = Orders::up_to(order(3));
+        assert_eq!(low.bits(), 0b1110);
+        assert_eq!(low.highest(), Some(order(3)));
+        assert_eq!(low.below(order(3)).bits(), 0b110);
+        assert_eq!(Orders::one(order(5)).highest(), Some(order(5)));
+        assert_eq!(Orders::NONE.highest(), None);
+        assert_eq!(Orders::up_to(Order::MAX).highest(), Some(Order::MAX));
+        assert_eq!(Orders::from_bits(1 << 40).highest(), None);
+    }
+
+    #[test]
+    fn conflicts_leave_what_is_clear() {
+        let all = Orders::up_to(Order::from_uint(9));
+        let index = PageIndex::new(5);
+        assert_eq!(without_conflict(all, index, |_| None), all);
+        let left = |at| {
+            let at = PageIndex::new(at);
+            without_conflict(all, index, |range| {
+                Some(at).filter(|at| range.contains(*at))
+            })
+        };
+        assert_eq!(left(0).highest(), Order::new(2));
+        assert_eq!(left(4).highest(), None);
+    }
+
+    #[test]
+    fn pages_are_beyond_the_file() {
+        let page = PageIndex::new;
+        let beyond = |start, end, file_end| {
+            pages_beyond(PageRange::new(page(start), page(end)), page(file_end))
+        };
+        assert_eq!(beyond(0, 512, 3), PageCount::new(509));
+        assert_eq!(beyond(0, 512, 512), PageCount::ZERO);
+        assert_eq!(beyond(512, 1024, 512), PageCount::ZERO);
+    }
+}

@@ -50,3 +50,35 @@ impl HugePolicy {
         known.map_or(Self::Never, |(policy, _)| *policy)
     }
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(rtmpfs_huge_policy))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_have_names_and_numbers() {
+        for (number, (policy, name)) in (0..).zip(HugePolicy::ALL) {
+            assert_eq!((policy.as_number(), policy.name()), (number, name));
+            assert_eq!(HugePolicy::from_number(number), policy);
+            assert_eq!(HugePolicy::parse(name.as_bytes()), Some(policy));
+        }
+        assert_eq!(HugePolicy::from_number(4), HugePolicy::Never);
+        assert_eq!(HugePolicy::from_number(u32::MAX), HugePolicy::Never);
+    }
+
+    #[test]
+    fn other_names_are_none() {
+        for bad in [
+            "",
+            "deny",
+            "force",
+            "Never",
+            "never ",
+            "within-size",
+            "neve",
+        ] {
+            assert_eq!(HugePolicy::parse(bad.as_bytes()), None);
+        }
+    }
+}

@@ -78,3 +78,44 @@ impl<C: Counter> InodeLimit<C> {
 fn to_bytes(inodes: u64) -> u64 {
     inodes.saturating_mul(InodeSpace::INODE.0)
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(rtmpfs_inode_limit))]
+mod tests {
+    use super::super::limits::tests::Plain;
+    use super::*;
+
+    fn take(limit: &InodeLimit<Plain>, space: InodeSpace) -> bool {
+        limit.reserve(space).map(Reservation::commit).is_some()
+    }
+
+    #[test]
+    fn parts_of_an_inode_count() {
+        let limit = InodeLimit::new(2, Plain::new());
+        assert!(take(&limit, InodeSpace::INODE));
+        assert!(take(&limit, InodeSpace::from_bytes(1)));
+        assert_eq!((limit.max(), limit.free()), (2, 0));
+        assert!(!take(&limit, InodeSpace::from_bytes(1024)));
+        assert_eq!(limit.check_max(1), Err(LimitError::InUse));
+        limit.release(InodeSpace::from_bytes(1));
+        assert_eq!(limit.free(), 1);
+        assert_eq!(limit.check_max(1), Ok(()));
+    }
+
+    #[test]
+    fn none_is_no_limit() {
+        let limit = InodeLimit::new(0, Plain::new());
+        assert!(take(&limit, InodeSpace::INODE));
+        assert!(take(&limit, InodeSpace::from_bytes(usize::MAX)));
+        assert_eq!((limit.max(), limit.free()), (0, 0));
+        assert_eq!(limit.check_max(1), Err(LimitError::WasUnlimited));
+    }
+
+    #[test]
+    fn the_largest_limit_counts_too() {
+        const ONE_LESS: u64 = MAX_INODES - 1;
+        let limit = InodeLimit::new(MAX_INODES, Plain::new());
+        assert!(take(&limit, InodeSpace::INODE));
+        assert_eq!((limit.max(), limit.free()), (MAX_INODES, ONE_LESS));
+    }
+}

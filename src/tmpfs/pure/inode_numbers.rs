@@ -21,3 +21,31 @@ pub(crate) fn allocate(next: Ino, wide: bool) -> (Ino, Ino, bool) {
     }
     (number, number.wrapping_next(), wrapped)
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(rtmpfs_inode_numbers))]
+mod tests {
+    use super::*;
+
+    fn numbers(next: u64, wide: bool) -> (u64, u64, bool) {
+        let (number, after, wrapped) = allocate(Ino::new(next), wide);
+        (number.to_u64(), after.to_u64(), wrapped)
+    }
+
+    #[test]
+    fn zero_is_left_out() {
+        assert_eq!(numbers(0, true), (1, 2, false));
+        assert_eq!(numbers(1, true), (1, 2, false));
+        assert_eq!(numbers(0xffff_ffff, true), (0xffff_ffff, 1 << 32, false));
+        assert_eq!(
+            numbers(1 << 32, true),
+            (0x1_0000_0001, 0x1_0000_0002, false)
+        );
+    }
+
+    #[test]
+    fn narrow_numbers_start_again() {
+        assert_eq!(numbers(0xffff_ffff, false), (0xffff_ffff, 1 << 32, false));
+        assert_eq!(numbers(1 << 32, false), (1, 2, true));
+    }
+}

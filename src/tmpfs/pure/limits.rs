@@ -137,3 +137,64 @@ impl<C: Counter> Drop for Reservation<'_, C> {
         self.limit.release(self.amount);
     }
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(rtmpfs_limits))]
+pub(crate) mod tests {
+    use super::*;
+    use core::cell::Cell;
+
+    /// A counter for one task.
+    pub(crate) struct Plain(Cell<i64>);
+
+    impl Plain {
+        /// One at 0.
+        pub(crate) fn new() -> Self {
+            Self(Cell::new(0))
+        }
+    }
+
+    impl Counter for Plain {
+        fn add(&self, amount: i64) {
+            let sum = self.0.get().checked_add(amount);
+            self.0.set(sum.expect("no overflow"));
+        }
+
+        fn add_limited(&self, limit: i64, amount: i64) -> bool {
+            let sum = self.0.get().checked_add(amount);
+            let allowed = sum.filter(|sum| *sum <= limit);
+            allowed.map(|sum| self.0.set(sum)).is_some()
+        }
+
+        fn sum(&self) -> i64 {
+            self.0.get()
+        }
+    }
+
+    #[test]
+    fn reservations_return_unless_committed() {
+        let limit = Limit::new(10, Plain::new());
+        let reservation = limit.reserve(6);
+        assert!(limit.reserve(5).is_none());
+        drop(limit.reserve(4));
+        assert_eq!(limit.free(), 4);
+        if let Some(reservation) = reservation {
+            reservation.commit();
+        }
+        assert_eq!(limit.used(), 6);
+        limit.release(6);
+        assert_eq!(limit.free(), 10);
+    }
+
+    #[test]
+    fn limits_do_not_go_below_use() {
+        let limit = Limit::new(10, Plain::new());
+        limit.used.add(6);
+        assert_eq!(limit.check_max(5), Err(LimitError::InUse));
+        assert_eq!(limit.check_max(6), Ok(()));
+        assert_eq!(limit.check_max(0), Ok(()));
+        limit.set_max(0);
+        assert_eq!(limit.check_max(5), Err(LimitError::WasUnlimited));
+        assert!(limit.reserve(1000).is_some());
+    }
+}

@@ -65,3 +65,60 @@ pub(crate) fn parse_pages(text: &[u8], page_shift: u32, total: PageCount) -> Opt
     };
     Some(PageCount::new(bytes.div_ceil(page)))
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(rtmpfs_option_number))]
+mod tests {
+    use super::*;
+
+    fn pages(text: &[u8], page_shift: u32, total: u64) -> Option<u64> {
+        parse_pages(text, page_shift, PageCount::new(total)).map(PageCount::to_u64)
+    }
+
+    #[test]
+    fn counts_have_bases_and_suffixes() {
+        assert_eq!(parse_count(b"123", 1000), Some(123));
+        assert_eq!(parse_count(b"0x10", 1000), Some(16));
+        assert_eq!(parse_count(b"010", 1000), Some(8));
+        assert_eq!(parse_count(b"2k", 4096), Some(2048));
+        assert_eq!(parse_count(b"1M", 1 << 20), Some(1 << 20));
+    }
+
+    #[test]
+    fn counts_refuse_rests_and_excess() {
+        assert_eq!(parse_count(b"12x", 1000), None);
+        assert_eq!(parse_count(b"1001", 1000), None);
+        assert_eq!(parse_count(b"-1", 1000), None);
+        assert_eq!(parse_count(b" 1", 1000), None);
+        assert_eq!(
+            parse_count(b"18446744073709551615", u64::MAX),
+            Some(u64::MAX)
+        );
+        assert_eq!(parse_count(b"18446744073709551616", u64::MAX), None);
+        assert_eq!(parse_count(b"99999999999999999999", u64::MAX), None);
+        assert_eq!(parse_count(b"15e", u64::MAX), Some(15 << 60));
+        assert_eq!(parse_count(b"16e", u64::MAX), None);
+    }
+
+    #[test]
+    fn nothing_is_zero() {
+        assert_eq!(parse_count(b"", 1000), Some(0));
+        assert_eq!(parse_count(b"k", 1000), None);
+        assert_eq!(parse_count(b"0", 1000), Some(0));
+        assert_eq!(parse_count(b"0x", 1000), None);
+        assert_eq!(parse_count(b"08", 1000), None);
+        assert_eq!(parse_count(b"0k", 1000), Some(0));
+        assert_eq!(parse_count(b"0xe", 1000), Some(14));
+    }
+
+    #[test]
+    fn pages_are_rounded_up() {
+        assert_eq!(pages(b"1", 12, 100), Some(1));
+        assert_eq!(pages(b"4096", 12, 100), Some(1));
+        assert_eq!(pages(b"4097", 12, 100), Some(2));
+        assert_eq!(pages(b"50%", 12, 100), Some(50));
+        assert_eq!(pages(b"%", 12, 1000), Some(0));
+        assert_eq!(pages(b"50%%", 12, 100), None);
+        assert_eq!(pages(b"18446744073709551615", 12, 1), Some(1 << 52));
+    }
+}

@@ -56,3 +56,71 @@ pub(crate) fn pages(start: Pos, end: Option<Pos>) -> Pages {
         last: end.filter(|_| !is_empty).and_then(Pos::before).map(edge),
     }
 }
+
+#[cfg(any(test, CONFIG_KUNIT))]
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(rtmpfs_range))]
+mod tests {
+    use super::*;
+
+    fn pos(bytes: u64) -> Pos {
+        Pos::ZERO.saturating_add(Len::from_u64(bytes))
+    }
+
+    const PAGE: u64 = Len::PAGE.to_u64();
+    const BEFORE_THE_SECOND: u64 = PAGE - 6;
+    const IN_THE_THIRD: u64 = 2 * PAGE + 5;
+
+    #[test]
+    fn transfers_stop_at_units() {
+        let some = Len::new(100);
+        assert_eq!(
+            chunk(pos(BEFORE_THE_SECOND), some, Order::ZERO),
+            Len::new(6)
+        );
+        assert_eq!(chunk(pos(PAGE), some, Order::ZERO), some);
+        assert_eq!(clip(pos(10), some, pos(50)), Len::new(40));
+        assert_eq!(clip(pos(60), some, pos(50)), Len::ZERO);
+    }
+
+    #[test]
+    fn a_transfer_fails_only_where_it_did_nothing() {
+        let some = Len::new(5);
+        assert_eq!(some_or(some, Err("gone")), Ok(some));
+        assert_eq!(some_or::<&str>(some, Ok(())), Ok(some));
+        assert_eq!(some_or(Len::ZERO, Err("gone")), Err("gone"));
+        assert_eq!(some_or::<&str>(Len::ZERO, Ok(())), Ok(Len::ZERO));
+    }
+
+    #[test]
+    fn ranges_have_partial_edges() {
+        let page = PageIndex::new;
+        let edge = |index, is_partial| {
+            let index = page(index);
+            Some(Edge { index, is_partial })
+        };
+        assert_eq!(
+            pages(pos(100), None),
+            Pages {
+                whole: PageRange::new(page(1), PageIndex::END),
+                first: edge(0, true),
+                last: None
+            }
+        );
+        assert_eq!(
+            pages(pos(100), Some(pos(200))),
+            Pages {
+                whole: PageRange::new(page(1), page(1)),
+                first: edge(0, true),
+                last: edge(0, true)
+            }
+        );
+        assert_eq!(
+            pages(pos(PAGE), Some(pos(IN_THE_THIRD))),
+            Pages {
+                whole: PageRange::new(page(1), page(2)),
+                first: edge(1, false),
+                last: edge(2, true)
+            }
+        );
+    }
+}

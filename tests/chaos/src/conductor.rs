@@ -17,12 +17,12 @@ use nix::errno::Errno;
 use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
+use stage::device::{self, Swap, Zram};
+use stage::group::Group;
+use stage::machine::{self, Expected};
+use stage::mounted::Mounted;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use swap::device::{self, Swap, Zram};
-use swap::group::Group;
-use swap::machine::{self, Expected};
-use swap::mounted::Mounted;
 
 /// The slot of the conductor itself; those of the hands begin before it.
 pub const SLOT: usize = crate::board::SLOTS - 1;
@@ -193,8 +193,7 @@ fn make_tree(mount: &Path, config: &Config) -> Result<()> {
     }
     if config.options.contains("casefold") {
         let names = std::fs::File::open(mount.join("names"))?;
-        crate::harness::fileattr::set_flags(&names, crate::harness::fileattr::CASEFOLD)
-            .context("casefold")?;
+        stage::fileattr::set_flags(&names, stage::fileattr::CASEFOLD).context("casefold")?;
     }
     std::fs::File::create(mount.join(own::COMMON))?.set_len(own::COMMON_SIZE)?;
     for n in 0..STAYING {
@@ -316,7 +315,7 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
         // What comes back from swap is charged to the group, which has no task any more that could be killed
         // for it, and may not get rid of anything fast enough.
         (Err(error), Some(group)) if is_out_of_memory(&error) => {
-            println!("# {error:#}: once more without a limit");
+            stage::tap::note(&format!("{error:#}: once more without a limit"));
             group.set("memory.max", "max")?;
             look()?;
         }
@@ -344,9 +343,9 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
         "swap is still on: {:?}",
         device::in_use()?
     );
-    println!(
-        "# {} workers were started, {} of them killed",
+    stage::tap::note(&format!(
+        "{} workers were started, {} of them killed",
         round.started, round.kills
-    );
+    ));
     Ok(())
 }

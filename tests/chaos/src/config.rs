@@ -2,8 +2,8 @@
 //! What a round is like: drawn from the seed, and from what the machine has.
 
 use fastrand::Rng;
+use stage::{device, group, inject, skip};
 use std::fmt::{self, Display, Formatter};
-use swap::{device, group, inject, skip};
 
 /// What this machine can do.
 pub struct Machine {

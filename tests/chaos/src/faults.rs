@@ -2,9 +2,9 @@
 //! Allocations and requests of chosen tasks that fail at random, as far as the kernel can do that.
 
 use anyhow::{Context, Result};
+use stage::inject;
 use std::fs;
 use std::path::{Path, PathBuf};
-use swap::inject;
 
 const DEBUGFS: &str = "/sys/kernel/debug";
 const KINDS: [&str; 3] = ["failslab", "fail_page_alloc", "fail_make_request"];

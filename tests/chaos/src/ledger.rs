@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What was there before a round, and has to be the same after it.
 
-use crate::harness::{fileattr, quota};
 use anyhow::{ensure, Context, Result};
+use stage::group::Group;
+use stage::{fileattr, machine, quota};
 use std::fs::{self, File};
 use std::path::Path;
-use swap::group::Group;
-use swap::machine;
 
 /// KiB that figures which the kernel gathers from the processors in batches may be off.
 const SLACK: u64 = 1024;

@@ -6,12 +6,12 @@ use crate::calls::Step;
 use crate::config::{Config, Swapping};
 use anyhow::Result;
 use fastrand::Rng;
+use stage::machine::{self, Setting};
+use stage::map::Map;
+use stage::mounted::Mounted;
+use stage::{device, pages};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use swap::machine::{self, Setting};
-use swap::mapping::Mapping;
-use swap::mounted::Mounted;
-use swap::{device, pages};
 
 /// What they need to know.
 pub struct Scene {
@@ -232,7 +232,7 @@ impl Hand {
                 let mount = Mounted::new(&kind, "size=4m")?;
                 let file = pages::create(&mount.file("file"))?;
                 pages::write(&file, id, 0, 128, 1)?;
-                Mapping::shared(&file, 128)?.advise(libc::MADV_PAGEOUT)?;
+                Map::first(&file, 128)?.advise_all(libc::MADV_PAGEOUT)?;
                 if let Err(error) = pages::verify(&file, id, 0, 64, |_| 1) {
                     self.scene.board.wrong(&format!("another mount: {error:#}"));
                 }

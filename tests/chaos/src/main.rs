@@ -9,7 +9,7 @@ mod call;
 mod calls;
 mod conductor;
 mod config;
-mod harness;
+mod faults;
 mod ledger;
 mod machine;
 mod memory;
@@ -20,14 +20,14 @@ mod rights;
 mod watchdog;
 mod worker;
 
-use anyhow::{Context, Result};
+use anyhow::{bail, Context, Result};
 use board::{now, Board};
-use chaos::faults;
 use clap::Parser;
 use conductor::Drawn;
 use config::{Config, Machine, Swapping};
 use fastrand::Rng;
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
+use stage::tap::{self, Tap};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The file system type
-    #[arg(long = "type", default_value_t = swap::mounted::type_under_test())]
+    #[arg(long = "type", default_value_t = stage::mounted::type_under_test())]
     kind: String,
     /// This round only, again and again
     #[arg(long)]
@@ -50,14 +50,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(&arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            println!("Bail out! {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    tap::status(run(&arguments))
 }
 
 /// A run of so many seconds has rounds in which pages have to go to swap.
@@ -82,12 +75,12 @@ fn run(arguments: &Arguments) -> Result<bool> {
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) };
     let board = Board::new()?;
     let machine = Machine::look();
-    println!(
-        "# {} s on {}, seed {}",
+    tap::note(&format!(
+        "{} s on {}, seed {}",
         arguments.seconds, arguments.kind, arguments.seed
-    );
+    ));
     let begin = now();
-    let (mut tests, mut good, mut calls) = (0, true, 0);
+    let (mut tap, mut calls) = (Tap::new(), 0);
     let (out, back) = (swapped("pswpout"), swapped("pswpin"));
     let mut has_swap = false;
     for number in 0.. {
@@ -108,11 +101,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
         if number > 0 && now() - begin + config.seconds * 1000 > arguments.seconds * 1000 {
             break;
         }
-        tests += 1;
         board.clear();
-        println!("# round {chosen}: {config}");
+        tap::note(&format!("round {chosen}: {config}"));
         let end = round(board, &drawn)?;
-        println!("# {} calls", board.calls() - calls);
+        tap::note(&format!("{} calls", board.calls() - calls));
         calls = board.calls();
         has_swap |= config.swapping != Swapping::Off;
         let mut findings = board.findings();
@@ -123,42 +115,31 @@ fn run(arguments: &Arguments) -> Result<bool> {
             }
             End::Died(status) => findings.push(format!("the conductor ended: {status:?}")),
         }
-        let verdict = if findings.is_empty() { "ok" } else { "not ok" };
-        println!(
-            "{verdict} {tests} - round {chosen} of seed {}: {config}",
-            arguments.seed
-        );
-        for finding in &findings {
-            finding.lines().for_each(|line| println!("#   {line}"));
+        let name = format!("round {chosen} of seed {}: {config}", arguments.seed);
+        match findings.is_empty() {
+            true => tap.ok(&name),
+            false => tap.fail(&name, &findings.join("\n")),
         }
-        good &= findings.is_empty();
         if !matches!(end, End::Ended) {
             summary(board);
-            println!("Bail out! the machine is not fit for another round");
-            return Ok(false);
+            bail!("the machine is not fit for another round");
         }
     }
     summary(board);
-    println!("# {calls} calls in {} s", (now() - begin) / 1000);
+    tap::note(&format!("{calls} calls in {} s", (now() - begin) / 1000));
     if has_swap {
         let (out, back) = (swapped("pswpout") - out, swapped("pswpin") - back);
-        let there_was = out > 0 && back > 0;
-        tests += 1;
-        let what = format!("{tests} - pages go to swap and come back: {out} and {back}");
-        match there_was {
-            true => println!("ok {what}"),
+        let what = format!("pages go to swap and come back: {out} and {back}");
+        match out > 0 && back > 0 {
+            true => tap.ok(&what),
             // A busy machine does little in the few rounds that there are.
             false if arguments.seconds < LONG => {
-                println!("ok {what} # SKIP not sure in less than {LONG} s");
+                tap.skip(&what, &format!("not sure in less than {LONG} s"));
             }
-            false => {
-                println!("not ok {what}");
-                good = false;
-            }
+            false => tap.fail(&what, ""),
         }
     }
-    println!("1..{tests}");
-    Ok(good)
+    Ok(tap.done())
 }
 
 /// Starts the round, and looks at it until it ends or does not come on.
@@ -184,12 +165,12 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<End> {
 
 /// A kernel without swap has no such figures.
 fn swapped(name: &str) -> u64 {
-    swap::machine::vmstat(name).unwrap_or(0)
+    stage::machine::vmstat(name).unwrap_or(0)
 }
 
 /// What was done, and with which errors mostly.
 fn summary(board: &Board) {
-    let mut line = String::from("#");
+    let mut line = String::new();
     for call in 0..board::CALLS {
         let (good, errors) = board.counts(call);
         let all = good + errors.iter().map(|(_, count)| count).sum::<u64>();
@@ -204,12 +185,15 @@ fn summary(board: &Board) {
             ));
         }
         text.push(';');
-        if line.len() + text.len() > 116 {
-            println!("{line}");
-            line = String::from("#");
+        if line.len() + text.len() > 115 {
+            tap::note(line.trim_start());
+            line.clear();
         }
         line.push_str(&text);
     }
-    println!("{line}");
-    println!("# {} times a mapped page was not there", board.lost_pages());
+    tap::note(line.trim_start());
+    tap::note(&format!(
+        "{} times a mapped page was not there",
+        board.lost_pages()
+    ));
 }

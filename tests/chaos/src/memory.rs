@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Access to mapped pages that may not be there any more when they are looked at.
 
+use stage::pages::PAGE;
 use std::cell::Cell;
 use std::ops::Range;
 use std::sync::atomic::{compiler_fence, Ordering::SeqCst};
-use swap::pages::PAGE;
 
 thread_local! {
     /// The mapping that this thread looks at.

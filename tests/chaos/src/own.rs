@@ -7,7 +7,7 @@ use crate::worker::{Pipe, Worker, BUFFER, MOST_WORKERS};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::{Errno, Result};
-use swap::pages::{self, PAGE};
+use stage::pages::{self, PAGE};
 
 /// Of a file of its own: more than one huge page.
 const PAGES: usize = 600;

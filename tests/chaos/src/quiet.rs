@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What is on a mount when nobody does anything any more: contents that belong there, and figures that agree.
 
-use crate::harness::quota;
 use crate::ledger::used;
 use anyhow::{ensure, Context, Result};
+use stage::pages::{self, PAGE};
+use stage::quota;
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use swap::pages::{self, PAGE};
 
 /// All inodes that have a name, each once.
 fn inodes(top: &Path, all: &mut HashMap<u64, PathBuf>) -> Result<()> {
@@ -85,7 +85,7 @@ pub fn look(mount: &Path, salt: u64, has_quota: bool, may_miss: bool) -> Result<
     }
     // Reclaim may go on, and drop clean pages of files that were asked before; what is wrong stays so.
     let (mut blocks, mut by_id) = count(&all)?;
-    let agree = swap::machine::wait(5, || {
+    let agree = stage::machine::wait(5, || {
         (blocks, by_id) = count(&all)?;
         Ok(used(mount)?.0 == blocks)
     })?;

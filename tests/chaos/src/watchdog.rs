@@ -3,9 +3,9 @@
 
 use crate::board::{now, Board, Slot};
 use crate::calls;
+use stage::machine;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use swap::machine;
 
 /// A call that takes longer has come to a stop, in ms.
 pub fn limit() -> u64 {
@@ -22,11 +22,11 @@ pub fn stuck(board: &Board) -> Vec<&Slot> {
 pub fn report(stuck: &[&Slot]) {
     for slot in stuck {
         let (process, task) = (slot.process(), slot.task());
-        println!(
-            "# STUCK: task {task} of process {process} is in '{}' for {} s",
+        stage::tap::note(&format!(
+            "STUCK: task {task} of process {process} is in '{}' for {} s",
             calls::name(slot.doing()),
             slot.age() / 1000
-        );
+        ));
         let folder = format!("/proc/{process}/task/{task}");
         if std::path::Path::new(&folder).exists() {
             show(&folder);
@@ -46,7 +46,7 @@ pub fn report(stuck: &[&Slot]) {
 fn show(folder: &str) {
     const LEFT_OUT: &str =
         "^(Cap|Spec|Cpus|Mems|Secc|NoNew|Groups|untag|x86_|Hugetlb|Core|THP|NS|Sh[dd]|Sig[QBIC])";
-    println!("# {folder}:");
+    stage::tap::note(&format!("{folder}:"));
     let script = format!("cd $0 && for f in status wchan syscall stack; do grep -sHvE '{LEFT_OUT}' $f; echo; done | sed 's/^/#   /'");
     run(folder, &script);
 }
@@ -57,7 +57,7 @@ fn run(argument: &str, script: &str) {
         .stdin(Stdio::null())
         .spawn();
     let Ok(mut child) = child else {
-        println!("#   no process can be made for it");
+        stage::tap::note("  no process can be made for it");
         return;
     };
     let end = now() + 5000;
@@ -67,6 +67,6 @@ fn run(argument: &str, script: &str) {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    println!("#   it does not say within 5 s");
+    stage::tap::note("  it does not say within 5 s");
     let _ = child.kill();
 }

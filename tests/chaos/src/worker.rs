@@ -12,8 +12,8 @@ use fastrand::Rng;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
+use stage::pages::{self, PAGE};
 use std::path::Path;
-use swap::pages::{self, PAGE};
 
 /// Pages of a buffer.
 pub const BUFFER: usize = 16;

@@ -31,19 +31,30 @@ impl Files {
     }
 }
 
-/// A path of the module's own code from `top`: not what was generated, and not its unit tests.
+/// A path of the module's own code from `top`: not what was generated.
 fn own(top: &str, path: &str) -> Option<String> {
     let path = path.strip_prefix(top)?.trim_start_matches('/');
     let module = path == "rust_tmpfs.rs" || (path.starts_with("src/") && path.ends_with(".rs"));
-    (module && path != "src/kunit.rs").then(|| path.to_owned())
+    module.then(|| path.to_owned())
+}
+
+/// The line that begins the unit tests at the foot of a file.
+const TESTS: &str = "#[cfg(any(test, CONFIG_KUNIT))]";
+
+/// Those of `lines` that are before the unit tests of `source`.
+pub fn without_tests(source: &str, lines: &Lines) -> Lines {
+    let code = source.lines().take_while(|line| *line != TESTS).count();
+    lines
+        .range(..=code)
+        .map(|(line, count)| (*line, *count))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ONE: &str = "SF:/top/src/mm/a.rs\nFN:1,f\nDA:1,2\nDA:2,0\nend_of_record\nSF:/top/src/kunit.rs\nDA:1,1\n\
-                       end_of_record\nSF:/elsewhere/src/mm/a.rs\nDA:9,9\nend_of_record\n";
+    const ONE: &str = "SF:/top/src/mm/a.rs\nFN:1,f\nDA:1,2\nDA:2,0\nend_of_record\nSF:/elsewhere/src/mm/a.rs\nDA:9,9\nend_of_record\n";
     const OTHER: &str =
         "SF:/top/src/mm/a.rs\nDA:2,0\nDA:3,5\nDA:1,18446744073709551615\nend_of_record\n";
 
@@ -57,6 +68,17 @@ mod tests {
             files.0,
             BTreeMap::from([("src/mm/a.rs".to_owned(), expected)])
         );
+    }
+
+    #[test]
+    fn unit_tests_do_not_count() {
+        let lines = Lines::from([(1, 1), (2, 0), (4, 1)]);
+        let source = format!("fn f() {{}}\nfn g() {{}}\n{TESTS}\nmod tests {{}}\n");
+        assert_eq!(
+            without_tests(&source, &lines),
+            Lines::from([(1, 1), (2, 0)])
+        );
+        assert_eq!(without_tests("fn f() {}\n", &lines).len(), 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use crate::excuses;
 use crate::functions::{around, functions};
-use crate::lines::{Files, Lines};
+use crate::lines::{without_tests, Files, Lines};
 use anyhow::{bail, Context, Result};
 use std::collections::BTreeSet;
 use std::fs;
@@ -83,6 +83,7 @@ pub fn report(arguments: &[String]) -> Result<ExitCode> {
     );
     for (path, lines) in &files.0 {
         let source = fs::read_to_string(Path::new(top).join(path)).with_context(|| path.clone())?;
+        let lines = &without_tests(&source, lines);
         let functions = functions(&source).with_context(|| path.clone())?;
         let mut excused = BTreeSet::new();
         for excuse in excuses.iter().filter(|excuse| excuse.path == *path) {

@@ -6,32 +6,47 @@ mod cases;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Trial};
+use clap::Parser;
+use stage::tap::{self, Tap};
 
 use differential::harness;
 use harness::place::Place;
 use harness::run;
 
+#[derive(Parser)]
+#[command(about)]
+struct Arguments {
+    /// Print the names of the cases and run none
+    #[arg(long)]
+    list: bool,
+    /// The filter is the whole name of a case
+    #[arg(long)]
+    exact: bool,
+    /// Only cases with this in their name
+    #[arg(default_value = "")]
+    filter: String,
+}
+
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // Cases compare figures of the whole machine and fork.
-    arguments.test_threads = Some(1);
+    tap::status(run_all(&Arguments::parse()))
+}
+
+/// All that are asked for, one after another: they compare figures of the whole machine and fork.
+fn run_all(arguments: &Arguments) -> anyhow::Result<bool> {
+    let mut tap = Tap::of(&arguments.filter);
+    let all =
+        cases::all().map(|(subject, case)| (subject, format!("{subject}::{}", case.name), case));
+    if arguments.list {
+        all.filter(|(_, name, _)| tap.wants(name))
+            .for_each(|(_, name, _)| println!("{name}"));
+        return Ok(true);
+    }
     let kind = std::env::var("RTMPFS_TYPE").unwrap_or_else(|_| run::SUBJECT.to_owned());
-    let place = match Place::new("differential-", &kind, arguments.list) {
-        Ok(place) => place,
-        Err(e) => {
-            eprintln!("differential: {e:#}");
-            return ExitCode::from(2);
+    let place = Place::new("differential-", &kind)?;
+    for (subject, name, case) in all {
+        if tap.wants(&name) && (!arguments.exact || name == arguments.filter) {
+            tap.result(&name, run::run(subject, case, &kind, place.path()));
         }
-    };
-    let path = place.path().to_owned();
-    let trials = cases::all().map(|(subject, case)| {
-        let (kind, path) = (kind.clone(), path.clone());
-        Trial::ignorable_test(format!("{subject}::{}", case.name), move || {
-            run::run(subject, case, &kind, &path)
-        })
-    });
-    let failed = libtest_mimic::run(&arguments, trials.collect()).has_failed();
-    drop(place);
-    ExitCode::from(u8::from(failed) * 101)
+    }
+    Ok(tap.done())
 }

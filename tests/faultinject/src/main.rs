@@ -5,14 +5,16 @@
 //!
 //! Usage: faultinject TYPE FOLDER [OPERATION...]. Prints TAP. FOLDER holds the mount while it runs.
 
-mod inject;
 mod operations;
 mod state;
 
 use anyhow::{bail, ensure, Context, Result};
-use inject::Countdown;
 use nix::mount::MsFlags;
 use operations::{Operation, Place};
+use stage::inject::{self, Countdown};
+use stage::mount::Mount;
+use stage::skip::Skip;
+use stage::tap::{self, Tap};
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,9 +22,10 @@ use std::process::ExitCode;
 /// No operation here needs nearly as many allocations; one that goes on needing more will do so for ever.
 const MOST_ALLOCATIONS: u32 = 2000;
 
-enum Walked {
-    Through { failures: u32, survived: u32 },
-    Unsupported,
+/// An operation that every allocation failed of, one by one.
+struct Walked {
+    failures: u32,
+    survived: u32,
 }
 
 fn main() -> ExitCode {
@@ -32,17 +35,9 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     if !inject::available() {
-        println!("1..0 # SKIP this kernel has no fault injection (CONFIG_FAULT_INJECTION)");
-        return ExitCode::SUCCESS;
+        return tap::skip_all("this kernel has no fault injection (CONFIG_FAULT_INJECTION)");
     }
-    match run(fstype, Path::new(folder), wanted) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            println!("Bail out! {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    tap::status(run(fstype, Path::new(folder), wanted))
 }
 
 fn run(fstype: &str, folder: &Path, wanted: &[String]) -> Result<bool> {
@@ -55,12 +50,12 @@ fn run(fstype: &str, folder: &Path, wanted: &[String]) -> Result<bool> {
     };
     std::fs::create_dir(&place.mount)?;
     std::fs::create_dir(&place.outside)?;
-    nix::mount::mount(
-        Some("suite"),
-        &place.mount,
-        Some(fstype),
+    let mount = Mount::new(
+        "suite",
+        place.mount.clone(),
+        fstype,
         MsFlags::empty(),
-        Some("size=64m,mode=755"),
+        "size=64m,mode=755",
     )
     .with_context(|| format!("mount -t {fstype}"))?;
     let operations = operations::all();
@@ -73,41 +68,33 @@ fn run(fstype: &str, folder: &Path, wanted: &[String]) -> Result<bool> {
     let chosen = operations
         .iter()
         .filter(|o| wanted.is_empty() || wanted.iter().any(|name| name == o.name));
-    let (mut number, mut good, mut injected) = (0, true, 0);
+    let (mut tap, mut injected) = (Tap::new(), 0);
     for operation in chosen {
-        number += 1;
         match walk(&place, operation) {
-            Ok(Walked::Through { failures, survived }) => {
+            Ok(Walked { failures, survived }) => {
                 injected += failures;
-                println!("ok {number} - {}", operation.name);
-                println!(
-                    "# {failures} allocations failed one by one; {survived} of them without harm"
-                );
+                tap.ok(operation.name);
+                tap::note(&format!(
+                    "{failures} allocations failed one by one; {survived} of them without harm"
+                ));
             }
-            Ok(Walked::Unsupported) => println!(
-                "ok {number} - {} # SKIP EOPNOTSUPP on {fstype}",
-                operation.name
-            ),
             Err(error) => {
-                good = false;
-                injected += 1;
-                println!("not ok {number} - {}", operation.name);
-                format!("{error:#}")
-                    .lines()
-                    .for_each(|line| println!("# {line}"));
+                injected += u32::from(!error.is::<Skip>());
+                tap.result(operation.name, Err(error));
             }
         }
     }
     operations::wipe(&place)?;
-    nix::mount::umount(&place.mount).context("the mount is still in use at the end")?;
+    mount
+        .unmount()
+        .context("the mount is still in use at the end")?;
     std::fs::remove_dir(&place.mount)?;
     std::fs::remove_dir(&place.outside)?;
     ensure!(
-        injected > 0 || number == 0,
-        "not one allocation failed in {number} operations: nothing was injected"
+        injected > 0,
+        "not one allocation failed in any operation: nothing was injected"
     );
-    println!("1..{number}");
-    Ok(good)
+    Ok(tap.done())
 }
 
 /// A fault that finds no memory is to be retried; SIGBUS here means that it was taken for a lost page.
@@ -133,7 +120,7 @@ fn end_on_sigbus() -> Result<()> {
 fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
     let countdown = Countdown::of_this_thread()?;
     if operation.optional && unsupported(place, operation)? {
-        return Ok(Walked::Unsupported);
+        return Err(Skip(format!("EOPNOTSUPP on {}", place.fstype)).into());
     }
     operations::wipe(place)?;
     operations::set_huge(place, operation.huge)?;
@@ -181,7 +168,7 @@ fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
             );
         }
         if !injected {
-            return Ok(Walked::Through {
+            return Ok(Walked {
                 failures: nth - 1,
                 survived,
             });

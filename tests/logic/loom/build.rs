@@ -2,7 +2,7 @@
 //! alone, since outside of a model these atomics do not work.
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(loom)");
+    println!("cargo::rustc-check-cfg=cfg(loom, CONFIG_KUNIT)");
     println!("cargo::rustc-cfg=loom");
     println!("cargo::rerun-if-changed=build.rs");
 }

@@ -1,8 +1,10 @@
-//! Properties of the files of the module that need nothing of the kernel. The very same files are compiled
-//! here, so that what is tested is what runs.
+//! The files of the module that need nothing of the kernel: the tests at their foot, which KUnit runs as well,
+//! and properties of them that take crates to test. The very same files are compiled here, so that what is
+//! tested is what runs.
 
 #![cfg(test)]
 
+mod array;
 #[path = "../../../src/vfs/cookies.rs"]
 mod cookies;
 #[path = "../../../src/vfs/handle.rs"]

@@ -44,9 +44,3 @@ proptest! {
         prop_assert_eq!(place.is_some(), has_unit && !in_phase);
     }
 }
-
-#[test]
-fn what_has_no_room_stays() {
-    assert_eq!(placement(PAGE, UNIT, 0, UNIT), None);
-    assert_eq!(placement(PAGE, usize::MAX - PAGE + 1, 0, usize::MAX), None);
-}

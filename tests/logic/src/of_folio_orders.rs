@@ -80,39 +80,6 @@ fn each(orders: Orders) -> Vec<u32> {
     all
 }
 
-#[test]
-fn names_are_their_own() {
-    for number in 0..4 {
-        let policy = HugePolicy::from_number(number);
-        assert_eq!(policy.as_number(), number);
-        assert_eq!(HugePolicy::parse(policy.name().as_bytes()), Some(policy));
-    }
-    for bad in [
-        "",
-        "deny",
-        "force",
-        "Never",
-        "never ",
-        "within-size",
-        "neve",
-    ] {
-        assert_eq!(HugePolicy::parse(bad.as_bytes()), None, "{bad}");
-    }
-    assert_eq!(HugePolicy::from_number(4), HugePolicy::Never);
-    assert_eq!(HugePolicy::from_number(u32::MAX), HugePolicy::Never);
-}
-
-#[test]
-fn a_set_has_its_orders() {
-    assert_eq!(each(Orders::up_to(order(3))), [3, 2, 1]);
-    assert_eq!(each(Orders::one(order(5))), [5]);
-    assert_eq!(each(Orders::NONE), [0u32; 0]);
-    assert_eq!(each(Orders::from_bits(0b1010).below(order(3))), [1]);
-    assert_eq!(Orders::up_to(Order::MAX).highest(), Some(Order::MAX));
-    assert_eq!(Orders::from_bits(1 << 40).highest(), None);
-    assert_eq!(Orders::from_bits(0b1010).bits(), 0b1010);
-}
-
 proptest! {
     /// Nothing is allowed that the page cache has no folios for, and single pages are no large folios.
     #[test]

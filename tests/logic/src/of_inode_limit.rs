@@ -1,15 +1,13 @@
 //! A limit of inodes against a ledger in bytes.
 
-use std::cell::Cell;
-
 use proptest::prelude::*;
 
-use crate::of_limits::Plain;
 use crate::pure::inode_limit::{InodeLimit, InodeSpace, MAX_INODES};
+use crate::pure::limits::tests::Plain;
 use crate::pure::limits::LimitError;
 
 fn limit(max: u64) -> InodeLimit<Plain> {
-    InodeLimit::new(max, Plain(Cell::new(0)))
+    InodeLimit::new(max, Plain::new())
 }
 
 const INODE: u64 = InodeSpace::INODE.bytes();
@@ -53,25 +51,4 @@ proptest! {
         limit.set_max(second);
         prop_assert_eq!((limit.max(), limit.free()), (second, second));
     }
-}
-
-#[test]
-fn none_is_no_limit() {
-    let limit = limit(0);
-    for space in [InodeSpace::INODE, InodeSpace::from_bytes(usize::MAX)] {
-        limit
-            .reserve(space)
-            .into_iter()
-            .for_each(|granted| granted.commit());
-    }
-    assert_eq!((limit.max(), limit.free()), (0, 0));
-    assert_eq!(limit.check_max(1), Err(LimitError::WasUnlimited));
-}
-
-#[test]
-fn the_largest_limit_counts_too() {
-    let limit = limit(MAX_INODES);
-    limit.reserve(InodeSpace::INODE).expect("one fits").commit();
-    assert_eq!(limit.free(), MAX_INODES - 1);
-    assert_eq!(limit.max(), MAX_INODES);
 }

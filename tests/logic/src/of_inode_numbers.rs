@@ -57,12 +57,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-fn the_first_is_one() {
-    assert_eq!(allocate(1, true), (1, 2, false));
-    assert_eq!(allocate(0, true), (1, 2, false));
-    assert_eq!(allocate(NARROW, true), (NARROW, NARROW + 1, false));
-    assert_eq!(allocate(NARROW + 1, true), (NARROW + 2, NARROW + 3, false));
-    assert_eq!(allocate(NARROW + 1, false), (1, 2, true));
-}

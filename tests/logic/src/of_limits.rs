@@ -1,36 +1,12 @@
 //! A limit against a ledger, and in all interleavings.
 
-use std::cell::Cell;
-
 use proptest::prelude::*;
 
-use crate::pure::limits::{Counter, Limit, LimitError};
-
-pub struct Plain(pub Cell<i64>);
-
-impl Counter for Plain {
-    fn add(&self, amount: i64) {
-        self.0
-            .set(self.0.get().checked_add(amount).expect("no overflow"));
-    }
-
-    fn add_limited(&self, limit: i64, amount: i64) -> bool {
-        match self.0.get().checked_add(amount) {
-            Some(sum) if sum <= limit => {
-                self.0.set(sum);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn sum(&self) -> i64 {
-        self.0.get()
-    }
-}
+use crate::pure::limits::tests::Plain;
+use crate::pure::limits::{Limit, LimitError};
 
 fn limit(max: u64) -> Limit<Plain> {
-    Limit::new(max, Plain(Cell::new(0)))
+    Limit::new(max, Plain::new())
 }
 
 #[derive(Clone, Debug)]

@@ -149,24 +149,3 @@ proptest! {
         let _ = parse_pages(&text, shift, total);
     }
 }
-
-#[test]
-fn odd_ones() {
-    let count = |text: &str| parse_count(text.as_bytes(), u64::MAX);
-    assert_eq!(count(""), Some(0));
-    assert_eq!(count("k"), None);
-    assert_eq!(count("0"), Some(0));
-    assert_eq!(count("0x"), None);
-    assert_eq!(count("08"), None);
-    assert_eq!(count("0k"), Some(0));
-    assert_eq!(count("0xe"), Some(14));
-    assert_eq!(count("-1"), None);
-    assert_eq!(count(" 1"), None);
-    assert_eq!(count("18446744073709551615"), Some(u64::MAX));
-    assert_eq!(count("18446744073709551616"), None);
-    assert_eq!(count("15e"), Some(15 << 60));
-    assert_eq!(count("16e"), None);
-    assert_eq!(parse_pages(b"%", 12, 1000), Some(0));
-    assert_eq!(parse_pages(b"1%%", 12, 1000), None);
-    assert_eq!(parse_pages(b"18446744073709551615", 12, 1), Some(1 << 52));
-}

@@ -214,29 +214,3 @@ proptest! {
         prop_assert_eq!(i64::from(order.to_int()), i64::from(order.to_uint()));
     }
 }
-
-#[test]
-fn orders_have_sizes() {
-    for raw in 0..=31 {
-        let order = Order::new(raw).expect("an order up to 31");
-        assert_eq!(u128::from(order.pages().to_u64()), pages_of(order));
-        assert_eq!(u128::from(order.bytes().to_u64()), pages_of(order) * PAGE);
-        assert_eq!(order.bit() as u128, 1 << raw);
-        assert_eq!(order.smaller().to_uint(), raw.saturating_sub(1));
-        assert_eq!(order.swap_mask() as u128, pages_of(order) - 1);
-        assert_eq!(order.is_zero(), raw == 0);
-    }
-}
-
-/// The last page of the largest file is where a position plus a page once did not fit.
-#[test]
-fn the_last_page_is_in_the_last_file() {
-    let last = Pos::MAX.page();
-    let start = last.start().expect("it starts before the end");
-    assert_eq!(start.saturating_add(Len::PAGE), Pos::MAX);
-    assert_eq!(start.checked_add(Len::PAGE), None);
-    assert_eq!(last.next(), Pos::MAX.page_end());
-    assert_eq!(last.next().start(), None);
-    assert_eq!(last.next().start_or_max(), Pos::MAX);
-    assert!(PageIndex::END > last && PageIndex::END.next() == PageIndex::END);
-}

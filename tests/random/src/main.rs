@@ -12,12 +12,15 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{ensure, Context};
 use clap::Parser;
 use differential::harness::place::Place;
 use differential::harness::run::SUBJECT;
 
 use sides::Sides;
+use stage::group::Group;
+use stage::machine;
+use stage::tap::{self, note, Tap};
 
 #[derive(Parser)]
 #[command(about)]
@@ -49,14 +52,7 @@ struct Arguments {
 const AGAIN: usize = 2;
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            println!("Bail out! {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    tap::status(run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
@@ -73,13 +69,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let kind = std::env::var("RTMPFS_TYPE").unwrap_or_else(|_| SUBJECT.to_owned());
-    let place = Place::new("random-", &kind, false)?;
+    let place = Place::new("random-", &kind)?;
     // That a task dies of a signal is nothing to log.
-    let _quiet = swap::machine::Setting::new("/proc/sys/debug/exception-trace", "0")?;
-    let group = if swap::skip::lacks("MEMCG") {
+    let _quiet = machine::Setting::new("/proc/sys/debug/exception-trace", "0")?;
+    let group = if stage::skip::lacks("MEMCG") {
         None
     } else {
-        Some(swap::group::Group::enter(&[])?)
+        Some(Group::enter(&[])?)
     };
     if arguments.log_calls {
         std::env::set_var(differential::calls::LOG, "1");
@@ -89,13 +85,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         base: place.path(),
     };
     let deadline = Instant::now() + Duration::from_secs(arguments.seconds);
-    let (mut calls, mut sequences, mut tests, mut failed, mut unsteady) = (0, 0, 0, 0, 0);
-    println!(
-        "# seed {}, from sequence {} on",
+    let (mut calls, mut sequences, mut unsteady) = (0, 0, 0);
+    let mut tap = Tap::new();
+    note(&format!(
+        "seed {}, from sequence {} on",
         arguments.seed, arguments.first
-    );
+    ));
     for number in arguments.first..end {
-        if Instant::now() >= deadline || failed >= arguments.differences {
+        if Instant::now() >= deadline || tap.failed() >= arguments.differences {
             break;
         }
         // The log of a machine that stops tells how far it came.
@@ -119,52 +116,46 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             continue;
         }
         let (shortest, difference) = shrink::shrink(&sides, sequence, first);
-        tests += 1;
-        failed += 1;
-        println!("not ok {tests} - {name} differs");
-        note(&difference.to_string());
+        tap.fail(&format!("{name} differs"), &difference.to_string());
         note(&shrink::as_case(&shortest, number));
     }
-    tests += 1;
-    let verdict = if sequences > 0 { "ok" } else { "not ok" };
-    println!(
-        "{verdict} {tests} - {calls} calls in {sequences} sequences of seed {} came to their end, {failed} of them with differences",
-        arguments.seed
+    let ended = format!(
+        "{calls} calls in {sequences} sequences of seed {} came to their end, {} of them with differences",
+        arguments.seed,
+        tap.failed()
     );
+    match sequences {
+        0 => tap.fail(&ended, "there was no time for one"),
+        _ => tap.ok(&ended),
+    }
     note(&format!("{unsteady} sequences differed once and not again"));
     if let Some(group) = &group {
-        tests += 1;
-        let left = still_charged(group)?;
-        failed += usize::from(left.is_some());
-        let verdict = if left.is_none() { "ok" } else { "not ok" };
-        println!("{verdict} {tests} - no page of a file is charged to the memory cgroup when all is unmounted");
-        note(&left.unwrap_or_default());
+        tap.result(
+            "no page of a file is charged to the memory cgroup when all is unmounted",
+            nothing_charged(group),
+        );
     }
-    println!("1..{tests}");
-    Ok(failed == 0 && sequences > 0)
+    Ok(tap.done())
 }
 
-/// What a memory cgroup is charged for pages of files in memory and in swap, where it stays at more than nothing.
-fn still_charged(group: &swap::group::Group) -> anyhow::Result<Option<String>> {
+/// What a memory cgroup is charged for pages of files in memory and in swap comes to nothing.
+fn nothing_charged(group: &Group) -> anyhow::Result<()> {
     // The kernel adds up what each processor counted every two seconds.
     const LATE: u64 = 10;
     // A kernel without swap has no such file.
     let swapped = || group.value("memory.swap.current").unwrap_or(0);
     let mut left = (0, 0);
-    let is_free = swap::machine::wait(LATE, || {
+    machine::wait(LATE, || {
         left = (group.stat("shmem")?, swapped());
         Ok(left == (0, 0))
     })?;
-    let (shmem, swapped) = left;
-    Ok((!is_free)
-        .then(|| format!("memory.stat shmem {shmem}, memory.swap.current {swapped}, in bytes")))
-}
-
-fn note(text: &str) {
-    for line in text.lines() {
-        println!("# {line}");
-    }
-    let _ = std::io::stdout().flush();
+    ensure!(
+        left == (0, 0),
+        "memory.stat shmem {}, memory.swap.current {}, in bytes",
+        left.0,
+        left.1
+    );
+    Ok(())
 }
 
 fn log(text: &str) {

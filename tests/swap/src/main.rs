@@ -10,10 +10,11 @@ use anyhow::{ensure, Result};
 use cases::{Case, Scene};
 use clap::{Parser, Subcommand};
 use skip::Skip;
+use stage::mounted::type_under_test;
+use stage::tap::{self, Tap};
+use stage::{device, group, inject, machine, map, mounted, pages, skip};
 use std::process::ExitCode;
 use std::time::Instant;
-use swap::mounted::type_under_test;
-use swap::{device, group, inject, machine, mapping, mounted, pages, skip};
 
 #[derive(Parser)]
 #[command(about)]
@@ -27,7 +28,8 @@ enum Action {
     /// Run the tests on tmpfs and on the type under test (RTMPFS_TYPE, rtmpfs unless set)
     Test {
         /// Only those with this in their name
-        filter: Option<String>,
+        #[arg(default_value = "")]
+        filter: String,
     },
     /// Everything at once, data always checked
     Torture(torture::Arguments),
@@ -37,48 +39,24 @@ enum Action {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().action {
-        Action::Test { filter } => Ok(test(filter.as_deref())),
+        Action::Test { filter } => Ok(test(&filter)),
         Action::Torture(arguments) => torture::run(&arguments),
         Action::Under(arguments) => under::run(&arguments),
     };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            println!("Bail out! {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    tap::status(done)
 }
 
-fn test(filter: Option<&str>) -> bool {
-    let mut number = 0;
-    let mut good = true;
+fn test(filter: &str) -> bool {
+    let mut tap = Tap::of(filter);
     for case in cases::all() {
-        if filter.is_some_and(|filter| !case.name.contains(filter)) {
+        if !tap.wants(case.name) {
             continue;
         }
-        number += 1;
         let begin = Instant::now();
-        let result = compare(&case);
-        let seconds = begin.elapsed().as_secs_f64();
-        match result {
-            Ok(()) => println!("ok {number} - {}", case.name),
-            Err(error) => match error.downcast_ref::<Skip>() {
-                Some(Skip(reason)) => println!("ok {number} - {} # SKIP {reason}", case.name),
-                None => {
-                    good = false;
-                    println!("not ok {number} - {}", case.name);
-                    format!("{error:#}")
-                        .lines()
-                        .for_each(|line| println!("#   {line}"));
-                }
-            },
-        }
-        println!("# {seconds:.1} s");
+        tap.result(case.name, compare(&case));
+        tap::note(&format!("{:.1} s", begin.elapsed().as_secs_f64()));
     }
-    println!("1..{number}");
-    good && number > 0
+    tap.done()
 }
 
 fn compare(case: &Case) -> Result<()> {

@@ -33,16 +33,16 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         .status()
         .with_context(|| program.clone())?;
     let (out, back) = (vmstat("pswpout")? - out, vmstat("pswpin")? - back);
-    println!(
-        "# in {}: {out} pages went out and {back} came back; it ends with {status}",
+    stage::tap::note(&format!(
+        "in {}: {out} pages went out and {back} came back; it ends with {status}",
         arguments.memory
-    );
+    ));
     let enough = out >= arguments.at_least && back > 0;
     if !enough {
-        println!(
-            "# there was no pressure: at least {} pages have to go out",
+        stage::tap::note(&format!(
+            "there was no pressure: at least {} pages have to go out",
             arguments.at_least
-        );
+        ));
     }
     group.remove()?;
     device::nothing_in_use()?;

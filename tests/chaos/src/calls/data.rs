@@ -5,8 +5,8 @@ use crate::call::check;
 use crate::worker::Worker;
 use rustix::fd::AsRawFd;
 use rustix::io::{Errno, ReadWriteFlags, Result};
+use stage::pages::PAGE;
 use std::io::{IoSlice, IoSliceMut};
-use swap::pages::PAGE;
 
 fn flags(worker: &mut Worker<'_>) -> ReadWriteFlags {
     match worker.rng.u8(0..20) {

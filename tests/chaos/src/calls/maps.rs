@@ -6,7 +6,7 @@ use crate::memory::Area;
 use crate::worker::{Mapped, Worker};
 use rustix::fd::AsRawFd;
 use rustix::io::{Errno, Result};
-use swap::pages::{self, PAGE};
+use stage::pages::{self, PAGE};
 
 const HUGE: usize = 2 << 20;
 

@@ -2,11 +2,11 @@
 //! Names, and what inodes have beside contents.
 
 use crate::call::check;
-use crate::harness::{fileattr, quota};
 use crate::worker::{Worker, STAYING};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, StatxFlags, XattrFlags};
 use rustix::io::{Errno, Result};
+use stage::{fileattr, quota};
 use std::mem::MaybeUninit;
 
 const MODE: Mode = Mode::from_raw_mode(0o755);
@@ -240,7 +240,7 @@ pub fn flags(worker: &mut Worker<'_>) -> Result<()> {
     result
 }
 
-fn errno(error: crate::harness::errno::Errno) -> Errno {
+fn errno(error: stage::errno::Errno) -> Errno {
     Errno::from_raw_os_error(error.0)
 }
 

@@ -6,7 +6,7 @@ use crate::worker::{Opened, Pipe, Worker};
 use rustix::fd::AsRawFd;
 use rustix::io::{Errno, Result};
 use rustix::pipe::SpliceFlags;
-use swap::pages::PAGE;
+use stage::pages::PAGE;
 
 fn flags(worker: &mut Worker<'_>) -> SpliceFlags {
     let more = if worker.rng.bool() {

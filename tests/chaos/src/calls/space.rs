@@ -6,7 +6,7 @@ use crate::worker::Worker;
 use rustix::fd::AsRawFd;
 use rustix::fs::FallocateFlags;
 use rustix::io::Result;
-use swap::pages::PAGE;
+use stage::pages::PAGE;
 
 pub fn truncate(worker: &mut Worker<'_>) -> Result<()> {
     let file = worker.wild()?;

@@ -5,7 +5,7 @@ use crate::call::check;
 use crate::worker::Worker;
 use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
 use rustix::io::Result;
-use swap::pages::PAGE;
+use stage::pages::PAGE;
 
 const API: (u64, u64) = (0x3f, 24);
 const REGISTER: (u64, u64) = (0, 32);

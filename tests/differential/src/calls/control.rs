@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use rustix::fs::OFlags;
-use swap::device::Swap;
+use stage::device::Swap;
 
 use super::names::path;
 use super::player::{number, Player, Said};
@@ -140,7 +140,7 @@ impl Player {
         match call {
             Call::SwapOn if self.swap.is_none() => {
                 const MIB: u64 = 128;
-                self.swap = Some(Swap::as_before(&swap::device::disk(1)?, MIB)?);
+                self.swap = Some(Swap::as_before(&stage::device::disk(1)?, MIB)?);
             }
             Call::SwapOn => {}
             Call::SwapOff => {
@@ -149,7 +149,7 @@ impl Player {
                 }
             }
             Call::Reclaim { bytes } => {
-                if let Some(group) = swap::group::current()? {
+                if let Some(group) = stage::group::current()? {
                     let text = format!("{bytes} swappiness=max");
                     // EAGAIN says that there was less than that.
                     let _ = std::fs::write(group.join("memory.reclaim"), text);

@@ -5,14 +5,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use anyhow::Context;
 use nix::mount::MsFlags;
-use swap::device::Swap;
-use swap::group::Group;
+use stage::device::Swap;
+use stage::group::Group;
 
 use super::state::Figures;
 use super::{Call, FDS, HANDLES, MAPS, MARKS, PIPES};
 use crate::harness::case::Done;
 use crate::harness::errno::{Errno, Res};
-use crate::harness::fs::{Fs, Mount};
+use crate::harness::fs::{Fs, Mount, Mounted};
 use crate::harness::handle::Handle;
 use crate::harness::process::User;
 use crate::harness::sys::Dir;
@@ -70,7 +70,7 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
         )
     }?;
     // A program that plays many sequences makes a group for all of them.
-    let group = if swap::skip::lacks("MEMCG") || swap::group::current()?.is_some() {
+    let group = if stage::skip::lacks("MEMCG") || stage::group::current()?.is_some() {
         None
     } else {
         Some(Group::enter(&[])?)

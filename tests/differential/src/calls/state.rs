@@ -10,6 +10,7 @@ use super::names::short;
 use super::player::Player;
 use crate::harness::case::Done;
 use crate::harness::errno::{Errno, Res};
+use crate::harness::fs::Mounted;
 use crate::harness::meta::{statx, Meta};
 use crate::harness::quota::{self, Kind};
 use crate::harness::sys::{Dir, Fd};
@@ -55,9 +56,9 @@ impl Figures {
     pub fn now() -> anyhow::Result<Figures> {
         // All CPUs hand in theirs.
         std::fs::write("/proc/sys/vm/stat_refresh", "1").context("stat_refresh")?;
-        let text = swap::machine::read("/proc/vmstat")?;
-        let figure = |name| swap::machine::figure(&text, name).map_or(0, |value| value as i64);
-        let used: u64 = swap::device::in_use()
+        let text = stage::machine::read("/proc/vmstat")?;
+        let figure = |name| stage::machine::figure(&text, name).map_or(0, |value| value as i64);
+        let used: u64 = stage::device::in_use()
             .unwrap_or_default()
             .iter()
             .map(|(_, used)| used)
@@ -66,7 +67,7 @@ impl Figures {
             pages: figure("nr_shmem"),
             huge: figure("nr_shmem_hugepages"),
             swap: used as i64,
-            committed: swap::machine::meminfo("Committed_AS")? as i64,
+            committed: stage::machine::meminfo("Committed_AS")? as i64,
         })
     }
 

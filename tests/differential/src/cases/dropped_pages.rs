@@ -1,7 +1,7 @@
 //! Clean pages of holes that were read through a mapping: the kernel drops them without telling, and they must not
 //! count twice when they come again.
 
-use swap::device::Swap;
+use stage::device::Swap;
 
 use crate::harness::meminfo;
 use crate::harness::prelude::*;

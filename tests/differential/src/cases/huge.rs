@@ -3,8 +3,8 @@
 
 use rustix::fs::FallocateFlags;
 use rustix::mm::Advice;
-use swap::group::Group;
-use swap::machine::Setting;
+use stage::group::Group;
+use stage::machine::Setting;
 
 use crate::harness::prelude::*;
 use crate::harness::smaps;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::FallocateFlags;
 use rustix::mm::Advice;
-use swap::device::Swap;
-use swap::group::Group;
+use stage::device::Swap;
+use stage::group::Group;
 
 use super::huge::{compact, look, punch, HUGE};
 use crate::harness::khugepaged::{self, collapsed};

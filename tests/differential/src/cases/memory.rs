@@ -1,7 +1,7 @@
 //! Where pages are counted: /proc/meminfo, memory control groups, smaps.
 
-use swap::device::Swap;
-use swap::group::Group;
+use stage::device::Swap;
+use stage::group::Group;
 
 use super::huge::{compact, HUGE};
 use crate::harness::kmsg::expecting;

@@ -1,10 +1,10 @@
 //! Memory policies: of the mount, of ranges of a file, of the task, and the nodes where pages are.
 
 use rustix::fs::FallocateFlags;
-use swap::group::Group;
+use stage::group::Group;
 
 use crate::harness::kmsg::Kmsg;
-use crate::harness::numa::{self, BIND, DEFAULT, INTERLEAVE, LOCAL, PREFERRED};
+use crate::harness::numa::{self, Nodes, BIND, DEFAULT, INTERLEAVE, LOCAL, PREFERRED};
 use crate::harness::prelude::*;
 
 cases! {

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use swap::device::{self, Swap};
-use swap::group::Group;
-use swap::machine::{self, Setting};
+use stage::device::{self, Swap};
+use stage::group::Group;
+use stage::machine::{self, Setting};
 
 use super::huge::{compact, look, HUGE};
 use super::mempolicy::two_nodes;
-use crate::harness::numa::{self, BIND, DEFAULT, INTERLEAVE, MOVE, MOVE_ALL};
+use crate::harness::numa::{self, Nodes, BIND, DEFAULT, INTERLEAVE, MOVE, MOVE_ALL};
 use crate::harness::owned::{set, write, Own};
 use crate::harness::prelude::*;
 

@@ -1,8 +1,8 @@
 //! Pages of an area that a monitor watches, while they are in swap.
 
-use swap::device::{self, Swap};
-use swap::group::Group;
-use swap::machine::{vmstat, Setting};
+use stage::device::{self, Swap};
+use stage::group::Group;
+use stage::machine::{vmstat, Setting};
 
 use super::huge::compact;
 use crate::harness::prelude::*;

@@ -21,7 +21,7 @@ pub struct Case {
 }
 
 /// Ends a case without a verdict.
-pub use swap::skip::Skip;
+pub use stage::skip::Skip;
 
 /// `skip!("reason {}", x)`
 #[macro_export]

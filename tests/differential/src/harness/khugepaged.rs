@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{ensure, Context};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
-use swap::machine::{self, Setting};
+use stage::machine::{self, Setting};
 
 use super::sys::PAGE;
 

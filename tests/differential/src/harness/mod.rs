@@ -1,11 +1,8 @@
 //! What every case stands on: the runner, the trace and thin wrappers over system calls.
 
 pub mod aio;
-pub mod bytes;
 pub mod case;
 pub mod device;
-pub mod errno;
-pub mod fileattr;
 pub mod fs;
 pub mod fuse;
 pub mod handle;
@@ -13,7 +10,6 @@ pub mod idmap;
 pub mod khugepaged;
 pub mod kmsg;
 pub mod known;
-pub mod map;
 pub mod meanwhile;
 pub mod meminfo;
 pub mod meta;
@@ -22,7 +18,6 @@ pub mod overlay;
 pub mod owned;
 pub mod place;
 pub mod process;
-pub mod quota;
 pub mod run;
 pub mod smaps;
 pub mod sys;
@@ -31,12 +26,14 @@ pub mod uffd;
 pub mod uring;
 pub mod xattr;
 
+pub use stage::{bytes, errno, fileattr, map, quota};
+
 /// What a case imports.
 pub mod prelude {
     pub use super::bytes::{pattern, Bytes};
     pub use super::case::Done;
     pub use super::errno::{Errno, Res};
-    pub use super::fs::{Fs, Mount};
+    pub use super::fs::{Fs, Mount, Mounted};
     pub use super::map::Map;
     pub use super::meta::Relation;
     pub use super::process::User;

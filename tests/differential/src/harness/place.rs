@@ -17,18 +17,12 @@ pub struct Place {
 }
 
 impl Place {
-    /// `kind` is the type that is compared with [`ORACLE`]; with `list_only` nothing will be mounted.
-    pub fn new(prefix: &str, kind: &str, list_only: bool) -> anyhow::Result<Place> {
+    /// `kind` is the type that is compared with [`ORACLE`].
+    pub fn new(prefix: &str, kind: &str) -> anyhow::Result<Place> {
         let base = tempfile::Builder::new()
             .prefix(prefix)
             .tempdir()
             .context("TMPDIR")?;
-        if list_only {
-            return Ok(Place {
-                base,
-                _asleep: None,
-            });
-        }
         ensure!(nix::unistd::geteuid().is_root(), "must be root to mount");
         let known = std::fs::read_to_string("/proc/filesystems").context("/proc/filesystems")?;
         for wanted in [ORACLE, kind] {

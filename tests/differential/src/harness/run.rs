@@ -5,16 +5,16 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Completion, Failed};
+use anyhow::{anyhow, ensure};
 use nix::mount::MntFlags;
 use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::{fork, ForkResult, Pid};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use swap::skip;
+use stage::skip;
 
 use super::case::{Body, Case, Done, Skip};
-use super::fs::Fs;
+use super::fs::{Fs, Mounted};
 use super::known::{Known, Lacking, KNOWN, LACKING};
 use super::trace::{self, Trace};
 
@@ -36,7 +36,8 @@ pub struct Outcome {
     pub hangs: bool,
 }
 
-pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Result<Completion, Failed> {
+/// The verdict on a case; an error fails it, or skips it if it is a [`Skip`].
+pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Done {
     let oracle = run_on(case, ORACLE, base);
     if std::env::var_os("DIFFERENTIAL_TRACE").is_some() {
         eprintln!("--- {} on {ORACLE}\n{}", case.name, oracle.lines.join("\n"));
@@ -47,12 +48,12 @@ pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Result<Complet
     }
     check(&oracle, ORACLE)?;
     if let Some(reason) = oracle.skip {
-        return Ok(Completion::ignored_with(reason));
+        return Err(Skip(reason).into());
     }
     let mut other = run_on(case, kind, base);
     let mut text = String::new();
     if let Err(e) = check(&other, kind) {
-        text.push_str(e.message().unwrap_or_default());
+        text.push_str(&format!("{e}\n"));
     }
     if let Some(reason) = &other.skip {
         text.push_str(&format!("skipped on {kind} alone: {reason}\n"));
@@ -64,15 +65,13 @@ pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Result<Complet
     }
     let odd = oracle.lines != other.lines;
     match lacking(subject, case).filter(|_| kind == SUBJECT) {
-        Some(known) if odd && text.is_empty() => return Ok(Completion::ignored_with(known.reason)),
+        Some(known) if odd && text.is_empty() => return Err(Skip(known.reason.to_owned()).into()),
         Some(known) if !odd => text.push_str(&gone(known.reason, known.option)),
         _ if odd => text.push_str(&difference(&oracle.lines, &other.lines, kind)),
         _ => {}
     }
-    if text.is_empty() {
-        return Ok(Completion::Completed);
-    }
-    Err(Failed::from(text))
+    ensure!(text.is_empty(), text);
+    Ok(())
 }
 
 /// Whether this kernel lacks what the case needs to be compared.
@@ -85,23 +84,15 @@ fn lacking(subject: &str, case: Case) -> Option<&'static Lacking> {
 
 /// A kernel that lacks an option may refuse, with good reason, what a case takes for granted. Then it
 /// must do so in the same way, after the same steps.
-fn refused(
-    oracle: &Outcome,
-    other: &Outcome,
-    kind: &str,
-    lacks: &str,
-) -> Result<Completion, Failed> {
+fn refused(oracle: &Outcome, other: &Outcome, kind: &str, lacks: &str) -> Done {
     let said = |outcome: &Outcome, kind| outcome.failures.join("; ").replace(kind, "TYPE");
     let (theirs, mine) = (said(oracle, ORACLE), said(other, kind));
     if theirs != mine || oracle.skip != other.skip || oracle.lines != other.lines {
         let lines = difference(&oracle.lines, &other.lines, kind);
-        return Err(Failed::from(format!(
-            "on {ORACLE}: {theirs}\non {kind}: {mine}\n{lines}"
-        )));
+        return Err(anyhow!("on {ORACLE}: {theirs}\non {kind}: {mine}\n{lines}"));
     }
-    Ok(Completion::ignored_with(format!(
-        "{ORACLE} refuses too, in a kernel without {lacks}: {theirs}"
-    )))
+    let reason = format!("{ORACLE} refuses too, in a kernel without {lacks}: {theirs}");
+    Err(Skip(reason).into())
 }
 
 /// Takes a known difference for equal; says so where it is not there any more.
@@ -120,18 +111,16 @@ fn gone(reason: &str, what: &str) -> String {
     format!("the known difference ({reason}) is gone: take it out of the table: {what}\n")
 }
 
-fn check(outcome: &Outcome, kind: &str) -> Result<(), Failed> {
-    if !outcome.failures.is_empty() {
-        return Err(Failed::from(format!(
-            "on {kind}: {}\n",
-            outcome.failures.join("; ")
-        )));
-    }
-    if outcome.skip.is_none() && outcome.lines.is_empty() {
-        return Err(Failed::from(format!(
-            "on {kind}: the case recorded nothing\n"
-        )));
-    }
+fn check(outcome: &Outcome, kind: &str) -> Done {
+    ensure!(
+        outcome.failures.is_empty(),
+        "on {kind}: {}",
+        outcome.failures.join("; ")
+    );
+    ensure!(
+        outcome.skip.is_some() || !outcome.lines.is_empty(),
+        "on {kind}: the case recorded nothing"
+    );
     Ok(())
 }
 

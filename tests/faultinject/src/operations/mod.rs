@@ -9,6 +9,8 @@ mod names;
 pub use mounts::is_mounted;
 
 use anyhow::{ensure, Context, Result};
+use nix::mount::MsFlags;
+use stage::map::{Map, MapFlags, ProtFlags};
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -30,7 +32,7 @@ pub struct Place {
 pub struct Held {
     file: Option<File>,
     second: Option<File>,
-    map: Option<data::Map>,
+    map: Option<Map>,
     path: Vec<CString>,
     buffer: Vec<u8>,
     moved: usize,
@@ -138,14 +140,8 @@ fn present(place: &Place, name: &str) -> Result<()> {
 /// What the mount says about large folios from now on.
 pub fn set_huge(place: &Place, huge: &str) -> Result<()> {
     let options = format!("huge={huge}");
-    nix::mount::mount(
-        None::<&str>,
-        &place.mount,
-        None::<&str>,
-        nix::mount::MsFlags::MS_REMOUNT,
-        Some(options.as_str()),
-    )
-    .with_context(|| format!("remount -o {options}"))
+    stage::mount::remount(&place.mount, MsFlags::empty(), &options)
+        .with_context(|| format!("remount -o {options}"))
 }
 
 pub const PAGE: usize = 4096;

@@ -62,7 +62,7 @@ impl Scene {
     }
 
     pub fn note(&self, text: &str) {
-        println!("# {}: {text}", self.kind);
+        stage::tap::note(&format!("{}: {text}", self.kind));
     }
 
     /// What can be seen of the space that a file takes.

@@ -150,7 +150,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         if !self.gone {
             if let Err(error) = self.try_remove() {
-                println!("# {error:#}");
+                crate::tap::note(&format!("{error:#}"));
             }
         }
     }

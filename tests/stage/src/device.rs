@@ -95,7 +95,7 @@ impl Drop for Swap {
     fn drop(&mut self) {
         if self.on {
             if let Err(error) = off(&self.path) {
-                println!("# swapoff {}: {error}", self.path.display());
+                crate::tap::note(&format!("swapoff {}: {error}", self.path.display()));
             }
         }
     }
@@ -126,7 +126,7 @@ impl Drop for Zram {
         // Whatever looks at a new disk may have it open for a moment still.
         let reset = || machine::write(format!("{ZRAM}/reset"), "1");
         if let Ok(false) | Err(_) = machine::wait(5, || Ok(reset().is_ok())) {
-            println!("# zram0 is still in use");
+            crate::tap::note("zram0 is still in use");
         }
     }
 }

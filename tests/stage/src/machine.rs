@@ -74,7 +74,7 @@ impl Setting {
 impl Drop for Setting {
     fn drop(&mut self) {
         if let Err(error) = write(&self.path, &self.old) {
-            println!("# {error:#}");
+            crate::tap::note(&format!("{error:#}"));
         }
     }
 }
@@ -92,7 +92,7 @@ impl Expected {
 impl Drop for Expected {
     fn drop(&mut self) {
         if let Err(error) = write("/dev/kmsg", "rtmpfs-vm: expect ends") {
-            println!("# {error:#}");
+            crate::tap::note(&format!("{error:#}"));
         }
     }
 }

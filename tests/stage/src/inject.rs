@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The kernel's fault injection, as far as this program needs it: the Nth allocation of this task fails.
+//! The kernel's fault injection, as far as the tests need it: the Nth allocation of a task fails.
 
 use anyhow::{bail, Context, Result};
 use std::fs::{self, File, OpenOptions};
