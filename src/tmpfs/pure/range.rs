@@ -83,15 +83,6 @@ mod tests {
     }
 
     #[test]
-    fn a_transfer_fails_only_where_it_did_nothing() {
-        let some = Len::new(5);
-        assert_eq!(some_or(some, Err("gone")), Ok(some));
-        assert_eq!(some_or::<&str>(some, Ok(())), Ok(some));
-        assert_eq!(some_or(Len::ZERO, Err("gone")), Err("gone"));
-        assert_eq!(some_or::<&str>(Len::ZERO, Ok(())), Ok(Len::ZERO));
-    }
-
-    #[test]
     fn ranges_have_partial_edges() {
         let page = PageIndex::new;
         let edge = |index, is_partial| {
