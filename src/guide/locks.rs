@@ -12,12 +12,14 @@
 //!   rtmpfs_quota                (quotactl: the next id)
 //!   inode_list                  (the shrinker walks)
 //!   mount_policy                (remount)
+//!   folio lock                  (umount evicts inodes, the shrinker splits folios; as below i_rwsem)
 //! inode->i_rwsem                (directories: parent before child; not reading, not faulting)
 //!   dquot->dq_lock              (a new inode, or one that changes its owner; memory without __GFP_FS below it)
 //!     rtmpfs_quota
 //!       inode_list              (the shrinker counts, in any task that allocates memory)
 //!     dquot->dq_dqb_lock
 //!   mount_policy                (a new inode)
+//!   export_hashing              (fanotify and nfsd tell of a change; as below)
 //!   mapping->i_mmap_rwsem       (unmapping a range before it is truncated)
 //!   mm->mmap_lock               (the user's buffer of a write is faulted in; or the lock of the VMA)
 //!     shared_policy->lock       (where a new page goes)
