@@ -8,6 +8,9 @@ use super::Order;
 use crate::bindings;
 use core::ptr::NonNull;
 
+/// Whether the kernel has large folios (`CONFIG_TRANSPARENT_HUGEPAGE`).
+pub(crate) const IS_BUILT_IN: bool = true;
+
 /// The order of a folio that a PMD maps.
 pub(crate) const PMD_ORDER: Order = Order::from_uint(bindings::HPAGE_PMD_ORDER);
 

@@ -10,7 +10,7 @@ pub(crate) mod alignment;
 pub(crate) mod commit;
 pub(crate) mod counter;
 pub(crate) mod folio;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+#[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), path = "huge_stub.rs")]
 pub(crate) mod huge;
 pub(crate) mod mapping;
 pub(crate) mod mempolicy;

@@ -15,22 +15,7 @@ use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
 /// The largest folio that is read in at once.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(crate) const MAX_ORDER: Order = super::huge::MAX_ORDER;
-#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-pub(crate) const MAX_ORDER: Order = Order::ZERO;
-
-/// How much of a folio of `order` is read in at once.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-fn readable(order: Order) -> Order {
-    order.min(MAX_ORDER)
-}
-
-/// There are no large folios.
-#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-fn readable(_order: Order) -> Order {
-    MAX_ORDER
-}
 
 /// Where a page is in swap: a device and an offset in it (`swp_entry_t`).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -186,7 +171,7 @@ impl SwapDevice {
                 return Ok(SwapFolio(Folio::from_raw(folio)));
             }
 
-            let order = readable(order);
+            let order = order.min(MAX_ORDER);
             let flags = core::ptr::read_volatile(&(*self.device.as_ptr()).flags);
             let folio = if flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0 {
                 // What zswap may have some pages of is read page by page.
@@ -242,7 +227,6 @@ pub(crate) struct SwapFolio(ARef<Folio>);
 
 impl SwapFolio {
     /// The order; a snapshot.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn order(&self) -> Order {
         self.0.order()
     }

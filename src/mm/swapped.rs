@@ -188,7 +188,6 @@ impl Mapping {
     /// has, where they hold the entries from `entry` on. May sleep.
     fn mark_poisoned(&self, index: PageIndex, entry: SwapEntry, order: Order) -> Result {
         let pages = order.pages();
-        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
         for page in pages.each() {
             self.split_entry(index.saturating_add(page), entry.add(page))?;
         }
@@ -266,6 +265,13 @@ impl Mapping {
                 return Ok(());
             }
         }
+    }
+
+    /// No slot has several pages.
+    #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+    #[inline(always)]
+    pub(crate) fn split_entry(&self, _index: PageIndex, _entry: SwapEntry) -> Result {
+        Ok(())
     }
 
     /// Gives each of the slots of order `smaller` that one of `order` with page `index` was split

@@ -4,7 +4,6 @@
 //!
 //! C header: `include/linux/shmem_backend.h` of the patched kernel.
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::fault::Fault;
 use super::fault::FaultOperations;
 #[cfg(CONFIG_SWAP)]
@@ -12,7 +11,6 @@ use super::outgoing::{OutgoingFolio, WrittenOut};
 use crate::bindings;
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::folio::{MemoryOwner, NewFolio};
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
@@ -98,7 +96,6 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// A bitmap of the orders that a new folio with page `index` may have; for a mapping with
     /// `mapping`, which may be anonymous shared memory. `write_end` is what a write would make the
     /// size of the file; with `forced` the settings do not count. Must not sleep.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn huge_orders(
         inode: &Inode<Self>,
         mapping: Option<(VmaAdvice, bool)>,
@@ -224,14 +221,12 @@ impl<T: SharedMemory> Backend<T> {
     /// # Safety
     ///
     /// `vma` must be live and locked.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(super) unsafe fn is_anonymous(&self, vma: *mut bindings::vm_area_struct) -> bool {
         // SAFETY: By the caller's promise.
         core::ptr::eq(unsafe { (*vma).vm_ops }, self.anon_vm_ops.get())
     }
 }
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 impl<T: SharedMemory> Fault<'_, T> {
     /// Whether the mapping is of anonymous shared memory.
     pub(crate) fn is_anonymous(&self) -> bool {

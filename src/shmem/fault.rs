@@ -6,7 +6,6 @@
 
 use crate::bindings;
 use crate::mm::folio::MemoryOwner;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge::{Effort, VmaAdvice};
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::Reader;
@@ -14,7 +13,6 @@ use crate::mm::{LockedFolio, Mapping, PageIndex};
 use crate::vfs::{FileSystem, Inode};
 use core::cell::Cell;
 use core::marker::PhantomData;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use core::ptr::NonNull;
 use kernel::prelude::*;
 
@@ -89,14 +87,12 @@ impl<T: FileSystem> Fault<'_, T> {
     }
 
     /// What the mapping says about large folios.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn advice(&self) -> VmaAdvice {
         // SAFETY: By the type invariants.
         unsafe { VmaAdvice::of(self.vma(), false) }
     }
 
     /// Those of a bitmap of orders whose folio with the page of the fault would fit in the mapping.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn suitable_orders(&self, orders: c_ulong) -> c_ulong {
         let address = self.vmf.__bindgen_anon_1.address;
         // SAFETY: By the type invariants.
@@ -104,7 +100,6 @@ impl<T: FileSystem> Fault<'_, T> {
     }
 
     /// How hard an allocation of a large folio for the mapping is to try.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn effort(&self) -> Effort {
         // SAFETY: By the type invariants; a fault has a mapping.
         unsafe { Effort::of(NonNull::new_unchecked(self.vma())) }

@@ -6,11 +6,9 @@
 //! C header: `include/linux/shmem_backend.h` of the patched kernel, which says what each hook must
 //! do.
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::backend::Backend;
 use super::backend::{SharedMemory, Want};
 use crate::bindings;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::SwapDeviceId;
@@ -174,7 +172,6 @@ pub(super) unsafe extern "C" fn fallocend<T: SharedMemory>(
 /// # Safety
 ///
 /// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(super) unsafe extern "C" fn huge_orders<T: SharedMemory>(
     inode: *mut bindings::inode,
     vma: *mut bindings::vm_area_struct,
@@ -192,22 +189,6 @@ pub(super) unsafe extern "C" fn huge_orders<T: SharedMemory>(
         let index = PageIndex::from_pgoff(index);
         T::huge_orders(inode, mapping, index, Pos::from_loff(write_end), forced)
     }
-}
-
-/// There are no large folios.
-///
-/// # Safety
-///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
-#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-pub(super) unsafe extern "C" fn huge_orders<T: SharedMemory>(
-    _inode: *mut bindings::inode,
-    _vma: *mut bindings::vm_area_struct,
-    _index: c_ulong,
-    _write_end: bindings::loff_t,
-    _forced: bool,
-) -> c_ulong {
-    0
 }
 
 /// # Safety

@@ -10,7 +10,7 @@
 pub(crate) mod backend;
 pub(crate) mod fault;
 mod hooks;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+#[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), path = "huge_stub.rs")]
 pub(crate) mod huge;
 pub(crate) mod outgoing;
 #[cfg(CONFIG_NUMA)]

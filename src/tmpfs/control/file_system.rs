@@ -5,7 +5,6 @@
 use super::options::{self, Options};
 use crate::mm::{PageCount, Pos, MAX_FILE_SIZE};
 use crate::shmem::backend::Backend;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::tmpfs::data::beyond_eof;
 use crate::tmpfs::data::orders;
 use crate::tmpfs::namespace::lifecycle;
@@ -127,12 +126,10 @@ impl FileSystem for Tmpfs {
         InodeInfo::new()
     }
 
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn count_cached(sb: &SuperBlock<Self>) -> usize {
         sb.cached().len()
     }
 
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn free_cached(sb: &SuperBlock<Self>, objects: usize) -> usize {
         beyond_eof::shrink(sb, objects, PageCount::MAX)
     }

@@ -4,7 +4,6 @@
 
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::folio::MemoryOwner;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
@@ -19,7 +18,6 @@ use crate::shmem::backend::{Seals, SharedMemory, Want};
 #[cfg(CONFIG_SWAP)]
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::tmpfs::data::lookup::{self, Purpose, Unwritten};
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
 #[cfg(CONFIG_SWAP)]
@@ -117,7 +115,6 @@ impl SharedMemory for Tmpfs {
         inode.data().fallocend(eof)
     }
 
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn huge_orders(
         inode: &Inode<Self>,
         mapping: Option<(VmaAdvice, bool)>,

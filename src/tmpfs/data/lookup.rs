@@ -8,16 +8,13 @@
 //! folio is held while it is counted, which looks for folios that reach beyond the end of their files and tries
 //! their locks only.
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::beyond_eof;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::orders;
 use super::page_accounting;
 #[cfg(CONFIG_SWAP)]
 use super::swap;
 use crate::mm::folio::MemoryOwner;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use crate::mm::huge::Effort;
+use crate::mm::huge::{self, Effort};
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::{Reader, MAX_ORDER};
 #[cfg(CONFIG_SWAP)]
@@ -26,7 +23,6 @@ use crate::mm::{task, Folio, LockedFolio, NewFolio, Order, PageCount, PageIndex,
 use crate::shmem::fault::Fault;
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::shmem::userfault::Found;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::tmpfs::pure::folio_orders::Orders;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
@@ -40,7 +36,6 @@ pub(in crate::tmpfs) enum Purpose<'a> {
     /// fills or zeros all of it.
     Write {
         /// The start of the file where that is not known. Only large folios care.
-        #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(dead_code))]
         end: Pos,
     },
     /// To be used like a mapped one: all of it must be valid.
@@ -51,7 +46,6 @@ pub(in crate::tmpfs) enum Purpose<'a> {
     /// that was allocated earlier becomes valid, so that it is not taken for new.
     Allocate {
         /// The end of all that is to be allocated. Only large folios care.
-        #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(dead_code))]
         end: Pos,
     },
 }
@@ -79,7 +73,6 @@ impl Purpose<'_> {
     }
 
     /// Whether it is for a mapping of anonymous shared memory.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     #[inline]
     fn is_for_anonymous(self) -> bool {
         matches!(self, Self::Fault(fault) if fault.is_anonymous())
@@ -345,7 +338,6 @@ pub(in crate::tmpfs) fn find_or_make(
 
 /// Makes the folio at page `index`; `EEXIST` where another task was faster.
 fn make(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Result<LockedFolio> {
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     if orders::may_be_large(inode, || purpose.is_for_anonymous()) {
         match make_large(inode, index, purpose) {
             Ok(Some(folio)) => return Ok(folio),
@@ -375,7 +367,6 @@ fn unless_there(inode: &TmpfsInode, index: PageIndex, order: Order, error: Error
 
 /// Makes a folio of several pages that has page `index`, where that may and can be; `EEXIST` where
 /// there is something now.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 #[inline(never)]
 fn make_large(
     inode: &TmpfsInode,
@@ -415,13 +406,13 @@ fn make_large(
         let new = new.charge_to(purpose.owner()).map_err(|e| {
             let e = unless_there(inode, index, order, e);
             if e != EEXIST {
-                crate::mm::huge::count_not_charged(order);
+                huge::count_not_charged(order);
             }
             e
         })?;
         match insert(inode, start, new) {
             Ok(mut folio) => {
-                crate::mm::huge::count_allocated(order);
+                huge::count_allocated(order);
                 purpose.note_use(&mut folio);
                 beyond_eof::note(inode, &folio);
                 return Ok(Some(folio));
@@ -456,19 +447,15 @@ pub(super) fn insert(inode: &TmpfsInode, index: PageIndex, folio: NewFolio) -> R
     result
 }
 
-/// Counts new pages in the place of those that folios have beyond the end of their files. Waits for no other
-/// task.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+/// Counts new pages in the place of those that folios have beyond the end of their files, where they could not be
+/// counted because of `why`. Waits for no other task.
 #[cold]
-fn count_after_giving_back(inode: &TmpfsInode, pages: PageCount, _why: Error) -> Result {
+fn count_after_giving_back(inode: &TmpfsInode, pages: PageCount, why: Error) -> Result {
+    if !huge::IS_BUILT_IN {
+        return Err(why);
+    }
     beyond_eof::give_back_pages(inode.sb(), pages);
     page_accounting::count_cached(inode, pages)
-}
-
-/// All folios are of the size that they need.
-#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-fn count_after_giving_back(_inode: &TmpfsInode, _pages: PageCount, why: Error) -> Result {
-    Err(why)
 }
 
 /// A mapping sees the file up to the end of its last page; a write may go beyond.

@@ -3,7 +3,6 @@
 //! The contents of files: finding, making, reading, writing, swapping out and truncating folios. Nothing here knows
 //! of names or of mount options.
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(super) mod beyond_eof;
 pub(super) mod fallocate;
 mod fault;

@@ -111,7 +111,6 @@ fn count_cached_again(inode: &TmpfsInode, pages: PageCount) -> Result {
 }
 
 /// How many pages the mount has room for, whatever else forbids them; a snapshot. Visits all CPUs.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(super) fn room(inode: &TmpfsInode) -> PageCount {
     let blocks = &inode.sb().data().blocks;
     match blocks.max() {

@@ -4,7 +4,6 @@
 //!
 //! Lock order: `i_rwsem`, then what truncation takes.
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::truncate;
@@ -30,7 +29,6 @@ impl AttrOperations for Tmpfs {
         stat.know_flags();
         #[cfg(CONFIG_TMPFS_XATTR)]
         stat.set_flags(inode.data().flags());
-        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
         if let Some(size) = orders::block_size(inode) {
             stat.set_block_size(size);
         }

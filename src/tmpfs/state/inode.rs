@@ -38,7 +38,6 @@ pub(crate) struct InodeInfo {
     /// does not need.
     fallocend: Atomic<u64>,
     /// Whether a folio may have pages beyond the end of the file.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     beyond_eof: Atomic<bool>,
     /// Whether the pages stay in memory, because of SHM_LOCK.
     shm_locked: Atomic<bool>,
@@ -61,7 +60,6 @@ impl InodeInfo {
             btime_nanoseconds: Atomic::new(0),
             activity <- FileActivity::new(),
             fallocend: Atomic::new(0),
-            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             beyond_eof: Atomic::new(false),
             shm_locked: Atomic::new(false),
             seals: Seals::new(),
@@ -100,20 +98,17 @@ impl InodeInfo {
     }
 
     /// Notes that a folio may have pages beyond the end of the file; returns whether that is new.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(in crate::tmpfs) fn note_beyond_eof(&self) -> bool {
         !self.beyond_eof.load(Relaxed) && !self.beyond_eof.xchg(true, Relaxed)
     }
 
     /// Takes the note back. The caller looks at the folios only after that, so that what is added
     /// meanwhile is noted again.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(in crate::tmpfs) fn clear_beyond_eof(&self) {
         self.beyond_eof.store(false, Relaxed);
     }
 
     /// Whether a folio may have pages beyond the end of the file; a snapshot.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(in crate::tmpfs) fn may_be_beyond_eof(&self) -> bool {
         self.beyond_eof.load(Relaxed)
     }
