@@ -131,7 +131,6 @@ pub(crate) fn count_not_charged(order: Order) {
 /// # Safety
 ///
 /// `folio` must be live.
-#[cfg(CONFIG_SWAP)]
 pub(crate) unsafe fn count_split_for_swap(folio: *mut bindings::folio, order: Order) {
     if order >= PMD_ORDER {
         let event = bindings::vm_event_item_THP_SWPOUT_FALLBACK;

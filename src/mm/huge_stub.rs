@@ -83,3 +83,10 @@ pub(crate) fn count_not_allocated(_order: Order) {}
 
 /// Counts a folio that the memory cgroup had no room for.
 pub(crate) fn count_not_charged(_order: Order) {}
+
+/// Counts a folio that was split on its way to swap.
+///
+/// # Safety
+///
+/// None: the folio is not looked at.
+pub(crate) unsafe fn count_split_for_swap(_folio: *mut bindings::folio, _order: Order) {}

@@ -15,7 +15,7 @@ pub(crate) mod huge;
 pub(crate) mod mapping;
 pub(crate) mod mempolicy;
 pub(crate) mod removal;
-#[cfg(CONFIG_SWAP)]
+#[cfg_attr(not(CONFIG_SWAP), path = "swap_stub.rs")]
 pub(crate) mod swap;
 #[cfg(CONFIG_SWAP)]
 mod swapped;

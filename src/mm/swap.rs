@@ -14,6 +14,9 @@ use kernel::error::from_err_ptr;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
+/// Whether the kernel has swap (`CONFIG_SWAP`).
+pub(crate) const IS_BUILT_IN: bool = true;
+
 /// The largest folio that is read in at once.
 pub(crate) const MAX_ORDER: Order = super::huge::MAX_ORDER;
 
@@ -68,6 +71,10 @@ impl SwapEntry {
         SwapDeviceId(unsafe { bindings::swp_type(self.as_raw()) } as c_uint)
     }
 }
+
+/// That pages in swap could not be read back: a kernel without swap has no value of this type, and hence no
+/// [`super::Slot::Poisoned`].
+pub(crate) struct Lost(pub(super) ());
 
 /// The number of a swap device (`swp_type()`).
 #[derive(Clone, Copy, PartialEq, Eq)]

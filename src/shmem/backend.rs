@@ -6,7 +6,6 @@
 
 use super::fault::Fault;
 use super::fault::FaultOperations;
-#[cfg(CONFIG_SWAP)]
 use super::outgoing::{OutgoingFolio, WrittenOut};
 use crate::bindings;
 #[cfg(CONFIG_USERFAULTFD)]
@@ -14,7 +13,6 @@ use crate::mm::folio::{MemoryOwner, NewFolio};
 use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
-#[cfg(CONFIG_SWAP)]
 use crate::mm::swap::SwapDeviceId;
 use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
 #[cfg(CONFIG_SWAP)]
@@ -22,8 +20,9 @@ use crate::vfs::inode_list::{InodeList, Link, ListKind};
 use crate::vfs::Inode;
 use core::marker::PhantomData;
 use kernel::prelude::*;
+use kernel::sync::atomic::Atomic;
 #[cfg(CONFIG_SWAP)]
-use kernel::sync::atomic::{Acquire, Atomic, Release};
+use kernel::sync::atomic::{Acquire, Release};
 use kernel::types::Opaque;
 
 /// For what a caller in mm/ wants a folio.
@@ -47,16 +46,13 @@ pub(crate) enum Want {
 pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// Moves a folio to swap for reclaim, or gives it back. Must not wait for `i_rwsem`, for
     /// memory or for other folios.
-    #[cfg(CONFIG_SWAP)]
     fn write_out<'a>(folio: OutgoingFolio<'a, Self>) -> WrittenOut<'a>;
 
     /// Brings the pages of a file that are on `device` back. May sleep; the inode cannot be evicted
     /// meanwhile. Fails with `ENOMEM`; pages and entries that go away meanwhile are no error.
-    #[cfg(CONFIG_SWAP)]
     fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result;
 
     /// How many pages of a file are in swap; a snapshot. Must not sleep.
-    #[cfg(CONFIG_SWAP)]
     fn swapped(inode: &Inode<Self>) -> PageCount;
 
     /// Finds or makes the folio at page `index`, locked; `None` only for [`Want::Read`]. May sleep.
@@ -119,7 +115,6 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     fn seals(inode: &Inode<Self>) -> &Seals;
 
     /// Where the registered type is remembered, for the hooks that are not about one file.
-    #[cfg(CONFIG_SWAP)]
     fn cell() -> &'static BackendCell<Self>;
 }
 
@@ -139,20 +134,20 @@ impl Seals {
 }
 
 /// Remembers the registered backend of a file system type.
-#[cfg(CONFIG_SWAP)]
 pub(crate) struct BackendCell<T: SharedMemory>(Atomic<*mut c_void>, PhantomData<T>);
 
-#[cfg(CONFIG_SWAP)]
 // SAFETY: The pointer is to something that may be used from any task.
 unsafe impl<T: SharedMemory> Sync for BackendCell<T> {}
 
-#[cfg(CONFIG_SWAP)]
 impl<T: SharedMemory> BackendCell<T> {
     /// A cell for a type that is not registered.
     pub(crate) const fn new() -> Self {
         Self(Atomic::new(core::ptr::null_mut()), PhantomData)
     }
+}
 
+#[cfg(CONFIG_SWAP)]
+impl<T: SharedMemory> BackendCell<T> {
     /// The registered backend, if there is one.
     ///
     /// # Safety

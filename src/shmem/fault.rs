@@ -7,8 +7,7 @@
 use crate::bindings;
 use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::{Effort, VmaAdvice};
-#[cfg(CONFIG_SWAP)]
-use crate::mm::swap::Reader;
+use crate::mm::swap::{self, Reader};
 use crate::mm::{LockedFolio, Mapping, PageIndex};
 use crate::vfs::{FileSystem, Inode};
 use core::cell::Cell;
@@ -59,8 +58,10 @@ impl<T: FileSystem> Fault<'_, T> {
     }
 
     /// The fault had to wait for a read from swap: counts it, and tells the MM.
-    #[cfg(CONFIG_SWAP)]
     pub(crate) fn set_major(&self) {
+        if !swap::IS_BUILT_IN {
+            return;
+        }
         self.remarks.told.set(bindings::VM_FAULT_MAJOR);
         // SAFETY: By the type invariants.
         unsafe {
@@ -106,7 +107,6 @@ impl<T: FileSystem> Fault<'_, T> {
     }
 
     /// Who reads pages from swap for this fault.
-    #[cfg(CONFIG_SWAP)]
     pub(crate) fn reader(&self) -> Reader<'_> {
         // SAFETY: By the type invariants.
         unsafe { Reader::from_fault(core::ptr::from_ref(&*self.vmf).cast_mut()) }

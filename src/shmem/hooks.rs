@@ -194,24 +194,11 @@ pub(super) unsafe extern "C" fn huge_orders<T: SharedMemory>(
 /// # Safety
 ///
 /// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
-#[cfg(CONFIG_SWAP)]
 pub(super) unsafe extern "C" fn pages_in_swap<T: SharedMemory>(
     inode: *mut bindings::inode,
 ) -> c_ulong {
     // SAFETY: The callers pass a live inode of this file system.
     T::swapped(unsafe { Inode::<T>::from_raw(inode) }).to_ulong()
-}
-
-/// There is no swap.
-///
-/// # Safety
-///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
-#[cfg(not(CONFIG_SWAP))]
-pub(super) unsafe extern "C" fn pages_in_swap<T: SharedMemory>(
-    _inode: *mut bindings::inode,
-) -> c_ulong {
-    0
 }
 
 /// # Safety

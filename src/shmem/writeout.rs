@@ -8,9 +8,6 @@
 #[cfg(CONFIG_SWAP)]
 use super::backend::Backend;
 use super::backend::SharedMemory;
-#[cfg(not(CONFIG_SWAP))]
-use super::outgoing::stay;
-#[cfg(CONFIG_SWAP)]
 use super::outgoing::{OutgoingFolio, PlacedFolio, WrittenOut};
 use crate::bindings;
 #[cfg(CONFIG_SWAP)]
@@ -18,9 +15,7 @@ use crate::mm::mapping::Expected;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::SwapEntry;
 use crate::mm::LockedFolio;
-#[cfg(CONFIG_SWAP)]
 use crate::mm::PageCount;
-#[cfg(CONFIG_SWAP)]
 use crate::vfs::Inode;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -77,10 +72,21 @@ impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
     }
 }
 
+#[cfg(not(CONFIG_SWAP))]
+impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
+    /// There is no swap: the folio stays where it is.
+    pub(crate) fn move_to_swap(
+        self,
+        _counted: impl FnOnce(&Inode<T>, PageCount),
+        _returned: impl FnOnce(&Inode<T>, PageCount),
+    ) -> WrittenOut<'a> {
+        self.0.keep()
+    }
+}
+
 /// # Safety
 ///
 /// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
-#[cfg(CONFIG_SWAP)]
 pub(super) unsafe extern "C" fn writeout<T: SharedMemory>(
     cx: *mut bindings::swap_io_ctx,
     folio: *mut bindings::folio,
@@ -101,21 +107,4 @@ pub(super) unsafe extern "C" fn writeout<T: SharedMemory>(
         }
     };
     T::write_out(folio).0
-}
-
-/// There is no swap to go to.
-///
-/// # Safety
-///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
-#[cfg(not(CONFIG_SWAP))]
-pub(super) unsafe extern "C" fn writeout<T: SharedMemory>(
-    _cx: *mut bindings::swap_io_ctx,
-    folio: *mut bindings::folio,
-    _list: *mut bindings::list_head,
-) -> c_int {
-    // SAFETY: Reclaim passes a locked folio with a reference. The result is not dropped: lock and
-    // reference are reclaim's.
-    let folio = unsafe { LockedFolio::borrowed(NonNull::new_unchecked(folio)) };
-    stay(&ManuallyDrop::new(folio))
 }

@@ -7,20 +7,16 @@ use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
-#[cfg(CONFIG_SWAP)]
 use crate::mm::swap::SwapDeviceId;
 #[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::NewFolio;
 use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
-#[cfg(CONFIG_SWAP)]
 use crate::shmem::backend::BackendCell;
 use crate::shmem::backend::{Seals, SharedMemory, Want};
-#[cfg(CONFIG_SWAP)]
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::tmpfs::data::lookup::{self, Purpose, Unwritten};
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
-#[cfg(CONFIG_SWAP)]
 use crate::tmpfs::data::swap;
 use crate::tmpfs::data::truncate;
 #[cfg(CONFIG_USERFAULTFD)]
@@ -30,27 +26,22 @@ use crate::vfs::Inode;
 use kernel::prelude::*;
 
 /// The registered file system type, for calls that are not about one file.
-#[cfg(CONFIG_SWAP)]
 static BACKEND: BackendCell<Tmpfs> = BackendCell::new();
 
 impl SharedMemory for Tmpfs {
-    #[cfg(CONFIG_SWAP)]
     fn cell() -> &'static BackendCell<Self> {
         &BACKEND
     }
 
-    #[cfg(CONFIG_SWAP)]
     #[inline]
     fn write_out<'a>(folio: OutgoingFolio<'a, Self>) -> WrittenOut<'a> {
         swap::write_out(folio)
     }
 
-    #[cfg(CONFIG_SWAP)]
     fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result {
         swap::unuse(inode, device)
     }
 
-    #[cfg(CONFIG_SWAP)]
     fn swapped(inode: &Inode<Self>) -> PageCount {
         page_accounting::in_swap(inode)
     }

@@ -11,13 +11,10 @@
 use super::beyond_eof;
 use super::orders;
 use super::page_accounting;
-#[cfg(CONFIG_SWAP)]
 use super::swap;
 use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::{self, Effort};
-#[cfg(CONFIG_SWAP)]
 use crate::mm::swap::{Reader, MAX_ORDER};
-#[cfg(CONFIG_SWAP)]
 use crate::mm::PageRange;
 use crate::mm::{task, Folio, LockedFolio, NewFolio, Order, PageCount, PageIndex, Pos, Slot};
 use crate::shmem::fault::Fault;
@@ -79,7 +76,6 @@ impl Purpose<'_> {
     }
 
     /// The order of the largest folio that may be read from swap for it.
-    #[cfg(CONFIG_SWAP)]
     #[inline]
     fn largest_read(self) -> Order {
         #[cfg(CONFIG_USERFAULTFD)]
@@ -93,7 +89,6 @@ impl Purpose<'_> {
     }
 
     /// Who reads from swap for it.
-    #[cfg(CONFIG_SWAP)]
     #[inline]
     fn reader(&self) -> Reader<'_> {
         match self {
@@ -145,12 +140,10 @@ pub(in crate::tmpfs) fn find(inode: &TmpfsInode, index: PageIndex) -> Result<Opt
             Slot::Empty => return Ok(None),
             Slot::Folio(folio) if folio.is_uptodate() => return Ok(Some(folio)),
             Slot::Folio(folio) => find_invalid(inode, folio),
-            #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => {
                 swap::read_in(inode, index, entry).map(|folio| Some(folio.unlock()))
             }
-            #[cfg(CONFIG_SWAP)]
-            Slot::Poisoned => return Err(EIO),
+            Slot::Poisoned(_) => return Err(EIO),
         };
         match result {
             Err(EEXIST) => look_again()?,
@@ -200,7 +193,6 @@ pub(super) fn find_locked(
         let mut folio = match inode.mapping().get(index) {
             Slot::Empty => return Ok(None),
             Slot::Folio(folio) => LockedFolio::lock(folio),
-            #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => match swap::read_in(inode, index, entry) {
                 Err(EEXIST) => {
                     look_again()?;
@@ -208,8 +200,7 @@ pub(super) fn find_locked(
                 }
                 result => result?,
             },
-            #[cfg(CONFIG_SWAP)]
-            Slot::Poisoned => return Err(EIO),
+            Slot::Poisoned(_) => return Err(EIO),
         };
         if !folio.belongs_to(inode.mapping()) {
             drop(folio);
@@ -245,7 +236,6 @@ pub(in crate::tmpfs) fn find_within(
 /// Finds the folio at page `index`, and locks it, where its slot has pages outside of `range` too. May sleep.
 ///
 /// Fails as [`find_locked`].
-#[cfg(CONFIG_SWAP)]
 pub(super) fn find_large(
     inode: &TmpfsInode,
     index: PageIndex,
@@ -273,7 +263,7 @@ pub(in crate::tmpfs) fn find_or_make(
     inode: &TmpfsInode,
     index: PageIndex,
     purpose: Purpose<'_>,
-    #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] major: &mut bool,
+    major: &mut bool,
 ) -> Result<LockedFolio> {
     // Goes round only where another task has just changed the page; a fatal signal ends it.
     loop {
@@ -298,7 +288,6 @@ pub(in crate::tmpfs) fn find_or_make(
                 }
                 result => (result?, true),
             },
-            #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => {
                 let (largest, reader) = (purpose.largest_read(), purpose.reader());
                 match swap::swap_in(inode, index, entry, largest, reader, major) {
@@ -309,8 +298,7 @@ pub(in crate::tmpfs) fn find_or_make(
                     result => (result?, false),
                 }
             }
-            #[cfg(CONFIG_SWAP)]
-            Slot::Poisoned => return Err(EIO),
+            Slot::Poisoned(_) => return Err(EIO),
         };
 
         if let (Purpose::Write { .. }, false) = (purpose, is_new) {

@@ -11,7 +11,6 @@ pub(super) mod lookup;
 pub(super) mod orders;
 pub(super) mod page_accounting;
 mod read;
-#[cfg(CONFIG_SWAP)]
 pub(super) mod swap;
 pub(super) mod truncate;
 #[cfg(CONFIG_USERFAULTFD)]

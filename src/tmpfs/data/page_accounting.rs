@@ -211,7 +211,6 @@ pub(in crate::tmpfs) fn release_counted_only(inode: &TmpfsInode) {
 
 /// Pages are about to go from the page cache to swap. Gives back what reclaim has dropped; sleeps only
 /// where the mount has quota, and never for memory.
-#[cfg(CONFIG_SWAP)]
 pub(super) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
     let surplus = inode.data().counts.with(|counts| {
         // Before they count in both places, which would hide as many.
@@ -225,7 +224,6 @@ pub(super) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
 }
 
 /// Pages have come from swap to the page cache.
-#[cfg(CONFIG_SWAP)]
 pub(super) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
     recalc_with(inode, |counts| {
         counts.swapped = counts.swapped.saturating_sub(pages);
@@ -234,7 +232,6 @@ pub(super) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
 
 /// Pages in swap cannot be read back; `poison` marks them so, unless they are there no more. They
 /// count until they are truncated. Returns what `poison` does.
-#[cfg(CONFIG_SWAP)]
 pub(super) fn lose_in_swap(
     inode: &TmpfsInode,
     pages: PageCount,
@@ -257,22 +254,14 @@ pub(super) fn lose_in_swap(
 }
 
 /// Pages of the file have gone.
-#[cfg(CONFIG_SWAP)]
 pub(super) fn removed(inode: &TmpfsInode, pages: Removed) {
     recalc_with(inode, |counts| {
-        counts.swapped = counts.swapped.saturating_sub(pages.swapped);
-        counts.counted_only = counts.counted_only.saturating_sub(pages.poisoned);
+        counts.swapped = counts.swapped.saturating_sub(pages.swapped());
+        counts.counted_only = counts.counted_only.saturating_sub(pages.poisoned());
     });
 }
 
-/// Pages of the file have gone.
-#[cfg(not(CONFIG_SWAP))]
-pub(super) fn removed(inode: &TmpfsInode, _pages: Removed) {
-    recalc(inode);
-}
-
 /// How many pages of the file are in swap; a snapshot.
-#[cfg(CONFIG_SWAP)]
 pub(in crate::tmpfs) fn in_swap(inode: &TmpfsInode) -> PageCount {
     inode.data().counts.swapped()
 }
