@@ -8,7 +8,6 @@ use super::fault::Fault;
 use super::fault::FaultOperations;
 use super::outgoing::{OutgoingFolio, WrittenOut};
 use crate::bindings;
-#[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::folio::{MemoryOwner, NewFolio};
 use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_NUMA)]
@@ -60,17 +59,14 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
 
     /// Makes a folio for page `index` that user space will fill, charged to `owner`; it is not in the
     /// file yet. May sleep. Fails beyond the end of the file, and without memory.
-    #[cfg(CONFIG_USERFAULTFD)]
     fn new_folio(inode: &Inode<Self>, index: PageIndex, owner: MemoryOwner<'_>)
         -> Result<NewFolio>;
 
     /// Adds a folio at page `index` that user space has filled. May sleep. Fails with `EEXIST` where
     /// the file has that page, and with `ENOMEM`.
-    #[cfg(CONFIG_USERFAULTFD)]
     fn add_folio(inode: &Inode<Self>, index: PageIndex, folio: NewFolio) -> Result<LockedFolio>;
 
     /// Takes a folio out again that was just added.
-    #[cfg(CONFIG_USERFAULTFD)]
     fn remove_folio(inode: &Inode<Self>, folio: LockedFolio);
 
     /// Frees the bytes from `start` to before `end` (to the last where that is `None`); what is left

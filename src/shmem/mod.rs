@@ -16,7 +16,7 @@ pub(crate) mod outgoing;
 #[cfg(CONFIG_NUMA)]
 mod policy;
 mod registration;
-#[cfg(CONFIG_USERFAULTFD)]
+#[cfg_attr(not(CONFIG_USERFAULTFD), path = "userfault_stub.rs")]
 pub(crate) mod userfault;
 mod writeout;
 

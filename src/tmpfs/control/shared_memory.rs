@@ -2,13 +2,11 @@
 
 //! The file system as the rest of mm/ sees it: what each hook of shared memory does.
 
-#[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
-#[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::NewFolio;
 use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
 use crate::shmem::backend::BackendCell;
@@ -19,7 +17,6 @@ use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::swap;
 use crate::tmpfs::data::truncate;
-#[cfg(CONFIG_USERFAULTFD)]
 use crate::tmpfs::data::userfault;
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::Inode;
@@ -64,7 +61,6 @@ impl SharedMemory for Tmpfs {
         }
     }
 
-    #[cfg(CONFIG_USERFAULTFD)]
     fn new_folio(
         inode: &Inode<Self>,
         index: PageIndex,
@@ -73,12 +69,10 @@ impl SharedMemory for Tmpfs {
         userfault::new_folio(inode, index, owner)
     }
 
-    #[cfg(CONFIG_USERFAULTFD)]
     fn add_folio(inode: &Inode<Self>, index: PageIndex, folio: NewFolio) -> Result<LockedFolio> {
         userfault::add_folio(inode, index, folio)
     }
 
-    #[cfg(CONFIG_USERFAULTFD)]
     fn remove_folio(inode: &Inode<Self>, folio: LockedFolio) {
         userfault::remove_folio(inode, folio);
     }

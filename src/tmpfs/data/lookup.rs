@@ -18,7 +18,6 @@ use crate::mm::swap::{Reader, MAX_ORDER};
 use crate::mm::PageRange;
 use crate::mm::{task, Folio, LockedFolio, NewFolio, Order, PageCount, PageIndex, Pos, Slot};
 use crate::shmem::fault::Fault;
-#[cfg(CONFIG_USERFAULTFD)]
 use crate::shmem::userfault::Found;
 use crate::tmpfs::pure::folio_orders::Orders;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
@@ -78,7 +77,6 @@ impl Purpose<'_> {
     /// The order of the largest folio that may be read from swap for it.
     #[inline]
     fn largest_read(self) -> Order {
-        #[cfg(CONFIG_USERFAULTFD)]
         if let Self::Fault(fault) = self {
             // What the monitor was not asked for stays where it is.
             if fault.is_watched_by_user() {
@@ -100,15 +98,12 @@ impl Purpose<'_> {
     /// Whether it is a fault that user space handles, and that therefore has to end.
     #[inline]
     fn is_left_to_user(self, slot: &Slot) -> bool {
-        #[cfg(CONFIG_USERFAULTFD)]
         if let Self::Fault(fault) = self {
             return fault.is_left_to_user(match slot {
                 Slot::Empty => Found::Nothing,
                 _ => Found::Page,
             });
         }
-        #[cfg(not(CONFIG_USERFAULTFD))]
-        let _ = slot;
         false
     }
 }

@@ -13,6 +13,5 @@ pub(super) mod page_accounting;
 mod read;
 pub(super) mod swap;
 pub(super) mod truncate;
-#[cfg(CONFIG_USERFAULTFD)]
 pub(super) mod userfault;
 mod write;
