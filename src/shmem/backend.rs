@@ -10,7 +10,6 @@ use super::outgoing::{OutgoingFolio, WrittenOut};
 use crate::bindings;
 use crate::mm::folio::{MemoryOwner, NewFolio};
 use crate::mm::huge::VmaAdvice;
-#[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
 use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
@@ -104,7 +103,6 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     fn is_locked(inode: &Inode<Self>) -> bool;
 
     /// The memory policies of a file.
-    #[cfg(CONFIG_NUMA)]
     fn policy(inode: &Inode<Self>) -> &SharedPolicy;
 
     /// Where the seals of memfd are kept; valid for as long as the inode.

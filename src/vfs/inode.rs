@@ -302,7 +302,6 @@ impl<T: FileSystem> NewInode<T> {
     }
 
     /// The file system's data, which nobody else uses yet.
-    #[cfg(CONFIG_NUMA)] // for nothing but memory policies as yet
     pub(crate) fn data_mut(&mut self) -> Pin<&mut T::InodeData> {
         // SAFETY: By the type invariants this is the only user of the inode, and `&mut self` is
         // borrowed for the life of the result. The data is never moved.

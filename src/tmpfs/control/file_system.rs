@@ -83,7 +83,6 @@ impl FileSystem for Tmpfs {
             wide_inos: options.wide_inos.unwrap_or(options::DEFAULT_WIDE_INOS),
             #[cfg(CONFIG_TMPFS_QUOTA)]
             quota: options.quota,
-            #[cfg(CONFIG_NUMA)]
             policy: options.policy.take(),
             huge: options.huge.unwrap_or_else(orders::default_policy),
             without_swap: options.without_swap,

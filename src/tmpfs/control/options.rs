@@ -8,8 +8,7 @@
 
 #[cfg(CONFIG_UNICODE)]
 use super::name_options::NameOptions;
-#[cfg(CONFIG_NUMA)]
-use crate::mm::mempolicy::Policy;
+use crate::mm::mempolicy::{self, Policy};
 use crate::mm::{self, PageCount};
 use crate::tmpfs::data::orders;
 use crate::tmpfs::pure::huge_policy::HugePolicy;
@@ -54,7 +53,6 @@ pub(crate) struct Options {
     /// Whether inode numbers may have 64 bits.
     pub(super) wide_inos: Option<bool>,
     /// The memory policy that new files start with; none is the default one, or what it was.
-    #[cfg(CONFIG_NUMA)]
     pub(super) policy: Option<Policy>,
     /// Where there are to be large folios.
     pub(super) huge: Option<HugePolicy>,
@@ -330,7 +328,6 @@ static OPTIONS: &[MountOption] = &[
             Ok(())
         })
     },
-    #[cfg(CONFIG_NUMA)]
     MountOption {
         apply: |options, sb| {
             if let Some(policy) = &options.policy {
@@ -343,6 +340,9 @@ static OPTIONS: &[MountOption] = &[
             }
         },
         ..MountOption::new(c"mpol", ParameterKind::String, |options, _, value| {
+            if !mempolicy::IS_BUILT_IN {
+                return Err(Refusal::Unsupported);
+            }
             let ParameterValue::String(text) = value else {
                 return Err(Refusal::BadValue);
             };
@@ -351,10 +351,6 @@ static OPTIONS: &[MountOption] = &[
             Ok(())
         })
     },
-    #[cfg(not(CONFIG_NUMA))]
-    MountOption::new(c"mpol", ParameterKind::String, |_, _, _| {
-        Err(Refusal::Unsupported)
-    }),
     MountOption {
         check: |options, sb| {
             // There is no option to switch it off again, so remount cannot switch it on.
@@ -518,7 +514,6 @@ impl Options {
             blocks: None,
             inodes: None,
             wide_inos: None,
-            #[cfg(CONFIG_NUMA)]
             policy: None,
             huge: None,
             without_swap: false,

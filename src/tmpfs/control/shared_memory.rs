@@ -4,7 +4,6 @@
 
 use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::VmaAdvice;
-#[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
 use crate::mm::NewFolio;
@@ -119,7 +118,6 @@ impl SharedMemory for Tmpfs {
         inode.data().is_shm_locked()
     }
 
-    #[cfg(CONFIG_NUMA)]
     fn policy(inode: &Inode<Self>) -> &SharedPolicy {
         inode.data().policy()
     }

@@ -53,7 +53,6 @@ pub(in crate::tmpfs) fn init(
     inode.data().set_btime(inode.mtime());
     match inode.file_type() {
         FileType::Directory => inode.exclusive().set_size(EMPTY_DIR_SIZE),
-        #[cfg(CONFIG_NUMA)]
         FileType::Regular => {
             if let Some(policy) = sb.data().policy.get() {
                 inode.data_mut().start_with_policy(policy);

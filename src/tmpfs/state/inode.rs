@@ -5,9 +5,7 @@
 use super::activity::FileActivity;
 use super::page_counts::PageCounts;
 use super::Tmpfs;
-#[cfg(CONFIG_NUMA)]
-use crate::mm::mempolicy::Policy;
-use crate::mm::mempolicy::{Placement, SharedPolicy};
+use crate::mm::mempolicy::{Placement, Policy, SharedPolicy};
 use crate::mm::{Len, Order, PageIndex, PageRange};
 use crate::shmem::backend::Seals;
 #[cfg(CONFIG_TMPFS_XATTR)]
@@ -129,7 +127,6 @@ impl InodeInfo {
     }
 
     /// The memory comes from the nodes that the mount's `policy` names, in an inode that is new.
-    #[cfg(CONFIG_NUMA)]
     pub(in crate::tmpfs) fn start_with_policy(self: Pin<&mut Self>, policy: Policy) {
         self.project().policy.start_with(policy);
     }

@@ -6,7 +6,6 @@
 use super::quota::{Quota, QuotaOptions};
 use super::Tmpfs;
 use crate::mm::counter::PerCpuCounter;
-#[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::{MountPolicy, Policy};
 use crate::mm::{Ino, PageCount};
 use crate::tmpfs::pure::huge_policy::HugePolicy;
@@ -48,7 +47,6 @@ pub(crate) struct SuperInfo {
     next_ino: Atomic<u64>,
     wide_inos: Atomic<bool>,
     /// The memory policy that new files start with.
-    #[cfg(CONFIG_NUMA)]
     #[pin]
     pub(in crate::tmpfs) policy: MountPolicy,
     /// The number of the policy for large folios.
@@ -75,7 +73,6 @@ pub(in crate::tmpfs) struct NewMount {
     #[cfg(CONFIG_TMPFS_QUOTA)]
     pub(in crate::tmpfs) quota: QuotaOptions,
     /// The memory policy that new files start with; none is the default one.
-    #[cfg(CONFIG_NUMA)]
     pub(in crate::tmpfs) policy: Option<Policy>,
     /// Where there are to be large folios.
     pub(in crate::tmpfs) huge: HugePolicy,
@@ -108,7 +105,6 @@ impl SuperInfo {
             quota: Quota::new(&mount.quota)?,
             next_ino: Atomic::new(Ino::FIRST.to_u64()),
             wide_inos: Atomic::new(mount.wide_inos),
-            #[cfg(CONFIG_NUMA)]
             policy <- MountPolicy::new(mount.policy),
             huge: Atomic::new(mount.huge.as_number()),
             without_swap: mount.without_swap,
