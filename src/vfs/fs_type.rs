@@ -4,7 +4,6 @@
 //!
 //! C headers: `include/linux/fs.h`, `Documentation/filesystems/vfs.rst`.
 
-#[cfg(CONFIG_SYSFS)]
 use super::features::Features;
 use super::file_system::Memory;
 use super::inode::InodeCache;
@@ -30,7 +29,6 @@ pub(crate) struct Registration<T: FileSystem> {
     #[pin]
     memory: T::Memory,
     cache: InodeCache<T>,
-    #[cfg(CONFIG_SYSFS)]
     _features: Features,
     _fs: PhantomData<T>,
 }
@@ -47,7 +45,6 @@ impl<T: FileSystem> Registration<T> {
     pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
             cache: InodeCache::new()?,
-            #[cfg(CONFIG_SYSFS)]
             _features: Features::new(T::NAME, T::FEATURES)?,
             fs_type: Opaque::new(bindings::file_system_type {
                 name: T::NAME.as_char_ptr(),

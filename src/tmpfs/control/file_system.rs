@@ -13,9 +13,7 @@ use crate::tmpfs::namespace::xattr;
 use crate::tmpfs::state::inode::InodeInfo;
 use crate::tmpfs::state::mount::{NewMount, SuperInfo};
 use crate::tmpfs::state::Tmpfs;
-#[cfg(CONFIG_UNICODE)]
-use crate::vfs::casefold::CaseFolding;
-#[cfg(CONFIG_SYSFS)]
+use crate::vfs::casefold::{self, CaseFolding};
 use crate::vfs::features::Feature;
 use crate::vfs::file_system::StatFs;
 use crate::vfs::{
@@ -26,7 +24,6 @@ use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 
 /// Directories in which case does not matter.
-#[cfg(all(CONFIG_SYSFS, CONFIG_UNICODE))]
 static CASEFOLD: Feature = Feature::new(c"casefold");
 
 impl FileSystem for Tmpfs {
@@ -40,11 +37,11 @@ impl FileSystem for Tmpfs {
     const XATTRS: crate::vfs::xattr::XattrTable<Self> = crate::vfs::xattr::XattrTable::new();
     const POSIX_ACL: bool = cfg!(CONFIG_TMPFS_POSIX_ACL);
 
-    #[cfg(CONFIG_SYSFS)]
-    const FEATURES: &'static [&'static Feature] = &[
-        #[cfg(CONFIG_UNICODE)]
-        &CASEFOLD,
-    ];
+    const FEATURES: &'static [&'static Feature] = if casefold::IS_BUILT_IN {
+        &[&CASEFOLD]
+    } else {
+        &[]
+    };
 
     type Memory = Backend<Self>;
     type MountOptions = Options;
@@ -68,7 +65,6 @@ impl FileSystem for Tmpfs {
         options.parse(cx, index, value)
     }
 
-    #[cfg(CONFIG_UNICODE)]
     fn case_folding(options: &mut Options) -> Result<Option<CaseFolding>> {
         options.names.take()
     }

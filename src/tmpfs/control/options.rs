@@ -6,7 +6,6 @@
 //! in, what remount may do with it and how `/proc/mounts` shows it, in that order. See
 //! `Documentation/filesystems/tmpfs.rst` for their meaning.
 
-#[cfg(CONFIG_UNICODE)]
 use super::name_options::NameOptions;
 use crate::mm::mempolicy::{self, Policy};
 use crate::mm::{self, PageCount};
@@ -18,6 +17,7 @@ use crate::tmpfs::pure::option_number;
 use crate::tmpfs::state::mount::SuperInfo;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use crate::tmpfs::state::quota::QuotaOptions;
+use crate::vfs::casefold;
 use crate::vfs::ids::{Kgid, Kuid};
 use crate::vfs::{Mode, MountContext, ParameterKind, ParameterTable, ParameterValue};
 use kernel::prelude::*;
@@ -68,7 +68,6 @@ pub(crate) struct Options {
     /// The group of the root directory.
     pub(super) gid: Kgid,
     /// How names are compared.
-    #[cfg(CONFIG_UNICODE)]
     pub(super) names: NameOptions,
 }
 
@@ -81,7 +80,6 @@ enum Refusal {
     /// Anything else.
     Because(Reason),
     /// What the mount log names already.
-    #[cfg(CONFIG_UNICODE)]
     Logged(Error),
 }
 
@@ -456,12 +454,22 @@ pub(super) static PARAMETERS: ParameterTable = {
     table
 };
 
-#[cfg(CONFIG_UNICODE)]
+/// Whether there are encodings of names.
+fn check_has_encodings() -> Result<(), Refusal> {
+    if casefold::IS_BUILT_IN {
+        return Ok(());
+    }
+    Err(Refusal::Because(
+        "rtmpfs: Kernel not built with CONFIG_UNICODE\n",
+    ))
+}
+
 fn set_encoding(
     options: &mut Options,
     cx: &MountContext,
     value: ParameterValue<'_>,
 ) -> Result<(), Refusal> {
+    check_has_encodings()?;
     let version = match value {
         ParameterValue::String(version) => Some(version),
         _ => None,
@@ -470,29 +478,15 @@ fn set_encoding(
     set.map_err(Refusal::Logged)
 }
 
-#[cfg(CONFIG_UNICODE)]
 fn set_strict_encoding(
     options: &mut Options,
     _cx: &MountContext,
     _value: ParameterValue<'_>,
 ) -> Result<(), Refusal> {
+    check_has_encodings()?;
     options.names.set_strict();
     Ok(())
 }
-
-#[cfg(not(CONFIG_UNICODE))]
-fn set_encoding(
-    _options: &mut Options,
-    _cx: &MountContext,
-    _value: ParameterValue<'_>,
-) -> Result<(), Refusal> {
-    Err(Refusal::Because(
-        "rtmpfs: Kernel not built with CONFIG_UNICODE\n",
-    ))
-}
-
-#[cfg(not(CONFIG_UNICODE))]
-use set_encoding as set_strict_encoding;
 
 /// Whether a comma before `rest` ends an option. It does not before a digit, which may go on with a
 /// list of numbers, as a memory policy has them; no option begins with one.
@@ -522,7 +516,6 @@ impl Options {
             mode: DEFAULT_MODE,
             uid: Kuid::current_fs(),
             gid: Kgid::current_fs(),
-            #[cfg(CONFIG_UNICODE)]
             names: NameOptions::default(),
         }
     }
@@ -537,7 +530,6 @@ impl Options {
         let option = OPTIONS.get(index).ok_or(EINVAL)?;
         (option.parse)(self, cx, value).map_err(|refusal| match refusal {
             Refusal::Because(reason) => cx.invalid(fmt!("{reason}")),
-            #[cfg(CONFIG_UNICODE)]
             Refusal::Logged(error) => error,
             Refusal::BadValue => cx.invalid(fmt!("Bad value for '{}'", option.name())),
             Refusal::Unsupported => cx.invalid(fmt!("Unsupported parameter '{}'", option.name())),

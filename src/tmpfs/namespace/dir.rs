@@ -26,7 +26,6 @@ impl DirectoryOperations for Tmpfs {
         mode: Mode,
         device: DeviceId,
     ) -> Result<NewInode<Self>> {
-        #[cfg(CONFIG_UNICODE)]
         if !dir.allows_name(name) {
             return Err(EINVAL);
         }
