@@ -8,14 +8,15 @@ use crate::shmem::backend::Backend;
 use crate::tmpfs::data::beyond_eof;
 use crate::tmpfs::data::orders;
 use crate::tmpfs::namespace::lifecycle;
-#[cfg(CONFIG_TMPFS_XATTR)]
 use crate::tmpfs::namespace::xattr;
+use crate::tmpfs::state::config;
 use crate::tmpfs::state::inode::InodeInfo;
 use crate::tmpfs::state::mount::{NewMount, SuperInfo};
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::casefold::{self, CaseFolding};
 use crate::vfs::features::Feature;
 use crate::vfs::file_system::StatFs;
+use crate::vfs::xattr::XattrTable;
 use crate::vfs::{
     Exclusive, FileSystem, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue,
     SuperBlock,
@@ -33,9 +34,12 @@ impl FileSystem for Tmpfs {
     const MAGIC: u32 = crate::shmem::TMPFS_MAGIC;
     const MAX_BYTES: Pos = MAX_FILE_SIZE;
     const PARAMETERS: &'static ParameterTable = &options::PARAMETERS;
-    #[cfg(CONFIG_TMPFS_XATTR)]
-    const XATTRS: crate::vfs::xattr::XattrTable<Self> = crate::vfs::xattr::XattrTable::new();
-    const POSIX_ACL: bool = cfg!(CONFIG_TMPFS_POSIX_ACL);
+    const XATTRS: XattrTable<Self> = if config::XATTR {
+        XattrTable::new()
+    } else {
+        XattrTable::NONE
+    };
+    const POSIX_ACL: bool = config::POSIX_ACL;
 
     const FEATURES: &'static [&'static Feature] = if casefold::IS_BUILT_IN {
         &[&CASEFOLD]
@@ -133,7 +137,6 @@ impl FileSystem for Tmpfs {
         lifecycle::evict(inode);
     }
 
-    #[cfg(CONFIG_TMPFS_XATTR)]
     fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize) {
         xattr::release_space(sb, bytes);
     }

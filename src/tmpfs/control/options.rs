@@ -14,6 +14,7 @@ use crate::tmpfs::pure::huge_policy::HugePolicy;
 use crate::tmpfs::pure::inode_limit::MAX_INODES;
 use crate::tmpfs::pure::limits::LimitError;
 use crate::tmpfs::pure::option_number;
+use crate::tmpfs::state::config;
 use crate::tmpfs::state::mount::SuperInfo;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use crate::tmpfs::state::quota::QuotaOptions;
@@ -25,7 +26,7 @@ use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 
 /// Whether inode numbers have 64 bits unless an option says otherwise.
-pub(super) const DEFAULT_WIDE_INOS: bool = cfg!(CONFIG_TMPFS_INODE64);
+pub(super) const DEFAULT_WIDE_INOS: bool = config::INODE64;
 
 const DEFAULT_MODE: Mode = Mode::from_raw(0o1777);
 

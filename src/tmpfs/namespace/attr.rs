@@ -7,16 +7,19 @@
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::truncate;
+use crate::tmpfs::state::config;
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::attr::{AttrOperations, AttrRequest, Stat};
-#[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::fileattr::FlagTable;
 use crate::vfs::{Exclusive, FileType, IdMap, Inode};
 use kernel::prelude::*;
 
 impl AttrOperations for Tmpfs {
-    #[cfg(CONFIG_TMPFS_XATTR)]
-    const FLAGS: FlagTable<Self> = FlagTable::new();
+    const FLAGS: FlagTable<Self> = if config::XATTR {
+        FlagTable::new()
+    } else {
+        FlagTable::NONE
+    };
 
     fn update_blocks(inode: &Inode<Self>) {
         if inode.file_type() == FileType::Regular {
@@ -27,7 +30,6 @@ impl AttrOperations for Tmpfs {
     fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>) {
         stat.set_btime(inode.data().btime());
         stat.know_flags();
-        #[cfg(CONFIG_TMPFS_XATTR)]
         stat.set_flags(inode.data().flags());
         if let Some(size) = orders::block_size(inode) {
             stat.set_block_size(size);

@@ -2,7 +2,6 @@
 
 //! Inodes: how they are made, and how they go.
 
-#[cfg(CONFIG_TMPFS_XATTR)]
 use super::flags;
 use crate::mm::{Ino, Pos};
 use crate::tmpfs::data::page_accounting;
@@ -32,7 +31,6 @@ pub(in crate::tmpfs) fn new(
     let inode = init(sb, |ino| {
         NewInode::new(sb, idmap, Some(parent), ino, mode, device)
     })?;
-    #[cfg(CONFIG_TMPFS_XATTR)]
     let inode = flags::inherit(parent, inode);
     Ok(inode)
 }

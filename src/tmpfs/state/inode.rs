@@ -3,12 +3,12 @@
 //! What an inode holds.
 
 use super::activity::FileActivity;
+use super::config;
 use super::page_counts::PageCounts;
 use super::Tmpfs;
 use crate::mm::mempolicy::{Placement, Policy, SharedPolicy};
 use crate::mm::{Len, Order, PageIndex, PageRange};
 use crate::shmem::backend::Seals;
-#[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::Inode;
 use kernel::prelude::*;
@@ -45,7 +45,6 @@ pub(crate) struct InodeInfo {
     #[pin]
     policy: SharedPolicy,
     /// The flags of chattr(1).
-    #[cfg(CONFIG_TMPFS_XATTR)]
     flags: Atomic<u32>,
 }
 
@@ -62,7 +61,6 @@ impl InodeInfo {
             shm_locked: Atomic::new(false),
             seals: Seals::new(),
             policy <- SharedPolicy::new(),
-            #[cfg(CONFIG_TMPFS_XATTR)]
             flags: Atomic::new(FileFlags::NONE.as_raw()),
         })
     }
@@ -137,13 +135,15 @@ impl InodeInfo {
     }
 
     /// The flags of chattr(1).
-    #[cfg(CONFIG_TMPFS_XATTR)]
     pub(in crate::tmpfs) fn flags(&self) -> FileFlags {
-        FileFlags::from_raw(self.flags.load(Relaxed))
+        if config::XATTR {
+            FileFlags::from_raw(self.flags.load(Relaxed))
+        } else {
+            FileFlags::NONE
+        }
     }
 
     /// Remembers the flags of chattr(1). `i_rwsem` is held, or the inode is new.
-    #[cfg(CONFIG_TMPFS_XATTR)]
     pub(in crate::tmpfs) fn set_flags(&self, flags: FileFlags) {
         self.flags.store(flags.as_raw(), Relaxed);
     }

@@ -4,6 +4,7 @@
 //! a folio, reserves a page or makes an inode.
 
 pub(super) mod activity;
+pub(super) mod config;
 pub(super) mod inode;
 pub(super) mod mount;
 pub(super) mod page_counts;
