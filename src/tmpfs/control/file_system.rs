@@ -81,7 +81,6 @@ impl FileSystem for Tmpfs {
             blocks: options.blocks.unwrap_or_else(options::default_blocks),
             inodes: options.inodes.unwrap_or_else(options::default_inodes),
             wide_inos: options.wide_inos.unwrap_or(options::DEFAULT_WIDE_INOS),
-            #[cfg(CONFIG_TMPFS_QUOTA)]
             quota: options.quota,
             policy: options.policy.take(),
             huge: options.huge.unwrap_or_else(orders::default_policy),
@@ -94,8 +93,7 @@ impl FileSystem for Tmpfs {
 
     fn new_root(sb: &NewSuperBlock<'_, Self>) -> Result<NewInode<Self>> {
         let info = sb.data();
-        #[cfg(CONFIG_TMPFS_QUOTA)]
-        if let Some(quota) = &info.quota {
+        if let Some(quota) = info.quota() {
             quota.enable(sb)?;
         }
         let root = lifecycle::init(sb, |ino| NewInode::for_root(sb, ino, info.mode.directory()))?;

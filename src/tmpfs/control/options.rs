@@ -16,7 +16,6 @@ use crate::tmpfs::pure::limits::LimitError;
 use crate::tmpfs::pure::option_number;
 use crate::tmpfs::state::config;
 use crate::tmpfs::state::mount::SuperInfo;
-#[cfg(CONFIG_TMPFS_QUOTA)]
 use crate::tmpfs::state::quota::QuotaOptions;
 use crate::vfs::casefold;
 use crate::vfs::ids::{Kgid, Kuid};
@@ -60,7 +59,6 @@ pub(crate) struct Options {
     /// Whether pages stay in memory.
     pub(super) without_swap: bool,
     /// Quota of users and groups.
-    #[cfg(CONFIG_TMPFS_QUOTA)]
     pub(super) quota: QuotaOptions,
     /// The mode of the root directory.
     pub(super) mode: Mode,
@@ -130,13 +128,13 @@ macro_rules! hard_limit {
         MountOption {
             check: |options, sb| {
                 let wanted = options.quota.$limits.$limit;
-                if wanted != 0 && wanted != sb.quota_options().$limits.$limit {
+                if wanted != 0 && wanted != quota_options(sb).$limits.$limit {
                     return Err("Cannot change global quota limit on remount");
                 }
                 Ok(())
             },
             show: |sb, seq| {
-                let limit = sb.quota_options().$limits.$limit;
+                let limit = quota_options(sb).$limits.$limit;
                 if limit != 0 {
                     seq_print!(seq, ",{}={limit}", $name.to_str().unwrap_or("?"));
                 }
@@ -156,6 +154,12 @@ macro_rules! hard_limit {
     };
 }
 
+/// The quota options that a mount has; none where it has no quota.
+#[cfg(CONFIG_TMPFS_QUOTA)]
+fn quota_options(sb: &SuperInfo) -> QuotaOptions {
+    sb.quota().map(|quota| *quota.options()).unwrap_or_default()
+}
+
 /// Whether a mount may have quota.
 #[cfg(CONFIG_TMPFS_QUOTA)]
 fn check_may_have_quota(cx: &MountContext) -> Result<(), Refusal> {
@@ -170,7 +174,7 @@ fn check_may_have_quota(cx: &MountContext) -> Result<(), Refusal> {
 /// Whether remount may ask for quota: only where there is some.
 #[cfg(CONFIG_TMPFS_QUOTA)]
 fn may_ask_for_quota(options: &Options, sb: &SuperInfo) -> bool {
-    !options.quota.has_any() || sb.quota.is_some()
+    !options.quota.has_any() || sb.quota().is_some()
 }
 
 /// All options, in the order in which they are checked and shown.
@@ -394,7 +398,7 @@ static OPTIONS: &[MountOption] = &[
             Ok(())
         },
         show: |sb, seq| {
-            if sb.quota_options().users {
+            if quota_options(sb).users {
                 seq_print!(seq, ",usrquota");
             }
         },
@@ -408,7 +412,7 @@ static OPTIONS: &[MountOption] = &[
     #[cfg(CONFIG_TMPFS_QUOTA)]
     MountOption {
         show: |sb, seq| {
-            if sb.quota_options().groups {
+            if quota_options(sb).groups {
                 seq_print!(seq, ",grpquota");
             }
         },
@@ -512,7 +516,6 @@ impl Options {
             policy: None,
             huge: None,
             without_swap: false,
-            #[cfg(CONFIG_TMPFS_QUOTA)]
             quota: QuotaOptions::default(),
             mode: DEFAULT_MODE,
             uid: Kuid::current_fs(),

@@ -22,10 +22,7 @@ use crate::tmpfs::pure::limits::Reservation;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::mount::SpaceCounter;
 use crate::tmpfs::state::page_counts::Counts;
-#[cfg(CONFIG_TMPFS_QUOTA)]
-use crate::tmpfs::state::Tmpfs;
-#[cfg(CONFIG_TMPFS_QUOTA)]
-use crate::vfs::quota::SpaceCharge;
+use crate::tmpfs::state::quota::SpaceCharge;
 use kernel::prelude::*;
 
 /// Pages that count against the limits and are not yet used; dropping it returns them.
@@ -33,8 +30,7 @@ pub(in crate::tmpfs) struct SpaceReservation<'a> {
     commitment: Commitment,
     blocks: Reservation<'a, SpaceCounter>,
     /// The pages in `i_blocks`, where the mount has quota: both change at once.
-    #[cfg(CONFIG_TMPFS_QUOTA)]
-    charge: Option<SpaceCharge<'a, Tmpfs>>,
+    charge: Option<SpaceCharge<'a>>,
     pages: PageCount,
 }
 
@@ -70,9 +66,8 @@ fn try_reserve(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservation<
             .blocks
             .reserve(pages.to_u64())
             .ok_or(ENOSPC)?,
-        #[cfg(CONFIG_TMPFS_QUOTA)]
-        charge: match inode.sb().data().quota {
-            Some(_) => Some(inode.charge_space(pages.bytes())?),
+        charge: match inode.sb().data().quota() {
+            Some(quota) => Some(quota.charge_space(inode, pages.bytes())?),
             None => None,
         },
         pages,
@@ -141,13 +136,10 @@ impl SpaceReservation<'_> {
             counts.counted_only = counts.counted_only.saturating_add(counted_only);
             counts.take_surplus(inode.mapping().nr_pages())
         });
-        #[cfg(CONFIG_TMPFS_QUOTA)]
         match self.charge {
             Some(charge) => charge.keep(),
             None => inode.add_bytes(self.pages.bytes()),
         }
-        #[cfg(not(CONFIG_TMPFS_QUOTA))]
-        inode.add_bytes(self.pages.bytes());
         self.commitment.keep();
         self.blocks.commit();
         if !surplus.is_zero() {
@@ -197,11 +189,10 @@ fn release(inode: &TmpfsInode, pages: PageCount) {
 }
 
 fn release_bytes(inode: &TmpfsInode, bytes: Len) {
-    #[cfg(CONFIG_TMPFS_QUOTA)]
-    if inode.sb().data().quota.is_some() {
-        return inode.uncharge_space(bytes);
+    match inode.sb().data().quota() {
+        Some(quota) => quota.uncharge_space(inode, bytes),
+        None => inode.sub_bytes(bytes),
     }
-    inode.sub_bytes(bytes);
 }
 
 /// Gives back the memory outside the page cache, which the file no longer has.

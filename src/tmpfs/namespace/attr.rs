@@ -7,8 +7,7 @@
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::truncate;
-use crate::tmpfs::state::config;
-use crate::tmpfs::state::Tmpfs;
+use crate::tmpfs::state::{config, quota, Tmpfs};
 use crate::vfs::attr::{AttrOperations, AttrRequest, Stat};
 use crate::vfs::fileattr::FlagTable;
 use crate::vfs::{Exclusive, FileType, IdMap, Inode};
@@ -53,10 +52,7 @@ impl AttrOperations for Tmpfs {
             truncate::resize(inode, size)?;
         }
 
-        #[cfg(CONFIG_TMPFS_QUOTA)]
-        if inode.sb().data().quota.is_some() {
-            request.transfer_quota(idmap, inode)?;
-        }
+        quota::transfer(&request, idmap, inode)?;
         request.copy_to(idmap, inode)?;
         if modified {
             inode.touch();

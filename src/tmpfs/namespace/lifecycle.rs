@@ -58,9 +58,8 @@ pub(in crate::tmpfs) fn init(
         }
         _ => {}
     }
-    #[cfg(CONFIG_TMPFS_QUOTA)]
-    if sb.data().quota.is_some() {
-        inode.charge_quota()?;
+    if let Some(quota) = sb.data().quota() {
+        quota.charge_inode(&inode)?;
     }
     Ok(inode)
 }

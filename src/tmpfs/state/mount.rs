@@ -2,8 +2,7 @@
 
 //! What a mount holds: its limits, and what its options say.
 
-#[cfg(CONFIG_TMPFS_QUOTA)]
-use super::quota::{Quota, QuotaOptions};
+use super::quota::{self, Quota, QuotaOptions};
 use super::Tmpfs;
 use crate::mm::counter::PerCpuCounter;
 use crate::mm::mempolicy::{MountPolicy, Policy};
@@ -42,8 +41,7 @@ pub(crate) struct SuperInfo {
     /// Inodes, and what counts as such: names and extended attributes take memory too.
     pub(in crate::tmpfs) inodes: InodeLimit<SpaceCounter>,
     /// Quota, where the mount has any.
-    #[cfg(CONFIG_TMPFS_QUOTA)]
-    pub(in crate::tmpfs) quota: Option<Pin<KBox<Quota>>>,
+    quota: Option<Pin<KBox<Quota>>>,
     next_ino: Atomic<u64>,
     wide_inos: Atomic<bool>,
     /// The memory policy that new files start with.
@@ -70,7 +68,6 @@ pub(in crate::tmpfs) struct NewMount {
     /// Whether inode numbers may have 64 bits.
     pub(in crate::tmpfs) wide_inos: bool,
     /// Quota of users and groups.
-    #[cfg(CONFIG_TMPFS_QUOTA)]
     pub(in crate::tmpfs) quota: QuotaOptions,
     /// The memory policy that new files start with; none is the default one.
     pub(in crate::tmpfs) policy: Option<Policy>,
@@ -101,7 +98,6 @@ impl SuperInfo {
                     GFP_KERNEL
                 )?
             ),
-            #[cfg(CONFIG_TMPFS_QUOTA)]
             quota: Quota::new(&mount.quota)?,
             next_ino: Atomic::new(Ino::FIRST.to_u64()),
             wide_inos: Atomic::new(mount.wide_inos),
@@ -114,13 +110,14 @@ impl SuperInfo {
         }? Error)
     }
 
-    /// The quota options that the mount has; none where it has no quota.
-    #[cfg(CONFIG_TMPFS_QUOTA)]
-    pub(in crate::tmpfs) fn quota_options(&self) -> QuotaOptions {
-        self.quota
-            .as_ref()
-            .map(|quota| *quota.options())
-            .unwrap_or_default()
+    /// The quota, where the mount has any.
+    #[inline(always)]
+    pub(in crate::tmpfs) fn quota(&self) -> Option<&Quota> {
+        if quota::IS_BUILT_IN {
+            self.quota.as_deref()
+        } else {
+            None
+        }
     }
 
     /// The number for a new inode.
