@@ -23,21 +23,5 @@
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss
 )]
-// The floors below the file system are the same in every configuration, but it does not use all of
-// them in each.
-#![cfg_attr(
-    not(all(
-        CONFIG_NUMA,
-        CONFIG_SWAP,
-        CONFIG_TMPFS_POSIX_ACL,
-        CONFIG_TMPFS_QUOTA,
-        CONFIG_TMPFS_XATTR,
-        CONFIG_TRANSPARENT_HUGEPAGE,
-        CONFIG_UNICODE,
-        CONFIG_USERFAULTFD,
-    )),
-    allow(dead_code)
-)]
-
 // Kbuild wants the root here; the modules of a file that is included are beside that.
 include!("src/lib.rs");

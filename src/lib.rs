@@ -5,9 +5,44 @@
 mod bindings;
 #[cfg(doc)]
 mod guide;
+// The floors below the file system have the same items in every configuration, and not all of them are used in
+// each.
+#[cfg_attr(
+    not(all(
+        CONFIG_NUMA,
+        CONFIG_SWAP,
+        CONFIG_TRANSPARENT_HUGEPAGE,
+        CONFIG_USERFAULTFD,
+    )),
+    allow(dead_code)
+)]
 mod mm;
+#[cfg_attr(
+    not(all(
+        CONFIG_NUMA,
+        CONFIG_SWAP,
+        CONFIG_TMPFS_QUOTA,
+        CONFIG_TRANSPARENT_HUGEPAGE,
+        CONFIG_USERFAULTFD,
+    )),
+    allow(dead_code)
+)]
 mod shmem;
+// Nor is all of the file system where mm/ lacks hooks that it answers.
+#[cfg_attr(
+    not(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_USERFAULTFD)),
+    allow(dead_code)
+)]
 mod tmpfs;
+#[cfg_attr(
+    not(all(
+        CONFIG_SWAP,
+        CONFIG_TMPFS_QUOTA,
+        CONFIG_TRANSPARENT_HUGEPAGE,
+        CONFIG_UNICODE,
+    )),
+    allow(dead_code)
+)]
 mod vfs;
 
 vfs::module_file_system! {

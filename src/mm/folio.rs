@@ -4,7 +4,6 @@
 //!
 //! C headers: `include/linux/mm_types.h`, `include/linux/page-flags.h`, `include/linux/pagemap.h`.
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::huge::{self, Effort};
 use super::mempolicy::Placement;
 use super::{Len, Mapping, Order, PageCount, PageIndex, PageRange, Pos};
@@ -72,7 +71,6 @@ impl Folio {
     }
 
     /// The lock of a folio, where it can be had at once.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn try_lock(folio: ARef<Self>) -> Option<Locked> {
         // SAFETY: The folio is live.
         if !unsafe { bindings::folio_trylock(folio.as_ptr()) } {
@@ -318,6 +316,12 @@ impl LockedFolio {
         unsafe { bindings::split_folio_to_list(self.0.as_ptr(), core::ptr::null_mut()) == 0 }
     }
 
+    /// There are no large folios.
+    #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+    pub(crate) fn split(&mut self) -> bool {
+        true
+    }
+
     /// The contents are valid from now on; orders them before.
     pub(crate) fn mark_uptodate(&mut self) {
         // SAFETY: The folio is live and locked.
@@ -484,7 +488,6 @@ impl NewFolio {
     /// Allocates a folio of `order` where `placement` says, with as much effort as that says,
     /// and counts it where there is none, as for an order above [`huge::MAX_ORDER`]. May sleep. It is
     /// not charged yet, see [`UnchargedFolio::charge_to`].
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn large(
         mapping: &Mapping,
         order: Order,
@@ -567,20 +570,17 @@ impl NewFolio {
 
 /// What an allocation on behalf of a folio takes over from that of the folio: how hard to try, not
 /// where.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 const RECLAIM_FLAGS: bindings::gfp_t = bindings::GFP_KERNEL
     | bindings::__GFP_NOWARN
     | bindings::__GFP_NORETRY
     | bindings::__GFP_NOMEMALLOC;
 
 /// A large folio that is charged to nobody yet.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(crate) struct UnchargedFolio {
     folio: NewFolio,
     gfp: bindings::gfp_t,
 }
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 impl UnchargedFolio {
     /// Charges the folio to `owner`'s memory cgroup. May sleep.
     ///

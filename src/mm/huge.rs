@@ -8,6 +8,9 @@ use super::Order;
 use crate::bindings;
 use core::ptr::NonNull;
 
+/// Whether the kernel has large folios (`CONFIG_TRANSPARENT_HUGEPAGE`).
+pub(crate) const IS_BUILT_IN: bool = true;
+
 /// The order of a folio that a PMD maps.
 pub(crate) const PMD_ORDER: Order = Order::from_uint(bindings::HPAGE_PMD_ORDER);
 
@@ -128,7 +131,6 @@ pub(crate) fn count_not_charged(order: Order) {
 /// # Safety
 ///
 /// `folio` must be live.
-#[cfg(CONFIG_SWAP)]
 pub(crate) unsafe fn count_split_for_swap(folio: *mut bindings::folio, order: Order) {
     if order >= PMD_ORDER {
         let event = bindings::vm_event_item_THP_SWPOUT_FALLBACK;

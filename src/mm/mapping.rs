@@ -8,8 +8,7 @@
 //! Lock order: the folio lock before the lock of the xarray (`i_pages`, interrupts off).
 
 use super::folio::{Folio, LockedFolio, NewFolio};
-#[cfg(CONFIG_SWAP)]
-use super::swap::SwapEntry;
+use super::swap::{Lost, SwapEntry};
 use super::{Order, PageCount, PageIndex, PageRange, Pos};
 use crate::bindings;
 use core::ptr::{addr_of_mut, NonNull};
@@ -24,11 +23,9 @@ pub(crate) enum Slot {
     /// A folio, with a reference. It may leave the cache before it is locked.
     Folio(ARef<Folio>),
     /// The page is in swap. Seen without a lock this is a hint: the entry may be gone.
-    #[cfg(CONFIG_SWAP)]
     Swap(SwapEntry),
     /// The page was in swap and could not be read back.
-    #[cfg(CONFIG_SWAP)]
-    Poisoned,
+    Poisoned(Lost),
 }
 
 /// What a value in a slot of the page cache stands for; it is none of the kinds that anonymous
@@ -43,7 +40,7 @@ pub(super) fn decode_value(value: *mut c_void) -> Slot {
     if is_swap {
         Slot::Swap(SwapEntry::from_raw(entry))
     } else {
-        Slot::Poisoned
+        Slot::Poisoned(Lost(()))
     }
 }
 

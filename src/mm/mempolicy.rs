@@ -14,8 +14,7 @@ use core::marker::PhantomData;
 use kernel::prelude::*;
 use kernel::types::Opaque;
 
-#[cfg(CONFIG_NUMA)]
-pub(crate) use numa::{MountPolicy, Policy};
+pub(crate) use numa::{MountPolicy, Policy, IS_BUILT_IN};
 
 /// The policies of a file by ranges of its pages (`struct shared_policy`), as mbind(2) has set them
 /// on shared mappings.
@@ -141,6 +140,9 @@ mod numa {
     use kernel::sync::atomic::{Atomic, Relaxed};
     use kernel::sync::{new_spinlock, SpinLock};
 
+    /// Whether the kernel has memory policies (`CONFIG_NUMA`).
+    pub(crate) const IS_BUILT_IN: bool = true;
+
     /// The policy of a mount (`struct mempolicy`), which each file of the mount starts with.
     ///
     /// # Invariants
@@ -252,6 +254,63 @@ mod numa {
             // SAFETY: By the type invariants, and nobody else uses the object, which is empty, so
             // that it may be initialised again. The function takes over the reference.
             unsafe { bindings::mpol_shared_policy_init(self.raw.get(), policy.0.as_ptr()) }
+        }
+    }
+}
+
+/// There are no policies: [`Policy`] has no values.
+#[cfg(not(CONFIG_NUMA))]
+mod numa {
+    use super::SharedPolicy;
+    use core::convert::Infallible;
+    use kernel::fmt;
+    use kernel::prelude::*;
+
+    /// Whether the kernel has memory policies.
+    pub(crate) const IS_BUILT_IN: bool = false;
+
+    /// The policy of a mount.
+    #[derive(Clone)]
+    pub(crate) struct Policy(Infallible);
+
+    impl Policy {
+        /// Fails with `EINVAL`.
+        pub(crate) fn parse(_text: &CStr) -> Result<Option<Self>> {
+            Err(EINVAL)
+        }
+    }
+
+    impl fmt::Display for Policy {
+        fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self.0 {}
+        }
+    }
+
+    /// The policy of a mount: none, for ever.
+    pub(crate) struct MountPolicy(());
+
+    impl MountPolicy {
+        /// That of a new mount.
+        pub(crate) fn new(_policy: Option<Policy>) -> impl PinInit<Self> {
+            Self(())
+        }
+
+        /// The policy.
+        #[inline(always)]
+        pub(crate) fn get(&self) -> Option<Policy> {
+            None
+        }
+
+        /// Changes the policy.
+        pub(crate) fn set(&self, policy: Policy) {
+            match policy.0 {}
+        }
+    }
+
+    impl SharedPolicy {
+        /// Starts anew with a policy for all pages.
+        pub(crate) fn start_with(self: Pin<&mut Self>, policy: Policy) {
+            match policy.0 {}
         }
     }
 }

@@ -10,14 +10,14 @@ pub(crate) mod alignment;
 pub(crate) mod commit;
 pub(crate) mod counter;
 pub(crate) mod folio;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+#[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), path = "huge_stub.rs")]
 pub(crate) mod huge;
 pub(crate) mod mapping;
 pub(crate) mod mempolicy;
 pub(crate) mod removal;
-#[cfg(CONFIG_SWAP)]
+#[cfg_attr(not(CONFIG_SWAP), path = "swap_stub.rs")]
 pub(crate) mod swap;
-#[cfg(CONFIG_SWAP)]
+#[cfg_attr(not(CONFIG_SWAP), path = "swapped_stub.rs")]
 mod swapped;
 pub(crate) mod task;
 mod units;
@@ -25,7 +25,6 @@ pub(crate) mod wait;
 
 pub(crate) use folio::{Folio, LockedFolio, NewFolio};
 pub(crate) use mapping::{Mapping, Slot};
-#[cfg(CONFIG_SWAP)]
 pub(crate) use swapped::SwappedPage;
 pub(crate) use units::*;
 

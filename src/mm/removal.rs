@@ -11,12 +11,11 @@ use super::folio::Folio;
 use super::mapping::Mapping;
 #[cfg(CONFIG_SWAP)]
 use super::mapping::{decode_value, is_value, Slot};
-#[cfg(CONFIG_SWAP)]
 use super::swap;
 use super::task;
 #[cfg(CONFIG_SWAP)]
-use super::{Order, PageCount};
-use super::{PageIndex, PageRange};
+use super::Order;
+use super::{PageCount, PageIndex, PageRange};
 use crate::bindings;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -29,11 +28,31 @@ const SIZE: usize = bindings::FOLIO_BATCH_SIZE as usize;
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Removed {
     /// Those that were in swap.
-    #[cfg(CONFIG_SWAP)]
-    pub(crate) swapped: PageCount,
+    swapped: PageCount,
     /// Those that could not be read back.
-    #[cfg(CONFIG_SWAP)]
-    pub(crate) poisoned: PageCount,
+    poisoned: PageCount,
+}
+
+impl Removed {
+    /// Those that were in swap.
+    #[inline(always)]
+    pub(crate) fn swapped(&self) -> PageCount {
+        if swap::IS_BUILT_IN {
+            self.swapped
+        } else {
+            PageCount::ZERO
+        }
+    }
+
+    /// Those that could not be read back from swap.
+    #[inline(always)]
+    pub(crate) fn poisoned(&self) -> PageCount {
+        if swap::IS_BUILT_IN {
+            self.poisoned
+        } else {
+            PageCount::ZERO
+        }
+    }
 }
 
 /// What is to be removed.

@@ -14,23 +14,11 @@ use kernel::error::from_err_ptr;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
+/// Whether the kernel has swap (`CONFIG_SWAP`).
+pub(crate) const IS_BUILT_IN: bool = true;
+
 /// The largest folio that is read in at once.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(crate) const MAX_ORDER: Order = super::huge::MAX_ORDER;
-#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-pub(crate) const MAX_ORDER: Order = Order::ZERO;
-
-/// How much of a folio of `order` is read in at once.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-fn readable(order: Order) -> Order {
-    order.min(MAX_ORDER)
-}
-
-/// There are no large folios.
-#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-fn readable(_order: Order) -> Order {
-    MAX_ORDER
-}
 
 /// Where a page is in swap: a device and an offset in it (`swp_entry_t`).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,6 +65,10 @@ impl SwapEntry {
         SwapDeviceId(unsafe { bindings::swp_type(self.as_raw()) } as c_uint)
     }
 }
+
+/// That pages in swap could not be read back: a kernel without swap has no value of this type, and hence no
+/// [`super::Slot::Poisoned`].
+pub(crate) struct Lost(pub(super) ());
 
 /// The number of a swap device (`swp_type()`).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -174,7 +166,7 @@ impl SwapDevice {
                 return Ok(SwapFolio(Folio::from_raw(folio)));
             }
 
-            let order = readable(order);
+            let order = order.min(MAX_ORDER);
             let flags = core::ptr::read_volatile(&(*self.0.as_ptr()).flags);
             let folio = if flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0 {
                 // What zswap may have some pages of is read page by page.
@@ -230,7 +222,6 @@ pub(crate) struct SwapFolio(ARef<Folio>);
 
 impl SwapFolio {
     /// The order; a snapshot.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn order(&self) -> Order {
         self.0.order()
     }

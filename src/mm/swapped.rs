@@ -37,7 +37,6 @@ pub(crate) struct SwappedPage<'a> {
 
 impl SwappedPage<'_> {
     /// How many pages the slot had, as an order.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn slot_order(&self) -> Order {
         self.order
     }
@@ -69,7 +68,6 @@ impl SwappedPage<'_> {
     /// Splits the slot until the page has one of its own. May sleep.
     ///
     /// Fails with `EEXIST` where the slot has something else by now, and with `ENOMEM`.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn split_slot(&self) -> Result {
         self.mapping.split_entry(self.index, self.slot)
     }
@@ -271,7 +269,6 @@ impl Mapping {
     /// has, where they hold the entries from `entry` on. May sleep.
     fn mark_poisoned(&self, index: PageIndex, entry: SwapEntry, order: Order) -> Result {
         let pages = order.pages();
-        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
         for page in pages.each() {
             self.split_entry(index.saturating_add(page), entry.add(page))?;
         }
@@ -349,6 +346,13 @@ impl Mapping {
                 return Ok(());
             }
         }
+    }
+
+    /// No slot has several pages.
+    #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+    #[inline(always)]
+    pub(crate) fn split_entry(&self, _index: PageIndex, _entry: SwapEntry) -> Result {
+        Ok(())
     }
 
     /// Gives each of the slots of order `smaller` that one of `order` with page `index` was split

@@ -19,7 +19,6 @@ pub(crate) fn cond_resched_tasks_rcu_qs() {
 }
 
 /// Whether the current task has a signal to handle.
-#[cfg(CONFIG_SWAP)]
 pub(crate) fn signal_pending() -> bool {
     // SAFETY: Looks at the current task only.
     unsafe { bindings::signal_pending() }

@@ -4,19 +4,13 @@
 //!
 //! C header: `include/linux/shmem_backend.h` of the patched kernel.
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::fault::Fault;
 use super::fault::FaultOperations;
-#[cfg(CONFIG_SWAP)]
 use super::outgoing::{OutgoingFolio, WrittenOut};
 use crate::bindings;
-#[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::folio::{MemoryOwner, NewFolio};
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge::VmaAdvice;
-#[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
-#[cfg(CONFIG_SWAP)]
 use crate::mm::swap::SwapDeviceId;
 use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
 #[cfg(CONFIG_SWAP)]
@@ -24,8 +18,9 @@ use crate::vfs::inode_list::{InodeList, Link, ListKind};
 use crate::vfs::Inode;
 use core::marker::PhantomData;
 use kernel::prelude::*;
+use kernel::sync::atomic::Atomic;
 #[cfg(CONFIG_SWAP)]
-use kernel::sync::atomic::{Acquire, Atomic, Release};
+use kernel::sync::atomic::{Acquire, Release};
 use kernel::types::Opaque;
 
 /// For what a caller in mm/ wants a folio.
@@ -49,16 +44,13 @@ pub(crate) enum Want {
 pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// Moves a folio to swap for reclaim, or gives it back. Must not wait for `i_rwsem`, for
     /// memory or for other folios.
-    #[cfg(CONFIG_SWAP)]
     fn write_out<'a>(folio: OutgoingFolio<'a, Self>) -> WrittenOut<'a>;
 
     /// Brings the pages of a file that are on `device` back. May sleep; the inode cannot be evicted
     /// meanwhile. Fails with `ENOMEM`; pages and entries that go away meanwhile are no error.
-    #[cfg(CONFIG_SWAP)]
     fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result;
 
     /// How many pages of a file are in swap; a snapshot. Must not sleep.
-    #[cfg(CONFIG_SWAP)]
     fn swapped(inode: &Inode<Self>) -> PageCount;
 
     /// Finds or makes the folio at page `index`, locked; `None` only for [`Want::Read`]. May sleep.
@@ -66,17 +58,14 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
 
     /// Makes a folio for page `index` that user space will fill, charged to `owner`; it is not in the
     /// file yet. May sleep. Fails beyond the end of the file, and without memory.
-    #[cfg(CONFIG_USERFAULTFD)]
     fn new_folio(inode: &Inode<Self>, index: PageIndex, owner: MemoryOwner<'_>)
         -> Result<NewFolio>;
 
     /// Adds a folio at page `index` that user space has filled. May sleep. Fails with `EEXIST` where
     /// the file has that page, and with `ENOMEM`.
-    #[cfg(CONFIG_USERFAULTFD)]
     fn add_folio(inode: &Inode<Self>, index: PageIndex, folio: NewFolio) -> Result<LockedFolio>;
 
     /// Takes a folio out again that was just added.
-    #[cfg(CONFIG_USERFAULTFD)]
     fn remove_folio(inode: &Inode<Self>, folio: LockedFolio);
 
     /// Frees the bytes from `start` to before `end` (to the last where that is `None`); what is left
@@ -98,7 +87,6 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// A bitmap of the orders that a new folio with page `index` may have; for a mapping with
     /// `mapping`, which may be anonymous shared memory. `write_end` is what a write would make the
     /// size of the file; with `forced` the settings do not count. Must not sleep.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn huge_orders(
         inode: &Inode<Self>,
         mapping: Option<(VmaAdvice, bool)>,
@@ -115,14 +103,12 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     fn is_locked(inode: &Inode<Self>) -> bool;
 
     /// The memory policies of a file.
-    #[cfg(CONFIG_NUMA)]
     fn policy(inode: &Inode<Self>) -> &SharedPolicy;
 
     /// Where the seals of memfd are kept; valid for as long as the inode.
     fn seals(inode: &Inode<Self>) -> &Seals;
 
     /// Where the registered type is remembered, for the hooks that are not about one file.
-    #[cfg(CONFIG_SWAP)]
     fn cell() -> &'static BackendCell<Self>;
 }
 
@@ -142,20 +128,20 @@ impl Seals {
 }
 
 /// Remembers the registered backend of a file system type.
-#[cfg(CONFIG_SWAP)]
 pub(crate) struct BackendCell<T: SharedMemory>(Atomic<*mut c_void>, PhantomData<T>);
 
-#[cfg(CONFIG_SWAP)]
 // SAFETY: The pointer is to something that may be used from any task.
 unsafe impl<T: SharedMemory> Sync for BackendCell<T> {}
 
-#[cfg(CONFIG_SWAP)]
 impl<T: SharedMemory> BackendCell<T> {
     /// A cell for a type that is not registered.
     pub(crate) const fn new() -> Self {
         Self(Atomic::new(core::ptr::null_mut()), PhantomData)
     }
+}
 
+#[cfg(CONFIG_SWAP)]
+impl<T: SharedMemory> BackendCell<T> {
     /// The registered backend, if there is one.
     ///
     /// # Safety
@@ -224,14 +210,12 @@ impl<T: SharedMemory> Backend<T> {
     /// # Safety
     ///
     /// `vma` must be live and locked.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(super) unsafe fn is_anonymous(&self, vma: *mut bindings::vm_area_struct) -> bool {
         // SAFETY: By the caller's promise.
         core::ptr::eq(unsafe { (*vma).vm_ops }, self.anon_vm_ops.get())
     }
 }
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 impl<T: SharedMemory> Fault<'_, T> {
     /// Whether the mapping is of anonymous shared memory.
     pub(crate) fn is_anonymous(&self) -> bool {

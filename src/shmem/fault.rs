@@ -6,15 +6,12 @@
 
 use crate::bindings;
 use crate::mm::folio::MemoryOwner;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge::{Effort, VmaAdvice};
-#[cfg(CONFIG_SWAP)]
-use crate::mm::swap::Reader;
+use crate::mm::swap::{self, Reader};
 use crate::mm::{LockedFolio, Mapping, PageIndex};
 use crate::vfs::{FileSystem, Inode};
 use core::cell::Cell;
 use core::marker::PhantomData;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use core::ptr::NonNull;
 use kernel::prelude::*;
 
@@ -61,8 +58,10 @@ impl<T: FileSystem> Fault<'_, T> {
     }
 
     /// The fault had to wait for a read from swap: counts it, and tells the MM.
-    #[cfg(CONFIG_SWAP)]
     pub(crate) fn set_major(&self) {
+        if !swap::IS_BUILT_IN {
+            return;
+        }
         self.remarks.told.set(bindings::VM_FAULT_MAJOR);
         // SAFETY: By the type invariants.
         unsafe {
@@ -89,14 +88,12 @@ impl<T: FileSystem> Fault<'_, T> {
     }
 
     /// What the mapping says about large folios.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn advice(&self) -> VmaAdvice {
         // SAFETY: By the type invariants.
         unsafe { VmaAdvice::of(self.vma(), false) }
     }
 
     /// Those of a bitmap of orders whose folio with the page of the fault would fit in the mapping.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn suitable_orders(&self, orders: c_ulong) -> c_ulong {
         let address = self.vmf.__bindgen_anon_1.address;
         // SAFETY: By the type invariants.
@@ -104,14 +101,12 @@ impl<T: FileSystem> Fault<'_, T> {
     }
 
     /// How hard an allocation of a large folio for the mapping is to try.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn effort(&self) -> Effort {
         // SAFETY: By the type invariants; a fault has a mapping.
         unsafe { Effort::of(NonNull::new_unchecked(self.vma())) }
     }
 
     /// Who reads pages from swap for this fault.
-    #[cfg(CONFIG_SWAP)]
     pub(crate) fn reader(&self) -> Reader<'_> {
         // SAFETY: By the type invariants.
         unsafe { Reader::from_fault(core::ptr::from_ref(&*self.vmf).cast_mut()) }

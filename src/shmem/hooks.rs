@@ -6,11 +6,9 @@
 //! C header: `include/linux/shmem_backend.h` of the patched kernel, which says what each hook must
 //! do.
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::backend::Backend;
 use super::backend::{SharedMemory, Want};
 use crate::bindings;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::SwapDeviceId;
@@ -191,7 +189,6 @@ pub(super) unsafe extern "C" fn fallocend<T: SharedMemory>(
 /// # Safety
 ///
 /// `inode` must be a live regular file of `T`, and `vma` null or a live mapping, which is locked.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(super) unsafe extern "C" fn huge_orders<T: SharedMemory>(
     inode: *mut bindings::inode,
     vma: *mut bindings::vm_area_struct,
@@ -214,45 +211,14 @@ pub(super) unsafe extern "C" fn huge_orders<T: SharedMemory>(
     T::huge_orders(inode, mapping, index, Pos::from_loff(write_end), forced)
 }
 
-/// There are no large folios.
-///
-/// # Safety
-///
-/// Nothing is asked: it does nothing.
-#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-pub(super) unsafe extern "C" fn huge_orders<T: SharedMemory>(
-    _inode: *mut bindings::inode,
-    _vma: *mut bindings::vm_area_struct,
-    _index: c_ulong,
-    _write_end: bindings::loff_t,
-    _forced: bool,
-) -> c_ulong {
-    0
-}
-
-/// `shmem_backend_ops::swapped`.
-///
 /// # Safety
 ///
 /// `inode` must be a live one of `T`.
-#[cfg(CONFIG_SWAP)]
 pub(super) unsafe extern "C" fn pages_in_swap<T: SharedMemory>(
     inode: *mut bindings::inode,
 ) -> c_ulong {
     // SAFETY: By the caller's promise.
     T::swapped(unsafe { Inode::<T>::from_raw(inode) }).to_ulong()
-}
-
-/// There is no swap.
-///
-/// # Safety
-///
-/// Nothing is asked: it does nothing.
-#[cfg(not(CONFIG_SWAP))]
-pub(super) unsafe extern "C" fn pages_in_swap<T: SharedMemory>(
-    _inode: *mut bindings::inode,
-) -> c_ulong {
-    0
 }
 
 /// `shmem_backend_ops::lock`: SHM_LOCK and SHM_UNLOCK.

@@ -10,13 +10,13 @@
 pub(crate) mod backend;
 pub(crate) mod fault;
 mod hooks;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+#[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), path = "huge_stub.rs")]
 pub(crate) mod huge;
 pub(crate) mod outgoing;
 #[cfg(CONFIG_NUMA)]
 mod policy;
 mod registration;
-#[cfg(CONFIG_USERFAULTFD)]
+#[cfg_attr(not(CONFIG_USERFAULTFD), path = "userfault_stub.rs")]
 pub(crate) mod userfault;
 mod writeout;
 

@@ -5,16 +5,12 @@
 //! Lock order: reclaim calls with the folio locked, below any lock of the task that allocates.
 
 use crate::bindings;
-#[cfg(all(CONFIG_SWAP, CONFIG_TRANSPARENT_HUGEPAGE))]
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge;
 use crate::mm::LockedFolio;
-#[cfg(CONFIG_SWAP)]
 use crate::mm::{PageCount, PageIndex, PageRange};
-#[cfg(CONFIG_SWAP)]
 use crate::vfs::{FileSystem, Inode};
-#[cfg(CONFIG_SWAP)]
 use core::marker::PhantomData;
-#[cfg(CONFIG_SWAP)]
 use core::mem::ManuallyDrop;
 use kernel::prelude::*;
 
@@ -26,10 +22,8 @@ pub(super) fn stay(folio: &LockedFolio) -> c_int {
 }
 
 /// What became of a folio that reclaim wanted to be written out in `'a`: the value for reclaim.
-#[cfg(CONFIG_SWAP)]
 pub(crate) struct WrittenOut<'a>(pub(super) c_int, PhantomData<&'a ()>);
 
-#[cfg(CONFIG_SWAP)]
 impl WrittenOut<'_> {
     pub(super) fn new(result: c_int) -> Self {
         Self(result, PhantomData)
@@ -42,7 +36,6 @@ impl WrittenOut<'_> {
 ///
 /// The folio is locked, referenced by reclaim, in the page cache of `inode`, and not dirty. The inode
 /// stays for as long as the folio does.
-#[cfg(CONFIG_SWAP)]
 pub(crate) struct OutgoingFolio<'a, T: FileSystem> {
     pub(super) folio: ManuallyDrop<LockedFolio>,
     pub(super) inode: &'a Inode<T>,
@@ -51,7 +44,6 @@ pub(crate) struct OutgoingFolio<'a, T: FileSystem> {
     pub(super) list: *mut bindings::list_head,
 }
 
-#[cfg(CONFIG_SWAP)]
 impl<'a, T: FileSystem> OutgoingFolio<'a, T> {
     /// The file.
     pub(crate) fn inode(&self) -> &Inode<T> {
@@ -123,6 +115,7 @@ impl<'a, T: FileSystem> OutgoingFolio<'a, T> {
 
     /// Gets a place in swap for the folio, all of whose pages must be valid; gives it back where there
     /// is none.
+    #[cfg(CONFIG_SWAP)]
     pub(crate) fn allocate_swap(self) -> Result<PlacedFolio<'a, T>, Self> {
         if !self.is_valid() {
             return Err(self);
@@ -135,6 +128,12 @@ impl<'a, T: FileSystem> OutgoingFolio<'a, T> {
         // INVARIANT: Just added.
         Ok(PlacedFolio(self))
     }
+
+    /// There is no place.
+    #[cfg(not(CONFIG_SWAP))]
+    pub(crate) fn allocate_swap(self) -> Result<PlacedFolio<'a, T>, Self> {
+        Err(self)
+    }
 }
 
 /// A folio that reclaim wants to be written out and that has a place in swap.
@@ -142,5 +141,4 @@ impl<'a, T: FileSystem> OutgoingFolio<'a, T> {
 /// # Invariants
 ///
 /// The folio is in the swap cache, and in the page cache as well.
-#[cfg(CONFIG_SWAP)]
 pub(crate) struct PlacedFolio<'a, T: FileSystem>(pub(super) OutgoingFolio<'a, T>);

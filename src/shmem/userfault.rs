@@ -55,7 +55,6 @@ impl<T: FileSystem> Fault<'_, T> {
     }
 
     /// Whether user space handles faults of some kind in this mapping, and hence counts single pages.
-    #[cfg(CONFIG_SWAP)]
     #[inline]
     pub(crate) fn is_watched_by_user(&self) -> bool {
         // SAFETY: By the type invariants the mapping is locked, so that its flags are stable.

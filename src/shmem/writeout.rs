@@ -8,9 +8,6 @@
 #[cfg(CONFIG_SWAP)]
 use super::backend::Backend;
 use super::backend::SharedMemory;
-#[cfg(not(CONFIG_SWAP))]
-use super::outgoing::stay;
-#[cfg(CONFIG_SWAP)]
 use super::outgoing::{OutgoingFolio, PlacedFolio, WrittenOut};
 use crate::bindings;
 #[cfg(CONFIG_SWAP)]
@@ -18,9 +15,7 @@ use crate::mm::mapping::Expected;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::SwapEntry;
 use crate::mm::LockedFolio;
-#[cfg(CONFIG_SWAP)]
 use crate::mm::PageCount;
-#[cfg(CONFIG_SWAP)]
 use crate::vfs::Inode;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -77,13 +72,24 @@ impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
     }
 }
 
+#[cfg(not(CONFIG_SWAP))]
+impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
+    /// There is no swap: the folio stays where it is.
+    pub(crate) fn move_to_swap(
+        self,
+        _counted: impl FnOnce(&Inode<T>, PageCount),
+        _returned: impl FnOnce(&Inode<T>, PageCount),
+    ) -> WrittenOut<'a> {
+        self.0.keep()
+    }
+}
+
 /// `shmem_backend_ops::writeout`.
 ///
 /// # Safety
 ///
 /// `folio` must be in the page cache of a file of `T`, locked by the current task, clean and not being written out, with
 /// a reference of the caller's; `cx` and `list` must be what reclaim has for it.
-#[cfg(CONFIG_SWAP)]
 pub(super) unsafe extern "C" fn writeout<T: SharedMemory>(
     cx: *mut bindings::swap_io_ctx,
     folio: *mut bindings::folio,
@@ -105,20 +111,4 @@ pub(super) unsafe extern "C" fn writeout<T: SharedMemory>(
         list,
     };
     T::write_out(folio).0
-}
-
-/// There is no swap to go to.
-///
-/// # Safety
-///
-/// `folio` must be in a page cache, and locked by the current task, with a reference of the caller's.
-#[cfg(not(CONFIG_SWAP))]
-pub(super) unsafe extern "C" fn writeout<T: SharedMemory>(
-    _cx: *mut bindings::swap_io_ctx,
-    folio: *mut bindings::folio,
-    _list: *mut bindings::list_head,
-) -> c_int {
-    // SAFETY: By the caller's promise. The result is not dropped: lock and reference are reclaim's.
-    let folio = unsafe { LockedFolio::borrowed(NonNull::new_unchecked(folio)) };
-    stay(&ManuallyDrop::new(folio))
 }

@@ -11,7 +11,8 @@
 //!   may have; [`pure::option_number`], numbers and sizes in mount options.
 //! - [`state`], what is held: [`state::mount`] in a superblock (`struct shmem_sb_info`), [`state::inode`] in an
 //!   inode (`struct shmem_inode_info`), with its [`state::page_counts`] and the [`state::activity`] of
-//!   fallocate(2); [`state::quota`], the limits of users and groups.
+//!   fallocate(2); [`state::quota`], the limits of users and groups; [`state::config`], what the kernel's
+//!   configuration says of tmpfs itself.
 //! - [`data`], the contents of files: [`data::lookup`] finds or makes a folio (`shmem_get_folio_gfp()`) for
 //!   `read`, `write`, `fault` and [`data::userfault`]; [`data::page_accounting`], what pages count against, and
 //!   `i_blocks`; [`data::orders`], which sizes a new folio may have here and now, and [`data::beyond_eof`], giving

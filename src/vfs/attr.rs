@@ -8,9 +8,7 @@ use super::acl;
 use super::fileattr::{FileFlags, FlagTable};
 use super::{Exclusive, FileSystem, IdMap, Inode};
 use crate::bindings;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use crate::mm::Len;
-use crate::mm::Pos;
+use crate::mm::{Len, Pos};
 use core::marker::PhantomData;
 use kernel::error::{from_result, to_result};
 use kernel::prelude::*;
@@ -34,7 +32,6 @@ impl Stat<'_> {
     }
 
     /// Sets the size that I/O is best done in.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn set_block_size(&mut self, size: Len) {
         self.stat.blksize = size.to_uint();
     }

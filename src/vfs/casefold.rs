@@ -12,6 +12,9 @@ use core::ptr::NonNull;
 use kernel::error::from_err_ptr;
 use kernel::prelude::*;
 
+/// Whether the kernel knows encodings (`CONFIG_UNICODE`).
+pub(crate) const IS_BUILT_IN: bool = true;
+
 /// A version of Unicode.
 #[derive(Clone, Copy)]
 pub(crate) struct UnicodeVersion(u32);

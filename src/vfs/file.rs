@@ -10,9 +10,9 @@ use super::{Exclusive, FileSystem, Inode, InodeGuard};
 use crate::bindings;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::alignment;
-use crate::mm::{Len, Pos};
+use crate::mm::{Len, Order, Pos};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use crate::mm::{Order, PageIndex, PAGE_SIZE};
+use crate::mm::{PageIndex, PAGE_SIZE};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::error::{from_result, to_result};
@@ -86,7 +86,6 @@ pub(crate) trait FileOperations: FileSystem {
 
     /// The order of the folios that mappings of the file are best aligned to; `None` where that of a page
     /// will do. Must not sleep.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn mapping_alignment(inode: &Inode<Self>) -> Option<Order>;
 
     /// Gives pages of the file from byte `pos` on to a pipe, as far as that has room. What was added was

@@ -4,9 +4,7 @@
 //!
 //! C headers: `include/linux/fs.h`, `Documentation/filesystems/vfs.rst`.
 
-#[cfg(CONFIG_UNICODE)]
 use super::casefold::CaseFolding;
-#[cfg(CONFIG_SYSFS)]
 use super::features::Feature;
 #[cfg(CONFIG_QUOTA)]
 use super::quota::QuotaFormatTable;
@@ -106,7 +104,6 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     const POSIX_ACL: bool = false;
 
     /// What user space shall know to be supported, in `/sys/fs`.
-    #[cfg(CONFIG_SYSFS)]
     const FEATURES: &'static [&'static Feature];
 
     /// What the type keeps registered with the MM.
@@ -136,7 +133,6 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     ) -> Result;
 
     /// How directories of a new superblock may fold case, if at all.
-    #[cfg(CONFIG_UNICODE)]
     fn case_folding(options: &mut Self::MountOptions) -> Result<Option<CaseFolding>>;
 
     /// Makes the file system's part of a new superblock.

@@ -4,7 +4,6 @@
 //!
 //! C headers: `include/linux/fs.h`, `Documentation/filesystems/vfs.rst`.
 
-#[cfg(CONFIG_SYSFS)]
 use super::features::Features;
 use super::file_system::Memory;
 use super::inode::InodeCache;
@@ -58,7 +57,6 @@ pub(crate) struct Registration<T: FileSystem> {
     #[cfg(CONFIG_QUOTA)]
     #[pin]
     _quota: QuotaFormat,
-    #[cfg(CONFIG_SYSFS)]
     _features: Features,
     _fs: PhantomData<T>,
 }
@@ -86,7 +84,6 @@ impl<T: FileSystem> Registration<T> {
             // Before the first mount can ask for it.
             #[cfg(CONFIG_QUOTA)]
             _quota <- QuotaFormat::new(&T::QUOTA_FORMAT, module),
-            #[cfg(CONFIG_SYSFS)]
             _features: Features::new(T::NAME, T::FEATURES)?,
             fs_type: Opaque::new(bindings::file_system_type {
                 name: T::NAME.as_char_ptr(),

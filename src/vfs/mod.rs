@@ -14,7 +14,7 @@
 
 pub(crate) mod acl;
 pub(crate) mod attr;
-#[cfg(CONFIG_UNICODE)]
+#[cfg_attr(not(CONFIG_UNICODE), path = "casefold_stub.rs")]
 pub(crate) mod casefold;
 pub(crate) mod context;
 pub(crate) mod cookies;
@@ -23,7 +23,7 @@ pub(crate) mod dir;
 pub(crate) mod dir_index;
 mod eviction;
 mod export;
-#[cfg(CONFIG_SYSFS)]
+#[cfg_attr(not(CONFIG_SYSFS), path = "features_stub.rs")]
 pub(crate) mod features;
 pub(crate) mod file;
 pub(crate) mod file_system;

@@ -5,7 +5,6 @@
 //! C headers: `include/linux/fs/super_types.h`, `include/linux/fs.h`.
 
 use super::acl;
-#[cfg(CONFIG_UNICODE)]
 use super::casefold::CaseFolding;
 use super::export::{self, Exports};
 use super::inode::{self, InodeCache};
@@ -29,7 +28,6 @@ pub(super) struct SuperInfo<T: FileSystem> {
     registration: *const Registration<T>,
     /// What finds extended attributes.
     xattrs: super::xattr::Cache,
-    #[cfg(CONFIG_UNICODE)]
     case_folding: Option<CaseFolding>,
     #[pin]
     exports: Exports,
@@ -75,7 +73,6 @@ impl<T: FileSystem> SuperBlock<T> {
     }
 
     /// How directories may fold case, if at all.
-    #[cfg(CONFIG_UNICODE)]
     pub(crate) fn case_folding(&self) -> Option<&CaseFolding> {
         self.info().case_folding.as_ref()
     }
@@ -170,7 +167,6 @@ pub(super) unsafe fn fill<T: FileSystem>(
         try_pin_init!(SuperInfo::<T> {
             registration,
             xattrs: super::xattr::Cache::new(),
-            #[cfg(CONFIG_UNICODE)]
             case_folding: T::case_folding(options)?,
             exports <- Exports::new(),
             // SAFETY: The list is only for inodes of the superblock, and their eviction takes them out.
@@ -202,7 +198,6 @@ pub(super) unsafe fn fill<T: FileSystem>(
         bindings::uuid_gen(&mut uuid);
         bindings::super_set_uuid(sb, uuid.b.as_ptr(), bindings::uint(uuid.b.len()));
     }
-    #[cfg(CONFIG_UNICODE)]
     // SAFETY: `s_fs_info` was just set, and there is no dentry yet. It stays until all are gone.
     unsafe {
         if let Some(case_folding) = SuperBlock::<T>::from_raw(sb).case_folding() {

@@ -5,22 +5,20 @@
 use super::options::{self, Options};
 use crate::mm::{PageCount, Pos, MAX_FILE_SIZE};
 use crate::shmem::backend::Backend;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::tmpfs::data::beyond_eof;
 use crate::tmpfs::data::orders;
 use crate::tmpfs::namespace::lifecycle;
-#[cfg(CONFIG_TMPFS_XATTR)]
 use crate::tmpfs::namespace::xattr;
+use crate::tmpfs::state::config;
 use crate::tmpfs::state::inode::InodeInfo;
 use crate::tmpfs::state::mount::{NewMount, SuperInfo};
 use crate::tmpfs::state::Tmpfs;
-#[cfg(CONFIG_UNICODE)]
-use crate::vfs::casefold::CaseFolding;
-#[cfg(CONFIG_SYSFS)]
+use crate::vfs::casefold::{self, CaseFolding};
 use crate::vfs::features::Feature;
 use crate::vfs::file_system::StatFs;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use crate::vfs::quota::QuotaFormatTable;
+use crate::vfs::xattr::XattrTable;
 use crate::vfs::{
     Exclusive, FileSystem, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue,
     SuperBlock,
@@ -29,7 +27,6 @@ use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 
 /// Directories in which case does not matter.
-#[cfg(all(CONFIG_SYSFS, CONFIG_UNICODE))]
 static CASEFOLD: Feature = Feature::new(c"casefold");
 
 impl FileSystem for Tmpfs {
@@ -39,17 +36,20 @@ impl FileSystem for Tmpfs {
     const MAGIC: u32 = crate::shmem::TMPFS_MAGIC;
     const MAX_BYTES: Pos = MAX_FILE_SIZE;
     const PARAMETERS: &'static ParameterTable = &options::PARAMETERS;
-    #[cfg(CONFIG_TMPFS_XATTR)]
-    const XATTRS: crate::vfs::xattr::XattrTable<Self> = crate::vfs::xattr::XattrTable::new();
+    const XATTRS: XattrTable<Self> = if config::XATTR {
+        XattrTable::new()
+    } else {
+        XattrTable::NONE
+    };
     #[cfg(CONFIG_TMPFS_QUOTA)]
     const QUOTA_FORMAT: QuotaFormatTable<Self> = QuotaFormatTable::new();
-    const POSIX_ACL: bool = cfg!(CONFIG_TMPFS_POSIX_ACL);
+    const POSIX_ACL: bool = config::POSIX_ACL;
 
-    #[cfg(CONFIG_SYSFS)]
-    const FEATURES: &'static [&'static Feature] = &[
-        #[cfg(CONFIG_UNICODE)]
-        &CASEFOLD,
-    ];
+    const FEATURES: &'static [&'static Feature] = if casefold::IS_BUILT_IN {
+        &[&CASEFOLD]
+    } else {
+        &[]
+    };
 
     type Memory = Backend<Self>;
     type MountOptions = Options;
@@ -73,7 +73,6 @@ impl FileSystem for Tmpfs {
         options.parse(cx, index, value)
     }
 
-    #[cfg(CONFIG_UNICODE)]
     fn case_folding(options: &mut Options) -> Result<Option<CaseFolding>> {
         options.names.take()
     }
@@ -86,9 +85,7 @@ impl FileSystem for Tmpfs {
             blocks: options.blocks.unwrap_or_else(options::default_blocks),
             inodes: options.inodes.unwrap_or_else(options::default_inodes),
             wide_inos: options.wide_inos.unwrap_or(options::DEFAULT_WIDE_INOS),
-            #[cfg(CONFIG_TMPFS_QUOTA)]
             quota: options.quota,
-            #[cfg(CONFIG_NUMA)]
             policy: options.policy.take(),
             huge: options.huge.unwrap_or_else(orders::default_policy),
             without_swap: options.without_swap,
@@ -99,8 +96,7 @@ impl FileSystem for Tmpfs {
     }
 
     fn new_root<'a>(sb: &'a NewSuperBlock<'_, Self>) -> Result<NewInode<'a, Self>> {
-        #[cfg(CONFIG_TMPFS_QUOTA)]
-        if let Some(quota) = &sb.data().quota {
+        if let Some(quota) = sb.data().quota() {
             quota.enable(sb)?;
         }
         lifecycle::new_root(sb)
@@ -124,12 +120,10 @@ impl FileSystem for Tmpfs {
         options::show(sb.data(), seq);
     }
 
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn count_cached(sb: &SuperBlock<Self>) -> usize {
         sb.cached().len()
     }
 
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn free_cached(sb: &SuperBlock<Self>, objects: usize) -> usize {
         beyond_eof::shrink(sb, objects, PageCount::MAX)
     }
@@ -138,7 +132,6 @@ impl FileSystem for Tmpfs {
         lifecycle::evict(inode);
     }
 
-    #[cfg(CONFIG_TMPFS_XATTR)]
     fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize) {
         xattr::release_space(sb, bytes);
     }

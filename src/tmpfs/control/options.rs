@@ -6,19 +6,18 @@
 //! in, what remount may do with it and how `/proc/mounts` shows it, in that order. See
 //! `Documentation/filesystems/tmpfs.rst` for their meaning.
 
-#[cfg(CONFIG_UNICODE)]
 use super::name_options::NameOptions;
-#[cfg(CONFIG_NUMA)]
-use crate::mm::mempolicy::Policy;
+use crate::mm::mempolicy::{self, Policy};
 use crate::mm::{self, PageCount};
 use crate::tmpfs::data::orders;
 use crate::tmpfs::pure::huge_policy::HugePolicy;
 use crate::tmpfs::pure::inode_limit::MAX_INODES;
 use crate::tmpfs::pure::limits::LimitError;
 use crate::tmpfs::pure::option_number;
+use crate::tmpfs::state::config;
 use crate::tmpfs::state::mount::SuperInfo;
-#[cfg(CONFIG_TMPFS_QUOTA)]
 use crate::tmpfs::state::quota::QuotaOptions;
+use crate::vfs::casefold;
 use crate::vfs::ids::{Kgid, Kuid};
 use crate::vfs::{Mode, MountContext, ParameterKind, ParameterTable, ParameterValue};
 use kernel::prelude::*;
@@ -26,7 +25,7 @@ use kernel::seq_file::SeqFile;
 use kernel::seq_print;
 
 /// Whether inode numbers have 64 bits unless an option says otherwise.
-pub(super) const DEFAULT_WIDE_INOS: bool = cfg!(CONFIG_TMPFS_INODE64);
+pub(super) const DEFAULT_WIDE_INOS: bool = config::INODE64;
 
 const DEFAULT_MODE: Mode = Mode::from_raw(0o1777);
 
@@ -54,14 +53,12 @@ pub(crate) struct Options {
     /// Whether inode numbers may have 64 bits.
     pub(super) wide_inos: Option<bool>,
     /// The memory policy that new files start with; none is the default one, or what it was.
-    #[cfg(CONFIG_NUMA)]
     pub(super) policy: Option<Policy>,
     /// Where there are to be large folios.
     pub(super) huge: Option<HugePolicy>,
     /// Whether pages stay in memory.
     pub(super) without_swap: bool,
     /// Quota of users and groups.
-    #[cfg(CONFIG_TMPFS_QUOTA)]
     pub(super) quota: QuotaOptions,
     /// The mode of the root directory.
     pub(super) mode: Mode,
@@ -70,7 +67,6 @@ pub(crate) struct Options {
     /// The group of the root directory.
     pub(super) gid: Kgid,
     /// How names are compared.
-    #[cfg(CONFIG_UNICODE)]
     pub(super) names: NameOptions,
 }
 
@@ -83,7 +79,6 @@ enum Refusal {
     /// Anything else.
     Because(Reason),
     /// What the mount log names already.
-    #[cfg(CONFIG_UNICODE)]
     Logged(Error),
 }
 
@@ -133,13 +128,13 @@ macro_rules! hard_limit {
         MountOption {
             check: |options, sb| {
                 let wanted = options.quota.$limits.$limit;
-                if wanted != 0 && wanted != sb.quota_options().$limits.$limit {
+                if wanted != 0 && wanted != quota_options(sb).$limits.$limit {
                     return Err("Cannot change global quota limit on remount");
                 }
                 Ok(())
             },
             show: |sb, seq| {
-                let limit = sb.quota_options().$limits.$limit;
+                let limit = quota_options(sb).$limits.$limit;
                 if limit != 0 {
                     seq_print!(seq, ",{}={limit}", $name.to_str().unwrap_or("?"));
                 }
@@ -159,6 +154,12 @@ macro_rules! hard_limit {
     };
 }
 
+/// The quota options that a mount has; none where it has no quota.
+#[cfg(CONFIG_TMPFS_QUOTA)]
+fn quota_options(sb: &SuperInfo) -> QuotaOptions {
+    sb.quota().map(|quota| *quota.options()).unwrap_or_default()
+}
+
 /// Whether a mount may have quota.
 #[cfg(CONFIG_TMPFS_QUOTA)]
 fn check_may_have_quota(cx: &MountContext) -> Result<(), Refusal> {
@@ -173,7 +174,7 @@ fn check_may_have_quota(cx: &MountContext) -> Result<(), Refusal> {
 /// Whether remount may ask for quota: only where there is some.
 #[cfg(CONFIG_TMPFS_QUOTA)]
 fn may_ask_for_quota(options: &Options, sb: &SuperInfo) -> bool {
-    !options.quota.has_any() || sb.quota.is_some()
+    !options.quota.has_any() || sb.quota().is_some()
 }
 
 /// All options, in the order in which they are checked and shown.
@@ -330,7 +331,6 @@ static OPTIONS: &[MountOption] = &[
             Ok(())
         })
     },
-    #[cfg(CONFIG_NUMA)]
     MountOption {
         apply: |options, sb| {
             if let Some(policy) = &options.policy {
@@ -343,6 +343,9 @@ static OPTIONS: &[MountOption] = &[
             }
         },
         ..MountOption::new(c"mpol", ParameterKind::String, |options, _, value| {
+            if !mempolicy::IS_BUILT_IN {
+                return Err(Refusal::Unsupported);
+            }
             let ParameterValue::String(text) = value else {
                 return Err(Refusal::BadValue);
             };
@@ -351,10 +354,6 @@ static OPTIONS: &[MountOption] = &[
             Ok(())
         })
     },
-    #[cfg(not(CONFIG_NUMA))]
-    MountOption::new(c"mpol", ParameterKind::String, |_, _, _| {
-        Err(Refusal::Unsupported)
-    }),
     MountOption {
         check: |options, sb| {
             // There is no option to switch it off again, so remount cannot switch it on.
@@ -399,7 +398,7 @@ static OPTIONS: &[MountOption] = &[
             Ok(())
         },
         show: |sb, seq| {
-            if sb.quota_options().users {
+            if quota_options(sb).users {
                 seq_print!(seq, ",usrquota");
             }
         },
@@ -413,7 +412,7 @@ static OPTIONS: &[MountOption] = &[
     #[cfg(CONFIG_TMPFS_QUOTA)]
     MountOption {
         show: |sb, seq| {
-            if sb.quota_options().groups {
+            if quota_options(sb).groups {
                 seq_print!(seq, ",grpquota");
             }
         },
@@ -460,12 +459,22 @@ pub(super) static PARAMETERS: ParameterTable = {
     table
 };
 
-#[cfg(CONFIG_UNICODE)]
+/// Whether there are encodings of names.
+fn check_has_encodings() -> Result<(), Refusal> {
+    if casefold::IS_BUILT_IN {
+        return Ok(());
+    }
+    Err(Refusal::Because(
+        "rtmpfs: Kernel not built with CONFIG_UNICODE\n",
+    ))
+}
+
 fn set_encoding(
     options: &mut Options,
     cx: &MountContext,
     value: ParameterValue<'_>,
 ) -> Result<(), Refusal> {
+    check_has_encodings()?;
     let version = match value {
         ParameterValue::String(version) => Some(version),
         _ => None,
@@ -474,29 +483,15 @@ fn set_encoding(
     set.map_err(Refusal::Logged)
 }
 
-#[cfg(CONFIG_UNICODE)]
 fn set_strict_encoding(
     options: &mut Options,
     _cx: &MountContext,
     _value: ParameterValue<'_>,
 ) -> Result<(), Refusal> {
+    check_has_encodings()?;
     options.names.set_strict();
     Ok(())
 }
-
-#[cfg(not(CONFIG_UNICODE))]
-fn set_encoding(
-    _options: &mut Options,
-    _cx: &MountContext,
-    _value: ParameterValue<'_>,
-) -> Result<(), Refusal> {
-    Err(Refusal::Because(
-        "rtmpfs: Kernel not built with CONFIG_UNICODE\n",
-    ))
-}
-
-#[cfg(not(CONFIG_UNICODE))]
-use set_encoding as set_strict_encoding;
 
 /// Whether a comma before `rest` ends an option. It does not before a digit, which may go on with a
 /// list of numbers, as a memory policy has them; no option begins with one.
@@ -518,16 +513,13 @@ impl Options {
             blocks: None,
             inodes: None,
             wide_inos: None,
-            #[cfg(CONFIG_NUMA)]
             policy: None,
             huge: None,
             without_swap: false,
-            #[cfg(CONFIG_TMPFS_QUOTA)]
             quota: QuotaOptions::default(),
             mode: DEFAULT_MODE,
             uid: Kuid::current_fs(),
             gid: Kgid::current_fs(),
-            #[cfg(CONFIG_UNICODE)]
             names: NameOptions::default(),
         }
     }
@@ -542,7 +534,6 @@ impl Options {
         let option = OPTIONS.get(index).ok_or(EINVAL)?;
         (option.parse)(self, cx, value).map_err(|refusal| match refusal {
             Refusal::Because(reason) => cx.invalid(fmt!("{reason}")),
-            #[cfg(CONFIG_UNICODE)]
             Refusal::Logged(error) => error,
             Refusal::BadValue => cx.invalid(fmt!("Bad value for '{}'", option.name())),
             Refusal::Unsupported => cx.invalid(fmt!("Unsupported parameter '{}'", option.name())),

@@ -2,57 +2,42 @@
 
 //! The file system as the rest of mm/ sees it: what each hook of shared memory does.
 
-#[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::folio::MemoryOwner;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge::VmaAdvice;
-#[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::SharedPolicy;
-#[cfg(CONFIG_SWAP)]
 use crate::mm::swap::SwapDeviceId;
-#[cfg(CONFIG_USERFAULTFD)]
 use crate::mm::NewFolio;
 use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
-#[cfg(CONFIG_SWAP)]
 use crate::shmem::backend::BackendCell;
 use crate::shmem::backend::{Seals, SharedMemory, Want};
-#[cfg(CONFIG_SWAP)]
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::tmpfs::data::lookup::{self, Purpose, Unwritten};
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
-#[cfg(CONFIG_SWAP)]
 use crate::tmpfs::data::swap;
 use crate::tmpfs::data::truncate;
-#[cfg(CONFIG_USERFAULTFD)]
 use crate::tmpfs::data::userfault;
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::Inode;
 use kernel::prelude::*;
 
 /// The registered file system type, for calls that are not about one file.
-#[cfg(CONFIG_SWAP)]
 static BACKEND: BackendCell<Tmpfs> = BackendCell::new();
 
 impl SharedMemory for Tmpfs {
-    #[cfg(CONFIG_SWAP)]
     fn cell() -> &'static BackendCell<Self> {
         &BACKEND
     }
 
-    #[cfg(CONFIG_SWAP)]
     #[inline]
     fn write_out<'a>(folio: OutgoingFolio<'a, Self>) -> WrittenOut<'a> {
         swap::write_out(folio)
     }
 
-    #[cfg(CONFIG_SWAP)]
     fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result {
         swap::unuse(inode, device)
     }
 
-    #[cfg(CONFIG_SWAP)]
     fn swapped(inode: &Inode<Self>) -> PageCount {
         page_accounting::in_swap(inode)
     }
@@ -75,7 +60,6 @@ impl SharedMemory for Tmpfs {
         }
     }
 
-    #[cfg(CONFIG_USERFAULTFD)]
     fn new_folio(
         inode: &Inode<Self>,
         index: PageIndex,
@@ -84,12 +68,10 @@ impl SharedMemory for Tmpfs {
         userfault::new_folio(inode, index, owner)
     }
 
-    #[cfg(CONFIG_USERFAULTFD)]
     fn add_folio(inode: &Inode<Self>, index: PageIndex, folio: NewFolio) -> Result<LockedFolio> {
         userfault::add_folio(inode, index, folio)
     }
 
-    #[cfg(CONFIG_USERFAULTFD)]
     fn remove_folio(inode: &Inode<Self>, folio: LockedFolio) {
         userfault::remove_folio(inode, folio);
     }
@@ -111,7 +93,6 @@ impl SharedMemory for Tmpfs {
         inode.data().fallocend(eof)
     }
 
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn huge_orders(
         inode: &Inode<Self>,
         mapping: Option<(VmaAdvice, bool)>,
@@ -131,7 +112,6 @@ impl SharedMemory for Tmpfs {
         inode.data().is_shm_locked()
     }
 
-    #[cfg(CONFIG_NUMA)]
     fn policy(inode: &Inode<Self>) -> &SharedPolicy {
         inode.data().policy()
     }

@@ -14,8 +14,6 @@
 use super::lookup::{self, Purpose};
 use super::page_accounting;
 use super::truncate::Truncation;
-#[cfg(CONFIG_SWAP)]
-use crate::mm::PageCount;
 use crate::mm::{task, PageIndex, PageRange, Pos};
 use crate::shmem::fault::{Fault, Faulted};
 use crate::tmpfs::state::activity::Activity;
@@ -44,18 +42,12 @@ pub(in crate::tmpfs) fn allocate(
         return Err(ENOSPC);
     }
 
-    #[cfg(CONFIG_SWAP)]
-    inode.data().activity.set(Activity::Allocating {
-        done: PageRange::new(pages.start, pages.start),
-        new: PageCount::ZERO,
-        refused: PageCount::ZERO,
-    });
+    inode.data().activity.begin_allocation(pages.start);
     let fallocend = inode.data().raise_fallocend(pages.end);
     let result = allocate_pages(inode, pages, end);
     if result.is_err() {
         inode.data().set_fallocend(fallocend);
     }
-    #[cfg(CONFIG_SWAP)]
     inode.data().activity.set(Activity::None);
     result?;
     if !keep_size && end > inode.size() {
@@ -96,13 +88,10 @@ fn allocate_one(inode: &TmpfsInode, next: &mut PageIndex, end: Pos) -> Result<bo
     }
     let mut folio = lookup::find_or_make(inode, *next, Purpose::Allocate { end }, &mut false)?;
     *next = folio.end();
-    #[cfg(CONFIG_SWAP)]
     let is_driven_into_swap = inode
         .data()
         .activity
         .allocated_up_to(*next, !folio.is_uptodate());
-    #[cfg(not(CONFIG_SWAP))]
-    let is_driven_into_swap = false;
     // Memory pressure is to swap it out rather than drop it.
     folio.mark_dirty();
     Ok(is_driven_into_swap)
@@ -113,9 +102,7 @@ fn allocate_one(inode: &TmpfsInode, next: &mut PageIndex, end: Pos) -> Result<bo
 ///
 /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
 pub(super) fn punch_hole(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end: Pos) -> Result {
-    #[cfg_attr(not(CONFIG_SWAP), expect(unused_mut))]
     let mut truncation = Truncation::new(start, Some(end));
-    #[cfg(CONFIG_SWAP)]
     truncation.prepare(inode)?;
     let whole = truncation.whole();
     inode.data().activity.set(Activity::Punching(whole));

@@ -23,7 +23,6 @@ impl FaultOperations for Tmpfs {
             Purpose::Fault(&fault),
             &mut major,
         );
-        #[cfg(CONFIG_SWAP)]
         if major {
             fault.set_major();
         }

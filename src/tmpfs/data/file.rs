@@ -3,14 +3,10 @@
 //! The operations of regular files, each of which has its own file.
 
 use super::fallocate;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::orders;
 use super::read;
 use super::write;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use crate::mm::Order;
-use crate::mm::Pos;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::mm::{Order, Pos};
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::file::Seek;
@@ -45,7 +41,6 @@ impl FileOperations for Tmpfs {
         fallocate::punch_hole(inode, start, end)
     }
 
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn mapping_alignment(inode: &TmpfsInode) -> Option<Order> {
         orders::mapping_alignment(inode)
     }

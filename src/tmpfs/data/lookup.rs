@@ -8,25 +8,17 @@
 //! folio is held while it is counted, which looks for folios that reach beyond the end of their files and tries
 //! their locks only.
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::beyond_eof;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use super::orders;
 use super::page_accounting;
-#[cfg(CONFIG_SWAP)]
 use super::swap;
 use crate::mm::folio::MemoryOwner;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use crate::mm::huge::Effort;
-#[cfg(CONFIG_SWAP)]
+use crate::mm::huge::{self, Effort};
 use crate::mm::swap::{Reader, MAX_ORDER};
-#[cfg(CONFIG_SWAP)]
 use crate::mm::PageRange;
 use crate::mm::{task, Folio, LockedFolio, NewFolio, Order, PageCount, PageIndex, Pos, Slot};
 use crate::shmem::fault::Fault;
-#[cfg(CONFIG_USERFAULTFD)]
 use crate::shmem::userfault::Found;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::tmpfs::pure::folio_orders::Orders;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
@@ -40,7 +32,6 @@ pub(in crate::tmpfs) enum Purpose<'a> {
     /// fills or zeros all of it.
     Write {
         /// The start of the file where that is not known. Only large folios care.
-        #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(dead_code))]
         end: Pos,
     },
     /// To be used like a mapped one: all of it must be valid.
@@ -51,7 +42,6 @@ pub(in crate::tmpfs) enum Purpose<'a> {
     /// that was allocated earlier becomes valid, so that it is not taken for new.
     Allocate {
         /// The end of all that is to be allocated. Only large folios care.
-        #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(dead_code))]
         end: Pos,
     },
 }
@@ -79,17 +69,14 @@ impl Purpose<'_> {
     }
 
     /// Whether it is for a mapping of anonymous shared memory.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     #[inline]
     fn is_for_anonymous(self) -> bool {
         matches!(self, Self::Fault(fault) if fault.is_anonymous())
     }
 
     /// The order of the largest folio that may be read from swap for it.
-    #[cfg(CONFIG_SWAP)]
     #[inline]
     fn largest_read(self) -> Order {
-        #[cfg(CONFIG_USERFAULTFD)]
         if let Self::Fault(fault) = self {
             // What the monitor was not asked for stays where it is.
             if fault.is_watched_by_user() {
@@ -100,7 +87,6 @@ impl Purpose<'_> {
     }
 
     /// Who reads from swap for it.
-    #[cfg(CONFIG_SWAP)]
     #[inline]
     fn reader(&self) -> Reader<'_> {
         match self {
@@ -112,15 +98,12 @@ impl Purpose<'_> {
     /// Whether it is a fault that user space handles, and that therefore has to end.
     #[inline]
     fn is_left_to_user(self, slot: &Slot) -> bool {
-        #[cfg(CONFIG_USERFAULTFD)]
         if let Self::Fault(fault) = self {
             return fault.is_left_to_user(match slot {
                 Slot::Empty => Found::Nothing,
                 _ => Found::Page,
             });
         }
-        #[cfg(not(CONFIG_USERFAULTFD))]
-        let _ = slot;
         false
     }
 }
@@ -152,12 +135,10 @@ pub(in crate::tmpfs) fn find(inode: &TmpfsInode, index: PageIndex) -> Result<Opt
             Slot::Empty => return Ok(None),
             Slot::Folio(folio) if folio.is_uptodate() => return Ok(Some(folio)),
             Slot::Folio(folio) => find_invalid(inode, folio),
-            #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => {
                 swap::read_in(inode, index, entry).map(|folio| Some(folio.unlock()))
             }
-            #[cfg(CONFIG_SWAP)]
-            Slot::Poisoned => return Err(EIO),
+            Slot::Poisoned(_) => return Err(EIO),
         };
         match result {
             Err(EEXIST) => look_again()?,
@@ -212,7 +193,6 @@ pub(super) fn find_locked(
                     continue;
                 }
             },
-            #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => match swap::read_in(inode, index, entry) {
                 Err(EEXIST) => {
                     look_again()?;
@@ -220,8 +200,7 @@ pub(super) fn find_locked(
                 }
                 result => result?,
             },
-            #[cfg(CONFIG_SWAP)]
-            Slot::Poisoned => return Err(EIO),
+            Slot::Poisoned(_) => return Err(EIO),
         };
         if !folio.is_uptodate() {
             match unwritten {
@@ -252,7 +231,6 @@ pub(in crate::tmpfs) fn find_within(
 /// Finds the folio at page `index`, and locks it, where its slot has pages outside of `range` too. May sleep.
 ///
 /// Fails as [`find_locked`].
-#[cfg(CONFIG_SWAP)]
 pub(super) fn find_large(
     inode: &TmpfsInode,
     index: PageIndex,
@@ -280,7 +258,7 @@ pub(in crate::tmpfs) fn find_or_make(
     inode: &TmpfsInode,
     index: PageIndex,
     purpose: Purpose<'_>,
-    #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] major: &mut bool,
+    major: &mut bool,
 ) -> Result<LockedFolio> {
     // Goes round only where another task has just changed the page; a fatal signal ends it.
     loop {
@@ -304,7 +282,6 @@ pub(in crate::tmpfs) fn find_or_make(
                 }
                 result => (result?, true),
             },
-            #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => {
                 let (largest, reader) = (purpose.largest_read(), purpose.reader());
                 match swap::swap_in(inode, index, entry, largest, reader, major) {
@@ -315,8 +292,7 @@ pub(in crate::tmpfs) fn find_or_make(
                     result => (result?, false),
                 }
             }
-            #[cfg(CONFIG_SWAP)]
-            Slot::Poisoned => return Err(EIO),
+            Slot::Poisoned(_) => return Err(EIO),
         };
 
         if let (Purpose::Write { .. }, false) = (purpose, is_new) {
@@ -344,7 +320,6 @@ pub(in crate::tmpfs) fn find_or_make(
 
 /// Makes the folio at page `index`; `EEXIST` where another task was faster.
 fn make(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Result<LockedFolio> {
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     if orders::may_be_large(inode, || purpose.is_for_anonymous()) {
         match make_large(inode, index, purpose) {
             Ok(Some(folio)) => return Ok(folio),
@@ -374,7 +349,6 @@ fn unless_there(inode: &TmpfsInode, index: PageIndex, order: Order, error: Error
 
 /// Makes a folio of several pages that has page `index`, where that may and can be; `EEXIST` where
 /// there is something now.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 #[inline(never)]
 fn make_large(
     inode: &TmpfsInode,
@@ -414,13 +388,13 @@ fn make_large(
         let new = new.charge_to(purpose.owner()).map_err(|e| {
             let e = unless_there(inode, index, order, e);
             if e != EEXIST {
-                crate::mm::huge::count_not_charged(order);
+                huge::count_not_charged(order);
             }
             e
         })?;
         match insert(inode, start, new) {
             Ok(mut folio) => {
-                crate::mm::huge::count_allocated(order);
+                huge::count_allocated(order);
                 purpose.note_use(&mut folio);
                 beyond_eof::note(inode, &folio);
                 return Ok(Some(folio));
@@ -455,19 +429,15 @@ pub(super) fn insert(inode: &TmpfsInode, index: PageIndex, folio: NewFolio) -> R
     result
 }
 
-/// Counts new pages in the place of those that folios have beyond the end of their files. Waits for no other
-/// task.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+/// Counts new pages in the place of those that folios have beyond the end of their files, where they could not be
+/// counted because of `why`. Waits for no other task.
 #[cold]
-fn count_after_giving_back(inode: &TmpfsInode, pages: PageCount, _why: Error) -> Result {
+fn count_after_giving_back(inode: &TmpfsInode, pages: PageCount, why: Error) -> Result {
+    if !huge::IS_BUILT_IN {
+        return Err(why);
+    }
     beyond_eof::give_back_pages(inode.sb(), pages);
     page_accounting::count_cached(inode, pages)
-}
-
-/// All folios are of the size that they need.
-#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-fn count_after_giving_back(_inode: &TmpfsInode, _pages: PageCount, why: Error) -> Result {
-    Err(why)
 }
 
 /// A mapping sees the file up to the end of its last page; a write may go beyond.

@@ -3,7 +3,6 @@
 //! The contents of files: finding, making, reading, writing, swapping out and truncating folios. Nothing here knows
 //! of names or of mount options.
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(super) mod beyond_eof;
 pub(super) mod fallocate;
 mod fault;
@@ -12,9 +11,7 @@ pub(super) mod lookup;
 pub(super) mod orders;
 pub(super) mod page_accounting;
 mod read;
-#[cfg(CONFIG_SWAP)]
 pub(super) mod swap;
 pub(super) mod truncate;
-#[cfg(CONFIG_USERFAULTFD)]
 pub(super) mod userfault;
 mod write;

@@ -2,150 +2,123 @@
 
 //! Which orders a new folio may have: what `huge` decides, on what the kernel says.
 
+use crate::mm::huge::{self, VmaAdvice};
+use crate::mm::{Len, Mapping, Order, PageIndex, Pos};
+use crate::shmem::huge as shmem;
+use crate::tmpfs::pure::folio_orders::{allowed, Advice, Controls, Orders, Request, System};
 use crate::tmpfs::pure::huge_policy::HugePolicy;
-#[cfg(all(CONFIG_SWAP, not(CONFIG_TRANSPARENT_HUGEPAGE)))]
 use crate::tmpfs::state::inode::TmpfsInode;
-
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-pub(in crate::tmpfs) use with_huge_pages::*;
-
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-mod with_huge_pages {
-    use super::HugePolicy;
-    use crate::mm::huge::{self, VmaAdvice};
-    use crate::mm::{Len, Mapping, Order, PageIndex, Pos};
-    use crate::shmem::huge as shmem;
-    use crate::tmpfs::pure::folio_orders::{allowed, Advice, Controls, Orders, Request, System};
-    use crate::tmpfs::state::inode::TmpfsInode;
-    use crate::vfs::FileType;
-
-    /// Whether there can be large folios on this machine.
-    pub(in crate::tmpfs) fn are_supported() -> bool {
-        huge::is_supported()
-    }
-
-    /// The policy of a mount that has no option for it.
-    pub(in crate::tmpfs) fn default_policy() -> HugePolicy {
-        HugePolicy::from_number(shmem::mount_default())
-    }
-
-    fn system() -> System {
-        match shmem::enabled() {
-            shmem::DENY => System::Deny,
-            shmem::FORCE => System::Force,
-            _ => System::Mount,
-        }
-    }
-
-    fn decode(controls: &shmem::Controls) -> Controls {
-        let supported = Orders::up_to(huge::MAX_ORDER);
-        Controls {
-            system: system(),
-            always: Orders::from_bits(controls.always()),
-            advise: Orders::from_bits(controls.madvise()),
-            inherit: Orders::from_bits(controls.inherit()),
-            within_size: Orders::from_bits(controls.within_size()),
-            supported,
-            pmd: Orders::one(huge::PMD_ORDER).and(supported),
-        }
-    }
-
-    /// Whether a new folio of `inode` may be large at all; `is_anonymous` says whether it is for a mapping
-    /// of anonymous shared memory. What most mounts say is no, and each new page asks. Does not
-    /// sleep.
-    #[inline]
-    pub(in crate::tmpfs) fn may_be_large(
-        inode: &TmpfsInode,
-        is_anonymous: impl FnOnce() -> bool,
-    ) -> bool {
-        inode.sb().data().huge() != HugePolicy::Never
-            || shmem::enabled() == shmem::FORCE
-            || is_anonymous()
-    }
-
-    /// The orders that a new folio with page `index` of `inode` may have. `advice` is what the
-    /// mapping says that it is for; `write_end` is what a write would make the size of the file; with
-    /// `forced` the settings do not count. Does not sleep.
-    pub(in crate::tmpfs) fn allowed_for(
-        inode: &TmpfsInode,
-        index: PageIndex,
-        write_end: Pos,
-        advice: Option<Advice>,
-        forced: bool,
-    ) -> Orders {
-        if huge::is_disabled() {
-            return Orders::NONE;
-        }
-        let request = Request {
-            index,
-            file_end: inode.size().page_end(),
-            write_end: write_end.page_end(),
-            advice,
-            forced,
-        };
-        allowed(
-            inode.sb().data().huge(),
-            &decode(&shmem::Controls::read()),
-            &request,
-        )
-    }
-
-    /// What a mapping says.
-    pub(in crate::tmpfs) fn advice(vma: VmaAdvice, is_anonymous: bool) -> Advice {
-        Advice {
-            forbids: vma.forbids,
-            wants: vma.wants,
-            is_anonymous,
-        }
-    }
-
-    /// Those of `orders` whose folio with page `index` meets nothing in the file; a snapshot.
-    pub(in crate::tmpfs) fn without_conflict(
-        mapping: &Mapping,
-        orders: Orders,
-        index: PageIndex,
-    ) -> Orders {
-        crate::tmpfs::pure::folio_orders::without_conflict(orders, index, |range| {
-            mapping.first_in(range)
-        })
-    }
-
-    /// The size that I/O on `inode` is best done in where that is not a page: that of the folios
-    /// that it begins with. Does not sleep.
-    #[inline]
-    pub(in crate::tmpfs) fn block_size(inode: &TmpfsInode) -> Option<Len> {
-        let begins_large = || {
-            inode.file_type() == FileType::Regular
-                && !allowed_for(inode, PageIndex::ZERO, Pos::ZERO, None, false).is_empty()
-        };
-        (may_be_large(inode, || false) && begins_large()).then_some(huge::PMD_ORDER.bytes())
-    }
-
-    /// The order of the folios that mappings of `inode` are best aligned to.
-    pub(in crate::tmpfs) fn mapping_alignment(inode: &TmpfsInode) -> Option<Order> {
-        let wanted = match system() {
-            System::Deny => false,
-            System::Force => true,
-            System::Mount => inode.sb().data().huge() != HugePolicy::Never,
-        };
-        wanted.then_some(huge::PMD_ORDER)
-    }
-}
+use crate::vfs::FileType;
 
 /// Whether there can be large folios on this machine.
-#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
 pub(in crate::tmpfs) fn are_supported() -> bool {
-    false
+    huge::is_supported()
 }
 
 /// The policy of a mount that has no option for it.
-#[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
 pub(in crate::tmpfs) fn default_policy() -> HugePolicy {
-    HugePolicy::Never
+    HugePolicy::from_number(shmem::mount_default())
 }
 
-/// Whether a new folio may be large.
-#[cfg(all(CONFIG_SWAP, not(CONFIG_TRANSPARENT_HUGEPAGE)))]
-pub(super) fn may_be_large(_inode: &TmpfsInode, _is_anonymous: impl FnOnce() -> bool) -> bool {
-    false
+fn system() -> System {
+    match shmem::enabled() {
+        shmem::DENY => System::Deny,
+        shmem::FORCE => System::Force,
+        _ => System::Mount,
+    }
+}
+
+fn decode(controls: &shmem::Controls) -> Controls {
+    let supported = Orders::up_to(huge::MAX_ORDER);
+    Controls {
+        system: system(),
+        always: Orders::from_bits(controls.always()),
+        advise: Orders::from_bits(controls.madvise()),
+        inherit: Orders::from_bits(controls.inherit()),
+        within_size: Orders::from_bits(controls.within_size()),
+        supported,
+        pmd: Orders::one(huge::PMD_ORDER).and(supported),
+    }
+}
+
+/// Whether a new folio of `inode` may be large at all; `is_anonymous` says whether it is for a mapping
+/// of anonymous shared memory. What most mounts say is no, and each new page asks. Does not
+/// sleep.
+#[inline]
+pub(in crate::tmpfs) fn may_be_large(
+    inode: &TmpfsInode,
+    is_anonymous: impl FnOnce() -> bool,
+) -> bool {
+    huge::IS_BUILT_IN
+        && (inode.sb().data().huge() != HugePolicy::Never
+            || shmem::enabled() == shmem::FORCE
+            || is_anonymous())
+}
+
+/// The orders that a new folio with page `index` of `inode` may have. `advice` is what the
+/// mapping says that it is for; `write_end` is what a write would make the size of the file; with
+/// `forced` the settings do not count. Does not sleep.
+pub(in crate::tmpfs) fn allowed_for(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    write_end: Pos,
+    advice: Option<Advice>,
+    forced: bool,
+) -> Orders {
+    if huge::is_disabled() {
+        return Orders::NONE;
+    }
+    let request = Request {
+        index,
+        file_end: inode.size().page_end(),
+        write_end: write_end.page_end(),
+        advice,
+        forced,
+    };
+    allowed(
+        inode.sb().data().huge(),
+        &decode(&shmem::Controls::read()),
+        &request,
+    )
+}
+
+/// What a mapping says.
+pub(in crate::tmpfs) fn advice(vma: VmaAdvice, is_anonymous: bool) -> Advice {
+    Advice {
+        forbids: vma.forbids,
+        wants: vma.wants,
+        is_anonymous,
+    }
+}
+
+/// Those of `orders` whose folio with page `index` meets nothing in the file; a snapshot.
+pub(in crate::tmpfs) fn without_conflict(
+    mapping: &Mapping,
+    orders: Orders,
+    index: PageIndex,
+) -> Orders {
+    crate::tmpfs::pure::folio_orders::without_conflict(orders, index, |range| {
+        mapping.first_in(range)
+    })
+}
+
+/// The size that I/O on `inode` is best done in where that is not a page: that of the folios
+/// that it begins with. Does not sleep.
+#[inline]
+pub(in crate::tmpfs) fn block_size(inode: &TmpfsInode) -> Option<Len> {
+    let begins_large = || {
+        inode.file_type() == FileType::Regular
+            && !allowed_for(inode, PageIndex::ZERO, Pos::ZERO, None, false).is_empty()
+    };
+    (may_be_large(inode, || false) && begins_large()).then_some(huge::PMD_ORDER.bytes())
+}
+
+/// The order of the folios that mappings of `inode` are best aligned to.
+pub(in crate::tmpfs) fn mapping_alignment(inode: &TmpfsInode) -> Option<Order> {
+    let wanted = match system() {
+        System::Deny => false,
+        System::Force => true,
+        System::Mount => inode.sb().data().huge() != HugePolicy::Never,
+    };
+    wanted.then_some(huge::PMD_ORDER)
 }

@@ -22,9 +22,8 @@ use crate::tmpfs::pure::limits::Reservation;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::mount::SpaceCounter;
 use crate::tmpfs::state::page_counts::Counts;
+use crate::tmpfs::state::quota::SpaceCharge;
 use crate::tmpfs::state::Tmpfs;
-#[cfg(CONFIG_TMPFS_QUOTA)]
-use crate::vfs::quota::SpaceCharge;
 use crate::vfs::InodeCore;
 use kernel::prelude::*;
 
@@ -33,8 +32,7 @@ pub(in crate::tmpfs) struct SpaceReservation<'a> {
     commitment: Commitment,
     blocks: Reservation<'a, SpaceCounter>,
     /// The pages in `i_blocks`, where the mount has quota: both change at once.
-    #[cfg(CONFIG_TMPFS_QUOTA)]
-    charge: Option<SpaceCharge<'a, Tmpfs>>,
+    charge: Option<SpaceCharge<'a>>,
     pages: PageCount,
 }
 
@@ -70,9 +68,8 @@ fn try_reserve(inode: &InodeCore<Tmpfs>, pages: PageCount) -> Result<SpaceReserv
             .blocks
             .reserve(pages.to_u64())
             .ok_or(ENOSPC)?,
-        #[cfg(CONFIG_TMPFS_QUOTA)]
-        charge: match inode.sb().data().quota {
-            Some(_) => Some(inode.charge_space(pages.bytes())?),
+        charge: match inode.sb().data().quota() {
+            Some(quota) => Some(quota.charge_space(inode, pages.bytes())?),
             None => None,
         },
         pages,
@@ -111,7 +108,6 @@ fn count_cached_again(inode: &TmpfsInode, pages: PageCount) -> Result {
 }
 
 /// How many pages the mount has room for, whatever else forbids them; a snapshot. Visits all CPUs.
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(super) fn room(inode: &TmpfsInode) -> PageCount {
     let blocks = &inode.sb().data().blocks;
     match blocks.max() {
@@ -154,13 +150,10 @@ impl SpaceReservation<'_> {
     /// The pages are in the counts of `inode`.
     #[inline]
     fn keep(self, inode: &InodeCore<Tmpfs>) {
-        #[cfg(CONFIG_TMPFS_QUOTA)]
         match self.charge {
             Some(charge) => charge.keep(),
             None => inode.add_bytes(self.pages.bytes()),
         }
-        #[cfg(not(CONFIG_TMPFS_QUOTA))]
-        inode.add_bytes(self.pages.bytes());
         self.commitment.keep();
         self.blocks.commit();
     }
@@ -207,11 +200,10 @@ fn release(inode: &TmpfsInode, pages: PageCount) {
 }
 
 fn release_bytes(inode: &TmpfsInode, bytes: Len) {
-    #[cfg(CONFIG_TMPFS_QUOTA)]
-    if inode.sb().data().quota.is_some() {
-        return inode.uncharge_space(bytes);
+    match inode.sb().data().quota() {
+        Some(quota) => quota.uncharge_space(inode, bytes),
+        None => inode.sub_bytes(bytes),
     }
-    inode.sub_bytes(bytes);
 }
 
 /// Gives back the memory outside the page cache, which the file no longer has.
@@ -221,7 +213,6 @@ pub(in crate::tmpfs) fn release_counted_only(inode: &TmpfsInode) {
 
 /// Pages are about to go from the page cache to swap. Gives back what reclaim has dropped; sleeps only
 /// where the mount has quota, and never for memory.
-#[cfg(CONFIG_SWAP)]
 pub(super) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
     let surplus = inode.data().counts.with(|counts| {
         // Before they count in both places, which would hide as many.
@@ -235,7 +226,6 @@ pub(super) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
 }
 
 /// Pages have come from swap to the page cache.
-#[cfg(CONFIG_SWAP)]
 pub(super) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
     recalc_with(inode, |counts| {
         counts.swapped = counts.swapped.saturating_sub(pages);
@@ -244,7 +234,6 @@ pub(super) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
 
 /// Pages in swap cannot be read back; `poison` marks them so, unless they are there no more. They
 /// count until they are truncated. Returns what `poison` does.
-#[cfg(CONFIG_SWAP)]
 pub(super) fn lose_in_swap(
     inode: &TmpfsInode,
     pages: PageCount,
@@ -267,22 +256,14 @@ pub(super) fn lose_in_swap(
 }
 
 /// Pages of the file have gone.
-#[cfg(CONFIG_SWAP)]
 pub(super) fn removed(inode: &TmpfsInode, pages: Removed) {
     recalc_with(inode, |counts| {
-        counts.swapped = counts.swapped.saturating_sub(pages.swapped);
-        counts.counted_only = counts.counted_only.saturating_sub(pages.poisoned);
+        counts.swapped = counts.swapped.saturating_sub(pages.swapped());
+        counts.counted_only = counts.counted_only.saturating_sub(pages.poisoned());
     });
 }
 
-/// Pages of the file have gone.
-#[cfg(not(CONFIG_SWAP))]
-pub(super) fn removed(inode: &TmpfsInode, _pages: Removed) {
-    recalc(inode);
-}
-
 /// How many pages of the file are in swap; a snapshot.
-#[cfg(CONFIG_SWAP)]
 pub(in crate::tmpfs) fn in_swap(inode: &TmpfsInode) -> PageCount {
     inode.data().counts.swapped()
 }

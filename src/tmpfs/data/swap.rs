@@ -47,7 +47,6 @@ pub(super) fn swap_in(
         .and_then(|folio| {
             // All slots of the folio's pages are to be its own. A folio that the swap cache has may
             // have more pages or fewer.
-            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             if folio.order() < page.slot_order() {
                 page.split_slot()?;
             }

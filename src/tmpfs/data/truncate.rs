@@ -10,10 +10,8 @@
 //! `i_mmap_rwsem`; see `mm::removal` for whole pages.
 
 use super::lookup::{self, Unwritten};
-#[cfg(CONFIG_SWAP)]
 use super::orders;
 use super::page_accounting;
-#[cfg(CONFIG_SWAP)]
 use crate::mm::swap::is_there_swap;
 use crate::mm::{Folio, LockedFolio, PageIndex, PageRange, Pos};
 use crate::tmpfs::pure::range::{self, Edge, Pages};
@@ -58,7 +56,6 @@ impl Truncation {
     /// without this, and takes that risk. May sleep.
     ///
     /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`.
-    #[cfg(CONFIG_SWAP)]
     #[inline]
     pub(super) fn prepare(&mut self, inode: &TmpfsInode) -> Result {
         // A page that a mapping adds now to a file without pages needs no preparation: it is written while
@@ -71,7 +68,6 @@ impl Truncation {
         Ok(())
     }
 
-    #[cfg(CONFIG_SWAP)]
     fn hold_edges(&mut self, inode: &TmpfsInode) -> Result {
         if let Some(first) = self.pages.first {
             self.first = self.hold(inode, first)?;
@@ -88,7 +84,6 @@ impl Truncation {
     }
 
     /// Looks for the folio at an edge, and holds it where it is.
-    #[cfg(CONFIG_SWAP)]
     fn hold(&self, inode: &TmpfsInode, edge: Edge) -> Result<Option<ARef<Folio>>> {
         match self.look_up(inode, edge, true) {
             Ok(folio) => Ok(folio.map(LockedFolio::unlock)),
@@ -106,12 +101,11 @@ impl Truncation {
         &self,
         inode: &TmpfsInode,
         edge: Edge,
-        #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))] to_stay: bool,
+        to_stay: bool,
     ) -> Result<Option<LockedFolio>> {
         if edge.is_partial {
             return lookup::find_locked(inode, edge.index, Unwritten::Leave);
         }
-        #[cfg(CONFIG_SWAP)]
         if (to_stay && orders::may_be_large(inode, || false))
             || !page_accounting::in_swap(inode).is_zero()
         {
@@ -213,9 +207,7 @@ pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> R
         inode.set_size(size);
         return Ok(());
     }
-    #[cfg_attr(not(CONFIG_SWAP), expect(unused_mut))]
     let mut truncation = Truncation::new(size, None);
-    #[cfg(CONFIG_SWAP)]
     truncation.prepare(inode)?;
     if size != old {
         inode.set_size(size);

@@ -4,20 +4,21 @@
 //!
 //! Lock order: `i_rwsem`, then what truncation takes.
 
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::truncate;
-use crate::tmpfs::state::Tmpfs;
+use crate::tmpfs::state::{config, quota, Tmpfs};
 use crate::vfs::attr::{AttrOperations, SetAttr, Stat};
-#[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::fileattr::FlagTable;
 use crate::vfs::{FileType, Inode};
 use kernel::prelude::*;
 
 impl AttrOperations for Tmpfs {
-    #[cfg(CONFIG_TMPFS_XATTR)]
-    const FLAGS: FlagTable<Self> = FlagTable::new();
+    const FLAGS: FlagTable<Self> = if config::XATTR {
+        FlagTable::new()
+    } else {
+        FlagTable::NONE
+    };
 
     fn update_blocks(inode: &Inode<Self>) {
         if inode.file_type() == FileType::Regular {
@@ -28,9 +29,7 @@ impl AttrOperations for Tmpfs {
     fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>) {
         stat.set_btime(inode.data().btime());
         stat.know_flags();
-        #[cfg(CONFIG_TMPFS_XATTR)]
         stat.set_flags(inode.data().flags());
-        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
         if let Some(size) = orders::block_size(inode) {
             stat.set_block_size(size);
         }
@@ -48,10 +47,7 @@ impl AttrOperations for Tmpfs {
             truncate::resize(&mut inode, size)?;
         }
 
-        #[cfg(CONFIG_TMPFS_QUOTA)]
-        if inode.sb().data().quota.is_some() {
-            request.transfer_quota()?;
-        }
+        quota::transfer(&mut request)?;
         let mut inode = request.commit()?;
         if modified {
             inode.touch();

@@ -26,7 +26,6 @@ impl DirectoryOperations for Tmpfs {
         kind: FileKind,
         mode: Mode,
     ) -> Result<NewInode<'a, Self>> {
-        #[cfg(CONFIG_UNICODE)]
         if !dir.allows_name(name) {
             return Err(EINVAL);
         }

@@ -37,7 +37,6 @@ impl FlagOperations for Tmpfs {
 
 /// Whether the file may get or lose the flag: a directory with names in it could come to have two
 /// that are the same.
-#[cfg(CONFIG_UNICODE)]
 fn check_case_folding(inode: &TmpfsInode, dentry: &Dentry<Tmpfs>, wanted: bool) -> Result {
     if wanted == inode.folds_case() {
         return Ok(());
@@ -50,14 +49,6 @@ fn check_case_folding(inode: &TmpfsInode, dentry: &Dentry<Tmpfs>, wanted: bool) 
     }
     if !dentry.is_empty() {
         return Err(ENOTEMPTY);
-    }
-    Ok(())
-}
-
-#[cfg(not(CONFIG_UNICODE))]
-fn check_case_folding(_inode: &TmpfsInode, _dentry: &Dentry<Tmpfs>, wanted: bool) -> Result {
-    if wanted {
-        return Err(EOPNOTSUPP);
     }
     Ok(())
 }

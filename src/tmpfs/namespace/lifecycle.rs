@@ -2,7 +2,6 @@
 
 //! Inodes: how they are made, and how they go.
 
-#[cfg(CONFIG_TMPFS_XATTR)]
 use super::flags;
 use crate::mm::Pos;
 use crate::tmpfs::data::page_accounting;
@@ -50,7 +49,6 @@ pub(in crate::tmpfs) fn new<'a>(
     mode: Mode,
 ) -> Result<NewInode<'a, Tmpfs>> {
     let inode = init(Origin::child_of(parent, idmap), kind, mode)?;
-    #[cfg(CONFIG_TMPFS_XATTR)]
     let inode = flags::inherit(parent, inode);
     Ok(inode)
 }
@@ -92,9 +90,8 @@ fn init<'a>(origin: Origin<'a, Tmpfs>, kind: Kind, mode: Mode) -> Result<NewInod
         inode.set_unevictable();
     }
     inode.data().set_btime(inode.mtime());
-    #[cfg(CONFIG_TMPFS_QUOTA)]
-    if info.quota.is_some() {
-        inode.charge_quota()?;
+    if let Some(quota) = info.quota() {
+        quota.charge_inode(&mut inode)?;
     }
     Ok(inode)
 }

@@ -4,9 +4,7 @@
 
 mod attr;
 mod dir;
-#[cfg(CONFIG_TMPFS_XATTR)]
 mod flags;
 pub(super) mod lifecycle;
 mod symlink;
-#[cfg(CONFIG_TMPFS_XATTR)]
 pub(super) mod xattr;

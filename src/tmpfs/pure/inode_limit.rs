@@ -18,7 +18,6 @@ impl InodeSpace {
     pub(crate) const INODE_BYTES: i32 = 1024;
 
     /// What counts as `bytes` bytes.
-    #[cfg(any(CONFIG_TMPFS_XATTR, CONFIG_KUNIT, test))]
     pub(crate) const fn from_bytes(bytes: usize) -> Self {
         Self(bytes as u64)
     }

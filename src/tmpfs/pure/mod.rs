@@ -5,7 +5,6 @@
 //!
 //! User space compiles this very room with those types, and tests it; what needs more belongs into another one.
 
-#[cfg(any(CONFIG_TRANSPARENT_HUGEPAGE, test))]
 pub(crate) mod folio_orders;
 pub(crate) mod huge_policy;
 pub(crate) mod inode_limit;

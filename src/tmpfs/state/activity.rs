@@ -5,9 +5,7 @@
 //! Lock order: the lock of [`FileActivity`] is taken below the folio lock, and none below it.
 
 use crate::mm::wait::WaitKey;
-#[cfg(CONFIG_SWAP)]
-use crate::mm::PageCount;
-use crate::mm::{PageIndex, PageRange};
+use crate::mm::{swap, PageCount, PageIndex, PageRange};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::{new_spinlock, SpinLock};
@@ -21,7 +19,6 @@ pub(in crate::tmpfs) enum Activity {
     /// Punching a hole into these pages.
     Punching(PageRange),
     /// Allocating.
-    #[cfg(CONFIG_SWAP)]
     Allocating {
         /// The pages that were allocated so far.
         done: PageRange,
@@ -63,6 +60,17 @@ impl FileActivity {
         *current = activity;
     }
 
+    /// fallocate(2) begins to allocate at page `start`, which is of interest to reclaim only. `i_rwsem` is held.
+    pub(in crate::tmpfs) fn begin_allocation(&self, start: PageIndex) {
+        if swap::IS_BUILT_IN {
+            self.set(Activity::Allocating {
+                done: PageRange::new(start, start),
+                new: PageCount::ZERO,
+                refused: PageCount::ZERO,
+            });
+        }
+    }
+
     /// Whether fallocate(2) is doing anything; a snapshot, without a lock.
     #[inline]
     pub(in crate::tmpfs) fn is_any(&self) -> bool {
@@ -71,8 +79,10 @@ impl FileActivity {
 
     /// fallocate(2) has got all pages before `end`, the last of which are `new`. Returns whether
     /// reclaim wants to write out more of what was allocated than that is.
-    #[cfg(CONFIG_SWAP)]
     pub(in crate::tmpfs) fn allocated_up_to(&self, end: PageIndex, is_new: bool) -> bool {
+        if !swap::IS_BUILT_IN {
+            return false;
+        }
         match &mut *self.current.lock() {
             Activity::Allocating { done, new, refused } => {
                 if is_new {
@@ -87,7 +97,6 @@ impl FileActivity {
 
     /// Whether the folio of `pages` pages at page `index` was allocated by the fallocate(2) that is
     /// still at work; counts that reclaim wanted it.
-    #[cfg(CONFIG_SWAP)]
     pub(in crate::tmpfs) fn refuse_to_write_out(&self, index: PageIndex, pages: PageCount) -> bool {
         if !self.is_any() {
             return false;

@@ -3,14 +3,12 @@
 //! What an inode holds.
 
 use super::activity::FileActivity;
+use super::config;
 use super::page_counts::PageCounts;
 use super::Tmpfs;
-#[cfg(CONFIG_NUMA)]
-use crate::mm::mempolicy::Policy;
-use crate::mm::mempolicy::{Placement, SharedPolicy};
+use crate::mm::mempolicy::{Placement, Policy, SharedPolicy};
 use crate::mm::{Len, Order, PageIndex, PageRange};
 use crate::shmem::backend::Seals;
-#[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::Inode;
 use kernel::prelude::*;
@@ -40,7 +38,6 @@ pub(crate) struct InodeInfo {
     /// without a lock.
     fallocend: Atomic<u64>,
     /// Whether a folio may have pages beyond the end of the file. Under no lock.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     beyond_eof: Atomic<bool>,
     /// Whether the pages stay in memory, because of SHM_LOCK. Under no lock.
     shm_locked: Atomic<bool>,
@@ -50,7 +47,6 @@ pub(crate) struct InodeInfo {
     #[pin]
     policy: SharedPolicy,
     /// The flags of chattr(1). Written with `i_rwsem` held, read without.
-    #[cfg(CONFIG_TMPFS_XATTR)]
     flags: Atomic<u32>,
 }
 
@@ -63,12 +59,10 @@ impl InodeInfo {
             btime_nanoseconds: Atomic::new(0),
             activity <- FileActivity::new(),
             fallocend: Atomic::new(0),
-            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
             beyond_eof: Atomic::new(false),
             shm_locked: Atomic::new(false),
             seals: Seals::new(),
             policy <- SharedPolicy::new(),
-            #[cfg(CONFIG_TMPFS_XATTR)]
             flags: Atomic::new(FileFlags::NONE.as_raw()),
         })
     }
@@ -114,20 +108,17 @@ impl InodeInfo {
     }
 
     /// Notes that a folio may have pages beyond the end of the file; returns whether that is new.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(in crate::tmpfs) fn note_beyond_eof(&self) -> bool {
         !self.beyond_eof.load(Relaxed) && !self.beyond_eof.xchg(true, Relaxed)
     }
 
     /// Takes the note back. The caller looks at the folios only after that, so that what is added
     /// meanwhile is noted again.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(in crate::tmpfs) fn clear_beyond_eof(&self) {
         self.beyond_eof.store(false, Relaxed);
     }
 
     /// Whether a folio may have pages beyond the end of the file; a snapshot.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(in crate::tmpfs) fn may_be_beyond_eof(&self) -> bool {
         self.beyond_eof.load(Relaxed)
     }
@@ -153,13 +144,15 @@ impl InodeInfo {
     }
 
     /// The flags of chattr(1).
-    #[cfg(CONFIG_TMPFS_XATTR)]
     pub(in crate::tmpfs) fn flags(&self) -> FileFlags {
-        FileFlags::from_raw(self.flags.load(Relaxed))
+        if config::XATTR {
+            FileFlags::from_raw(self.flags.load(Relaxed))
+        } else {
+            FileFlags::NONE
+        }
     }
 
     /// Remembers the flags of chattr(1). `i_rwsem` is held, or the inode is new.
-    #[cfg(CONFIG_TMPFS_XATTR)]
     pub(in crate::tmpfs) fn set_flags(&self, flags: FileFlags) {
         self.flags.store(flags.as_raw(), Relaxed);
     }

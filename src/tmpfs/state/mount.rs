@@ -2,11 +2,9 @@
 
 //! What a mount holds: its limits, and what its options say.
 
-#[cfg(CONFIG_TMPFS_QUOTA)]
-use super::quota::{Quota, QuotaOptions};
+use super::quota::{self, Quota, QuotaOptions};
 use super::Tmpfs;
 use crate::mm::counter::PerCpuCounter;
-#[cfg(CONFIG_NUMA)]
 use crate::mm::mempolicy::{MountPolicy, Policy};
 use crate::mm::{Ino, PageCount};
 use crate::tmpfs::pure::huge_policy::HugePolicy;
@@ -44,14 +42,12 @@ pub(crate) struct SuperInfo {
     /// `s_umount` held.
     pub(in crate::tmpfs) inodes: InodeLimit<SpaceCounter>,
     /// Quota, where the mount has any.
-    #[cfg(CONFIG_TMPFS_QUOTA)]
-    pub(in crate::tmpfs) quota: Option<Pin<KBox<Quota>>>,
+    quota: Option<Pin<KBox<Quota>>>,
     /// The number of the next inode. Under no lock.
     next_ino: Atomic<u64>,
     /// Whether inode numbers may have 64 bits. Written with `s_umount` held, read without.
     wide_inos: Atomic<bool>,
     /// The memory policy that new files start with; with a lock of its own.
-    #[cfg(CONFIG_NUMA)]
     #[pin]
     pub(in crate::tmpfs) policy: MountPolicy,
     /// The number of the policy for large folios. Written with `s_umount` held, read without.
@@ -75,10 +71,8 @@ pub(in crate::tmpfs) struct NewMount {
     /// Whether inode numbers may have 64 bits.
     pub(in crate::tmpfs) wide_inos: bool,
     /// Quota of users and groups.
-    #[cfg(CONFIG_TMPFS_QUOTA)]
     pub(in crate::tmpfs) quota: QuotaOptions,
     /// The memory policy that new files start with; none is the default one.
-    #[cfg(CONFIG_NUMA)]
     pub(in crate::tmpfs) policy: Option<Policy>,
     /// Where there are to be large folios.
     pub(in crate::tmpfs) huge: HugePolicy,
@@ -107,11 +101,9 @@ impl SuperInfo {
                     GFP_KERNEL
                 )?
             ),
-            #[cfg(CONFIG_TMPFS_QUOTA)]
             quota: Quota::new(&mount.quota)?,
             next_ino: Atomic::new(Ino::FIRST.to_u64()),
             wide_inos: Atomic::new(mount.wide_inos),
-            #[cfg(CONFIG_NUMA)]
             policy <- MountPolicy::new(mount.policy),
             huge: Atomic::new(mount.huge.as_number()),
             without_swap: mount.without_swap,
@@ -121,13 +113,14 @@ impl SuperInfo {
         }? Error)
     }
 
-    /// The quota options that the mount has; none where it has no quota.
-    #[cfg(CONFIG_TMPFS_QUOTA)]
-    pub(in crate::tmpfs) fn quota_options(&self) -> QuotaOptions {
-        self.quota
-            .as_ref()
-            .map(|quota| *quota.options())
-            .unwrap_or_default()
+    /// The quota, where the mount has any.
+    #[inline(always)]
+    pub(in crate::tmpfs) fn quota(&self) -> Option<&Quota> {
+        if quota::IS_BUILT_IN {
+            self.quota.as_deref()
+        } else {
+            None
+        }
     }
 
     /// The number for a new inode.

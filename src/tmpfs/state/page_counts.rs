@@ -4,7 +4,7 @@
 //!
 //! Lock order: no lock is taken below that of [`PageCounts`].
 
-use crate::mm::PageCount;
+use crate::mm::{swap, PageCount};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::{new_spinlock, SpinLock};
@@ -15,7 +15,6 @@ pub(in crate::tmpfs) struct Counts {
     /// Pages that count against the limits.
     pub(in crate::tmpfs) alloced: PageCount,
     /// Those of them that are in swap.
-    #[cfg(CONFIG_SWAP)]
     pub(in crate::tmpfs) swapped: PageCount,
     /// Those of them that are neither in the page cache nor in swap, and count all the same: the target of
     /// a symbolic link, and pages that could not be read back.
@@ -25,11 +24,11 @@ pub(in crate::tmpfs) struct Counts {
 impl Counts {
     /// Those that are not in the page cache.
     fn others(&self) -> PageCount {
-        #[cfg(CONFIG_SWAP)]
-        let others = self.swapped.saturating_add(self.counted_only);
-        #[cfg(not(CONFIG_SWAP))]
-        let others = self.counted_only;
-        others
+        if swap::IS_BUILT_IN {
+            self.swapped.saturating_add(self.counted_only)
+        } else {
+            self.counted_only
+        }
     }
 
     /// Takes out the pages that the file no longer has, with `cached` pages in the page cache; returns how
@@ -52,7 +51,6 @@ pub(in crate::tmpfs) struct PageCounts {
     /// `counts`, read without.
     cached: Atomic<u64>,
     /// How many are in swap. Written under the lock of `counts`, read without.
-    #[cfg(CONFIG_SWAP)]
     swapped: Atomic<u64>,
 }
 
@@ -62,7 +60,6 @@ impl PageCounts {
         pin_init!(Self {
             counts <- new_spinlock!(Counts::default(), "rtmpfs_page_counts"),
             cached: Atomic::new(0),
-            #[cfg(CONFIG_SWAP)]
             swapped: Atomic::new(0),
         })
     }
@@ -75,8 +72,9 @@ impl PageCounts {
         // Less than nothing while a page is counted at two places.
         let cached = counts.alloced.wrapping_sub(counts.others());
         self.cached.store(cached.to_u64(), Relaxed);
-        #[cfg(CONFIG_SWAP)]
-        self.swapped.store(counts.swapped.to_u64(), Relaxed);
+        if swap::IS_BUILT_IN {
+            self.swapped.store(counts.swapped.to_u64(), Relaxed);
+        }
         result
     }
 
@@ -87,8 +85,11 @@ impl PageCounts {
     }
 
     /// How many pages are in swap. Takes no lock: a snapshot.
-    #[cfg(CONFIG_SWAP)]
     pub(in crate::tmpfs) fn swapped(&self) -> PageCount {
-        PageCount::new(self.swapped.load(Relaxed))
+        if swap::IS_BUILT_IN {
+            PageCount::new(self.swapped.load(Relaxed))
+        } else {
+            PageCount::ZERO
+        }
     }
 }

@@ -10,11 +10,18 @@
 use super::Tmpfs;
 use crate::mm::Len;
 use crate::shmem::QFMT_SHMEM;
-use crate::vfs::quota::{QuotaKind, QuotaLimits, QuotaOperations, QuotaRecord};
-use crate::vfs::{NewSuperBlock, SuperBlock};
+use crate::vfs::attr::SetAttr;
+use crate::vfs::quota::{self, QuotaKind, QuotaLimits, QuotaOperations, QuotaRecord};
+use crate::vfs::{InodeCore, NewInode, NewSuperBlock, SuperBlock};
 use kernel::prelude::*;
 use kernel::rbtree::RBTree;
 use kernel::sync::{new_mutex, Mutex};
+
+/// Whether a mount may have quota (`CONFIG_TMPFS_QUOTA`).
+pub(in crate::tmpfs) const IS_BUILT_IN: bool = true;
+
+/// Bytes of an inode that are in its `i_blocks` and count against its owners; dropping it takes them back.
+pub(in crate::tmpfs) type SpaceCharge<'a> = quota::SpaceCharge<'a, Tmpfs>;
 
 /// What each user, or each group, may have where setquota(8) has not said otherwise; 0 is no limit.
 #[derive(Clone, Copy, Default)]
@@ -100,6 +107,30 @@ impl Quota {
         Ok(())
     }
 
+    /// Counts a new inode against its owners, as [`NewInode::charge_quota`].
+    #[inline(always)]
+    pub(in crate::tmpfs) fn charge_inode(&self, inode: &mut NewInode<'_, Tmpfs>) -> Result {
+        inode.charge_quota()
+    }
+
+    /// Adds `bytes` to `i_blocks`, and counts them against the owners of the inode, as
+    /// [`InodeCore::charge_space`].
+    #[inline(always)]
+    pub(in crate::tmpfs) fn charge_space<'a>(
+        &self,
+        inode: &'a InodeCore<Tmpfs>,
+        bytes: Len,
+    ) -> Result<SpaceCharge<'a>> {
+        inode.charge_space(bytes)
+    }
+
+    /// Takes `bytes` that were charged from `i_blocks`, and from what the owners of the inode have, as
+    /// [`InodeCore::uncharge_space`].
+    #[inline(always)]
+    pub(in crate::tmpfs) fn uncharge_space(&self, inode: &InodeCore<Tmpfs>, bytes: Len) {
+        inode.uncharge_space(bytes);
+    }
+
     fn tree(&self, kind: QuotaKind) -> &Mutex<LimitTree> {
         match kind {
             QuotaKind::User => &self.users,
@@ -120,6 +151,18 @@ impl Quota {
     }
 }
 
+/// Counts an inode, and its bytes, against the owners that it is about to get, where its mount has quota. May
+/// sleep.
+///
+/// Fails as [`SetAttr::transfer_quota`].
+#[inline(always)]
+pub(in crate::tmpfs) fn transfer(request: &mut SetAttr<'_, Tmpfs>) -> Result {
+    if request.inode().sb().data().quota().is_some() {
+        request.transfer_quota()?;
+    }
+    Ok(())
+}
+
 impl QuotaOperations for Tmpfs {
     // "rtmp"; tmpfs's format has its own number.
     const FORMAT: u32 = 0x7274_6d70;
@@ -128,7 +171,7 @@ impl QuotaOperations for Tmpfs {
     const GRACE: u32 = 7 * 24 * 60 * 60;
 
     fn acquire(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32) -> Result<QuotaLimits> {
-        let quota = sb.data().quota.as_ref().ok_or(ESRCH)?;
+        let quota = sb.data().quota().ok_or(ESRCH)?;
         let mut tree = quota.tree(kind).lock();
         if let Some(limits) = tree.get(&id) {
             return Ok(*limits);
@@ -139,7 +182,7 @@ impl QuotaOperations for Tmpfs {
     }
 
     fn release(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32, record: QuotaRecord) {
-        let Some(quota) = sb.data().quota.as_ref() else {
+        let Some(quota) = sb.data().quota() else {
             return;
         };
         let mut tree = quota.tree(kind).lock();
@@ -151,7 +194,7 @@ impl QuotaOperations for Tmpfs {
     }
 
     fn next_id(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32) -> Option<u32> {
-        let quota = sb.data().quota.as_ref()?;
+        let quota = sb.data().quota()?;
         let tree = quota.tree(kind).lock();
         let cursor = tree.cursor_lower_bound(&id)?;
         Some(*cursor.current().0)

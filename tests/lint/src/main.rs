@@ -10,6 +10,7 @@
 //! a macro's arguments only what are expressions. A name that means two things means both.
 
 mod bindings;
+mod config;
 mod eager;
 mod finding;
 mod floors;
@@ -29,11 +30,16 @@ use tree::File;
 type Rule = fn(&[File]) -> Vec<Finding>;
 
 /// What a rule is called, and what a finding of it means.
-const RULES: [(&str, &str, Rule); 6] = [
+const RULES: [(&str, &str, Rule); 7] = [
     (
         "bindings",
         "the bindings hold more than is used, or without order",
         bindings::check,
+    ),
+    (
+        "config",
+        "too many places ask the kernel's configuration",
+        config::check,
     ),
     ("floors", "what is below uses what is above", floors::check),
     (

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/sys/fs/TYPE/features` in a kernel without `CONFIG_SYSFS`: it is not there.
+
+use kernel::prelude::*;
+
+/// A feature.
+pub(crate) struct Feature(());
+
+impl Feature {
+    /// A feature of that name.
+    pub(crate) const fn new(_name: &'static CStr) -> Self {
+        Self(())
+    }
+}
+
+/// The folder with a file for each feature.
+pub(super) struct Features(());
+
+impl Features {
+    /// Makes nothing.
+    pub(super) fn new(
+        _name: &'static CStr,
+        _features: &'static [&'static Feature],
+    ) -> Result<Self> {
+        Ok(Self(()))
+    }
+}
