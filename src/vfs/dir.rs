@@ -175,7 +175,10 @@ pub(crate) trait DirectoryOperations: FileSystem {
         moved: &Positive<'_, Self>,
         target: &mut RenameTarget<'_, Self>,
         name: &Negative<'_, Self>,
-    ) -> Result<NewInode<Self>>;
+    ) -> Result<NewInode<Self>> {
+        let _ = (dirs, idmap, moved, target, name);
+        Err(EINVAL)
+    }
 
     /// Exchanges two names.
     fn exchange(

@@ -136,15 +136,24 @@ pub(crate) trait FileOperations: FileSystem {
 
     /// Allocates the bytes from `start` to before `end` in advance, for fallocate(2); with
     /// `keep_size` the file does not grow. May sleep.
-    fn allocate(inode: &mut Exclusive<'_, Self>, start: Pos, end: Pos, keep_size: bool) -> Result;
+    fn allocate(inode: &mut Exclusive<'_, Self>, start: Pos, end: Pos, keep_size: bool) -> Result {
+        let _ = (inode, start, end, keep_size);
+        Err(EOPNOTSUPP)
+    }
 
     /// Makes the bytes from `start` to before `end` a hole, for fallocate(2). May sleep.
-    fn punch(inode: &mut Exclusive<'_, Self>, start: Pos, end: Pos) -> Result;
+    fn punch(inode: &mut Exclusive<'_, Self>, start: Pos, end: Pos) -> Result {
+        let _ = (inode, start, end);
+        Err(EOPNOTSUPP)
+    }
 
     /// The order of the folios that mappings of the file are best aligned to; `None` where that of a page
     /// will do. Must not sleep.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    fn mapping_alignment(inode: &Inode<Self>) -> Option<Order>;
+    fn mapping_alignment(inode: &Inode<Self>) -> Option<Order> {
+        let _ = inode;
+        None
+    }
 
     /// Gives pages of the file from `pos` on to a pipe, at most `len` bytes; returns the number of
     /// bytes. May sleep.
