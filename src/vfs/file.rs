@@ -72,6 +72,12 @@ impl<'a, T: FileSystem> Kiocb<'a, T> {
         }
     }
 
+    /// The request, for C functions that carry it out.
+    #[allow(dead_code, reason = "for what is used by some file systems only")]
+    pub(super) fn as_ptr(&mut self) -> *mut bindings::kiocb {
+        self.kiocb
+    }
+
     /// The file.
     pub(crate) fn file(&self) -> &'a File<T> {
         // SAFETY: A request holds its file.

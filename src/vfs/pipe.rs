@@ -20,6 +20,12 @@ impl PipeWriter<'_> {
         Self(unsafe { &mut *pipe })
     }
 
+    /// The pipe, for C functions that fill it.
+    #[allow(dead_code, reason = "for what is used by some file systems only")]
+    pub(super) fn as_ptr(&mut self) -> *mut bindings::pipe_inode_info {
+        self.0
+    }
+
     /// Whether no buffer is free.
     pub(crate) fn is_full(&self) -> bool {
         // SAFETY: The pipe is live and locked.
