@@ -7,7 +7,7 @@ use nix::mount::MsFlags;
 use nix::sched::{unshare, CloneFlags};
 
 use super::khugepaged::Asleep;
-use super::run::ORACLE;
+use super::run::oracle;
 
 /// A folder of its own, with mounts that are seen by nobody else and go with this process, while
 /// khugepaged sleeps.
@@ -17,7 +17,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// `kind` is the type that is compared with [`ORACLE`]; with `list_only` nothing will be mounted.
+    /// `kind` is the type that is compared with [`oracle`]; with `list_only` nothing will be mounted.
     pub fn new(prefix: &str, kind: &str, list_only: bool) -> anyhow::Result<Place> {
         let base = tempfile::Builder::new()
             .prefix(prefix)
@@ -31,7 +31,7 @@ impl Place {
         }
         ensure!(nix::unistd::geteuid().is_root(), "must be root to mount");
         let known = std::fs::read_to_string("/proc/filesystems").context("/proc/filesystems")?;
-        for wanted in [ORACLE, kind] {
+        for wanted in [oracle(), kind] {
             if !known
                 .lines()
                 .any(|l| l.split_whitespace().last() == Some(wanted))

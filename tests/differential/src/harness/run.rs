@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Completion, Failed};
@@ -18,8 +19,12 @@ use super::fs::Fs;
 use super::known::{Known, Lacking, KNOWN, LACKING};
 use super::trace::{self, Trace};
 
-/// The type that is always right.
-pub const ORACLE: &str = "tmpfs";
+/// The type that is always right: tmpfs, or what the environment variable RTMPFS_ORACLE names.
+pub fn oracle() -> &'static str {
+    static NAME: LazyLock<String> =
+        LazyLock::new(|| std::env::var("RTMPFS_ORACLE").unwrap_or_else(|_| "tmpfs".to_owned()));
+    &NAME
+}
 
 /// The type that the table of known differences is about.
 pub const SUBJECT: &str = "rtmpfs";
@@ -37,15 +42,16 @@ pub struct Outcome {
 }
 
 pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Result<Completion, Failed> {
-    let oracle = run_on(case, ORACLE, base);
+    let right = oracle();
+    let oracle = run_on(case, right, base);
     if std::env::var_os("DIFFERENTIAL_TRACE").is_some() {
-        eprintln!("--- {} on {ORACLE}\n{}", case.name, oracle.lines.join("\n"));
+        eprintln!("--- {} on {right}\n{}", case.name, oracle.lines.join("\n"));
     }
     let lacks = skip::lacking();
     if !oracle.failures.is_empty() && !lacks.is_empty() {
         return refused(&oracle, &run_on(case, kind, base), kind, &lacks);
     }
-    check(&oracle, ORACLE)?;
+    check(&oracle, right)?;
     if let Some(reason) = oracle.skip {
         return Ok(Completion::ignored_with(reason));
     }
@@ -86,21 +92,22 @@ fn lacking(subject: &str, case: Case) -> Option<&'static Lacking> {
 /// A kernel that lacks an option may refuse, with good reason, what a case takes for granted. Then it
 /// must do so in the same way, after the same steps.
 fn refused(
-    oracle: &Outcome,
+    right: &Outcome,
     other: &Outcome,
     kind: &str,
     lacks: &str,
 ) -> Result<Completion, Failed> {
+    let oracle = oracle();
     let said = |outcome: &Outcome, kind| outcome.failures.join("; ").replace(kind, "TYPE");
-    let (theirs, mine) = (said(oracle, ORACLE), said(other, kind));
-    if theirs != mine || oracle.skip != other.skip || oracle.lines != other.lines {
-        let lines = difference(&oracle.lines, &other.lines, kind);
+    let (theirs, mine) = (said(right, oracle), said(other, kind));
+    if theirs != mine || right.skip != other.skip || right.lines != other.lines {
+        let lines = difference(&right.lines, &other.lines, kind);
         return Err(Failed::from(format!(
-            "on {ORACLE}: {theirs}\non {kind}: {mine}\n{lines}"
+            "on {oracle}: {theirs}\non {kind}: {mine}\n{lines}"
         )));
     }
     Ok(Completion::ignored_with(format!(
-        "{ORACLE} refuses too, in a kernel without {lacks}: {theirs}"
+        "{oracle} refuses too, in a kernel without {lacks}: {theirs}"
     )))
 }
 
@@ -135,17 +142,17 @@ fn check(outcome: &Outcome, kind: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-fn difference(oracle: &[String], other: &[String], kind: &str) -> String {
+fn difference(right: &[String], other: &[String], kind: &str) -> String {
     let text = |lines: &[String]| {
         lines
             .iter()
             .flat_map(|line| [line.as_str(), "\n"])
             .collect::<String>()
     };
-    similar::TextDiff::from_lines(&text(oracle), &text(other))
+    similar::TextDiff::from_lines(&text(right), &text(other))
         .unified_diff()
         .context_radius(2)
-        .header(ORACLE, kind)
+        .header(oracle(), kind)
         .to_string()
 }
 
