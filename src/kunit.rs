@@ -342,3 +342,14 @@ mod alignment {
         assert_eq!(place(2 * PAGE_SIZE), None);
     }
 }
+
+#[kunit_tests(rtmpfs_module)]
+mod module {
+    use super::*;
+
+    #[test]
+    fn is_registered_once() {
+        let module = <crate::Module as kernel::InPlaceModule>::init(&crate::THIS_MODULE);
+        assert_eq!(KBox::pin_init(module, GFP_KERNEL).err(), Some(EBUSY));
+    }
+}

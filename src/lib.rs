@@ -2,8 +2,6 @@
 
 // The modules of the crate, whose root is rust_tmpfs.rs, and what is registered with the kernel.
 
-use kernel::prelude::*;
-
 mod bindings;
 #[cfg(doc)]
 mod guide;
@@ -18,32 +16,11 @@ mod shmem;
 mod tmpfs;
 mod vfs;
 
-module! {
-    type: Module,
+vfs::module_file_system! {
+    type: tmpfs::Tmpfs,
     name: "rtmpfs",
     authors: ["The rtmpfs developers"],
     description: "tmpfs in Rust: files in memory and swap",
     license: "GPL v2",
     alias: ["fs-rtmpfs"],
-}
-
-/// The module: what is registered for as long as it is loaded.
-#[pin_data]
-struct Module {
-    #[pin]
-    fs_type: vfs::Registration<tmpfs::Tmpfs>,
-    #[cfg(CONFIG_TMPFS_QUOTA)]
-    #[pin]
-    quota_format: vfs::quota::QuotaFormat<tmpfs::Tmpfs>,
-}
-
-impl kernel::InPlaceModule for Module {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            // Before the first mount can ask for it.
-            #[cfg(CONFIG_TMPFS_QUOTA)]
-            quota_format <- vfs::quota::QuotaFormat::new(module),
-            fs_type <- vfs::Registration::new(module),
-        })
-    }
 }

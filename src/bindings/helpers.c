@@ -440,6 +440,12 @@ struct timespec64 rtmpfs_helper_inode_set_mtime_to_ts(struct inode *inode,
 }
 
 __rtmpfs_helper
+enum inode_state_flags_enum rtmpfs_helper_inode_state_read(struct inode *inode)
+{
+	return inode_state_read(inode);
+}
+
+__rtmpfs_helper
 bool rtmpfs_helper_inode_unhashed(struct inode *inode)
 {
 	return inode_unhashed(inode);
@@ -781,12 +787,6 @@ void rtmpfs_helper_super_set_uuid(struct super_block *sb, const u8 *uuid,
 				  unsigned int len)
 {
 	super_set_uuid(sb, uuid, len);
-}
-
-__rtmpfs_helper
-pgoff_t rtmpfs_helper_swp_offset(swp_entry_t entry)
-{
-	return swp_offset(entry);
 }
 
 __rtmpfs_helper

@@ -27,10 +27,15 @@
     unsafe_op_in_unsafe_fn
 )]
 
+use pin_init::{MaybeZeroable, Zeroable};
+
 // Types that bindgen is told to leave out, since it would map them by width.
 type __kernel_size_t = usize;
 type __kernel_ssize_t = isize;
 type __kernel_ptrdiff_t = isize;
+
+// SAFETY: It is `Storage` and nothing else. bindgen does not derive it for this type of its own.
+unsafe impl<Storage> Zeroable for __BindgenBitfieldUnit<Storage> where Storage: Zeroable {}
 
 mod numbers;
 

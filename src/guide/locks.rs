@@ -26,6 +26,7 @@
 //!       mapping->i_mmap_rwsem   (a mapped folio is truncated or split)
 //!       rtmpfs_activity         (an allocated page, and reclaim that wants it)
 //!       inode_list              (a folio goes to swap, or reaches beyond the end of its file)
+//!         inode->i_lock         (whether the inode is being evicted)
 //!       rtmpfs_page_counts      (a page is added, goes to swap, comes back)
 //!       inode->i_lock           (i_blocks)
 //!         dquot->dq_dqb_lock    (bytes)
@@ -44,7 +45,7 @@
 //! | `rtmpfs_activity` | `tmpfs::state::activity::FileActivity::current` | what fallocate(2) does with the file | nothing |
 //! | `rtmpfs_page_counts` | `tmpfs::state::page_counts::PageCounts::counts` | the counts of a file's pages | nothing |
 //! | `rtmpfs_quota` | `tmpfs::state::quota::Quota::users`, `tmpfs::state::quota::Quota::groups` | the limits of each id; a mutex | memory is allocated, so `inode_list` |
-//! | `inode_list` | `vfs::inode_list::InodeList::head` | the links of the inodes in a list | that of its own wait queue |
+//! | `inode_list` | `vfs::inode_list::InodeList::head` | the links of the inodes in a list | that of its own wait queue, or `i_lock` |
 //! | `export_hashing` | `vfs::export::Exports::hashing` | that an inode is hashed once | `inode_hash_lock` |
 //! | `mount_policy` | `mm::mempolicy::MountPolicy::policy` | the policy of a mount | nothing |
 //!
@@ -65,7 +66,8 @@
 //!   faulted in when the folio is unlocked again; a read copies from a folio that it has no lock of.
 //! - **Counts are changed first, given back after.** `tmpfs::data::page_accounting` takes `i_lock`, and asks the
 //!   quota core, with `rtmpfs_page_counts` released.
-//! - **A pinned inode is like a lock.** Eviction waits in `vfs::inode_list::InodeList::remove` for the last pin. A
+//! - **A pinned inode is like a lock.** Eviction, once begun, is seen by `vfs::inode_list::InodeList::for_each`, which
+//!   passes by; for those who were there before it waits in `vfs::inode_list::InodeList::remove` for the last pin. A
 //!   task that has one waits for folio locks and memory. Eviction holds no folio lock, and reclaim evicts no inode
 //!   of this file system: names are pinned, and inodes are in no LRU list.
 //! - **A fault waits for a punch** (`tmpfs::data::fallocate::wait_for_punch`) with `mmap_lock` released where the

@@ -23,7 +23,7 @@ pub(crate) struct PerCpuCounter {
 
 // SAFETY: The C functions lock where they must.
 unsafe impl Send for PerCpuCounter {}
-// SAFETY: As above.
+// SAFETY: The C functions lock where they must.
 unsafe impl Sync for PerCpuCounter {}
 
 impl PerCpuCounter {

@@ -31,7 +31,7 @@ pub(crate) struct Folio(Opaque<bindings::folio>);
 // SAFETY: The C functions are safe to be called from several tasks; what needs the folio lock is
 // reached through `LockedFolio`.
 unsafe impl Send for Folio {}
-// SAFETY: As above.
+// SAFETY: The C functions are safe to be called from several tasks.
 unsafe impl Sync for Folio {}
 
 // SAFETY: `folio_ref_add()` and `folio_put()` count references, and the last frees the folio.
@@ -60,6 +60,26 @@ impl Folio {
 
     pub(crate) fn as_ptr(&self) -> *mut bindings::folio {
         self.0.get()
+    }
+
+    /// Waits for the lock of a folio. May sleep.
+    #[inline]
+    pub(crate) fn lock(folio: ARef<Self>) -> Locked {
+        // SAFETY: The folio is live.
+        unsafe { bindings::folio_lock(folio.as_ptr()) };
+        // SAFETY: Just locked.
+        unsafe { Locked::from_locked(folio) }
+    }
+
+    /// The lock of a folio, where it can be had at once.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn try_lock(folio: ARef<Self>) -> Option<Locked> {
+        // SAFETY: The folio is live.
+        if !unsafe { bindings::folio_trylock(folio.as_ptr()) } {
+            return None;
+        }
+        // SAFETY: Just locked.
+        Some(unsafe { Locked::from_locked(folio) })
     }
 
     /// The order; a snapshot unless the folio is locked.
@@ -128,55 +148,15 @@ impl Folio {
     }
 }
 
-/// A locked folio with a reference; dropping it unlocks it.
+/// A folio with its lock and a reference, of which is not known whose it is: before it was locked it may have been
+/// truncated, or gone to swap. Dropping it unlocks it.
 ///
 /// # Invariants
 ///
 /// The current task holds the folio's lock.
-pub(crate) struct LockedFolio(ARef<Folio>);
+pub(crate) struct Locked(ARef<Folio>);
 
-impl LockedFolio {
-    /// The lock of a folio that another owner has taken, who has the reference, too.
-    ///
-    /// # Safety
-    ///
-    /// The folio must be locked by the current task for as long as the result is used, and that
-    /// must not be dropped.
-    pub(crate) unsafe fn borrowed(folio: NonNull<bindings::folio>) -> Self {
-        // SAFETY: By the caller's promise; the reference is not given back.
-        unsafe { Self::from_locked(Folio::from_raw(folio)) }
-    }
-
-    /// Unlocks the folio and keeps the reference.
-    pub(crate) fn unlock(self) -> ARef<Folio> {
-        let this = ManuallyDrop::new(self);
-        // SAFETY: By the type invariants the lock is held. The reference is moved out, and `this`
-        // is not used again.
-        unsafe {
-            bindings::folio_unlock(this.0.as_ptr());
-            core::ptr::read(&this.0)
-        }
-    }
-
-    /// The lock of a folio, where it can be had at once.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    pub(crate) fn try_lock(folio: ARef<Folio>) -> Option<Self> {
-        // SAFETY: The folio is live.
-        if !unsafe { bindings::folio_trylock(folio.as_ptr()) } {
-            return None;
-        }
-        // INVARIANT: Just locked.
-        Some(Self(folio))
-    }
-
-    /// Waits for the lock of a folio. May sleep.
-    pub(crate) fn lock(folio: ARef<Folio>) -> Self {
-        // SAFETY: The folio is live.
-        unsafe { bindings::folio_lock(folio.as_ptr()) };
-        // INVARIANT: Just locked.
-        Self(folio)
-    }
-
+impl Locked {
     /// Takes over a lock.
     ///
     /// # Safety
@@ -187,9 +167,91 @@ impl LockedFolio {
         Self(folio)
     }
 
-    /// Whether the folio is in the page cache of `mapping`: it may have been truncated or gone to
-    /// swap before it was locked.
-    pub(crate) fn belongs_to(&self, mapping: &Mapping) -> bool {
+    /// Unlocks the folio and keeps the reference.
+    #[inline]
+    pub(crate) fn unlock(self) -> ARef<Folio> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: By the type invariants the lock is held. The reference is moved out, and `this`
+        // is not used again.
+        unsafe {
+            bindings::folio_unlock(this.0.as_ptr());
+            core::ptr::read(&this.0)
+        }
+    }
+
+    /// The folio, where it is in the page cache of `mapping`, which it then is for as long as it is locked; else
+    /// unlocks it.
+    #[inline]
+    pub(crate) fn belongs_to(self, mapping: &Mapping) -> Option<LockedFolio> {
+        if self.mapping_ptr() == mapping.as_ptr() {
+            Some(LockedFolio(self))
+        } else {
+            None
+        }
+    }
+
+    fn mapping_ptr(&self) -> *mut bindings::address_space {
+        // SAFETY: The folio is live, and its lock keeps the mapping as it is.
+        unsafe { (*self.0.as_ptr()).__bindgen_anon_1.__bindgen_anon_1.mapping }
+    }
+
+    /// The folio leaves all caches but page caches, or had left them: it is for its file to change.
+    ///
+    /// # Safety
+    ///
+    /// The folio must be in a page cache, or new, and in no swap cache.
+    pub(super) unsafe fn assume_owned(self) -> LockedFolio {
+        LockedFolio(self)
+    }
+}
+
+impl Deref for Locked {
+    type Target = Folio;
+
+    fn deref(&self) -> &Folio {
+        &self.0
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the lock is held.
+        unsafe { bindings::folio_unlock(self.0.as_ptr()) }
+    }
+}
+
+/// A locked folio of a file, with a reference; dropping it unlocks it.
+///
+/// # Invariants
+///
+/// The folio was found in the page cache of a file with its lock held, or is new. While it is locked, it leaves that
+/// only by a function of this type.
+pub(crate) struct LockedFolio(Locked);
+
+impl LockedFolio {
+    /// The lock of a folio that another owner has taken, who has the reference, too.
+    ///
+    /// # Safety
+    ///
+    /// The folio must be in a page cache, and locked by the current task for as long as the result is used, which
+    /// must not be dropped unless lock and reference are given up.
+    pub(crate) unsafe fn borrowed(folio: NonNull<bindings::folio>) -> Self {
+        // SAFETY: By the caller's promise; the reference is not given back.
+        unsafe { Self(Locked::from_locked(Folio::from_raw(folio))) }
+    }
+
+    /// Unlocks the folio and keeps the reference.
+    #[inline]
+    pub(crate) fn unlock(self) -> ARef<Folio> {
+        self.0.unlock()
+    }
+
+    fn mapping_ptr(&self) -> *mut bindings::address_space {
+        self.0.mapping_ptr()
+    }
+
+    /// Whether the folio is in the page cache of `mapping`.
+    fn belongs_to(&self, mapping: &Mapping) -> bool {
         self.mapping_ptr() == mapping.as_ptr()
     }
 
@@ -197,11 +259,6 @@ impl LockedFolio {
     pub(crate) fn has_page(&self, mapping: &Mapping, index: PageIndex) -> bool {
         // Most folios are of one page.
         self.belongs_to(mapping) && (index == self.index() || self.pages().contains(index))
-    }
-
-    fn mapping_ptr(&self) -> *mut bindings::address_space {
-        // SAFETY: The folio is live, and its lock keeps the mapping as it is.
-        unsafe { (*self.0.as_ptr()).__bindgen_anon_1.__bindgen_anon_1.mapping }
     }
 
     /// The index of the first page in the file.
@@ -358,13 +415,6 @@ impl Deref for LockedFolio {
     }
 }
 
-impl Drop for LockedFolio {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants the lock is held.
-        unsafe { bindings::folio_unlock(self.0.as_ptr()) }
-    }
-}
-
 /// Copies `bytes` zeros; returns how many could be copied. May fault and sleep.
 pub(crate) fn copy_zeros_to_iter(bytes: Len, to: &mut IovIterDest<'_>) -> Len {
     let iter: *mut bindings::iov_iter = to.as_raw().cast();
@@ -470,7 +520,9 @@ impl NewFolio {
         unsafe {
             bindings::folio_set_locked(folio.as_ptr());
             bindings::folio_set_swapbacked(folio.as_ptr());
-            Some(Self(LockedFolio::from_locked(Folio::from_raw(folio))))
+            Some(Self(
+                Locked::from_locked(Folio::from_raw(folio)).assume_owned(),
+            ))
         }
     }
 
@@ -499,7 +551,7 @@ impl NewFolio {
         unsafe {
             bindings::folio_ref_add(folio.as_ptr(), 1);
             bindings::folio_set_locked(folio.as_ptr());
-            Self(LockedFolio::from_locked(Folio::from_raw(folio)))
+            Self(Locked::from_locked(Folio::from_raw(folio)).assume_owned())
         }
     }
 

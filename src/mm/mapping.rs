@@ -132,6 +132,15 @@ impl Mapping {
         self.gfp() & bindings::GFP_KERNEL
     }
 
+    /// Whether the cache has operations. That of a directory or a device has none: nothing would look after its
+    /// folios, nor take them out again.
+    #[inline]
+    fn has_operations(&self) -> bool {
+        // SAFETY: The mapping is live, and its operations are set while the inode is new.
+        let a_ops = unsafe { (*self.as_ptr()).a_ops };
+        !core::ptr::eq(a_ops, &raw const bindings::empty_aops)
+    }
+
     /// How many pages are in the cache; a snapshot.
     pub(crate) fn nr_pages(&self) -> PageCount {
         // SAFETY: The mapping is live; the counter is read without a lock everywhere.
@@ -179,7 +188,7 @@ impl Mapping {
     /// that fails the folio is taken out again. May sleep.
     ///
     /// Fails with `EEXIST` where something is there, with `ENOMEM`, with `EINVAL` for an index that is
-    /// not aligned, and as `count` does; then drops the folio.
+    /// not aligned or a file without operations, and as `count` does; then drops the folio.
     #[inline]
     pub(crate) fn insert(
         &self,
@@ -187,6 +196,9 @@ impl Mapping {
         index: PageIndex,
         count: impl FnOnce(&LockedFolio) -> Result,
     ) -> Result<LockedFolio> {
+        if !self.has_operations() {
+            return Err(EINVAL);
+        }
         // SAFETY: The folio is new, so it is in no other cache.
         unsafe { self.store(folio.as_ptr(), index, Expected::Nothing, self.reclaim_gfp())? };
         let folio = folio.into_locked();

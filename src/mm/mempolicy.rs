@@ -31,7 +31,7 @@ pub(crate) struct SharedPolicy {
 
 // SAFETY: The C functions lock where they must.
 unsafe impl Send for SharedPolicy {}
-// SAFETY: As above.
+// SAFETY: The C functions lock where they must.
 unsafe impl Sync for SharedPolicy {}
 
 impl SharedPolicy {
@@ -150,7 +150,7 @@ mod numa {
 
     // SAFETY: The policy does not change, and references are counted atomically.
     unsafe impl Send for Policy {}
-    // SAFETY: As above.
+    // SAFETY: The policy does not change, and references are counted atomically.
     unsafe impl Sync for Policy {}
 
     impl Policy {

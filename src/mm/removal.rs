@@ -7,7 +7,7 @@
 //! Lock order: the folio locks of a batch are taken by trying only, and one that has to be waited for is
 //! taken alone; under them `i_mmap_rwsem` (unmapping) and the lock of the xarray.
 
-use super::folio::{Folio, LockedFolio};
+use super::folio::Folio;
 use super::mapping::Mapping;
 #[cfg(CONFIG_SWAP)]
 use super::mapping::{decode_value, is_value, Slot};
@@ -269,10 +269,9 @@ fn remove_folio(
     index: PageIndex,
     folio: ARef<Folio>,
 ) -> Stopped {
-    let mut folio = LockedFolio::lock(folio);
-    if !folio.belongs_to(mapping) {
+    let Some(mut folio) = Folio::lock(folio).belongs_to(mapping) else {
         return Stopped::Changed(index);
-    }
+    };
     // SAFETY: The folio is live.
     if !unsafe { what.includes(folio.as_ptr()) } {
         return Stopped::Not;

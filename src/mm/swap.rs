@@ -4,8 +4,9 @@
 //!
 //! C headers: `include/linux/swap.h`, `include/linux/swapops.h`, `include/linux/leafops.h`.
 
-use super::folio::{Folio, LockedFolio};
+use super::folio::{Folio, Locked, LockedFolio};
 use super::mempolicy::Placement;
+pub(crate) use super::swapped::SwappedPage;
 use super::{Mapping, Order, PageCount};
 use crate::bindings;
 use core::marker::PhantomData;
@@ -56,12 +57,12 @@ impl SwapEntry {
     }
 
     /// The first entry of those of a folio of `order`, which has this one.
-    pub(crate) fn aligned_to(self, order: Order) -> Self {
+    pub(super) fn aligned_to(self, order: Order) -> Self {
         Self(self.0 & !order.swap_mask())
     }
 
     /// The entry `pages` further on the same device.
-    pub(crate) fn add(self, pages: PageCount) -> Self {
+    pub(super) fn add(self, pages: PageCount) -> Self {
         Self(self.0.wrapping_add(pages.to_ulong()))
     }
 
@@ -69,12 +70,6 @@ impl SwapEntry {
     pub(super) fn as_value(self) -> *mut c_void {
         // SAFETY: Computes a number.
         unsafe { bindings::swp_to_radix_entry(self.as_raw()) }
-    }
-
-    /// The offset in the device.
-    fn offset(self) -> u64 {
-        // SAFETY: Computes a number.
-        unsafe { bindings::swp_offset(self.as_raw()) as u64 }
     }
 
     /// The device.
@@ -138,22 +133,16 @@ impl Reader<'_> {
 ///
 /// # Invariants
 ///
-/// Owns a reference to the device of `entry`.
-pub(crate) struct SwapDevice {
-    device: NonNull<bindings::swap_info_struct>,
-    entry: SwapEntry,
-}
+/// Owns a reference to the device.
+pub(super) struct SwapDevice(NonNull<bindings::swap_info_struct>);
 
 impl SwapDevice {
     /// The device of an entry, or `None` where that is not in use any more.
-    pub(crate) fn of(entry: SwapEntry) -> Option<Self> {
+    pub(super) fn of(entry: SwapEntry) -> Option<Self> {
         // SAFETY: Checks the entry.
         let device = unsafe { bindings::get_swap_device(entry.as_raw()) };
         // INVARIANT: The reference was just taken.
-        Some(Self {
-            device: NonNull::new(device)?,
-            entry,
-        })
+        NonNull::new(device).map(Self)
     }
 
     /// Finds the folio of an entry of this device in the swap cache, or reads it into memory where
@@ -163,7 +152,12 @@ impl SwapDevice {
     ///
     /// May sleep. Fails with `ENOMEM`, and with the errors of `swapin_sync()`. Whether the contents
     /// could be read at all shows only in [`LockedSwapFolio::is_uptodate`].
-    pub(crate) fn find_or_read<'a>(
+    ///
+    /// # Safety
+    ///
+    /// A page cache must have had the entry when the reference to this device, which is that of the entry, was
+    /// there: any other may be the header of the device, or a bad page.
+    pub(super) unsafe fn find_or_read<'a>(
         &self,
         mapping: &Mapping,
         entry: SwapEntry,
@@ -172,13 +166,8 @@ impl SwapDevice {
         reader: Reader<'_>,
         major: &mut bool,
     ) -> Result<SwapFolio> {
-        // SAFETY: By the type invariants the device is in use.
-        let end = u64::from(unsafe { (*self.device.as_ptr()).max });
-        if entry.device() != self.entry.device() || entry.offset() >= end {
-            return Err(EINVAL);
-        }
-        // SAFETY: By the type invariants the device is stable, which all of these ask for, and has the
-        // entry; the reader's fault is null or in progress, and only looked at. They return a folio
+        // SAFETY: By the type invariants the device is stable, which all of these ask for, and by the caller's
+        // promise has the entry; the reader's fault is null or in progress, and only looked at. They return a folio
         // with a reference.
         unsafe {
             if let Some(folio) = NonNull::new(bindings::swap_cache_get_folio(entry.as_raw())) {
@@ -187,7 +176,7 @@ impl SwapDevice {
             }
 
             let order = readable(order);
-            let flags = core::ptr::read_volatile(&(*self.device.as_ptr()).flags);
+            let flags = core::ptr::read_volatile(&(*self.0.as_ptr()).flags);
             let folio = if flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0 {
                 // What zswap may have some pages of is read page by page.
                 let order = if bindings::zswap_never_enabled() {
@@ -232,7 +221,7 @@ impl SwapDevice {
 impl Drop for SwapDevice {
     fn drop(&mut self) {
         // SAFETY: By the type invariants.
-        unsafe { bindings::put_swap_device(self.device.as_ptr()) }
+        unsafe { bindings::put_swap_device(self.0.as_ptr()) }
     }
 }
 
@@ -249,13 +238,13 @@ impl SwapFolio {
 
     /// Waits for its lock. May sleep.
     pub(crate) fn lock(self) -> LockedSwapFolio {
-        LockedSwapFolio(LockedFolio::lock(self.0))
+        LockedSwapFolio(Folio::lock(self.0))
     }
 }
 
 /// The same, locked. Nothing of it may be changed until it is known to be a file's, see
 /// [`Mapping::insert_from_swap`].
-pub(crate) struct LockedSwapFolio(LockedFolio);
+pub(crate) struct LockedSwapFolio(Locked);
 
 impl LockedSwapFolio {
     pub(super) fn as_ptr(&self) -> *mut bindings::folio {
@@ -305,7 +294,7 @@ impl LockedSwapFolio {
     }
 
     /// The page cache refers to the swap entries of this folio no more, and the folio leaves the swap
-    /// cache.
+    /// cache: for the page cache, or to be freed.
     ///
     /// # Safety
     ///
@@ -316,15 +305,15 @@ impl LockedSwapFolio {
         unsafe {
             bindings::folio_put_swap(self.as_ptr(), core::ptr::null_mut());
             bindings::swap_cache_del_folio(self.as_ptr());
+            self.0.assume_owned()
         }
-        self.0
     }
 }
 
-impl LockedFolio {
+impl Folio {
     /// Waits until no write of the folio is in progress. May sleep.
     pub(super) fn wait_for_writeback(&self) {
-        // SAFETY: The folio is live and locked.
+        // SAFETY: The folio is live.
         unsafe { bindings::folio_wait_writeback(self.as_ptr()) }
     }
 }

@@ -8,7 +8,8 @@
 
 use super::folio::LockedFolio;
 use super::mapping::{account, decode_value, entries_are, is_value, Expected, Mapping, Slot};
-use super::swap::{LockedSwapFolio, SwapDeviceId, SwapEntry};
+use super::mempolicy::Placement;
+use super::swap::{LockedSwapFolio, Reader, SwapDevice, SwapDeviceId, SwapEntry, SwapFolio};
 use super::task;
 use super::{Order, PageIndex};
 use crate::bindings;
@@ -18,13 +19,104 @@ use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::sync::rcu;
 
-impl Mapping {
-    /// Moves a folio, which has page `index` at `entry`, from the swap cache back into the place of its
-    /// entries. May sleep. The folio is dirty afterwards: nothing but it has the contents.
+/// A page of a file that was found in swap, on a device that cannot go away meanwhile. Where it is on the device is
+/// computed here alone, from what the page cache has.
+///
+/// # Invariants
+///
+/// With the reference to `device` there, the slot of page `index` of `mapping` had `slot`, an entry of that device, and
+/// 2^`order` pages, among which `entry` is that of the page.
+pub(crate) struct SwappedPage<'a> {
+    mapping: &'a Mapping,
+    index: PageIndex,
+    slot: SwapEntry,
+    order: Order,
+    entry: SwapEntry,
+    device: SwapDevice,
+}
+
+impl SwappedPage<'_> {
+    /// How many pages the slot had, as an order.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn slot_order(&self) -> Order {
+        self.order
+    }
+
+    /// Whether the slot is still what it was; a snapshot.
+    pub(crate) fn is_there(&self) -> bool {
+        self.mapping.find_entry(self.index, self.slot).is_some()
+    }
+
+    /// Finds the folio of the page in the swap cache, or reads it into memory, with at most 2^`largest` pages of
+    /// the slot, in places that `place` says for an order; `major` is set where it was read. May sleep.
+    ///
+    /// Fails with `ENOMEM`, and with the errors of `swapin_sync()`; see [`LockedSwapFolio::is_uptodate`].
+    pub(crate) fn find_or_read<'a>(
+        &self,
+        largest: Order,
+        place: impl Fn(Order) -> Placement<'a>,
+        reader: Reader<'_>,
+        major: &mut bool,
+    ) -> Result<SwapFolio> {
+        let order = self.order.min(largest);
+        // SAFETY: By the type invariants.
+        unsafe {
+            self.device
+                .find_or_read(self.mapping, self.entry, order, place, reader, major)
+        }
+    }
+
+    /// Splits the slot until the page has one of its own. May sleep.
+    ///
+    /// Fails with `EEXIST` where the slot has something else by now, and with `ENOMEM`.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn split_slot(&self) -> Result {
+        self.mapping.split_entry(self.index, self.slot)
+    }
+
+    /// Moves a folio with the page from the swap cache back into the place of its entries. May sleep. The folio is
+    /// dirty afterwards: nothing but it has the contents.
     ///
     /// Fails with `EEXIST` where one of the entries is not there any more or the folio not theirs, and with
     /// `ENOMEM`.
-    pub(crate) fn insert_from_swap(
+    pub(crate) fn insert(&self, folio: LockedSwapFolio) -> Result<LockedFolio> {
+        self.mapping.insert_from_swap(folio, self.index, self.entry)
+    }
+
+    /// Marks the pages of a folio with the page, that could not be read back, as poisoned, and frees their swap
+    /// entries. May sleep. Each page has a mark of its own, so that any of them can be cut off and be a hole again.
+    ///
+    /// Fails as [`SwappedPage::insert`] does; then nothing is marked.
+    pub(crate) fn poison(&self, folio: LockedSwapFolio) -> Result {
+        self.mapping.poison(folio, self.index, self.entry)
+    }
+}
+
+impl Mapping {
+    /// Page `index`, which was seen to be in swap in a slot with `slot`, perhaps with others of that slot.
+    ///
+    /// Fails with `EEXIST` where the slot has something else by now, and with `EINVAL` where the device has gone.
+    pub(crate) fn swapped_page(
+        &self,
+        index: PageIndex,
+        slot: SwapEntry,
+    ) -> Result<SwappedPage<'_>> {
+        let device = SwapDevice::of(slot);
+        // Only now does it count: an entry that is still there keeps its device from going.
+        let order = self.find_entry(index, slot).ok_or(EEXIST)?;
+        // INVARIANT: Just looked at.
+        Ok(SwappedPage {
+            mapping: self,
+            index,
+            slot,
+            order,
+            entry: slot.add(index.offset_in(order)),
+            device: device.ok_or(EINVAL)?,
+        })
+    }
+
+    /// What [`SwappedPage::insert`] does for page `index` at `entry`.
+    fn insert_from_swap(
         &self,
         folio: LockedSwapFolio,
         index: PageIndex,
@@ -125,7 +217,7 @@ impl Mapping {
 
     /// Whether page `index` is still in swap at `entry`, and how many pages the slot covers, as an
     /// order. Takes no lock: only the folio lock of the swap cache makes it last.
-    pub(crate) fn find_entry(&self, index: PageIndex, entry: SwapEntry) -> Option<Order> {
+    fn find_entry(&self, index: PageIndex, entry: SwapEntry) -> Option<Order> {
         self.find_value(index, entry.as_value())
     }
 
@@ -162,24 +254,15 @@ impl Mapping {
         }
     }
 
-    /// Marks the pages of a folio that has page `index` at `entry`, and that could not be read back, as
-    /// poisoned, and frees their swap entries. May sleep. Each page has a mark of its own, so that
-    /// any of them can be cut off and be a hole again.
-    ///
-    /// Fails with `EEXIST` where one of the entries is not there any more or the folio not theirs, and
-    /// with `ENOMEM`; then nothing is marked.
-    pub(crate) fn poison(
-        &self,
-        folio: LockedSwapFolio,
-        index: PageIndex,
-        entry: SwapEntry,
-    ) -> Result {
+    /// What [`SwappedPage::poison`] does for page `index` at `entry`.
+    fn poison(&self, folio: LockedSwapFolio, index: PageIndex, entry: SwapEntry) -> Result {
         let (start, first) = self.find_in_swap(&folio, index, entry).ok_or(EEXIST)?;
         if let Err(e) = self.mark_poisoned(start, first, folio.order()) {
             return Err(self.part_with(folio, index, entry, e));
         }
         folio.wait_for_writeback();
-        // SAFETY: As in `insert_from_swap()`. The folio is nobody's now.
+        // SAFETY: The folio was found to be the swap cache's for these entries, which the mark has replaced, and has
+        // waited. It is nobody's now.
         drop(unsafe { folio.leave_swap_cache() });
         Ok(())
     }
@@ -222,7 +305,7 @@ impl Mapping {
     ///
     /// Fails with `EEXIST` where the entry is not there any more, and with `ENOMEM`.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    pub(crate) fn split_entry(&self, index: PageIndex, mut entry: SwapEntry) -> Result {
+    fn split_entry(&self, index: PageIndex, mut entry: SwapEntry) -> Result {
         let xa = self.xa();
         // Ends: the slot has fewer pages each time, and no task makes it larger while it has the entry.
         loop {

@@ -14,7 +14,7 @@ pub(crate) fn cond_resched() {
 
 /// The same, for loops over all of a file: a grace period of RCU tasks need not wait for their end.
 pub(crate) fn cond_resched_tasks_rcu_qs() {
-    // SAFETY: As above.
+    // SAFETY: May be called wherever sleeping is allowed.
     unsafe { bindings::cond_resched_tasks_rcu_qs() };
 }
 

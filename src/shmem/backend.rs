@@ -83,9 +83,9 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// of a page keeps its other bytes. May sleep.
     fn free_range(inode: &Inode<Self>, start: Pos, end: Option<Pos>);
 
-    /// Accounts for `pages` pages that are to be added to the file, and calls `add` to count them
-    /// before it commits; false where the limits forbid it.
-    fn charge(inode: &Inode<Self>, pages: PageCount, add: impl FnOnce()) -> bool;
+    /// Reserves `pages` pages that are to be added to the page cache of the file; fails where the limits forbid
+    /// it. The result is called when the cache counts them, and commits.
+    fn charge(inode: &Inode<Self>, pages: PageCount) -> Result<impl FnOnce()>;
 
     /// Accounts for pages that have gone from the page cache. Must not wait for `i_rwsem` or for
     /// memory.
@@ -131,7 +131,7 @@ pub(crate) struct Seals(pub(super) Opaque<c_uint>);
 
 // SAFETY: The value is read and written by C only, under `i_rwsem`.
 unsafe impl Sync for Seals {}
-// SAFETY: As above.
+// SAFETY: The value is read and written by C only, from any task.
 unsafe impl Send for Seals {}
 
 impl Seals {
@@ -202,7 +202,7 @@ pub(crate) struct Backend<T: SharedMemory> {
 
 // SAFETY: All of it is immutable but the list, which locks.
 unsafe impl<T: SharedMemory> Send for Backend<T> {}
-// SAFETY: As above.
+// SAFETY: All of it is immutable but the list, which locks.
 unsafe impl<T: SharedMemory> Sync for Backend<T> {}
 
 /// Inodes with pages in swap, of all file systems of a type.

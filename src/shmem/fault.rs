@@ -145,25 +145,25 @@ pub(crate) trait FaultOperations: FileSystem {
 ///
 /// # Safety
 ///
-/// For calls through the table of `vm_operations_struct` that it is in, only.
+/// `vmf` must be a fault in progress in a mapping with the operations of `T`, whose lock or whose `mmap_lock` is held, and
+/// nobody else use it for the time of the call.
 pub(super) unsafe extern "C" fn fault<T: FaultOperations>(
     vmf: *mut bindings::vm_fault,
 ) -> bindings::vm_fault_t {
     let remarks = Remarks::default();
-    // INVARIANT: The MM passes a fault in progress, in a mapping with the operations of `T`.
+    // SAFETY: By the caller's promise; a mapping holds its file.
+    let mapping = unsafe {
+        let file = (*(*vmf).__bindgen_anon_1.vma).vm_file;
+        Mapping::from_raw((*file).f_mapping)
+    };
+    // SAFETY: By the caller's promise.
+    let index = unsafe { (*vmf).__bindgen_anon_1.pgoff };
+    // INVARIANT: By the caller's promise.
     let fault = Fault::<T> {
-        // SAFETY: As above; nobody else uses it.
+        // SAFETY: By the caller's promise nobody else uses it.
         vmf: unsafe { &mut *vmf },
         remarks: &remarks,
         _fs: PhantomData,
-    };
-    // SAFETY: As above.
-    let (index, mapping) = unsafe {
-        let file = (*(*vmf).__bindgen_anon_1.vma).vm_file;
-        (
-            (*vmf).__bindgen_anon_1.pgoff,
-            Mapping::from_raw((*file).f_mapping),
-        )
     };
     let result = T::fault(fault);
     let told = remarks.told.get();

@@ -22,7 +22,7 @@ use kernel::prelude::*;
 ///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// Nothing is asked: it does nothing.
 pub(super) unsafe extern "C" fn error_remove_folio(
     _mapping: *mut bindings::address_space,
     _folio: *mut bindings::folio,
@@ -30,12 +30,14 @@ pub(super) unsafe extern "C" fn error_remove_folio(
     0
 }
 
+/// `shmem_backend_ops::unuse`: swapoff.
+///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// The backend of `T` must not be unregistered before the call returns.
 #[cfg(CONFIG_SWAP)]
 pub(super) unsafe extern "C" fn unuse<T: SharedMemory>(device: c_uint) -> c_int {
-    // SAFETY: Unregistering waits for this call.
+    // SAFETY: By the caller's promise.
     let Some(backend) = (unsafe { T::cell().get() }) else {
         return 0;
     };
@@ -53,15 +55,17 @@ pub(super) unsafe extern "C" fn unuse<T: SharedMemory>(device: c_uint) -> c_int 
 ///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// Nothing is asked: it does nothing.
 #[cfg(not(CONFIG_SWAP))]
 pub(super) unsafe extern "C" fn unuse<T: SharedMemory>(_device: c_uint) -> c_int {
     0
 }
 
+/// `shmem_backend_ops::get_folio`.
+///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// `inode` must be a live regular file of `T`, and `folio` valid for a write.
 pub(super) unsafe extern "C" fn get_folio<T: SharedMemory>(
     inode: *mut bindings::inode,
     index: c_ulong,
@@ -78,7 +82,7 @@ pub(super) unsafe extern "C" fn get_folio<T: SharedMemory>(
             end: Pos::from_loff(write_end),
         },
     };
-    // SAFETY: The callers pass a live inode of this file system.
+    // SAFETY: By the caller's promise.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
     let index = PageIndex::from_pgoff(index);
     let (found, result) = match T::get_folio(inode, index, want) {
@@ -95,20 +99,22 @@ pub(super) unsafe extern "C" fn get_folio<T: SharedMemory>(
         ),
         Err(e) => (core::ptr::null_mut(), e.to_errno()),
     };
-    // SAFETY: The callers pass room for a pointer.
+    // SAFETY: By the caller's promise.
     unsafe { *folio = found };
     result
 }
 
+/// `shmem_backend_ops::truncate_range`.
+///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// `inode` must be a live regular file of `T`, and its changes be serialised by the caller.
 pub(super) unsafe extern "C" fn truncate_range<T: SharedMemory>(
     inode: *mut bindings::inode,
     start: bindings::loff_t,
     last: bindings::uoff_t,
 ) {
-    // SAFETY: The callers pass a live inode of this file system.
+    // SAFETY: By the caller's promise.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
     // To the end of all files where the last byte is none that a file can have.
     let end = i64::try_from(last)
@@ -116,7 +122,7 @@ pub(super) unsafe extern "C" fn truncate_range<T: SharedMemory>(
         .and_then(Pos::new)
         .and_then(|last| last.checked_add(Len::new(1)));
     T::free_range(inode, Pos::from_loff(start), end);
-    // SAFETY: The inode is live, and the callers serialise changes.
+    // SAFETY: The inode is live, and by the caller's promise nobody else changes it.
     unsafe {
         let inode = inode.as_ptr();
         bindings::inode_set_mtime_to_ts(inode, bindings::inode_set_ctime_current(inode));
@@ -124,56 +130,67 @@ pub(super) unsafe extern "C" fn truncate_range<T: SharedMemory>(
     }
 }
 
+/// `shmem_backend_ops::charge`: khugepaged adds pages.
+///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// `inode` must be a live regular file of `T`, to whose page cache the caller adds as many pages as it may.
 pub(super) unsafe extern "C" fn charge<T: SharedMemory>(
     inode: *mut bindings::inode,
     pages: c_long,
 ) -> bool {
-    // SAFETY: khugepaged passes a live inode of this file system.
+    // SAFETY: By the caller's promise.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
     let pages = PageCount::from_long(pages);
-    T::charge(inode, pages, || {
-        let mapping = inode.mapping().as_ptr();
-        // SAFETY: The mapping is live; khugepaged adds the pages that are counted here.
-        unsafe {
-            bindings::xa_lock_irq(&raw mut (*mapping).i_pages);
-            // There are no more than fit into memory.
-            (*mapping).nrpages = (*mapping).nrpages.wrapping_add(pages.to_ulong());
-            bindings::xa_unlock_irq(&raw mut (*mapping).i_pages);
-        }
-    })
+    let Ok(commit) = T::charge(inode, pages) else {
+        return false;
+    };
+    let mapping = inode.mapping().as_ptr();
+    // SAFETY: The mapping is live; by the caller's promise it gets the pages that are counted here.
+    unsafe {
+        bindings::xa_lock_irq(&raw mut (*mapping).i_pages);
+        // There are no more than fit into memory.
+        (*mapping).nrpages = (*mapping).nrpages.wrapping_add(pages.to_ulong());
+        bindings::xa_unlock_irq(&raw mut (*mapping).i_pages);
+    }
+    commit();
+    true
 }
 
+/// `shmem_backend_ops::uncharge`.
+///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// `inode` must be a live regular file of `T`.
 pub(super) unsafe extern "C" fn uncharge<T: SharedMemory>(
     inode: *mut bindings::inode,
     _pages: c_long,
 ) {
-    // SAFETY: The callers pass a live inode of this file system.
+    // SAFETY: By the caller's promise.
     T::uncharge(unsafe { Inode::<T>::from_raw(inode) })
 }
 
+/// `shmem_backend_ops::fallocend`.
+///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// `inode` must be a live regular file of `T`.
 pub(super) unsafe extern "C" fn fallocend<T: SharedMemory>(
     inode: *mut bindings::inode,
     eof: c_ulong,
 ) -> c_ulong {
-    // SAFETY: The callers pass a live inode of this file system.
+    // SAFETY: By the caller's promise.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
     // The pages in front of it are mapped while a folio is split, and must not be dropped.
     let eof = PageIndex::from_pgoff(eof);
     T::kept_end(inode, eof).max(eof).to_pgoff()
 }
 
+/// `shmem_backend_ops::huge_orders`.
+///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// `inode` must be a live regular file of `T`, and `vma` null or a live mapping, which is locked.
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 pub(super) unsafe extern "C" fn huge_orders<T: SharedMemory>(
     inode: *mut bindings::inode,
@@ -182,23 +199,26 @@ pub(super) unsafe extern "C" fn huge_orders<T: SharedMemory>(
     write_end: bindings::loff_t,
     forced: bool,
 ) -> c_ulong {
-    // SAFETY: The callers pass a live inode of this file system, and null or a mapping that is
-    // locked.
-    unsafe {
-        let inode = Inode::<T>::from_raw(inode);
-        let backend: &Backend<T> = inode.sb().memory();
-        let mapping =
-            (!vma.is_null()).then(|| (VmaAdvice::of(vma, forced), backend.is_anonymous(vma)));
-        let index = PageIndex::from_pgoff(index);
-        T::huge_orders(inode, mapping, index, Pos::from_loff(write_end), forced)
-    }
+    // SAFETY: By the caller's promise.
+    let inode = unsafe { Inode::<T>::from_raw(inode) };
+    let backend: &Backend<T> = inode.sb().memory();
+    let mapping = if vma.is_null() {
+        None
+    } else {
+        // SAFETY: By the caller's promise.
+        let advice = unsafe { VmaAdvice::of(vma, forced) };
+        // SAFETY: By the caller's promise.
+        Some((advice, unsafe { backend.is_anonymous(vma) }))
+    };
+    let index = PageIndex::from_pgoff(index);
+    T::huge_orders(inode, mapping, index, Pos::from_loff(write_end), forced)
 }
 
 /// There are no large folios.
 ///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// Nothing is asked: it does nothing.
 #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
 pub(super) unsafe extern "C" fn huge_orders<T: SharedMemory>(
     _inode: *mut bindings::inode,
@@ -210,14 +230,16 @@ pub(super) unsafe extern "C" fn huge_orders<T: SharedMemory>(
     0
 }
 
+/// `shmem_backend_ops::swapped`.
+///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// `inode` must be a live one of `T`.
 #[cfg(CONFIG_SWAP)]
 pub(super) unsafe extern "C" fn pages_in_swap<T: SharedMemory>(
     inode: *mut bindings::inode,
 ) -> c_ulong {
-    // SAFETY: The callers pass a live inode of this file system.
+    // SAFETY: By the caller's promise.
     T::swapped(unsafe { Inode::<T>::from_raw(inode) }).to_ulong()
 }
 
@@ -225,7 +247,7 @@ pub(super) unsafe extern "C" fn pages_in_swap<T: SharedMemory>(
 ///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// Nothing is asked: it does nothing.
 #[cfg(not(CONFIG_SWAP))]
 pub(super) unsafe extern "C" fn pages_in_swap<T: SharedMemory>(
     _inode: *mut bindings::inode,
@@ -233,36 +255,40 @@ pub(super) unsafe extern "C" fn pages_in_swap<T: SharedMemory>(
     0
 }
 
+/// `shmem_backend_ops::lock`: SHM_LOCK and SHM_UNLOCK.
+///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// `file` must be an open regular file of `T`, and `ucounts` live, or null where nothing is to be locked.
 pub(super) unsafe extern "C" fn lock<T: SharedMemory>(
     file: *mut bindings::file,
     lock: c_int,
     ucounts: *mut bindings::ucounts,
 ) -> c_int {
-    // SAFETY: The callers pass a live file of this file system.
+    // SAFETY: By the caller's promise; a file holds its inode.
     let inode = unsafe { Inode::<T>::from_raw(bindings::file_inode(file)) };
     let size = Pos::ZERO.distance_to(inode.size()).to_usize();
     if lock != 0 && !T::is_locked(inode) {
-        // SAFETY: The user is live for the call.
+        // SAFETY: By the caller's promise.
         if unsafe { bindings::user_shm_lock(size, ucounts) } == 0 {
             return ENOMEM.to_errno();
         }
         T::set_locked(inode, true);
         inode.mapping().set_unevictable();
     } else if lock == 0 && !ucounts.is_null() && T::set_locked(inode, false) {
-        // SAFETY: As above.
+        // SAFETY: By the caller's promise; it is not null.
         unsafe { bindings::user_shm_unlock(size, ucounts) };
         inode.mapping().clear_unevictable();
     }
     0
 }
 
+/// `shmem_backend_ops::seals`.
+///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// `inode` must be a live regular file of `T`; it must be for as long as the result is used.
 pub(super) unsafe extern "C" fn seals<T: SharedMemory>(inode: *mut bindings::inode) -> *mut c_uint {
-    // SAFETY: The callers pass a live inode of this file system.
+    // SAFETY: By the caller's promise.
     T::seals(unsafe { Inode::<T>::from_raw(inode) }).0.get()
 }

@@ -13,38 +13,34 @@ use kernel::prelude::*;
 ///
 /// # Safety
 ///
-/// For calls through the table of `vm_operations_struct` that it is in, only.
+/// `vma` must be a live mapping of a file of `T`, locked for writing, and `policy` live or null.
 pub(super) unsafe extern "C" fn set_policy<T: SharedMemory>(
     vma: *mut bindings::vm_area_struct,
     policy: *mut bindings::mempolicy,
 ) -> c_int {
-    // SAFETY: The MM passes a mapping of a file of this file system, with its lock held for
-    // writing, and a live policy or null.
-    unsafe {
-        let inode = Inode::<T>::from_raw(bindings::file_inode((*vma).vm_file));
-        bindings::mpol_set_shared_policy(T::policy(inode).as_ptr(), vma, policy)
-    }
+    // SAFETY: By the caller's promise; a mapping holds its file, and that its inode.
+    let inode = unsafe { Inode::<T>::from_raw(bindings::file_inode((*vma).vm_file)) };
+    // SAFETY: By the caller's promise; the shared policy is there as long as the inode.
+    unsafe { bindings::mpol_set_shared_policy(T::policy(inode).as_ptr(), vma, policy) }
 }
 
 /// `vm_operations_struct::get_policy`; the caller adds the turn of the page to `turn`.
 ///
 /// # Safety
 ///
-/// For calls through the table of `vm_operations_struct` that it is in, only.
+/// `vma` must be a live mapping of a file of `T`, locked, `address` one in it, and `turn` valid for a write.
 pub(super) unsafe extern "C" fn get_policy<T: SharedMemory>(
     vma: *mut bindings::vm_area_struct,
     address: c_ulong,
     turn: *mut c_ulong,
 ) -> *mut bindings::mempolicy {
-    // SAFETY: The MM passes a mapping of a file of this file system, locked, an address in it,
-    // and where to store the turn. A policy that is found comes with a reference, as the
-    // caller expects.
-    unsafe {
-        let inode = Inode::<T>::from_raw(bindings::file_inode((*vma).vm_file));
-        *turn = inode.number().to_ulong();
-        bindings::mpol_shared_policy_lookup(
-            T::policy(inode).as_ptr(),
-            bindings::linear_page_index(vma, address),
-        )
-    }
+    // SAFETY: By the caller's promise; a mapping holds its file, and that its inode.
+    let inode = unsafe { Inode::<T>::from_raw(bindings::file_inode((*vma).vm_file)) };
+    // SAFETY: By the caller's promise.
+    unsafe { *turn = inode.number().to_ulong() };
+    // SAFETY: By the caller's promise.
+    let index = unsafe { bindings::linear_page_index(vma, address) };
+    // SAFETY: The shared policy is there as long as the inode. What is found comes with a reference, as the caller
+    // expects.
+    unsafe { bindings::mpol_shared_policy_lookup(T::policy(inode).as_ptr(), index) }
 }

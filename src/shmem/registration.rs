@@ -33,8 +33,8 @@ fn vm_operations<T: SharedMemory>() -> bindings::vm_operations_struct {
         get_policy: Some(policy::get_policy::<T>),
         #[cfg(CONFIG_USERFAULTFD)]
         uffd_ops: &userfault::Tables::<T>::OPERATIONS,
-        // SAFETY: All-zero bytes are valid: the other operations are absent.
-        ..unsafe { core::mem::zeroed() }
+        // The other operations are absent.
+        ..pin_init::zeroed()
     }
 }
 
@@ -62,15 +62,15 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
                 error_remove_folio: Some(hooks::error_remove_folio),
                 // SAFETY: Computes an address inside the object that is being initialised.
                 shmem_ops: unsafe { Opaque::cast_into(&raw const (*this.as_ptr()).ops) },
-                // SAFETY: All-zero bytes are valid: the other operations are absent.
-                ..unsafe { core::mem::zeroed() }
+                // The other operations are absent.
+                ..pin_init::zeroed()
             }),
             ops: Opaque::new(bindings::shmem_backend_ops {
                 owner: module.as_ptr().cast(),
                 fs_type,
-                // SAFETY: Computes addresses inside the object that is being initialised.
+                // SAFETY: Computes an address inside the object that is being initialised.
                 vm_ops: unsafe { Opaque::cast_into(&raw const (*this.as_ptr()).vm_ops) },
-                // SAFETY: As above.
+                // SAFETY: Computes an address inside the object that is being initialised.
                 anon_vm_ops: unsafe { Opaque::cast_into(&raw const (*this.as_ptr()).anon_vm_ops) },
                 unuse: Some(hooks::unuse::<T>),
                 writeout: Some(writeout::writeout::<T>),

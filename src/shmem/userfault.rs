@@ -86,11 +86,11 @@ unsafe fn inode_of<'a, T: FileSystem>(vma: *mut bindings::vm_area_struct) -> &'a
     unsafe { Inode::from_raw(bindings::file_inode((*vma).vm_file)) }
 }
 
-/// All kinds of faults can be handled.
+/// `vm_uffd_ops::can_userfault`: all kinds of faults can be handled.
 ///
 /// # Safety
 ///
-/// For calls through the table of `vm_uffd_ops` that it is in, only.
+/// Nothing is asked: it does nothing.
 unsafe extern "C" fn can_userfault(
     _vma: *mut bindings::vm_area_struct,
     _flags: bindings::vm_flags_t,
@@ -98,16 +98,16 @@ unsafe extern "C" fn can_userfault(
     true
 }
 
-/// Finds a page that is to be mapped: locked, with a reference.
+/// `vm_uffd_ops::get_folio_noalloc`: finds a page that is to be mapped: locked, with a reference.
 ///
 /// # Safety
 ///
-/// For calls through the table of `vm_uffd_ops` that it is in, only.
+/// `inode` must be a live regular file of `T`.
 unsafe extern "C" fn get_folio_noalloc<T: SharedMemory>(
     inode: *mut bindings::inode,
     index: c_ulong,
 ) -> *mut bindings::folio {
-    // SAFETY: The MM passes the inode of a mapping that it has locked.
+    // SAFETY: By the caller's promise.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
     let index = PageIndex::from_pgoff(index);
     match T::get_folio(inode, index, Want::Existing) {
@@ -119,50 +119,45 @@ unsafe extern "C" fn get_folio_noalloc<T: SharedMemory>(
     }
 }
 
-/// Makes a folio that the MM fills: not locked, since the MM may drop it, with a reference.
+/// `vm_uffd_ops::alloc_folio`: makes a folio that the MM fills: not locked, since the MM may drop it, with a reference.
 ///
 /// # Safety
 ///
-/// For calls through the table of `vm_uffd_ops` that it is in, only.
+/// `vma` must be a live mapping of a file of `T`, locked, and `address` one in it.
 unsafe extern "C" fn alloc_folio<T: SharedMemory>(
     vma: *mut bindings::vm_area_struct,
     address: c_ulong,
 ) -> *mut bindings::folio {
-    // SAFETY: The MM passes a mapping of a file of this file system that it has locked, and an
-    // address in it; the address space lives as long.
-    let (inode, index, owner) = unsafe {
-        (
-            inode_of::<T>(vma),
-            PageIndex::from_pgoff(bindings::linear_page_index(vma, address)),
-            MemoryOwner::from_raw((*vma).vm_mm),
-        )
-    };
+    // SAFETY: By the caller's promise.
+    let inode = unsafe { inode_of::<T>(vma) };
+    // SAFETY: By the caller's promise.
+    let index = PageIndex::from_pgoff(unsafe { bindings::linear_page_index(vma, address) });
+    // SAFETY: By the caller's promise; the address space lives as long as the mapping is locked.
+    let owner = unsafe { MemoryOwner::from_raw((*vma).vm_mm) };
     match T::new_folio(inode, index, owner) {
         Ok(folio) => folio.into_unlocked(),
         Err(_) => core::ptr::null_mut(),
     }
 }
 
-/// Adds a folio that was filled to the file; it is locked then.
+/// `vm_uffd_ops::filemap_add`: adds a folio that was filled to the file; it is locked then.
 ///
 /// # Safety
 ///
-/// For calls through the table of `vm_uffd_ops` that it is in, only.
+/// `folio` must come from [`alloc_folio`], and nobody but the caller, who keeps its reference, have used it; `vma` must
+/// be a live mapping of a file of `T`, locked, and `address` one in it.
 unsafe extern "C" fn filemap_add<T: SharedMemory>(
     folio: *mut bindings::folio,
     vma: *mut bindings::vm_area_struct,
     address: c_ulong,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: As for `alloc_folio()`, from where the folio comes: nobody but the MM, which
-        // keeps its reference, has seen it.
-        let (inode, index, new) = unsafe {
-            (
-                inode_of::<T>(vma),
-                PageIndex::from_pgoff(bindings::linear_page_index(vma, address)),
-                NewFolio::from_unlocked(NonNull::new_unchecked(folio)),
-            )
-        };
+        // SAFETY: By the caller's promise.
+        let inode = unsafe { inode_of::<T>(vma) };
+        // SAFETY: By the caller's promise.
+        let index = PageIndex::from_pgoff(unsafe { bindings::linear_page_index(vma, address) });
+        // SAFETY: By the caller's promise the folio is new, and not locked.
+        let new = unsafe { NewFolio::from_unlocked(NonNull::new_unchecked(folio)) };
         let added = T::add_folio(inode, index, new)?;
         if added.as_ptr() != folio || !added.has_page(inode.mapping(), index) {
             return Err(EINVAL);
@@ -173,24 +168,23 @@ unsafe extern "C" fn filemap_add<T: SharedMemory>(
     })
 }
 
-/// Takes a folio out of the file that was just added and could not be mapped; it is not locked any
+/// `vm_uffd_ops::filemap_remove`: takes a folio out of the file that was just added and could not be mapped; it is not locked any
 /// more then.
 ///
 /// # Safety
 ///
-/// For calls through the table of `vm_uffd_ops` that it is in, only.
+/// `folio` must be what [`filemap_add`] has added for `vma`, with the lock that it has got there, which it is to lose; the
+/// caller must have a reference, which it keeps. `vma` must be a live mapping of a file of `T`, locked.
 unsafe extern "C" fn filemap_remove<T: SharedMemory>(
     folio: *mut bindings::folio,
     vma: *mut bindings::vm_area_struct,
 ) {
-    // SAFETY: The MM passes the mapping and the folio of a successful `filemap_add()`, with the
-    // lock that it got from there; its reference stays its own, and another one is taken here.
-    let (inode, folio) = unsafe {
-        bindings::folio_ref_add(folio, 1);
-        (
-            inode_of::<T>(vma),
-            LockedFolio::borrowed(NonNull::new_unchecked(folio)),
-        )
-    };
+    // SAFETY: By the caller's promise.
+    let inode = unsafe { inode_of::<T>(vma) };
+    // SAFETY: By the caller's promise the folio is live.
+    unsafe { bindings::folio_ref_add(folio, 1) };
+    // SAFETY: By the caller's promise the folio is in the page cache of the file, and the lock is given away. The
+    // reference was just taken.
+    let folio = unsafe { LockedFolio::borrowed(NonNull::new_unchecked(folio)) };
     T::remove_folio(inode, folio);
 }

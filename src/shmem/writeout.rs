@@ -77,9 +77,12 @@ impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
     }
 }
 
+/// `shmem_backend_ops::writeout`.
+///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// `folio` must be in the page cache of a file of `T`, locked by the current task, clean and not being written out, with
+/// a reference of the caller's; `cx` and `list` must be what reclaim has for it.
 #[cfg(CONFIG_SWAP)]
 pub(super) unsafe extern "C" fn writeout<T: SharedMemory>(
     cx: *mut bindings::swap_io_ctx,
@@ -87,18 +90,19 @@ pub(super) unsafe extern "C" fn writeout<T: SharedMemory>(
     #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), expect(unused_variables))]
     list: *mut bindings::list_head,
 ) -> c_int {
-    // INVARIANT: Reclaim passes a locked folio with a reference, in the page cache of a file of this
-    // file system, whose inode the lock keeps while the folio is there.
-    // SAFETY: As above. The result is not dropped: lock and reference are reclaim's.
-    let folio = unsafe {
-        let mapping = (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping;
-        OutgoingFolio {
-            folio: ManuallyDrop::new(LockedFolio::borrowed(NonNull::new_unchecked(folio))),
-            inode: Inode::<T>::from_raw((*mapping).host),
-            cx,
-            #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-            list,
-        }
+    // SAFETY: By the caller's promise the folio is live, and its lock keeps the mapping as it is.
+    let mapping = unsafe { (*folio).__bindgen_anon_1.__bindgen_anon_1.mapping };
+    // SAFETY: By the caller's promise; the lock of the folio keeps the inode while the folio is there.
+    let inode = unsafe { Inode::<T>::from_raw((*mapping).host) };
+    // SAFETY: By the caller's promise. The result is not dropped: lock and reference are reclaim's.
+    let folio = unsafe { LockedFolio::borrowed(NonNull::new_unchecked(folio)) };
+    // INVARIANT: By the caller's promise.
+    let folio = OutgoingFolio {
+        folio: ManuallyDrop::new(folio),
+        inode,
+        cx,
+        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+        list,
     };
     T::write_out(folio).0
 }
@@ -107,15 +111,14 @@ pub(super) unsafe extern "C" fn writeout<T: SharedMemory>(
 ///
 /// # Safety
 ///
-/// For calls through the table of `shmem_backend_ops` or `address_space_operations` that it is in, only.
+/// `folio` must be in a page cache, and locked by the current task, with a reference of the caller's.
 #[cfg(not(CONFIG_SWAP))]
 pub(super) unsafe extern "C" fn writeout<T: SharedMemory>(
     _cx: *mut bindings::swap_io_ctx,
     folio: *mut bindings::folio,
     _list: *mut bindings::list_head,
 ) -> c_int {
-    // SAFETY: Reclaim passes a locked folio with a reference. The result is not dropped: lock and
-    // reference are reclaim's.
+    // SAFETY: By the caller's promise. The result is not dropped: lock and reference are reclaim's.
     let folio = unsafe { LockedFolio::borrowed(NonNull::new_unchecked(folio)) };
     stay(&ManuallyDrop::new(folio))
 }

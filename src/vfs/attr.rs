@@ -130,8 +130,8 @@ impl<T: AttrOperations> Tables<T> {
         setattr: Some(setattr::<T>),
         listxattr: T::XATTRS.list(),
         set_acl: if T::POSIX_ACL { acl::SET_ACL } else { None },
-        // SAFETY: All-zero bytes are valid: the other operations are absent.
-        ..unsafe { core::mem::zeroed() }
+        // The other operations are absent.
+        ..pin_init::zeroed()
     };
 
     /// Those of a regular file; directories have these among others.

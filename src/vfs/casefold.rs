@@ -77,8 +77,8 @@ pub(crate) struct CaseFolding {
 static DENTRY_OPERATIONS: bindings::dentry_operations = bindings::dentry_operations {
     d_hash: Some(bindings::generic_ci_d_hash),
     d_compare: Some(bindings::generic_ci_d_compare),
-    // SAFETY: All-zero bytes are valid: the other operations are absent.
-    ..unsafe { core::mem::zeroed() }
+    // The other operations are absent.
+    ..pin_init::zeroed()
 };
 
 impl CaseFolding {

@@ -11,7 +11,7 @@ use core::marker::PhantomData;
 use kernel::error::from_result;
 use kernel::prelude::*;
 use kernel::str::CString;
-use kernel::types::Opaque;
+use kernel::types::{ForeignOwnable, Opaque};
 
 /// A mount or a reconfiguration under construction (`struct fs_context`).
 ///
@@ -93,15 +93,15 @@ impl<T: FileSystem> Tables<T> {
 ///
 /// # Safety
 ///
-/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
+/// `fc` must be a live context of a file system type of `T`, which nobody else uses yet.
 pub(super) unsafe extern "C" fn init_fs_context<T: FileSystem>(
     fc: *mut bindings::fs_context,
 ) -> c_int {
     from_result(|| {
         let options = KBox::new(T::new_options()?, GFP_KERNEL)?;
-        // SAFETY: The VFS passes a live context that nobody else uses yet.
+        // SAFETY: By the caller's promise the context is this function's alone.
         unsafe {
-            (*fc).fs_private = KBox::into_raw(options).cast();
+            (*fc).fs_private = options.into_foreign();
             (*fc).ops = &Tables::<T>::OPERATIONS;
             // All changes of a file count one up, which NFS clients see.
             (*fc).sb_flags |= bindings::SB_I_VERSION;
@@ -114,57 +114,61 @@ pub(super) unsafe extern "C" fn init_fs_context<T: FileSystem>(
 ///
 /// # Safety
 ///
-/// `fc` must be a context of this type that the VFS passed to one of its callbacks; the reference
-/// must not outlive that call.
+/// `fc` must be a live context with the operations of `T`, whose `uapi_mutex` is held, or which nobody else uses,
+/// for `'a`; there must be no other result of this function meanwhile.
 unsafe fn options<'a, T: FileSystem>(fc: *mut bindings::fs_context) -> &'a mut T::MountOptions {
-    // SAFETY: `init_fs_context` has stored a box, which `free` alone takes back; the VFS serialises
-    // the users of a context.
-    unsafe { &mut *(*fc).fs_private.cast() }
+    // SAFETY: By the caller's promise.
+    let options = unsafe { (*fc).fs_private };
+    // SAFETY: What has these operations has got a box from `init_fs_context`, which `free` alone takes back; by the
+    // caller's promise nobody else uses it.
+    unsafe { KBox::<T::MountOptions>::borrow_mut(options) }
 }
 
+/// `fs_context_operations::free`.
+///
 /// # Safety
 ///
-/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
+/// `fc` must be a live context with the operations of `T`, which is used no more.
 unsafe extern "C" fn free<T: FileSystem>(fc: *mut bindings::fs_context) {
-    // SAFETY: The VFS passes a live context for the last time.
-    let options = unsafe { (*fc).fs_private }.cast::<T::MountOptions>();
-    if !options.is_null() {
-        // SAFETY: `init_fs_context` has stored a box, and it is used no more.
-        drop(unsafe { KBox::from_raw(options) });
-    }
+    // SAFETY: By the caller's promise.
+    let options = unsafe { (*fc).fs_private };
+    // SAFETY: It is null, or the box that `init_fs_context` has stored, which by the caller's promise is used no more.
+    drop(unsafe { KBox::<T::MountOptions>::try_from_foreign(options) });
 }
 
+/// `fs_context_operations::parse_param`.
+///
 /// # Safety
 ///
-/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
+/// `fc` must be a live context with the operations of `T`, whose `uapi_mutex` is held or which nobody else uses, and
+/// `param` a parameter, both for the time of the call.
 unsafe extern "C" fn parse_param<T: FileSystem>(
     fc: *mut bindings::fs_context,
     param: *mut bindings::fs_parameter,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS passes a live context and a parameter for the time of this call.
-        let (cx, options, (index, value)) = unsafe {
-            (
-                MountContext::from_raw(fc),
-                options::<T>(fc),
-                T::PARAMETERS.parse(fc, param)?,
-            )
-        };
+        // SAFETY: By the caller's promise.
+        let (index, value) = unsafe { T::PARAMETERS.parse(fc, param)? };
+        // SAFETY: By the caller's promise.
+        let cx = unsafe { MountContext::from_raw(fc) };
+        // SAFETY: By the caller's promise.
+        let options = unsafe { options::<T>(fc) };
         T::parse_parameter(options, cx, index, value)?;
         Ok(0)
     })
 }
 
-/// Parses the options of mount(2).
+/// `fs_context_operations::parse_monolithic`: parses the options of mount(2).
 ///
 /// # Safety
 ///
-/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
+/// `fc` must be a live context with the operations of `T`, which nobody else uses, and `options` null or a terminated
+/// string that may be changed.
 unsafe extern "C" fn parse_monolithic<T: FileSystem>(
     fc: *mut bindings::fs_context,
     options: *mut c_void,
 ) -> c_int {
-    // SAFETY: The VFS passes a live context, and null or a string that may be changed.
+    // SAFETY: By the caller's promise; the parser passes on what is left of that string.
     unsafe { bindings::vfs_parse_monolithic_sep(fc, options, Some(next_option::<T>)) }
 }
 
@@ -181,14 +185,14 @@ unsafe extern "C" fn next_option<T: FileSystem>(rest: *mut *mut c_char) -> *mut 
     if first.is_null() {
         return first;
     }
-    // SAFETY: As above.
+    // SAFETY: By the caller's promise; it is not null.
     let text = unsafe { CStr::from_char_ptr(first) }.to_bytes();
     let ends_option = |at| match text.get(at..) {
         Some([b',', rest @ ..]) => T::begins_option(rest),
         _ => false,
     };
     let end = (0..text.len()).find(|&at| ends_option(at));
-    // SAFETY: As above; the end is inside of the string, and `text` is not used any more.
+    // SAFETY: By the caller's promise; the end is inside of the string, and `text` is not used any more.
     unsafe {
         *rest = match end {
             Some(end) => {
@@ -201,49 +205,52 @@ unsafe extern "C" fn next_option<T: FileSystem>(rest: *mut *mut c_char) -> *mut 
     first
 }
 
+/// `fs_context_operations::get_tree`.
+///
 /// # Safety
 ///
-/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
+/// `fc` must be a live context with the operations of `T`, which nobody else uses, for a mount.
 unsafe extern "C" fn get_tree<T: FileSystem>(fc: *mut bindings::fs_context) -> c_int {
-    // SAFETY: The VFS passes a live context; `fill_super` is for superblocks of this type.
+    // SAFETY: By the caller's promise; what is passed on to `fill_super` is a new superblock of the context's type.
     unsafe { bindings::get_tree_nodev(fc, Some(fill_super::<T>)) }
 }
 
+/// Fills the superblock of [`get_tree`].
+///
 /// # Safety
 ///
-/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
+/// `fc` must be a live context with the operations of `T`, which nobody else uses, and `sb` a new superblock of its
+/// file system type, which nobody else can reach, with `s_umount` held for writing.
 unsafe extern "C" fn fill_super<T: FileSystem>(
     sb: *mut bindings::super_block,
     fc: *mut bindings::fs_context,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS passes a superblock that nobody else can reach, and a live context.
-        unsafe {
-            superblock::fill::<T>(
-                sb,
-                (*fc).fs_type,
-                options::<T>(fc),
-                MountContext::from_raw(fc),
-            )?
-        };
+        // SAFETY: By the caller's promise.
+        let cx = unsafe { MountContext::from_raw(fc) };
+        // SAFETY: By the caller's promise.
+        let options = unsafe { options::<T>(fc) };
+        // SAFETY: By the caller's promise; what has the operations of `T` is of a registered type of `T`, whose
+        // module it holds.
+        unsafe { superblock::fill::<T>(sb, (*fc).fs_type, options, cx)? };
         Ok(0)
     })
 }
 
+/// `fs_context_operations::reconfigure`.
+///
 /// # Safety
 ///
-/// For calls through the table of `fs_context_operations` or `file_system_type` that it is in, only.
+/// `fc` must be a live context with the operations of `T`, whose `uapi_mutex` is held or which nobody else uses, and
+/// whose `root` is a dentry of a live superblock of `T`, with `s_umount` held for writing.
 unsafe extern "C" fn reconfigure<T: FileSystem>(fc: *mut bindings::fs_context) -> c_int {
     from_result(|| {
-        // SAFETY: In a reconfiguration `root` is a dentry of the live superblock, which the VFS
-        // has locked (`s_umount`).
-        let (sb, options, cx) = unsafe {
-            (
-                SuperBlock::<T>::from_raw((*(*fc).root).d_sb),
-                options::<T>(fc),
-                MountContext::from_raw(fc),
-            )
-        };
+        // SAFETY: By the caller's promise.
+        let sb = unsafe { SuperBlock::<T>::from_raw((*(*fc).root).d_sb) };
+        // SAFETY: By the caller's promise.
+        let cx = unsafe { MountContext::from_raw(fc) };
+        // SAFETY: By the caller's promise.
+        let options = unsafe { options::<T>(fc) };
         T::reconfigure(sb, options, cx)?;
         Ok(0)
     })

@@ -212,8 +212,8 @@ impl<T: DirectoryOperations + AttrOperations> Tables<T> {
         iterate_shared: Some(iterate_shared::<T>),
         fsync: Some(bindings::noop_fsync),
         setlease: Some(bindings::generic_setlease),
-        // SAFETY: All-zero bytes are valid: the other operations are absent.
-        ..unsafe { core::mem::zeroed() }
+        // The other operations are absent.
+        ..pin_init::zeroed()
     };
 }
 

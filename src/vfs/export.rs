@@ -77,8 +77,8 @@ impl<T: FileSystem> Tables<T> {
         encode_fh: Some(encode_fh::<T>),
         fh_to_dentry: Some(fh_to_dentry::<T>),
         get_parent: Some(get_parent),
-        // SAFETY: All-zero bytes are valid: the other operations are absent.
-        ..unsafe { core::mem::zeroed() }
+        // The other operations are absent.
+        ..pin_init::zeroed()
     };
 }
 

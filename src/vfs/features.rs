@@ -21,8 +21,7 @@ unsafe impl Sync for Feature {}
 impl Feature {
     /// A feature of that name.
     pub(crate) const fn new(name: &'static CStr) -> Self {
-        // SAFETY: All-zero bytes are valid: null pointers and numbers.
-        let mut attribute: bindings::kobj_attribute = unsafe { core::mem::zeroed() };
+        let mut attribute: bindings::kobj_attribute = pin_init::zeroed();
         attribute.attr.name = as_char_ptr_in_const_context(name);
         attribute.attr.mode = 0o444;
         attribute.__bindgen_anon_1.show = Some(show);

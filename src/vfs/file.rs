@@ -14,6 +14,7 @@ use crate::mm::{Len, Pos};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::{Order, PageIndex, PAGE_SIZE};
 use core::marker::PhantomData;
+use core::ptr::NonNull;
 use kernel::error::{from_result, to_result};
 use kernel::iov::{IovIterDest, IovIterSource};
 use kernel::prelude::*;
@@ -54,70 +55,6 @@ impl<T: FileSystem> File<T> {
     }
 }
 
-/// A read or a write in progress (`struct kiocb`).
-pub(crate) struct Kiocb<'a, T: FileSystem> {
-    kiocb: &'a mut bindings::kiocb,
-    _fs: PhantomData<T>,
-}
-
-impl<'a, T: FileSystem> Kiocb<'a, T> {
-    /// # Safety
-    ///
-    /// `kiocb` must be valid and used by nobody else for `'a`, and of a file of `T`.
-    unsafe fn from_raw(kiocb: *mut bindings::kiocb) -> Self {
-        Self {
-            // SAFETY: By the caller's promise.
-            kiocb: unsafe { &mut *kiocb },
-            _fs: PhantomData,
-        }
-    }
-
-    /// The request, for C functions that carry it out.
-    #[allow(dead_code, reason = "for what is used by some file systems only")]
-    pub(super) fn as_ptr(&mut self) -> *mut bindings::kiocb {
-        self.kiocb
-    }
-
-    /// The file.
-    pub(crate) fn file(&self) -> &'a File<T> {
-        // SAFETY: A request holds its file.
-        unsafe { File::from_raw(self.kiocb.ki_filp) }
-    }
-
-    /// The position in the file.
-    pub(crate) fn pos(&self) -> Pos {
-        Pos::from_loff(self.kiocb.ki_pos)
-    }
-
-    /// Moves the position to `pos`.
-    pub(crate) fn set_pos(&mut self, pos: Pos) {
-        self.kiocb.ki_pos = pos.to_loff();
-    }
-
-    /// Prepares a write: locks the inode, checks against limits (`generic_write_checks()`), which may
-    /// leave less to write, takes away setuid bits and capabilities, and sets the times. May sleep.
-    #[inline]
-    pub(crate) fn start_write(
-        &mut self,
-        from: &mut IovIterSource<'_>,
-    ) -> Result<InodeGuard<'a, T>> {
-        let guard = self.file().inode().lock();
-        // SAFETY: Request and iterator are valid; the iterator is the same structure in both sets
-        // of bindings.
-        let left = unsafe { bindings::generic_write_checks(self.kiocb, from.as_raw().cast()) };
-        if left <= 0 {
-            // Error numbers fit.
-            return to_result(c_int::try_from(left).unwrap_or(0)).map(|()| guard);
-        }
-        // SAFETY: The file is live, and the inode locked.
-        unsafe {
-            to_result(bindings::file_remove_privs(self.kiocb.ki_filp))?;
-            to_result(bindings::file_update_time(self.kiocb.ki_filp))?;
-        }
-        Ok(guard)
-    }
-}
-
 /// Where llseek(2) is to look from a given position.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seek {
@@ -129,13 +66,18 @@ pub(crate) enum Seek {
 
 /// The operations of a file system's regular files.
 pub(crate) trait FileOperations: FileSystem {
-    /// Reads at the position of `kiocb` and moves it on; returns the number of bytes, 0 at the end
-    /// of the file. May sleep; `i_rwsem` is not held.
-    fn read(kiocb: &mut Kiocb<'_, Self>, to: &mut IovIterDest<'_>) -> Result<Len>;
+    /// Reads from byte `pos` on into `to`, as far as that has room and the file has bytes. What is gone of
+    /// `to` afterwards was read; an error counts only where nothing was. May sleep; `i_rwsem` is not held.
+    fn read(file: &File<Self>, pos: Pos, to: &mut IovIterDest<'_>) -> Result;
 
-    /// Writes at the position of `kiocb` and moves it on; returns the number of bytes. May sleep;
-    /// `i_rwsem` is not held.
-    fn write(kiocb: &mut Kiocb<'_, Self>, from: &mut IovIterSource<'_>) -> Result<Len>;
+    /// Writes what is in `from` at byte `pos`. What is gone of `from` afterwards was written; an error counts
+    /// only where nothing was. The limits were looked at, and the times are set. May sleep.
+    fn write(
+        file: &File<Self>,
+        inode: &mut Exclusive<'_, Self>,
+        pos: Pos,
+        from: &mut IovIterSource<'_>,
+    ) -> Result;
 
     /// Finds data or a hole at or after `offset`; `ENXIO` where the file ends before. May sleep.
     fn seek(inode: &mut InodeGuard<'_, Self>, offset: Pos, what: Seek) -> Result<Pos>;
@@ -161,10 +103,9 @@ pub(crate) trait FileOperations: FileSystem {
         None
     }
 
-    /// Gives pages of the file from `pos` on to a pipe, at most `len` bytes; returns the number of
-    /// bytes. May sleep.
-    fn splice_read(file: &File<Self>, pos: Pos, pipe: &mut PipeWriter<'_>, len: Len)
-        -> Result<Len>;
+    /// Gives pages of the file from byte `pos` on to a pipe, as far as that has room. What was added was
+    /// read; an error counts only where nothing was. May sleep; `i_rwsem` is not held.
+    fn splice_read(file: &File<Self>, pos: Pos, pipe: &mut PipeWriter<'_>) -> Result;
 }
 
 /// The tables of a file system's regular files.
@@ -184,73 +125,113 @@ impl<T: FileOperations> Tables<T> {
         fallocate: Some(fallocate::<T>),
         #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
         get_unmapped_area: Some(get_unmapped_area::<T>),
-        // SAFETY: All-zero bytes are valid: the other operations are absent.
-        ..unsafe { core::mem::zeroed() }
+        // The other operations are absent.
+        ..pin_init::zeroed()
     };
 }
 
-/// All files take `O_DIRECT`: there is nothing more direct than the page cache.
-///
-/// # Safety
-///
-/// For calls through the table of `file_operations` that it is in, only.
-unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: The VFS passes an inode and a file that nobody else uses yet.
-    unsafe {
-        (*file).f_mode |= bindings::FMODE_CAN_ODIRECT;
-        bindings::generic_file_open(inode, file)
+/// What a transfer of `bytes` bytes returns: an error only where there are none.
+#[inline]
+fn some_or(bytes: Len, result: Result) -> isize {
+    match result {
+        Err(e) if bytes.is_zero() => e.to_errno() as isize,
+        _ => bytes.to_ssize(),
     }
 }
 
+/// `file_operations::open`: all files take `O_DIRECT`, since there is nothing more direct than the page cache.
+///
 /// # Safety
 ///
-/// For calls through the table of `file_operations` that it is in, only.
+/// `inode` must be live, and `file` be one of it that is being opened, which nobody else uses yet.
+unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+    // SAFETY: By the caller's promise the file is this function's alone.
+    unsafe { (*file).f_mode |= bindings::FMODE_CAN_ODIRECT };
+    // SAFETY: By the caller's promise both are live.
+    unsafe { bindings::generic_file_open(inode, file) }
+}
+
+/// `file_operations::read_iter`.
+///
+/// # Safety
+///
+/// `kiocb` must be a request in progress on an open file of `T`, and `iter` a destination; nobody else may
+/// use either for the time of the call.
 unsafe extern "C" fn read_iter<T: FileOperations>(
     kiocb: *mut bindings::kiocb,
     iter: *mut bindings::iov_iter,
 ) -> isize {
-    // SAFETY: The VFS passes a request and an iterator to be filled, which is the same structure
-    // in both sets of bindings.
-    let (mut kiocb, to) = unsafe { (Kiocb::from_raw(kiocb), IovIterDest::from_raw(iter.cast())) };
-    match T::read(&mut kiocb, to) {
-        Ok(bytes) => bytes.to_ssize(),
-        Err(e) => e.to_errno() as isize,
-    }
+    // SAFETY: By the caller's promise; a request holds its file.
+    let file = unsafe { File::<T>::from_raw((*kiocb).ki_filp) };
+    // SAFETY: By the caller's promise; it is the same structure in both sets of bindings.
+    let to = unsafe { IovIterDest::from_raw(iter.cast()) };
+    // SAFETY: By the caller's promise.
+    let pos = Pos::from_loff(unsafe { (*kiocb).ki_pos });
+    let wanted = Len::new(to.len());
+    let result = T::read(file, pos, to);
+    let bytes = wanted.saturating_sub(Len::new(to.len()));
+    // SAFETY: By the caller's promise.
+    unsafe { (*kiocb).ki_pos = pos.saturating_add(bytes).to_loff() };
+    some_or(bytes, result)
 }
 
+/// `file_operations::write_iter`: locks the inode, checks against limits (`generic_write_checks()`), which may
+/// leave less to write, takes away setuid bits and capabilities, and sets the times.
+///
 /// # Safety
 ///
-/// For calls through the table of `file_operations` that it is in, only.
+/// `kiocb` must be a request in progress on an open file of `T`, and `iter` a source; nobody else may use
+/// either for the time of the call. The caller must not hold `i_rwsem` of the file.
 unsafe extern "C" fn write_iter<T: FileOperations>(
     kiocb: *mut bindings::kiocb,
     iter: *mut bindings::iov_iter,
 ) -> isize {
-    // SAFETY: The VFS passes a request and an iterator to be emptied, which is the same structure
-    // in both sets of bindings.
-    let (mut kiocb, from) =
-        unsafe { (Kiocb::from_raw(kiocb), IovIterSource::from_raw(iter.cast())) };
-    match T::write(&mut kiocb, from) {
-        Ok(bytes) => bytes.to_ssize(),
-        Err(e) => e.to_errno() as isize,
+    // SAFETY: By the caller's promise; a request holds its file.
+    let file = unsafe { File::<T>::from_raw((*kiocb).ki_filp) };
+    let mut guard = file.inode().lock();
+    // SAFETY: By the caller's promise; the inode is locked.
+    let left = unsafe { bindings::generic_write_checks(kiocb, iter) };
+    if left <= 0 {
+        return left;
     }
+    // SAFETY: The file is live, and its inode locked.
+    if let Err(e) = to_result(unsafe { bindings::file_remove_privs(file.as_ptr()) }) {
+        return e.to_errno() as isize;
+    }
+    // SAFETY: The file is live, and its inode locked.
+    if let Err(e) = to_result(unsafe { bindings::file_update_time(file.as_ptr()) }) {
+        return e.to_errno() as isize;
+    }
+    // SAFETY: By the caller's promise; it is the same structure in both sets of bindings.
+    let from = unsafe { IovIterSource::from_raw(iter.cast()) };
+    // SAFETY: By the caller's promise.
+    let pos = Pos::from_loff(unsafe { (*kiocb).ki_pos });
+    let wanted = Len::new(from.len());
+    let result = T::write(file, &mut guard.exclusive(), pos, from);
+    let bytes = wanted.saturating_sub(Len::new(from.len()));
+    // SAFETY: By the caller's promise.
+    unsafe { (*kiocb).ki_pos = pos.saturating_add(bytes).to_loff() };
+    some_or(bytes, result)
 }
 
+/// `file_operations::llseek`.
+///
 /// # Safety
 ///
-/// For calls through the table of `file_operations` that it is in, only.
+/// `file` must be an open file of `T`, with its position locked; the caller must not hold `i_rwsem` of it.
 unsafe extern "C" fn llseek<T: FileOperations>(
     file: *mut bindings::file,
     offset: bindings::loff_t,
     whence: c_int,
 ) -> bindings::loff_t {
-    // SAFETY: The VFS passes an open file of this file system.
+    // SAFETY: By the caller's promise.
     let inode = unsafe { File::<T>::from_raw(file) }.inode();
     const DATA: c_int = bindings::int(bindings::SEEK_DATA);
     const HOLE: c_int = bindings::int(bindings::SEEK_HOLE);
     let what = match whence {
         DATA => Seek::Data,
         HOLE => Seek::Hole,
-        // SAFETY: As above.
+        // SAFETY: By the caller's promise.
         _ => unsafe {
             return bindings::generic_file_llseek_size(
                 file,
@@ -265,14 +246,17 @@ unsafe extern "C" fn llseek<T: FileOperations>(
         let offset = Pos::new(offset).ok_or(ENXIO)?;
         let mut guard = inode.lock();
         let offset = T::seek(&mut guard, offset, what)?;
-        // SAFETY: As above.
+        // SAFETY: By the caller's promise.
         Ok(unsafe { bindings::vfs_setpos(file, offset.to_loff(), T::MAX_BYTES.to_loff()) })
     })
 }
 
+/// `file_operations::splice_read`.
+///
 /// # Safety
 ///
-/// For calls through the table of `file_operations` that it is in, only.
+/// `file` must be an open file of `T`, `ppos` a position that nobody else uses for the time of the call, and
+/// `pipe` a pipe whose mutex the current task holds.
 unsafe extern "C" fn splice_read<T: FileOperations>(
     file: *mut bindings::file,
     ppos: *mut bindings::loff_t,
@@ -280,25 +264,29 @@ unsafe extern "C" fn splice_read<T: FileOperations>(
     len: usize,
     _flags: c_uint,
 ) -> isize {
-    // SAFETY: The VFS passes an open file of this file system, and a pipe that it has locked.
-    let (file, mut pipe) = unsafe { (File::<T>::from_raw(file), PipeWriter::from_raw(pipe)) };
-    // SAFETY: The position is the VFS's own, and nobody else uses it.
-    let ppos = unsafe { &mut *ppos };
-    let pos = Pos::from_loff(*ppos);
-    match T::splice_read(file, pos, &mut pipe, Len::new(len)) {
-        Ok(bytes) => {
-            *ppos = pos.saturating_add(bytes).to_loff();
-            // SAFETY: The file is live; readahead state is a hint.
-            unsafe { (*file.as_ptr()).__bindgen_anon_3.f_ra.prev_pos = *ppos };
-            bytes.to_ssize()
-        }
-        Err(e) => e.to_errno() as isize,
+    // SAFETY: By the caller's promise.
+    let file = unsafe { File::<T>::from_raw(file) };
+    // SAFETY: By the caller's promise, so that it is not null either.
+    let mut pipe = unsafe { PipeWriter::from_raw(NonNull::new_unchecked(pipe), Len::new(len)) };
+    // SAFETY: By the caller's promise.
+    let pos = Pos::from_loff(unsafe { *ppos });
+    let result = T::splice_read(file, pos, &mut pipe);
+    let bytes = pipe.added();
+    if result.is_ok() || !bytes.is_zero() {
+        let pos = pos.saturating_add(bytes).to_loff();
+        // SAFETY: By the caller's promise.
+        unsafe { *ppos = pos };
+        // SAFETY: The file is live; the state of readahead is a hint.
+        unsafe { (*file.as_ptr()).__bindgen_anon_3.f_ra.prev_pos = pos };
     }
+    some_or(bytes, result)
 }
 
+/// `file_operations::fallocate`.
+///
 /// # Safety
 ///
-/// For calls through the table of `file_operations` that it is in, only.
+/// `file` must be an open file of `T`; the caller must not hold `i_rwsem` of it.
 unsafe extern "C" fn fallocate<T: FileOperations>(
     file: *mut bindings::file,
     mode: c_int,
@@ -317,7 +305,7 @@ unsafe extern "C" fn fallocate<T: FileOperations>(
         };
         let len = Pos::ZERO.distance_to(len);
         let end = start.checked_add(len).ok_or(EFBIG)?;
-        // SAFETY: The VFS passes an open file of this file system.
+        // SAFETY: By the caller's promise.
         let inode = unsafe { File::<T>::from_raw(file) }.inode();
         let mut guard = inode.lock();
         if mode & PUNCH_HOLE != 0 {
@@ -337,22 +325,25 @@ unsafe extern "C" fn fallocate<T: FileOperations>(
 ///
 /// # Safety
 ///
-/// For calls through the table of `file_operations` that it is in, only.
+/// `desc` must describe a mapping that is being made of an open file of `T`, and nobody else use it for the
+/// time of the call.
 unsafe extern "C" fn mmap_prepare<T: FileOperations>(desc: *mut bindings::vm_area_desc) -> c_int {
-    // SAFETY: The VFS passes a description of a mapping of a live file.
-    unsafe {
-        bindings::file_accessed((*desc).file);
-        let inode = Inode::<T>::from_raw(bindings::file_inode((*desc).file));
-        (*desc).vm_ops = inode.sb().memory().vm_ops(inode.nlink() > 0);
-    }
+    // SAFETY: By the caller's promise.
+    let file = unsafe { (*desc).file };
+    // SAFETY: By the caller's promise the file is live.
+    unsafe { bindings::file_accessed(file) };
+    // SAFETY: By the caller's promise the file is live, and of `T`; it holds its inode.
+    let inode = unsafe { Inode::<T>::from_raw(bindings::file_inode(file)) };
+    // SAFETY: By the caller's promise.
+    unsafe { (*desc).vm_ops = inode.sb().memory().vm_ops(inode.nlink() > 0) };
     0
 }
 
-/// Chooses the address of a mapping, aligned so that large folios can be mapped as a whole.
+/// `file_operations::get_unmapped_area`: chooses the address of a mapping, aligned so that large folios can be mapped as a whole.
 ///
 /// # Safety
 ///
-/// For calls through the table of `file_operations` that it is in, only.
+/// `file` must be an open file of `T`, and the current task hold `mmap_lock` of its address space for writing.
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 unsafe extern "C" fn get_unmapped_area<T: FileOperations>(
     file: *mut bindings::file,
@@ -369,14 +360,10 @@ unsafe extern "C" fn get_unmapped_area<T: FileOperations>(
     // What is not a multiple of a page is an error.
     let fits = |addr: c_ulong| addr % PAGE_SIZE == 0 && addr <= last;
 
-    // SAFETY: The MM passes an open file of this file system, and holds the lock of the address
-    // space.
-    let (addr, inode) = unsafe {
-        (
-            bindings::mm_get_unmapped_area(file, hint, len, pgoff, flags),
-            File::<T>::from_raw(file).inode(),
-        )
-    };
+    // SAFETY: By the caller's promise.
+    let addr = unsafe { bindings::mm_get_unmapped_area(file, hint, len, pgoff, flags) };
+    // SAFETY: By the caller's promise.
+    let inode = unsafe { File::<T>::from_raw(file) }.inode();
     // A hint that could be followed was followed.
     if !fits(addr) || addr == hint || flags & bindings::MAP_FIXED != 0 {
         return addr;
@@ -387,7 +374,7 @@ unsafe extern "C" fn get_unmapped_area<T: FileOperations>(
     let Some(placement) = placement else {
         return addr;
     };
-    // SAFETY: As above; without a file, since the room is not for it.
+    // SAFETY: By the caller's promise; without a file, since the room is not for it.
     let room = unsafe {
         bindings::mm_get_unmapped_area(core::ptr::null_mut(), hint, placement.room, 0, flags)
     };

@@ -8,6 +8,8 @@
 use super::casefold::CaseFolding;
 #[cfg(CONFIG_SYSFS)]
 use super::features::Feature;
+#[cfg(CONFIG_QUOTA)]
+use super::quota::QuotaFormatTable;
 use super::xattr::XattrTable;
 use super::{
     Exclusive, Inode, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue,
@@ -72,30 +74,34 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
     /// `mapping` must be that of a new inode of `T`, and have the operations of this value.
     unsafe fn init_mapping(&self, mapping: &Mapping);
 
-    /// Forgets an inode. May sleep.
+    /// Forgets an inode, and waits for all who look at it. May sleep.
     ///
     /// # Safety
     ///
-    /// The inode must be on its way out, without pages, and of a file system of this type.
+    /// The inode must be on its way out, and of a file system of this type.
     unsafe fn forget(&self, inode: &Inode<T>);
 }
 
 /// A file system type.
 ///
-/// All functions run in process context and may sleep unless they say otherwise.
+/// All functions run in process context and may sleep unless they say otherwise; destructors of what they
+/// return do, too, but for that of [`FileSystem::InodeData`].
 pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
-    /// The name for mount(2) and `/proc/filesystems`.
+    /// The name for mount(2) and `/proc/filesystems`, without a dot.
     const NAME: &'static CStr;
     /// The name of the slab cache of inodes.
     const INODE_CACHE_NAME: &'static CStr;
     /// `f_type` of statfs(2).
     const MAGIC: u32;
-    /// The largest size of a file.
+    /// The largest size of a file, at most [`crate::mm::MAX_FILE_SIZE`].
     const MAX_BYTES: Pos;
     /// The mount parameters.
     const PARAMETERS: &'static ParameterTable;
     /// The operations on extended attributes.
     const XATTRS: XattrTable<Self> = XattrTable::NONE;
+    /// The format of quota, see [`super::quota::QuotaOperations`].
+    #[cfg(CONFIG_QUOTA)]
+    const QUOTA_FORMAT: QuotaFormatTable<Self> = QuotaFormatTable::NONE;
     /// Whether files have POSIX ACLs, where the VFS knows those.
     const POSIX_ACL: bool = false;
 
@@ -109,7 +115,9 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     type MountOptions: Send;
     /// The file system's part of a superblock.
     type SuperData: Send + Sync;
-    /// The file system's part of an inode, reached without a lock.
+    /// The file system's part of an inode, reached without a lock. It is dropped after a grace period of RCU,
+    /// by a softirq perhaps: its destructor must not sleep, nor take a lock that is taken with softirqs on.
+    /// What sleeps is the business of [`FileSystem::evict`].
     type InodeData: Send + Sync;
 
     /// Starts a mount or a reconfiguration.
@@ -175,8 +183,8 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
         0
     }
 
-    /// The last user of an inode is gone: gives back what it holds. Its page cache must be empty
-    /// afterwards.
+    /// The last user of an inode is gone: gives back what it holds. Its page cache is to be empty
+    /// afterwards; what is left of it, or is added later, goes with a warning.
     ///
     /// May be called from reclaim, so it must not wait for an allocation that can reclaim.
     fn evict(inode: &mut Exclusive<'_, Self>);

@@ -8,20 +8,45 @@
 use super::features::Features;
 use super::file_system::Memory;
 use super::inode::InodeCache;
+#[cfg(CONFIG_QUOTA)]
+use super::quota::QuotaFormat;
 use super::{context, superblock, FileSystem};
 use crate::bindings;
+use crate::mm::{Pos, MAX_FILE_SIZE};
 use core::marker::PhantomData;
 use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::types::Opaque;
 use kernel::ThisModule;
 
-/// A registered file system type; dropping it unregisters the type.
+/// Whether the VFS and sysfs take `name`: neither empty nor with a dot or a slash in it.
+#[inline(always)]
+const fn is_name(name: &CStr) -> bool {
+    let bytes = name.to_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if matches!(bytes[at], b'.' | b'/') {
+            return false;
+        }
+        // Below the length.
+        at = at.wrapping_add(1);
+    }
+    at > 0
+}
+
+/// Whether the page cache can index a file of `bytes` bytes, which may be written.
+#[inline(always)]
+const fn is_size(bytes: Pos) -> bool {
+    0 < bytes.to_loff() && bytes.to_loff() <= MAX_FILE_SIZE.to_loff()
+}
+
+/// A registered file system type; dropping it unregisters the type. A module has one by
+/// [`module_file_system!`](crate::vfs::module_file_system).
 ///
 /// # Invariants
 ///
 /// `fs_type` is registered with the VFS from the end of initialisation until drop. It is pinned,
-/// since the VFS holds its address.
+/// since the VFS holds its address. No superblock of the type outlives the value.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Registration<T: FileSystem> {
     #[pin]
@@ -30,6 +55,9 @@ pub(crate) struct Registration<T: FileSystem> {
     #[pin]
     memory: T::Memory,
     cache: InodeCache<T>,
+    #[cfg(CONFIG_QUOTA)]
+    #[pin]
+    _quota: QuotaFormat,
     #[cfg(CONFIG_SYSFS)]
     _features: Features,
     _fs: PhantomData<T>,
@@ -44,9 +72,20 @@ impl<T: FileSystem> Registration<T> {
     /// Registers the file system type of module `module`.
     ///
     /// Fails with `EBUSY` where the name is taken, with `ENOMEM` without memory for the slab cache.
-    pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+    ///
+    /// # Safety
+    ///
+    /// What is made must stay until `module` goes: mounts, which hold the module and nothing else, use it.
+    /// There must be no other of `T`.
+    pub(crate) unsafe fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        const { assert!(is_name(T::NAME), "no name of a file system type") };
+        const { assert!(is_name(T::INODE_CACHE_NAME), "no name of a slab cache") };
+        const { assert!(is_size(T::MAX_BYTES), "no file can be that large") };
         try_pin_init!(&this in Self {
             cache: InodeCache::new()?,
+            // Before the first mount can ask for it.
+            #[cfg(CONFIG_QUOTA)]
+            _quota <- QuotaFormat::new(&T::QUOTA_FORMAT, module),
             #[cfg(CONFIG_SYSFS)]
             _features: Features::new(T::NAME, T::FEATURES)?,
             fs_type: Opaque::new(bindings::file_system_type {
@@ -58,8 +97,8 @@ impl<T: FileSystem> Registration<T> {
                 init_fs_context: Some(context::init_fs_context::<T>),
                 parameters: T::PARAMETERS.as_ptr(),
                 kill_sb: Some(superblock::kill_sb::<T>),
-                // SAFETY: All-zero bytes are valid: lists without members, and no more functions.
-                ..unsafe { core::mem::zeroed() }
+                // Lists without members, and no more functions.
+                ..pin_init::zeroed()
             }),
             // SAFETY: `fs_type` was just initialised, and is pinned beside what is made here.
             memory <- unsafe {
@@ -96,8 +135,60 @@ impl<T: FileSystem> Registration<T> {
 #[pinned_drop]
 impl<T: FileSystem> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariants the type is registered. Each mount holds the module, so
-        // none is left when the module goes away.
+        // SAFETY: By the type invariants no superblock is left. Where the registration had failed, this finds
+        // nothing to do.
         unsafe { bindings::unregister_filesystem(self.fs_type.get()) };
     }
 }
+
+/// Declares the module of a file system, which is registered for as long as the module is loaded.
+///
+/// # Examples
+///
+/// ```ignore
+/// module_file_system! {
+///     type: MyFs,
+///     name: "my_fs",
+///     authors: ["The developers of my_fs"],
+///     description: "A file system",
+///     license: "GPL v2",
+///     alias: ["fs-my_fs"],
+/// }
+/// ```
+macro_rules! module_file_system {
+    (type: $type:ty, $($info:tt)*) => {
+        /// The module: what is registered for as long as it is loaded.
+        #[::kernel::prelude::pin_data]
+        struct Module {
+            #[pin]
+            _fs_type: $crate::vfs::Registration<$type>,
+        }
+
+        impl ::kernel::InPlaceModule for Module {
+            fn init(
+                module: &'static ::kernel::ThisModule,
+            ) -> impl ::pin_init::PinInit<Self, ::kernel::error::Error> {
+                use ::kernel::sync::atomic::{Atomic, Relaxed};
+
+                static CALLS: Atomic<u32> = Atomic::new(0);
+                ::kernel::try_pin_init!(Self {
+                    _: {
+                        // Any code of the module can call this function, but the kernel does so first.
+                        if CALLS.xchg(1, Relaxed) != 0 {
+                            return Err(::kernel::error::code::EBUSY);
+                        }
+                    },
+                    // SAFETY: This is the first call, and hence the kernel's, which keeps what is made until
+                    // the module goes.
+                    _fs_type <- unsafe { $crate::vfs::Registration::new(module) },
+                })
+            }
+        }
+
+        ::kernel::prelude::module! {
+            type: Module,
+            $($info)*
+        }
+    };
+}
+pub(crate) use module_file_system;

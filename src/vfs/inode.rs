@@ -10,7 +10,7 @@ use super::inode_list::Link;
 #[cfg(CONFIG_QUOTA)]
 use super::quota::{self, Records};
 use super::xattr;
-use super::{attr, dir, file};
+use super::{attr, dir, eviction, file};
 use super::{
     AttrOperations, DeviceId, DirectoryOperations, Exclusive, FileOperations, FileSystem, FileType,
     IdMap, InodeGuard, Kgid, Kuid, Mode, Negative, NewSuperBlock, SuperBlock,
@@ -279,8 +279,6 @@ impl<T: FileSystem> NewInode<T> {
             (*raw).i_ino = ino.to_u64();
             bindings::inode_init_owner(idmap.as_ptr(), raw, parent, mode.as_raw());
             (*raw).i_blocks = 0;
-            // The caches of directories and the like stay empty; that is not for the mm to find out.
-            (*(*raw).i_mapping).a_ops = sb.memory().a_ops();
             bindings::simple_inode_init_ts(raw);
             // What it inherits comes later, and there is nowhere else to look for any.
             bindings::cache_no_acl(raw);
@@ -389,8 +387,9 @@ impl<T: FileSystem> NewInode<T> {
         unsafe {
             (*self.as_ptr()).i_op = &attr::Tables::<T>::FILE_OPERATIONS;
             (*self.as_ptr()).__bindgen_anon_3.i_fop = &file::Tables::<T>::FILE_OPERATIONS;
+            (*(*self.as_ptr()).i_mapping).a_ops = self.sb().memory().a_ops();
         }
-        // SAFETY: The inode is new, and `new()` has set the operations.
+        // SAFETY: The inode is new, and its operations were just set.
         unsafe { self.sb().memory().init_mapping(self.mapping()) };
     }
 
@@ -557,17 +556,14 @@ pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings:
     // SAFETY: The VFS passes a live inode that nobody else uses any more, which is being evicted.
     let this = unsafe {
         let this = Inode::<T>::from_raw(inode);
-        this.mapping().set_exiting();
+        eviction::begin(this);
         T::evict(&mut Exclusive::new(this));
         // A large one takes its time, which `free_inode()` has not.
         (*this.locked_state()).index.clear();
         this
     };
-    // What is written out or looked at just now was there before the pages went.
-    // SAFETY: The inode is being evicted, and `evict()` has freed its pages.
-    unsafe { this.sb().memory().forget(this) };
-    // SAFETY: The same; what lists the inode as one with something to give back uses this list.
-    unsafe { this.sb().cached().remove(this) };
+    // SAFETY: The inode is being evicted, as was said above.
+    unsafe { eviction::finish(this) };
     // The table of the superblock must not refer to an inode that is gone.
     // SAFETY: As above.
     unsafe { xattr::free(this) };
@@ -576,6 +572,6 @@ pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings:
     unsafe {
         quota::evict(this)
     };
-    // SAFETY: The page cache of the inode is empty, as `evict()` promises; `clear_inode()` checks.
+    // SAFETY: The page cache of the inode is empty, and nothing refers to it any more.
     unsafe { bindings::clear_inode(inode) };
 }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A list of inodes that does not hold them: an inode leaves it when it is evicted, and that waits
-//! for a task that is just looking at it or writing a page of it out.
+//! for a task that is just looking at it or writing a page of it out. From when its eviction begins, nobody comes to
+//! look at it any more, and it is put in no list.
 //!
 //! Each page that goes to swap pins its inode, so that a pin is an atomic counter of the inode's own; the
 //! lock of the list is for those who change or walk it.
 //!
-//! Lock order: the lock of the list is innermost.
+//! Lock order: the lock of the list, then `i_lock` of an inode.
 
 use super::{FileSystem, Inode};
+use crate::bindings;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::Deref;
@@ -67,7 +69,7 @@ struct Neighbours<T: FileSystem> {
 
 // SAFETY: What is in it may be reached from any task, and is so under the lock of the list.
 unsafe impl<T: FileSystem> Send for Link<T> {}
-// SAFETY: As above.
+// SAFETY: What is in it may be reached from any task, and is so under the lock of the list.
 unsafe impl<T: FileSystem> Sync for Link<T> {}
 
 impl<T: FileSystem> Link<T> {
@@ -189,11 +191,33 @@ impl<T: FileSystem, K: ListKind<T>> Head<T, K> {
     }
 }
 
-/// An inode that cannot be evicted.
+/// What the VFS sets in the state of an inode before it evicts it.
+const EVICTED: u32 =
+    bindings::inode_state_flags_enum_I_FREEING | bindings::inode_state_flags_enum_I_WILL_FREE;
+
+/// Calls `f` where the eviction of an inode has not begun, and keeps it from beginning meanwhile. Takes `i_lock`: an
+/// eviction that begins later sees what `f` has done. `f` must not sleep.
+fn unless_evicted<T: FileSystem>(inode: &Inode<T>, f: impl FnOnce()) -> bool {
+    let inode = inode.as_ptr();
+    // SAFETY: The inode is live; no reference is made.
+    let lock = unsafe { &raw mut (*inode).i_lock };
+    // SAFETY: The inode is live.
+    unsafe { bindings::spin_lock(lock) };
+    // SAFETY: The inode is live, and its lock held.
+    let stays = unsafe { bindings::inode_state_read(inode) } & EVICTED == 0;
+    if stays {
+        f();
+    }
+    // SAFETY: The lock was just taken.
+    unsafe { bindings::spin_unlock(lock) };
+    stays
+}
+
+/// An inode that is there until this goes, though its eviction may have begun.
 ///
 /// # Invariants
 ///
-/// Owns one of the pins of the inode, which is in the list.
+/// Owns one of the pins of the inode, which is in the list or being evicted.
 pub(crate) struct PinnedInode<'a, T: FileSystem, K: ListKind<T>> {
     list: &'a InodeList<T, K>,
     inode: NonNull<Inode<T>>,
@@ -245,8 +269,8 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
         self.head.lock().len
     }
 
-    /// Adds an inode at the end, if it is not in the list, and pins it: it cannot go as long as the result
-    /// lives. Does not sleep.
+    /// Adds an inode at the end, if it is not in the list and not being evicted, and pins it: it cannot go as long
+    /// as the result lives. Takes `i_lock`; does not sleep.
     ///
     /// # Safety
     ///
@@ -268,24 +292,27 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
         pinned
     }
 
-    /// Adds an inode at the end, if it is not in the list.
+    /// Adds an inode at the end, if it is not in the list and not being evicted.
     #[cold]
     fn list(&self, pinned: &PinnedInode<'_, T, K>) {
-        // SAFETY: The inode is live, and by the type invariants it is taken out before it goes.
-        unsafe { self.head.lock().insert(pinned.inode) }
+        let mut head = self.head.lock();
+        unless_evicted(pinned, || {
+            // SAFETY: The inode is live, and by the type invariants it is taken out before it goes.
+            unsafe { head.insert(pinned.inode) }
+        });
     }
 
-    /// Takes an inode that is being evicted out of the list, and waits until nobody looks at it. May
-    /// sleep.
+    /// Takes an inode that is being evicted out of the list, and waits until nobody looks at it. Nobody
+    /// does so afterwards but who writes out one of its pages. May sleep.
     ///
     /// # Safety
     ///
-    /// The inode must be on its way out, without pages, and must have been put in no other list of the
+    /// The eviction of the inode must have begun, and it must have been put in no other list of the
     /// kind: it would be taken out of that without its lock.
     pub(crate) unsafe fn remove(&self, inode: &Inode<T>) {
         let link = K::link(inode);
-        // Nobody can reach the inode any more but by the list or by a pin, so that one that is in
-        // neither stays so.
+        // It is listed no more, and pinned by the list no more, as of when that began, see `unless_evicted()`: where
+        // it is in neither it stays so.
         if link.pins.load(Acquire) == 0 && link.state.load(Acquire) == OUTSIDE {
             return;
         }
@@ -303,8 +330,8 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
     }
 
     /// Calls `f` for each inode, without the lock, until one fails; an inode that `keep` refuses is
-    /// taken out of the list. Inodes that are added meanwhile may be missed. May sleep; `keep` must not, and
-    /// must not use the list.
+    /// taken out of the list. Those whose eviction has begun are left out, and inodes that are added
+    /// meanwhile may be missed. May sleep; `keep` must not, and must not use the list.
     pub(crate) fn for_each(
         &self,
         keep: impl Fn(&Inode<T>) -> bool,
@@ -317,29 +344,37 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
             // SAFETY: The inode is in the list, so it is live while the lock is held, and while it
             // is pinned. The pin goes with the lock held, so that the next one is live too.
             unsafe {
-                let link = K::link(inode.as_ref());
-                if keep(inode.as_ref()) {
+                let this = inode.as_ref();
+                let link = K::link(this);
+                let is_pinned = unless_evicted(this, || {
                     link.pins.fetch_add(1, Full);
+                });
+                if !is_pinned {
+                    next = head.neighbours(inode).next;
+                    continue;
+                }
+                if keep(this) {
                     drop(head);
-                    result = f(inode.as_ref());
+                    result = f(this);
                     head = self.head.lock();
-                    link.pins.fetch_sub(1, Full);
-                    if self.waiting.load(Relaxed) > 0 {
-                        self.unpinned.notify_all();
-                    }
                 }
                 next = head.neighbours(inode).next;
-                if !keep(inode.as_ref()) {
+                if !keep(this) {
                     // A task that pins it from here on waits for the lock to list it again. One that
-                    // has done so before is seen here; where it has let go of it again, what it
+                    // has done so before is seen here, beside this one; where it has let go of it again, what it
                     // did to the inode is.
                     link.state.store(LEAVING, Relaxed);
                     smp_mb(Full);
-                    if link.pins.load(Acquire) > 0 || keep(inode.as_ref()) {
+                    if link.pins.load(Acquire) > 1 || keep(this) {
                         link.state.store(LISTED, Relaxed);
                     } else {
                         head.remove(inode);
                     }
+                }
+                // The inode may go as soon as the pin has gone.
+                link.pins.fetch_sub(1, Full);
+                if self.waiting.load(Relaxed) > 0 {
+                    self.unpinned.notify_all();
                 }
             }
         }

@@ -9,8 +9,8 @@
 use super::{FileSystem, Inode};
 use crate::bindings;
 use crate::mm::Pos;
-use core::marker::PhantomData;
 use core::ops::Deref;
+use kernel::types::NotThreadSafe;
 
 /// Proof that `i_rwsem` of an inode is held for writing, by the VFS or by an [`InodeGuard`].
 ///
@@ -20,8 +20,8 @@ use core::ops::Deref;
 /// one that can reach the inode), and no other [`Exclusive`] or [`Shared`] of that inode is in use.
 pub(crate) struct Exclusive<'a, T: FileSystem> {
     inode: &'a Inode<T>,
-    // Neither `Send` nor `Sync`: the lock belongs to the task.
-    _task: PhantomData<*mut ()>,
+    // The lock belongs to the task.
+    _task: NotThreadSafe,
 }
 
 impl<'a, T: FileSystem> Exclusive<'a, T> {
@@ -32,7 +32,7 @@ impl<'a, T: FileSystem> Exclusive<'a, T> {
         // INVARIANT: The caller promises them.
         Self {
             inode,
-            _task: PhantomData,
+            _task: NotThreadSafe,
         }
     }
 
@@ -109,7 +109,7 @@ impl<T: FileSystem> Deref for Exclusive<'_, T> {
 /// inode is in use.
 pub(crate) struct Shared<'a, T: FileSystem> {
     inode: &'a Inode<T>,
-    _task: PhantomData<*mut ()>,
+    _task: NotThreadSafe,
 }
 
 impl<'a, T: FileSystem> Shared<'a, T> {
@@ -120,7 +120,7 @@ impl<'a, T: FileSystem> Shared<'a, T> {
         // INVARIANT: The caller promises them.
         Self {
             inode,
-            _task: PhantomData,
+            _task: NotThreadSafe,
         }
     }
 }
@@ -142,8 +142,8 @@ impl<T: FileSystem> Deref for Shared<'_, T> {
 /// The current task has taken `i_rwsem` of the inode for writing through this value.
 pub(crate) struct InodeGuard<'a, T: FileSystem> {
     inode: &'a Inode<T>,
-    // Neither `Send` nor `Sync`: the lock belongs to the task.
-    _task: PhantomData<*mut ()>,
+    // The lock belongs to the task.
+    _task: NotThreadSafe,
 }
 
 impl<'a, T: FileSystem> InodeGuard<'a, T> {
@@ -153,7 +153,7 @@ impl<'a, T: FileSystem> InodeGuard<'a, T> {
         // INVARIANT: The lock was just taken.
         Self {
             inode,
-            _task: PhantomData,
+            _task: NotThreadSafe,
         }
     }
 

@@ -60,8 +60,7 @@ impl ParameterTable {
     pub(crate) const fn new() -> Self {
         // INVARIANT: The first entry's name is null.
         Self {
-            // SAFETY: All-zero bytes are a valid `fs_parameter_spec`: null pointers and numbers.
-            specs: unsafe { core::mem::zeroed() },
+            specs: pin_init::zeroed(),
             kinds: [ParameterKind::Flag; Self::CAPACITY],
             len: 0,
         }

@@ -118,7 +118,36 @@ pub(crate) trait QuotaOperations: FileSystem {
     fn next_id(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32) -> Option<u32>;
 }
 
-/// The registered quota format of a file system; dropping it unregisters the format.
+/// The quota format of a file system.
+pub(crate) struct QuotaFormatTable<T> {
+    /// The number that finds it, that which is shown, and what it does.
+    format: Option<(c_int, c_int, &'static bindings::quota_format_ops)>,
+    _fs: PhantomData<T>,
+}
+
+impl<T> QuotaFormatTable<T> {
+    /// There is none.
+    pub(crate) const NONE: Self = Self {
+        format: None,
+        _fs: PhantomData,
+    };
+}
+
+impl<T: QuotaOperations> QuotaFormatTable<T> {
+    /// That of [`QuotaOperations`].
+    pub(crate) const fn new() -> Self {
+        Self {
+            format: Some((
+                bindings::int(T::FORMAT),
+                bindings::int(T::SHOWN_FORMAT),
+                &Tables::<T>::FORMAT_OPERATIONS,
+            )),
+            _fs: PhantomData,
+        }
+    }
+}
+
+/// The registered quota format of a file system, where it has one; dropping it unregisters the format.
 ///
 /// The quota core looks a format up by a number which no other one may have, and tells programs the
 /// number of the format that it found. Hence there are two of them here: it finds the first and
@@ -126,50 +155,58 @@ pub(crate) trait QuotaOperations: FileSystem {
 ///
 /// # Invariants
 ///
-/// `found` is registered from the end of initialisation until drop. Both are immutable and pinned.
+/// `found` is registered from the end of initialisation until drop, where it has operations. Both are
+/// immutable and pinned.
 #[pin_data(PinnedDrop)]
-pub(crate) struct QuotaFormat<T: QuotaOperations> {
+pub(super) struct QuotaFormat {
     #[pin]
     found: Opaque<bindings::quota_format_type>,
     #[pin]
     shown: Opaque<bindings::quota_format_type>,
-    _fs: PhantomData<T>,
+    is_registered: bool,
 }
 
-// SAFETY: Nothing in a registration is tied to the task that made it.
-unsafe impl<T: QuotaOperations> Send for QuotaFormat<T> {}
-// SAFETY: A shared registration offers nothing.
-unsafe impl<T: QuotaOperations> Sync for QuotaFormat<T> {}
-
-impl<T: QuotaOperations> QuotaFormat<T> {
-    /// Registers the format of module `module`.
-    pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self> {
-        let format = |id: c_int| {
+impl QuotaFormat {
+    /// Registers the format of module `module`. It is a part of the registration of the file system type, and
+    /// like that stays until the module goes: a superblock that uses it holds the module.
+    pub(super) fn new<T>(
+        table: &QuotaFormatTable<T>,
+        module: &'static ThisModule,
+    ) -> impl PinInit<Self> {
+        let (found, shown, operations) = match table.format {
+            Some((found, shown, operations)) => (found, shown, core::ptr::from_ref(operations)),
+            None => (0, 0, core::ptr::null()),
+        };
+        let format = move |id: c_int| {
             Opaque::new(bindings::quota_format_type {
                 qf_fmt_id: id,
-                qf_ops: &Tables::<T>::FORMAT_OPERATIONS,
+                qf_ops: operations,
                 qf_owner: module.as_ptr().cast(),
                 qf_next: core::ptr::null_mut(),
             })
         };
         pin_init!(Self {
-            found: format(bindings::int(T::FORMAT)),
-            shown: format(bindings::int(T::SHOWN_FORMAT)),
-            _fs: PhantomData,
+            found: format(found),
+            shown: format(shown),
+            is_registered: !operations.is_null(),
         })
         .pin_chain(|this| {
-            // SAFETY: The format is complete and pinned, and stays until drop unregisters it.
-            unsafe { bindings::register_quota_format(this.found.get()) };
+            if this.is_registered {
+                // SAFETY: The format is complete and pinned, and stays until drop unregisters it.
+                unsafe { bindings::register_quota_format(this.found.get()) };
+            }
             Ok(())
         })
     }
 }
 
 #[pinned_drop]
-impl<T: QuotaOperations> PinnedDrop for QuotaFormat<T> {
+impl PinnedDrop for QuotaFormat {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariants. A superblock that uses the format holds the module.
-        unsafe { bindings::unregister_quota_format(self.found.get()) };
+        if self.is_registered {
+            // SAFETY: By the type invariants.
+            unsafe { bindings::unregister_quota_format(self.found.get()) };
+        }
     }
 }
 
@@ -179,9 +216,9 @@ impl<T: QuotaOperations> Tables<T> {
     const FORMAT_OPERATIONS: bindings::quota_format_ops = bindings::quota_format_ops {
         check_quota_file: Some(check_quota_file::<T>),
         read_file_info: Some(read_file_info::<T>),
-        // SAFETY: All-zero bytes are valid: the other operations are absent. The quota core calls none
-        // of them, since it does so from the `dquot_operations` that are not in the table below.
-        ..unsafe { core::mem::zeroed() }
+        // The other operations are absent. The quota core calls none of them, since it does so from the
+        // `dquot_operations` that are not in the table below.
+        ..pin_init::zeroed()
     };
 
     const RECORD_OPERATIONS: bindings::dquot_operations = bindings::dquot_operations {
@@ -192,8 +229,8 @@ impl<T: QuotaOperations> Tables<T> {
         mark_dirty: Some(mark_dirty),
         write_info: Some(write_info),
         get_next_id: Some(next_id::<T>),
-        // SAFETY: All-zero bytes are valid: the other operations are absent.
-        ..unsafe { core::mem::zeroed() }
+        // The other operations are absent.
+        ..pin_init::zeroed()
     };
 }
 
@@ -471,12 +508,13 @@ impl<T: QuotaOperations> Drop for LockedRecord<T> {
 ///
 /// # Safety
 ///
-/// For calls through the table of `quota_format_ops` that it is in, only.
+/// `sb` must be a live superblock, of any file system type.
 unsafe extern "C" fn check_quota_file<T: QuotaOperations>(
     sb: *mut bindings::super_block,
     _kind: c_int,
 ) -> c_int {
-    // SAFETY: The quota core passes a live superblock. No two types of file system have the same name.
+    // No two types of file system have the same name.
+    // SAFETY: By the caller's promise; a superblock holds its type, whose name does not change.
     let name = unsafe { CStr::from_char_ptr((*(*sb).s_type).name) };
     c_int::from(name == T::NAME)
 }
@@ -485,32 +523,34 @@ unsafe extern "C" fn check_quota_file<T: QuotaOperations>(
 ///
 /// # Safety
 ///
-/// For calls through the table of `quota_format_ops` that it is in, only.
+/// `sb` must be a live superblock, and the format of its quota of `kind` be the `found` of a [`QuotaFormat`] of `T`,
+/// whose module is held; nobody else may use that quota for the time of the call.
 unsafe extern "C" fn read_file_info<T: QuotaOperations>(
     sb: *mut bindings::super_block,
     kind: c_int,
 ) -> c_int {
-    // SAFETY: The quota core passes a live superblock and a kind of quota that nobody uses before this
-    // function has returned, with the format that it found: one whose table this function is in. That
-    // format's own owner is held, which is that of the format that takes its place.
-    unsafe {
-        let infos = &mut (*sb).s_dquot.info;
-        let Some(info) = usize::try_from(kind)
-            .ok()
-            .and_then(|kind| infos.get_mut(kind))
-        else {
-            return EINVAL.to_errno();
-        };
-        let format: *mut QuotaFormat<T> =
-            kernel::container_of!(Opaque::cast_from(info.dqi_format), QuotaFormat<T>, found)
-                .cast_mut();
-        info.dqi_format = Opaque::cast_into(&raw const (*format).shown);
-        info.dqi_max_spc_limit = i64::MAX;
-        info.dqi_max_ino_limit = i64::MAX;
-        info.dqi_bgrace = T::GRACE;
-        info.dqi_igrace = T::GRACE;
-        info.dqi_flags = 0;
-    }
+    let Some(kind) = usize::try_from(kind)
+        .ok()
+        .filter(|&kind| kind < NO_RECORDS.len())
+    else {
+        return EINVAL.to_errno();
+    };
+    // SAFETY: By the caller's promise; there is one for each kind, and nobody else uses that of this one.
+    let info = unsafe {
+        let infos = &raw mut (*sb).s_dquot.info;
+        &mut *infos.cast::<bindings::mem_dqinfo>().add(kind)
+    };
+    // SAFETY: By the caller's promise.
+    let format: *const QuotaFormat =
+        unsafe { kernel::container_of!(Opaque::cast_from(info.dqi_format), QuotaFormat, found) };
+    // The owner of the format that takes its place is the same.
+    // SAFETY: By the caller's promise the format is live; no reference is made.
+    info.dqi_format = Opaque::cast_into(unsafe { &raw const (*format).shown });
+    info.dqi_max_spc_limit = i64::MAX;
+    info.dqi_max_ino_limit = i64::MAX;
+    info.dqi_bgrace = T::GRACE;
+    info.dqi_igrace = T::GRACE;
+    info.dqi_flags = 0;
     0
 }
 
@@ -518,10 +558,10 @@ unsafe extern "C" fn read_file_info<T: QuotaOperations>(
 ///
 /// # Safety
 ///
-/// For calls through the table of `dquot_operations` that it is in, only.
+/// `record` must be a live one of a superblock of `T`, whose `dq_lock` the caller does not hold.
 unsafe extern "C" fn acquire<T: QuotaOperations>(record: *mut bindings::dquot) -> c_int {
     from_result(|| {
-        // SAFETY: The quota core passes a live record of a superblock that has this table.
+        // SAFETY: By the caller's promise.
         let mut record = unsafe { LockedRecord::<T>::lock(record) };
         // Where another task was faster, limits may have been set already.
         if !record.flag(ACTIVE) {
@@ -539,10 +579,10 @@ unsafe extern "C" fn acquire<T: QuotaOperations>(record: *mut bindings::dquot) -
 ///
 /// # Safety
 ///
-/// For calls through the table of `dquot_operations` that it is in, only.
+/// `record` must be a live one of a superblock of `T`, whose `dq_lock` the caller does not hold.
 unsafe extern "C" fn release<T: QuotaOperations>(record: *mut bindings::dquot) -> c_int {
     from_result(|| {
-        // SAFETY: The quota core passes a live record of a superblock that has this table.
+        // SAFETY: By the caller's promise.
         let mut record = unsafe { LockedRecord::<T>::lock(record) };
         if !record.is_busy() {
             let counts = record.read();
@@ -557,7 +597,7 @@ unsafe extern "C" fn release<T: QuotaOperations>(record: *mut bindings::dquot) -
 ///
 /// # Safety
 ///
-/// For calls through the table of `dquot_operations` that it is in, only.
+/// Nothing is asked: it does nothing.
 unsafe extern "C" fn mark_dirty(_record: *mut bindings::dquot) -> c_int {
     0
 }
@@ -566,7 +606,7 @@ unsafe extern "C" fn mark_dirty(_record: *mut bindings::dquot) -> c_int {
 ///
 /// # Safety
 ///
-/// For calls through the table of `dquot_operations` that it is in, only.
+/// Nothing is asked: it does nothing.
 unsafe extern "C" fn write_info(_sb: *mut bindings::super_block, _kind: c_int) -> c_int {
     0
 }
@@ -575,23 +615,29 @@ unsafe extern "C" fn write_info(_sb: *mut bindings::super_block, _kind: c_int) -
 ///
 /// # Safety
 ///
-/// For calls through the table of `dquot_operations` that it is in, only.
+/// `sb` must be a live superblock of `T`, and `id` valid, and used by nobody else for the time of the call.
 unsafe extern "C" fn next_id<T: QuotaOperations>(
     sb: *mut bindings::super_block,
     id: *mut bindings::kqid,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The quota core passes a live superblock that has this table, and a valid id.
-        unsafe {
-            let kind = QuotaKind::from_raw((*id).type_)?;
-            if !bindings::sb_has_quota_active(sb, kind.as_int()) {
-                return Err(ESRCH);
-            }
-            let ns = &raw mut bindings::init_user_ns;
-            let next = T::next_id(SuperBlock::from_raw(sb), kind, bindings::from_kqid(ns, *id))
-                .ok_or(ENOENT)?;
-            *id = bindings::make_kqid(ns, kind.as_raw(), next);
+        // SAFETY: By the caller's promise.
+        let asked = unsafe { *id };
+        let kind = QuotaKind::from_raw(asked.type_)?;
+        // SAFETY: By the caller's promise.
+        if !unsafe { bindings::sb_has_quota_active(sb, kind.as_int()) } {
+            return Err(ESRCH);
         }
+        let ns = &raw mut bindings::init_user_ns;
+        // SAFETY: The namespace is never freed.
+        let asked = unsafe { bindings::from_kqid(ns, asked) };
+        // SAFETY: By the caller's promise.
+        let sb = unsafe { SuperBlock::from_raw(sb) };
+        let next = T::next_id(sb, kind, asked).ok_or(ENOENT)?;
+        // SAFETY: The namespace is never freed.
+        let next = unsafe { bindings::make_kqid(ns, kind.as_raw(), next) };
+        // SAFETY: By the caller's promise.
+        unsafe { *id = next };
         Ok(0)
     })
 }
@@ -600,10 +646,10 @@ unsafe extern "C" fn next_id<T: QuotaOperations>(
 ///
 /// # Safety
 ///
-/// For calls through the table of `super_operations` that it is in, only.
+/// `inode` must be a live one of a superblock of `T`.
 pub(super) unsafe extern "C" fn get_records<T: FileSystem>(
     inode: *mut bindings::inode,
 ) -> *mut *mut bindings::dquot {
-    // SAFETY: The quota core passes a live inode of a superblock that has this table.
+    // SAFETY: By the caller's promise.
     unsafe { Inode::<T>::from_raw(inode) }.records().cast()
 }

@@ -10,10 +10,9 @@
 
 use super::file_system::Memory;
 use super::pipe::PipeWriter;
-use super::{File, FileSystem, Inode, Kiocb};
+use super::{Exclusive, File, FileSystem, Inode};
 use crate::bindings;
 use crate::mm::{Len, Mapping, Pos};
-use kernel::error::to_result;
 use kernel::iov::{IovIterDest, IovIterSource};
 use kernel::prelude::*;
 use kernel::ThisModule;
@@ -27,8 +26,8 @@ impl Ram {
         fault: Some(bindings::filemap_fault),
         map_pages: Some(bindings::filemap_map_pages),
         page_mkwrite: Some(bindings::filemap_page_mkwrite),
-        // SAFETY: All-zero bytes are valid: the other operations are absent.
-        ..unsafe { core::mem::zeroed() }
+        // The other operations are absent.
+        ..pin_init::zeroed()
     };
 }
 
@@ -63,53 +62,13 @@ unsafe impl<T: FileSystem<Memory = Self>> Memory<T> for Ram {
     unsafe fn forget(&self, _inode: &Inode<T>) {}
 }
 
-/// Reads from the position of `kiocb` on, which moves, as `generic_file_read_iter()`; returns the number of
-/// bytes. What is a hole gets pages. May sleep; no folio may be locked.
-///
-/// Fails, where it has read nothing, with `EFAULT`, with `ENOMEM`, and with `EINTR` for a task that is killed.
-pub(crate) fn read<T: FileSystem<Memory = Ram>>(
-    kiocb: &mut Kiocb<'_, T>,
-    to: &mut IovIterDest<'_>,
-) -> Result<Len> {
-    // SAFETY: Request and iterator are valid, and the iterator is the same structure in both sets of bindings.
-    // The file has `ram_aops`, which can read a folio; direct I/O they have not, nor does this look for it.
-    transferred(unsafe { bindings::filemap_read(kiocb.as_ptr(), to.as_raw().cast(), 0) })
-}
-
-/// Writes from the position of `kiocb` on, which moves, and makes the file as large as that needs; returns the
-/// number of bytes, as `generic_file_write_iter()`. Takes `i_rwsem`; may sleep; no folio may be locked.
-///
-/// Fails, where it has written nothing, with `EFAULT`, with `ENOMEM`, with `EINTR` for a task that is killed, and as
-/// [`Kiocb::start_write`] does.
-pub(crate) fn write<T: FileSystem<Memory = Ram>>(
-    kiocb: &mut Kiocb<'_, T>,
-    from: &mut IovIterSource<'_>,
-) -> Result<Len> {
-    let guard = kiocb.start_write(from)?;
-    if from.is_empty() {
-        return Ok(Len::ZERO);
+/// A request for C functions that transfer bytes from or to byte `pos` of a file on.
+fn request<T: FileSystem<Memory = Ram>>(file: &File<T>, pos: Pos) -> bindings::kiocb {
+    bindings::kiocb {
+        ki_filp: file.as_ptr(),
+        ki_pos: pos.to_loff(),
+        ..pin_init::zeroed()
     }
-    // SAFETY: As in `read()`; `ram_aops` can begin and end a write, and the inode is locked.
-    let written = unsafe { bindings::generic_perform_write(kiocb.as_ptr(), from.as_raw().cast()) };
-    drop(guard);
-    transferred(written)
-}
-
-/// Gives pages of the file from `pos` on to a pipe, at most `len` bytes, as `filemap_splice_read()`; returns the
-/// number of bytes. What is a hole gets pages. May sleep.
-///
-/// Fails, where it has given nothing, with `ENOMEM`, and with `EINTR` for a task that is killed.
-pub(crate) fn splice_read<T: FileSystem<Memory = Ram>>(
-    file: &File<T>,
-    pos: Pos,
-    pipe: &mut PipeWriter<'_>,
-    len: Len,
-) -> Result<Len> {
-    let mut pos = pos.to_loff();
-    // SAFETY: The file is open and has `ram_aops`, which can read a folio; the pipe is live and locked.
-    transferred(unsafe {
-        bindings::filemap_splice_read(file.as_ptr(), &mut pos, pipe.as_ptr(), len.to_usize(), 0)
-    })
 }
 
 /// What a C function says that transfers bytes: how many, or a negative error.
@@ -117,6 +76,62 @@ fn transferred(bytes: isize) -> Result<Len> {
     match usize::try_from(bytes) {
         Ok(bytes) => Ok(Len::new(bytes)),
         // Error numbers fit.
-        Err(_) => to_result(c_int::try_from(bytes).unwrap_or(-1)).map(|()| Len::ZERO),
+        Err(_) => Err(Error::from_errno(c_int::try_from(bytes).unwrap_or(0))),
     }
+}
+
+/// Reads from byte `pos` on into `to`, as `generic_file_read_iter()`. What is a hole gets pages. May sleep.
+///
+/// Fails, where it has read nothing, with `EFAULT`, with `ENOMEM`, and with `EINTR` for a task that is killed.
+pub(crate) fn read<T: FileSystem<Memory = Ram>>(
+    file: &File<T>,
+    pos: Pos,
+    to: &mut IovIterDest<'_>,
+) -> Result {
+    let mut request = request(file, pos);
+    // SAFETY: The request is for an open file, and the iterator the same structure in both sets of bindings.
+    // The file has `ram_aops`, which can read a folio; this does not look for direct I/O, which they have not.
+    let read = unsafe { bindings::filemap_read(&mut request, to.as_raw().cast(), 0) };
+    transferred(read).map(drop)
+}
+
+/// Writes what is in `from` at byte `pos` of the file that `inode` is, as `generic_perform_write()`, and makes it as
+/// large as that needs. May sleep.
+///
+/// Fails, where it has written nothing, with `EFAULT`, with `ENOMEM`, and with `EINTR` for a task that is killed; with
+/// `EINVAL` where `file` is not open on `inode`.
+pub(crate) fn write<T: FileSystem<Memory = Ram>>(
+    file: &File<T>,
+    inode: &mut Exclusive<'_, T>,
+    pos: Pos,
+    from: &mut IovIterSource<'_>,
+) -> Result {
+    if !core::ptr::eq(file.inode(), inode.inode()) {
+        return Err(EINVAL);
+    }
+    // It looks at what there is only once it has written some.
+    if from.is_empty() {
+        return Ok(());
+    }
+    let mut request = request(file, pos);
+    // SAFETY: As in `read()`; `ram_aops` can begin and end a write, and the inode is locked.
+    let written = unsafe { bindings::generic_perform_write(&mut request, from.as_raw().cast()) };
+    transferred(written).map(drop)
+}
+
+/// Gives pages of the file from byte `pos` on to a pipe, as `filemap_splice_read()`. What is a hole gets pages. May
+/// sleep.
+///
+/// Fails, where it has given nothing, with `ENOMEM`, and with `EINTR` for a task that is killed.
+pub(crate) fn splice_read<T: FileSystem<Memory = Ram>>(
+    file: &File<T>,
+    pos: Pos,
+    pipe: &mut PipeWriter<'_>,
+) -> Result {
+    let (mut pos, room) = (pos.to_loff(), pipe.room().to_usize());
+    // SAFETY: The file is open and has `ram_aops`, which can read a folio; the pipe is live and locked.
+    let given =
+        unsafe { bindings::filemap_splice_read(file.as_ptr(), &mut pos, pipe.as_ptr(), room, 0) };
+    pipe.count(transferred(given)?);
+    Ok(())
 }

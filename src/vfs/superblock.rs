@@ -20,7 +20,7 @@ use core::ops::Deref;
 use kernel::error::from_result;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
-use kernel::types::Opaque;
+use kernel::types::{ForeignOwnable, Opaque};
 
 /// What `s_fs_info` points to.
 #[pin_data]
@@ -147,8 +147,8 @@ impl<T: FileSystem> Tables<T> {
         put_super: Some(put_super),
         nr_cached_objects: Some(nr_cached_objects::<T>),
         free_cached_objects: Some(free_cached_objects::<T>),
-        // SAFETY: All-zero bytes are valid: the other operations are absent.
-        ..unsafe { core::mem::zeroed() }
+        // The other operations are absent.
+        ..pin_init::zeroed()
     };
 }
 
@@ -184,7 +184,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
     // SAFETY: Nobody else can reach `sb`. The box stays pinned behind `s_fs_info` until
     // `kill_sb()` takes it back, which the VFS calls whether or not this function succeeds.
     unsafe {
-        (*sb).s_fs_info = KBox::into_raw(Pin::into_inner_unchecked(info)).cast();
+        (*sb).s_fs_info = info.into_foreign();
         (*sb).s_op = &Tables::<T>::OPERATIONS;
         (*sb).s_export_op = &export::Tables::<T>::OPERATIONS;
         (*sb).s_magic = T::MAGIC as usize;
@@ -220,8 +220,9 @@ pub(super) unsafe fn fill<T: FileSystem>(
         // SAFETY: The caller holds `s_umount`; an inode that was made is gone.
         unsafe { quota::disable(sb) };
     }
-    // SAFETY: As above.
-    unsafe { (*sb).s_root = root? };
+    let root = root?;
+    // SAFETY: By the caller's promise nobody else can reach `sb`.
+    unsafe { (*sb).s_root = root };
     Ok(())
 }
 
@@ -235,13 +236,14 @@ fn make_root<T: FileSystem>(sb: &NewSuperBlock<'_, T>) -> Result<*mut bindings::
     Ok(dentry)
 }
 
+/// `super_operations::put_super`.
+///
 /// # Safety
 ///
-/// For calls through the table of `super_operations` that it is in, only.
+/// `sb` must be a superblock of this type whose inodes are all evicted, with `s_umount` held for writing.
 #[cfg(CONFIG_QUOTA)]
 unsafe extern "C" fn put_super(sb: *mut bindings::super_block) {
-    // SAFETY: The VFS holds `s_umount` of a superblock that it has no use for any more, after the
-    // eviction of its inodes.
+    // SAFETY: By the caller's promise.
     unsafe { quota::disable(sb) };
 }
 
@@ -249,30 +251,31 @@ unsafe extern "C" fn put_super(sb: *mut bindings::super_block) {
 ///
 /// # Safety
 ///
-/// For calls through the table of `super_operations` or `file_system_type` that it is in, only.
+/// `sb` must be a superblock that [`fill`] was called for with `T`, or none, which is used no more, with `s_umount`
+/// held for writing.
 pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_block) {
-    // SAFETY: The VFS passes a superblock that it has no use for any more; `kill_anon_super()`
-    // leaves `s_fs_info` alone, and does not free `sb`.
-    let info = unsafe {
-        bindings::kill_anon_super(sb);
-        core::mem::replace(&mut (*sb).s_fs_info, core::ptr::null_mut()).cast::<SuperInfo<T>>()
-    };
-    if !info.is_null() {
-        // SAFETY: `fill()` has stored a box. All inodes are evicted, so nobody uses it; it is
-        // dropped in place.
-        drop(unsafe { KBox::from_raw(info) });
-    }
+    // SAFETY: By the caller's promise.
+    unsafe { bindings::kill_anon_super(sb) };
+    // SAFETY: That leaves `s_fs_info` alone, and does not free `sb`, which nobody else uses.
+    let info = unsafe { core::mem::replace(&mut (*sb).s_fs_info, core::ptr::null_mut()) };
+    // SAFETY: It is null, or the box that `fill()` has stored. All inodes are evicted, so that nobody uses it.
+    drop(unsafe { Pin::<KBox<SuperInfo<T>>>::try_from_foreign(info) });
 }
 
+/// `super_operations::statfs`.
+///
 /// # Safety
 ///
-/// For calls through the table of `super_operations` or `file_system_type` that it is in, only.
+/// `dentry` must be one of a live superblock of `T`, and `buf` a buffer, which nobody else uses for the time of the
+/// call.
 unsafe extern "C" fn statfs<T: FileSystem>(
     dentry: *mut bindings::dentry,
     buf: *mut bindings::kstatfs,
 ) -> c_int {
-    // SAFETY: The VFS passes a dentry of a live superblock, and a buffer.
-    let (sb, buf) = unsafe { (SuperBlock::<T>::from_raw((*dentry).d_sb), &mut *buf) };
+    // SAFETY: By the caller's promise.
+    let sb = unsafe { SuperBlock::<T>::from_raw((*dentry).d_sb) };
+    // SAFETY: By the caller's promise.
+    let buf = unsafe { &mut *buf };
     let stat = T::stat_fs(sb);
     buf.f_type = bindings::long(T::MAGIC);
     buf.f_bsize = Len::PAGE.to_ssize();
@@ -283,26 +286,24 @@ unsafe extern "C" fn statfs<T: FileSystem>(
     buf.f_files = stat.inodes;
     buf.f_ffree = stat.inodes_free;
     // SAFETY: The superblock is live, and its uuid does not change.
-    buf.f_fsid = unsafe { bindings::uuid_to_fsid((*sb.as_ptr()).s_uuid.b.as_mut_ptr()) };
+    buf.f_fsid = unsafe { bindings::uuid_to_fsid((&raw mut (*sb.as_ptr()).s_uuid.b).cast()) };
     0
 }
 
+/// `super_operations::show_options`.
+///
 /// # Safety
 ///
-/// For calls through the table of `super_operations` or `file_system_type` that it is in, only.
+/// `root` must be a dentry of a live superblock of `T`, and `seq` a live file to write to.
 unsafe extern "C" fn show_options<T: FileSystem>(
     seq: *mut bindings::seq_file,
     root: *mut bindings::dentry,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS passes a dentry of a live superblock and a `seq_file`, which is the same
-        // structure in both sets of bindings.
-        let (sb, seq) = unsafe {
-            (
-                SuperBlock::<T>::from_raw((*root).d_sb),
-                SeqFile::from_raw(seq.cast()),
-            )
-        };
+        // SAFETY: By the caller's promise.
+        let sb = unsafe { SuperBlock::<T>::from_raw((*root).d_sb) };
+        // SAFETY: By the caller's promise; it is the same structure in both sets of bindings.
+        let seq = unsafe { SeqFile::from_raw(seq.cast()) };
         T::show_options(sb, seq);
         Ok(0)
     })
@@ -313,32 +314,37 @@ fn as_long(objects: usize) -> c_long {
     c_long::try_from(objects).unwrap_or(c_long::MAX)
 }
 
+/// `super_operations::nr_cached_objects`.
+///
 /// # Safety
 ///
-/// For calls through the table of `super_operations` or `file_system_type` that it is in, only.
+/// `sb` must be a live superblock of `T`, and `control` a request of reclaim.
 unsafe extern "C" fn nr_cached_objects<T: FileSystem>(
     sb: *mut bindings::super_block,
     control: *mut bindings::shrink_control,
 ) -> c_long {
-    // SAFETY: Reclaim passes a live superblock and its request.
-    unsafe {
-        // What there is belongs to no memory cgroup in particular.
-        if !bindings::mem_cgroup_shrink_is_root(control) {
-            return 0;
-        }
-        as_long(T::count_cached(SuperBlock::<T>::from_raw(sb)))
+    // What there is belongs to no memory cgroup in particular.
+    // SAFETY: By the caller's promise.
+    if !unsafe { bindings::mem_cgroup_shrink_is_root(control) } {
+        return 0;
     }
+    // SAFETY: By the caller's promise.
+    as_long(T::count_cached(unsafe { SuperBlock::<T>::from_raw(sb) }))
 }
 
+/// `super_operations::free_cached_objects`.
+///
 /// # Safety
 ///
-/// For calls through the table of `super_operations` or `file_system_type` that it is in, only.
+/// `sb` must be a live superblock of `T`, with `s_umount` held, and `control` a request of reclaim.
 unsafe extern "C" fn free_cached_objects<T: FileSystem>(
     sb: *mut bindings::super_block,
     control: *mut bindings::shrink_control,
 ) -> c_long {
-    // SAFETY: Reclaim passes a live superblock and its request.
-    let (sb, objects) = unsafe { (SuperBlock::<T>::from_raw(sb), (*control).nr_to_scan) };
+    // SAFETY: By the caller's promise.
+    let sb = unsafe { SuperBlock::<T>::from_raw(sb) };
+    // SAFETY: By the caller's promise.
+    let objects = unsafe { (*control).nr_to_scan };
     if T::count_cached(sb) == 0 {
         return bindings::SHRINK_STOP;
     }

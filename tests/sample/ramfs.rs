@@ -16,7 +16,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::mm::{Ino, Len, LockedFolio, Mapping, PageIndex, PageRange, Pos, Slot, MAX_FILE_SIZE};
+use crate::mm::{Folio, Ino, Mapping, PageIndex, PageRange, Pos, Slot, MAX_FILE_SIZE};
 use crate::vfs::attr::{AttrOperations, AttrRequest};
 use crate::vfs::dir::{RenameTarget, Victim};
 use crate::vfs::file::Seek;
@@ -25,7 +25,7 @@ use crate::vfs::pipe::PipeWriter;
 use crate::vfs::ram::{self, Ram};
 use crate::vfs::{
     DeviceId, DirectoryOperations, Exclusive, File, FileOperations, FileSystem, FileType, IdMap,
-    Inode, InodeGuard, Kiocb, Mode, MountContext, Negative, NewInode, NewSuperBlock, ParameterKind,
+    Inode, InodeGuard, Mode, MountContext, Negative, NewInode, NewSuperBlock, ParameterKind,
     ParameterTable, ParameterValue, Positive, RenameDirs, SuperBlock,
 };
 use kernel::iov::{IovIterDest, IovIterSource};
@@ -270,21 +270,21 @@ impl AttrOperations for Ramfs {
 
 /// Reads, writes and faults are the page cache's own, through what [`Ram`] says of it.
 impl FileOperations for Ramfs {
-    fn read(kiocb: &mut Kiocb<'_, Self>, to: &mut IovIterDest<'_>) -> Result<Len> {
-        ram::read(kiocb, to)
+    fn read(file: &File<Self>, pos: Pos, to: &mut IovIterDest<'_>) -> Result {
+        ram::read(file, pos, to)
     }
 
-    fn write(kiocb: &mut Kiocb<'_, Self>, from: &mut IovIterSource<'_>) -> Result<Len> {
-        ram::write(kiocb, from)
-    }
-
-    fn splice_read(
+    fn write(
         file: &File<Self>,
+        inode: &mut Exclusive<'_, Self>,
         pos: Pos,
-        pipe: &mut PipeWriter<'_>,
-        len: Len,
-    ) -> Result<Len> {
-        ram::splice_read(file, pos, pipe, len)
+        from: &mut IovIterSource<'_>,
+    ) -> Result {
+        ram::write(file, inode, pos, from)
+    }
+
+    fn splice_read(file: &File<Self>, pos: Pos, pipe: &mut PipeWriter<'_>) -> Result {
+        ram::splice_read(file, pos, pipe)
     }
 
     // As in ramfs a hole is data: to look at it would fill it.
@@ -315,8 +315,7 @@ fn truncate(mapping: &Mapping, start: Pos) {
 fn cut(mapping: &Mapping, start: Pos) {
     // Goes round only where the page has just moved to another folio, which waits for its lock.
     while let Slot::Folio(folio) = mapping.get(start.page()) {
-        let mut folio = LockedFolio::lock(folio);
-        if folio.belongs_to(mapping) {
+        if let Some(mut folio) = Folio::lock(folio).belongs_to(mapping) {
             folio.cut_out(start, None);
             return;
         }

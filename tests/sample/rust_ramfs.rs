@@ -18,8 +18,6 @@
     reason = "the floors have what any file system needs, and this one needs little"
 )]
 
-use kernel::prelude::*;
-
 #[path = "../../src/bindings/mod.rs"]
 mod bindings;
 #[path = "../../src/mm/mod.rs"]
@@ -28,26 +26,11 @@ mod ramfs;
 #[path = "../../src/vfs/mod.rs"]
 mod vfs;
 
-module! {
-    type: Module,
+vfs::module_file_system! {
+    type: ramfs::Ramfs,
     name: "rtramfs",
     authors: ["The rtmpfs developers"],
     description: "ramfs in Rust, a sample of the floors of rtmpfs",
     license: "GPL v2",
     alias: ["fs-rtramfs"],
-}
-
-/// The module: what is registered for as long as it is loaded.
-#[pin_data]
-struct Module {
-    #[pin]
-    fs_type: vfs::Registration<ramfs::Ramfs>,
-}
-
-impl kernel::InPlaceModule for Module {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            fs_type <- vfs::Registration::new(module),
-        })
-    }
 }

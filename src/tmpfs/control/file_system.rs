@@ -19,6 +19,8 @@ use crate::vfs::casefold::CaseFolding;
 #[cfg(CONFIG_SYSFS)]
 use crate::vfs::features::Feature;
 use crate::vfs::file_system::StatFs;
+#[cfg(CONFIG_TMPFS_QUOTA)]
+use crate::vfs::quota::QuotaFormatTable;
 use crate::vfs::{
     Exclusive, FileSystem, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue,
     SuperBlock,
@@ -39,6 +41,8 @@ impl FileSystem for Tmpfs {
     const PARAMETERS: &'static ParameterTable = &options::PARAMETERS;
     #[cfg(CONFIG_TMPFS_XATTR)]
     const XATTRS: crate::vfs::xattr::XattrTable<Self> = crate::vfs::xattr::XattrTable::new();
+    #[cfg(CONFIG_TMPFS_QUOTA)]
+    const QUOTA_FORMAT: QuotaFormatTable<Self> = QuotaFormatTable::new();
     const POSIX_ACL: bool = cfg!(CONFIG_TMPFS_POSIX_ACL);
 
     #[cfg(CONFIG_SYSFS)]

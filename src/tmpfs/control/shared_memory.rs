@@ -98,15 +98,9 @@ impl SharedMemory for Tmpfs {
         truncate::truncate_range(inode, start, end);
     }
 
-    fn charge(inode: &Inode<Self>, pages: PageCount, add: impl FnOnce()) -> bool {
-        match page_accounting::reserve(inode, pages) {
-            Ok(reservation) => {
-                add();
-                reservation.commit(inode);
-                true
-            }
-            Err(_) => false,
-        }
+    fn charge(inode: &Inode<Self>, pages: PageCount) -> Result<impl FnOnce()> {
+        let reservation = page_accounting::reserve(inode, pages)?;
+        Ok(move || reservation.commit(inode))
     }
 
     fn uncharge(inode: &Inode<Self>) {

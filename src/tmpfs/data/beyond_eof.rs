@@ -10,7 +10,7 @@
 //! Lock order: a folio lock, which is tried only, since a task that runs out of memory may hold others.
 //! The lock of the list is not held meanwhile.
 
-use crate::mm::{LockedFolio, PageCount, Slot};
+use crate::mm::{Folio, LockedFolio, PageCount, Slot};
 use crate::tmpfs::pure::folio_orders;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
@@ -86,12 +86,12 @@ fn split_last(inode: &TmpfsInode) -> Outcome {
     if folio.order().is_zero() {
         return Outcome::Nothing;
     }
-    let Some(mut folio) = LockedFolio::try_lock(folio) else {
+    let Some(folio) = Folio::try_lock(folio) else {
         return Outcome::Busy;
     };
-    if !folio.belongs_to(inode.mapping()) {
+    let Some(mut folio) = folio.belongs_to(inode.mapping()) else {
         return Outcome::Nothing;
-    }
+    };
     let fallocend = inode.data().fallocend(size.page_end());
     match folio_orders::pages_beyond(folio.pages(), fallocend) {
         PageCount::ZERO => Outcome::Nothing,

@@ -9,25 +9,30 @@ use super::read;
 use super::write;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::Order;
-use crate::mm::{Len, Pos};
+use crate::mm::Pos;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::file::Seek;
 use crate::vfs::pipe::PipeWriter;
-use crate::vfs::{Exclusive, File, FileOperations, InodeGuard, Kiocb};
+use crate::vfs::{Exclusive, File, FileOperations, InodeGuard};
 use kernel::iov::{IovIterDest, IovIterSource};
 use kernel::prelude::*;
 
 impl FileOperations for Tmpfs {
     #[inline]
-    fn read(kiocb: &mut Kiocb<'_, Self>, to: &mut IovIterDest<'_>) -> Result<Len> {
-        read::read(kiocb, to)
+    fn read(file: &File<Self>, pos: Pos, to: &mut IovIterDest<'_>) -> Result {
+        read::read(file, pos, to)
     }
 
     #[inline]
-    fn write(kiocb: &mut Kiocb<'_, Self>, from: &mut IovIterSource<'_>) -> Result<Len> {
-        write::write(kiocb, from)
+    fn write(
+        _file: &File<Self>,
+        inode: &mut Exclusive<'_, Self>,
+        pos: Pos,
+        from: &mut IovIterSource<'_>,
+    ) -> Result {
+        write::write(inode, pos, from)
     }
 
     fn seek(inode: &mut InodeGuard<'_, Self>, offset: Pos, what: Seek) -> Result<Pos> {
@@ -50,12 +55,7 @@ impl FileOperations for Tmpfs {
         orders::mapping_alignment(inode)
     }
 
-    fn splice_read(
-        file: &File<Self>,
-        pos: Pos,
-        pipe: &mut PipeWriter<'_>,
-        len: Len,
-    ) -> Result<Len> {
-        read::splice(file, pos, pipe, len)
+    fn splice_read(file: &File<Self>, pos: Pos, pipe: &mut PipeWriter<'_>) -> Result {
+        read::splice(file, pos, pipe)
     }
 }

@@ -185,10 +185,9 @@ fn look_again() -> Result {
 /// Fails with `EEXIST` where it has left the file: look again.
 #[cold]
 fn find_invalid(inode: &TmpfsInode, folio: ARef<Folio>) -> Result<Option<ARef<Folio>>> {
-    let folio = LockedFolio::lock(folio);
-    if !folio.belongs_to(inode.mapping()) {
-        return Err(EEXIST);
-    }
+    let folio = Folio::lock(folio)
+        .belongs_to(inode.mapping())
+        .ok_or(EEXIST)?;
     Ok(folio.is_uptodate().then(|| folio.unlock()))
 }
 
@@ -206,7 +205,13 @@ pub(super) fn find_locked(
     loop {
         let mut folio = match inode.mapping().get(index) {
             Slot::Empty => return Ok(None),
-            Slot::Folio(folio) => LockedFolio::lock(folio),
+            Slot::Folio(folio) => match Folio::lock(folio).belongs_to(inode.mapping()) {
+                Some(folio) => folio,
+                None => {
+                    look_again()?;
+                    continue;
+                }
+            },
             #[cfg(CONFIG_SWAP)]
             Slot::Swap(entry) => match swap::read_in(inode, index, entry) {
                 Err(EEXIST) => {
@@ -218,11 +223,6 @@ pub(super) fn find_locked(
             #[cfg(CONFIG_SWAP)]
             Slot::Poisoned => return Err(EIO),
         };
-        if !folio.belongs_to(inode.mapping()) {
-            drop(folio);
-            look_again()?;
-            continue;
-        }
         if !folio.is_uptodate() {
             match unwritten {
                 Unwritten::IsHole => return Ok(None),
@@ -291,11 +291,10 @@ pub(in crate::tmpfs) fn find_or_make(
         }
         let (mut folio, is_new) = match slot {
             Slot::Folio(folio) => {
-                let folio = LockedFolio::lock(folio);
-                if !folio.belongs_to(inode.mapping()) {
+                let Some(folio) = Folio::lock(folio).belongs_to(inode.mapping()) else {
                     look_again()?;
                     continue;
-                }
+                };
                 (folio, false)
             }
             Slot::Empty => match make(inode, index, purpose) {

@@ -12,18 +12,15 @@ use crate::tmpfs::pure::range;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::pipe::PipeWriter;
-use crate::vfs::{File, Kiocb};
+use crate::vfs::File;
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
 
-/// Reads from the position of `kiocb` on, which moves. May sleep.
+/// Reads from `pos` on. May sleep.
 ///
-/// Fails, where it has read nothing, with `EFAULT`, and as [`lookup::find`] does.
+/// Fails with `EFAULT`, and as [`lookup::find`] does.
 #[inline]
-pub(super) fn read(kiocb: &mut Kiocb<'_, Tmpfs>, to: &mut IovIterDest<'_>) -> Result<Len> {
-    let file = kiocb.file();
-    let start = kiocb.pos();
-    let mut pos = start;
+pub(super) fn read(file: &File<Tmpfs>, mut pos: Pos, to: &mut IovIterDest<'_>) -> Result {
     // Each round but the last reads something, of what the caller wants or the file has.
     let result = loop {
         match read_some(file.inode(), pos, to) {
@@ -36,9 +33,8 @@ pub(super) fn read(kiocb: &mut Kiocb<'_, Tmpfs>, to: &mut IovIterDest<'_>) -> Re
         }
         task::cond_resched();
     };
-    kiocb.set_pos(pos);
     file.accessed();
-    range::some_or(start.distance_to(pos), result)
+    result
 }
 
 /// Reads from `pos` on, at most to the end of a folio; 0 at the end of the file or where nothing
@@ -84,26 +80,16 @@ fn read_some(inode: &TmpfsInode, pos: Pos, to: &mut IovIterDest<'_>) -> Result<L
     }
 }
 
-/// Gives at most `len` bytes from `pos` on to `pipe`. May sleep.
-pub(super) fn splice(
-    file: &File<Tmpfs>,
-    pos: Pos,
-    pipe: &mut PipeWriter<'_>,
-    len: Len,
-) -> Result<Len> {
-    let len = len.min(pipe.free_buffers().bytes());
-    let (start, mut pos, mut left) = (pos, pos, len);
+/// Gives what is from `pos` on to `pipe`. May sleep.
+pub(super) fn splice(file: &File<Tmpfs>, mut pos: Pos, pipe: &mut PipeWriter<'_>) -> Result {
     // Ends where the pipe is full, at the latest: each round takes a buffer.
     let result = loop {
-        if left.is_zero() {
+        if pipe.room().is_zero() {
             break Ok(());
         }
-        match splice_some(file.inode(), pos, pipe, left) {
+        match splice_some(file.inode(), pos, pipe) {
             Ok(Len::ZERO) => break Ok(()),
-            Ok(bytes) => {
-                pos = pos.saturating_add(bytes);
-                left = left.saturating_sub(bytes);
-            }
+            Ok(bytes) => pos = pos.saturating_add(bytes),
             Err(e) => break Err(e),
         }
         if pipe.is_full() {
@@ -112,18 +98,18 @@ pub(super) fn splice(
         task::cond_resched();
     };
     file.accessed();
-    range::some_or(start.distance_to(pos), result)
+    result
 }
 
 /// Gives at most the rest of a folio; 0 at the end of the file or of the pipe.
-fn splice_some(inode: &TmpfsInode, pos: Pos, pipe: &mut PipeWriter<'_>, len: Len) -> Result<Len> {
+fn splice_some(inode: &TmpfsInode, pos: Pos, pipe: &mut PipeWriter<'_>) -> Result<Len> {
     if pos >= inode.size() {
         return Ok(Len::ZERO);
     }
     let index = pos.page();
     let folio = lookup::find(inode, index)?;
     // What is beyond the end of the file must not be seen, should it grow later.
-    let len = range::clip(pos, len, inode.size());
+    let len = range::clip(pos, pipe.room(), inode.size());
     if len.is_zero() {
         return Ok(Len::ZERO);
     }

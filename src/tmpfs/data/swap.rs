@@ -13,7 +13,7 @@
 
 use super::page_accounting;
 use crate::mm::swap::{
-    is_there_swap, LockedSwapFolio, Reader, SwapDevice, SwapDeviceId, SwapEntry, MAX_ORDER,
+    is_there_swap, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry, SwappedPage, MAX_ORDER,
 };
 use crate::mm::{task, LockedFolio, Order, PageCount, PageIndex};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
@@ -38,18 +38,10 @@ pub(super) fn swap_in(
     reader: Reader<'_>,
     major: &mut bool,
 ) -> Result<LockedFolio> {
-    let mapping = inode.mapping();
-    let device = SwapDevice::of(entry);
-    // Only now does it count: an entry that is still there keeps its device from going.
-    let order = mapping.find_entry(index, entry).ok_or(EEXIST)?;
-    let device = device.ok_or(EINVAL)?;
-
-    let page = entry.add(index.offset_in(order));
-    let result = device
+    let page = inode.mapping().swapped_page(index, entry)?;
+    let result = page
         .find_or_read(
-            mapping,
-            page,
-            order.min(largest),
+            largest,
             |order| inode::place(inode, index, order),
             reader,
             major,
@@ -58,14 +50,14 @@ pub(super) fn swap_in(
             // All slots of the folio's pages are to be its own. A folio that the swap cache has may
             // have more pages or fewer.
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-            if folio.order() < order {
-                mapping.split_entry(index, entry)?;
+            if folio.order() < page.slot_order() {
+                page.split_slot()?;
             }
-            add_to_cache(inode, index, page, folio.lock())
+            add_to_cache(inode, &page, folio.lock())
         });
     match result {
         // Another task may have been faster, and the error be due to that.
-        Err(e) if e != EIO && mapping.find_entry(index, entry).is_none() => Err(EEXIST),
+        Err(e) if e != EIO && !page.is_there() => Err(EEXIST),
         result => result,
     }
 }
@@ -79,20 +71,18 @@ pub(super) fn read_in(
     swap_in(inode, index, entry, MAX_ORDER, Reader::CURRENT, &mut false)
 }
 
-/// Puts a folio from the swap cache, which has page `index` at `entry`, into the page cache, or
-/// poisons its pages.
+/// Puts a folio from the swap cache, which has `page`, into the page cache, or poisons its pages.
 fn add_to_cache(
     inode: &TmpfsInode,
-    index: PageIndex,
-    entry: SwapEntry,
+    page: &SwappedPage<'_>,
     folio: LockedSwapFolio,
 ) -> Result<LockedFolio> {
-    let (mapping, pages) = (inode.mapping(), folio.nr_pages());
+    let pages = folio.nr_pages();
     if !folio.is_uptodate() {
-        page_accounting::lose_in_swap(inode, pages, || mapping.poison(folio, index, entry))?;
+        page_accounting::lose_in_swap(inode, pages, || page.poison(folio))?;
         return Err(EIO);
     }
-    let folio = mapping.insert_from_swap(folio, index, entry)?;
+    let folio = page.insert(folio)?;
     page_accounting::back_from_swap(inode, pages);
     Ok(folio)
 }

@@ -189,8 +189,7 @@ impl Truncation {
         edge: Edge,
     ) -> Option<LockedFolio> {
         if let Some(folio) = held {
-            let folio = LockedFolio::lock(folio);
-            if folio.belongs_to(inode.mapping()) {
+            if let Some(folio) = Folio::lock(folio).belongs_to(inode.mapping()) {
                 return Some(folio);
             }
         }

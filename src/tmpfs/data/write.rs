@@ -11,35 +11,28 @@ use crate::mm::folio::fault_in_source;
 use crate::mm::{task, Len, Order, Pos};
 use crate::tmpfs::pure::range;
 use crate::tmpfs::state::Tmpfs;
-use crate::vfs::{Exclusive, Kiocb};
+use crate::vfs::Exclusive;
 use kernel::iov::IovIterSource;
 use kernel::prelude::*;
 
-/// Writes from the position of `kiocb` on, which moves. Takes `i_rwsem`; may sleep.
+/// Writes from `pos` on. May sleep.
 ///
-/// Fails, where it has written nothing, with `EFAULT`, with `EINTR` for a task that is killed, and as
-/// [`lookup::find_or_make`] does.
+/// Fails with `EFAULT`, with `EINTR` for a task that is killed, and as [`lookup::find_or_make`] does.
 #[inline]
-pub(super) fn write(kiocb: &mut Kiocb<'_, Tmpfs>, from: &mut IovIterSource<'_>) -> Result<Len> {
-    let mut guard = kiocb.start_write(from)?;
-
-    let start = kiocb.pos();
-    let mut pos = start;
+pub(super) fn write(
+    inode: &mut Exclusive<'_, Tmpfs>,
+    mut pos: Pos,
+    from: &mut IovIterSource<'_>,
+) -> Result {
     let mut unit = Unit::MAX;
     // A round that writes nothing faults the source in and halves the next one; one of a page writes
     // something, unless its source goes again before. A fatal signal ends that.
-    let result = loop {
-        if from.is_empty() {
-            break Ok(());
-        }
-        match write_some(&mut guard.exclusive(), pos, from, &mut unit) {
-            Ok(bytes) => pos = pos.saturating_add(bytes),
-            Err(e) => break Err(e),
-        }
+    while !from.is_empty() {
+        let bytes = write_some(inode, pos, from, &mut unit)?;
+        pos = pos.saturating_add(bytes);
         task::cond_resched();
-    };
-    kiocb.set_pos(pos);
-    range::some_or(start.distance_to(pos), result)
+    }
+    Ok(())
 }
 
 /// How much a write copies at a time: at most the rest of a folio of this order.

@@ -17,15 +17,6 @@ pub(crate) fn clip(pos: Pos, wanted: Len, size: Pos) -> Len {
     wanted.min(pos.distance_to(size))
 }
 
-/// What a transfer returns that did `done` bytes before it ended: an error only where it did none.
-#[inline]
-pub(crate) fn some_or<E>(done: Len, result: Result<(), E>) -> Result<Len, E> {
-    match result {
-        Err(e) if done.is_zero() => Err(e),
-        _ => Ok(done),
-    }
-}
-
 /// A page where a range starts or ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Edge {

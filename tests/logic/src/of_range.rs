@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::mm::{Len, Order, PageIndex, Pos};
-use crate::pure::range::{chunk, clip, pages, some_or, Edge};
+use crate::pure::range::{chunk, clip, pages, Edge};
 
 const PAGE: u128 = 4096;
 
@@ -77,13 +77,4 @@ proptest! {
         let want = byte(size).saturating_sub(byte(pos)).min(u128::from(wanted.to_u64()));
         prop_assert_eq!(u128::from(got.to_u64()), want);
     }
-}
-
-#[test]
-fn a_transfer_fails_only_where_it_did_nothing() {
-    let some = Len::from_u64(5);
-    assert_eq!(some_or(some, Err("gone")), Ok(some));
-    assert_eq!(some_or::<&str>(some, Ok(())), Ok(some));
-    assert_eq!(some_or(Len::ZERO, Err("gone")), Err("gone"));
-    assert_eq!(some_or::<&str>(Len::ZERO, Ok(())), Ok(Len::ZERO));
 }
