@@ -414,6 +414,12 @@ void rtmpfs_helper_inode_inc_iversion(struct inode *inode)
 }
 
 __rtmpfs_helper
+int rtmpfs_helper_inode_init_always(struct super_block *sb, struct inode *inode)
+{
+	return inode_init_always(sb, inode);
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_inode_lock(struct inode *inode)
 {
 	inode_lock(inode);

@@ -131,12 +131,12 @@
 //! | `mm/shmem.c` | here |
 //! | --- | --- |
 //! | `shmem_getattr()` | `vfs::attr::getattr`, `tmpfs::namespace::attr::stat` |
-//! | `shmem_setattr()` | `vfs::attr::setattr`, `tmpfs::namespace::attr::set_attributes`; the size: `tmpfs::data::truncate::resize` |
+//! | `shmem_setattr()` | `vfs::attr::setattr`, `vfs::attr::SetAttr`, `tmpfs::namespace::attr::set_attributes`; the size: `tmpfs::data::truncate::resize` |
 //! | `shmem_fileattr_get()` | `vfs::fileattr::fileattr_get`, `tmpfs::namespace::flags::flags` |
 //! | `shmem_fileattr_set()` | `vfs::fileattr::fileattr_set`, `tmpfs::namespace::flags::set_flags` |
 //! | `shmem_set_inode_flags()` | `vfs::fileattr::enforce_flags`, `tmpfs::namespace::flags::inherit` |
 //! | `shmem_inode_casefold_flags()` | `tmpfs::namespace::flags::check_case_folding` |
-//! | `shmem_initxattrs()` | `vfs::inode::NewInode::init_security`, `vfs::xattr::init`, `tmpfs::namespace::xattr::init_xattr` |
+//! | `shmem_initxattrs()` | `vfs::new_inode::NewInode::init_security`, `vfs::xattr::init`, `tmpfs::namespace::xattr::init_xattr` |
 //! | `shmem_xattr_handler_get()` | `vfs::xattr::get` |
 //! | `shmem_xattr_handler_set()` | `vfs::xattr::set`, `tmpfs::namespace::xattr::set_xattr` |
 //! | `shmem_listxattr()` | `vfs::xattr::list` |
@@ -153,7 +153,7 @@
 //! | `shmem_rename2()` | `vfs::dir::rename`, `tmpfs::namespace::dir::rename`, `tmpfs::namespace::dir::exchange` |
 //! | `shmem_whiteout()` | `tmpfs::namespace::dir::rename_with_whiteout` |
 //! | `shmem_symlink()` | `vfs::dir::symlink`, `tmpfs::namespace::symlink::new` |
-//! | `shmem_get_link()`, `shmem_put_link()` | not needed: `vfs::inode::NewInode::set_link` makes the target an `i_link` |
+//! | `shmem_get_link()`, `shmem_put_link()` | not needed: `vfs::new_inode::NewInode::symlink` makes the target an `i_link` |
 //! | `shmem_get_offset_ctx()` | `vfs::dir_index::DirIndex`, `vfs::cookies::Entries` |
 //! | `shmem_encode_fh()` | `vfs::export::encode_fh` |
 //! | `shmem_fh_to_dentry()`, `shmem_find_alias()` | `vfs::export::fh_to_dentry` |
@@ -165,9 +165,9 @@
 //! | `mm/shmem.c` | here |
 //! | --- | --- |
 //! | `shmem_get_inode()` | `tmpfs::namespace::lifecycle::new` |
-//! | `__shmem_get_inode()` | `tmpfs::namespace::lifecycle::init`, `vfs::inode::NewInode` |
+//! | `__shmem_get_inode()` | `tmpfs::namespace::lifecycle::init`, `vfs::new_inode::NewInode` |
 //! | `shmem_evict_inode()` | `vfs::inode::evict_inode`, `tmpfs::namespace::lifecycle::evict` |
-//! | `shmem_alloc_inode()` | `vfs::inode::alloc_inode` |
+//! | `shmem_alloc_inode()` | `vfs::inode::make` |
 //! | `shmem_free_in_core_inode()`, `shmem_destroy_inode()` | `vfs::inode::free_inode` |
 //! | `shmem_init_inode()` | `vfs::inode::init_once` |
 //! | `shmem_init_inodecache()`, `shmem_destroy_inodecache()` | `vfs::inode::InodeCache` |

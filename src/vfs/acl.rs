@@ -51,13 +51,13 @@ pub(super) unsafe fn chmod(idmap: &IdMap, dentry: *mut bindings::dentry, mode: M
 ///
 /// # Safety
 ///
-/// None; it is that of the one above.
+/// None: looks at nothing.
 #[cfg(not(CONFIG_FS_POSIX_ACL))]
 pub(super) unsafe fn chmod(_idmap: &IdMap, _dentry: *mut bindings::dentry, _mode: Mode) -> Result {
     Ok(())
 }
 
-impl<T: FileSystem> NewInode<T> {
+impl<T: FileSystem> NewInode<'_, T> {
     /// Gives a new inode the ACLs that it inherits from `dir`, and takes from its mode what they
     /// forbid; what the umask forbids where there is none to inherit. Not for symbolic links, which
     /// have none. May sleep.
@@ -67,7 +67,7 @@ impl<T: FileSystem> NewInode<T> {
     pub(crate) fn init_acls(&mut self, dir: &Inode<T>) -> Result {
         let raw = self.as_ptr();
         let (mut default, mut access) = (core::ptr::null_mut(), core::ptr::null_mut());
-        // SAFETY: Both inodes are live, and nobody else uses the mode of a new one.
+        // SAFETY: Both inodes are live, and by the type invariants nothing else uses the mode of this one.
         to_result(unsafe {
             bindings::posix_acl_create(
                 dir.as_ptr(),

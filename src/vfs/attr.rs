@@ -62,39 +62,42 @@ impl Stat<'_> {
     }
 }
 
-/// A change of attributes (`struct iattr`) that the VFS has checked.
+/// A change of the attributes of a file (`struct iattr`) that the VFS has checked, and all that it needs.
 ///
 /// # Invariants
 ///
-/// The VFS holds `i_rwsem` of the file, which is that of `dentry`, for writing while the value
-/// exists.
-pub(crate) struct AttrRequest<'a> {
-    pub(super) attr: &'a bindings::iattr,
+/// `dentry` is live, and a name of the file that `inode` is; `idmap` is that of the mount by which the
+/// change is asked for.
+pub(crate) struct SetAttr<'a, T: FileSystem> {
+    inode: Exclusive<'a, T>,
+    pub(super) idmap: &'a IdMap,
     dentry: *mut bindings::dentry,
+    pub(super) attr: &'a bindings::iattr,
 }
 
-impl AttrRequest<'_> {
+impl<'a, T: FileSystem> SetAttr<'a, T> {
+    /// The file.
+    pub(crate) fn inode(&mut self) -> Exclusive<'_, T> {
+        self.inode.reborrow()
+    }
+
     /// The new size, where the size is to change.
     pub(crate) fn size(&self) -> Option<Pos> {
         (self.attr.ia_valid & bindings::ATTR_SIZE != 0).then(|| Pos::from_loff(self.attr.ia_size))
     }
 
-    /// Copies owner, group, mode and times to the inode, as `setattr_copy()`, and brings its ACL in
-    /// line with a new mode. May sleep.
+    /// Changes owner, group, mode and times of the file, as `setattr_copy()`, and brings its ACL in
+    /// line with a new mode. Returns the file. May sleep.
     ///
-    /// Fails with `ENOMEM`.
-    pub(crate) fn copy_to<T: FileSystem>(
-        &self,
-        idmap: &IdMap,
-        inode: &mut Exclusive<'_, T>,
-    ) -> Result {
-        // SAFETY: The inode is live and locked.
-        unsafe { bindings::setattr_copy(idmap.as_ptr(), inode.as_ptr(), self.attr) };
+    /// Fails with `ENOMEM`, where the file keeps the ACL that it had.
+    pub(crate) fn commit(self) -> Result<Exclusive<'a, T>> {
+        // SAFETY: The inode is live and locked, and the request is one for it.
+        unsafe { bindings::setattr_copy(self.idmap.as_ptr(), self.inode.as_ptr(), self.attr) };
         if T::POSIX_ACL && self.attr.ia_valid & bindings::ATTR_MODE != 0 {
-            // SAFETY: By the type invariants the dentry has a file, and that is locked.
-            unsafe { acl::chmod(idmap, self.dentry, inode.mode())? };
+            // SAFETY: By the type invariants the dentry is live, and its file is locked.
+            unsafe { acl::chmod(self.idmap, self.dentry, self.inode.mode())? };
         }
-        Ok(())
+        Ok(self.inode)
     }
 }
 
@@ -113,12 +116,9 @@ pub(crate) trait AttrOperations: FileSystem {
         let _ = inode;
     }
 
-    /// Changes attributes; `setattr_prepare()` has allowed it. May sleep.
-    fn set_attributes(
-        inode: &mut Exclusive<'_, Self>,
-        idmap: &IdMap,
-        request: AttrRequest<'_>,
-    ) -> Result;
+    /// Changes attributes, the size by itself and the others by [`SetAttr::commit`];
+    /// `setattr_prepare()` has allowed it. May sleep.
+    fn set_attributes(request: SetAttr<'_, Self>) -> Result;
 }
 
 /// The tables of inodes other than directories.
@@ -148,9 +148,12 @@ impl<T: AttrOperations> Tables<T> {
     };
 }
 
+/// `inode_operations::getattr`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` that it is in, only.
+/// `path` must be that of a live dentry of `T` that has a file and keeps it during the call, `idmap` that
+/// of its mount, and `stat` valid for reads and writes, by this function alone.
 unsafe extern "C" fn getattr<T: AttrOperations>(
     idmap: *mut bindings::mnt_idmap,
     path: *const bindings::path,
@@ -158,34 +161,45 @@ unsafe extern "C" fn getattr<T: AttrOperations>(
     request_mask: u32,
     _flags: c_uint,
 ) -> c_int {
-    // SAFETY: The VFS passes a live path of this file system, with a file, and a buffer.
-    let (inode, stat) = unsafe { (Inode::<T>::from_raw((*(*path).dentry).d_inode), &mut *stat) };
+    // SAFETY: By the safety requirements the file of the dentry is a live inode of `T`.
+    let inode = unsafe { Inode::<T>::from_raw((*(*path).dentry).d_inode) };
+    // SAFETY: By the safety requirements.
+    let stat = unsafe { &mut *stat };
     T::update_blocks(inode);
-    // SAFETY: As above.
+    // SAFETY: The inode is live, and by the safety requirements so is the idmap.
     unsafe { bindings::generic_fillattr(idmap, request_mask, inode.as_ptr(), stat) };
     T::stat(inode, &mut Stat { stat, request_mask });
     0
 }
 
+/// `inode_operations::setattr`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` that it is in, only.
+/// `dentry` must be a live dentry of `T` that has a file, whose `i_rwsem` the current task holds for
+/// writing and which no [`Exclusive`] is for; `idmap` that of the mount, and `attr` a request that nothing
+/// else uses. All must stay so during the call.
 unsafe extern "C" fn setattr<T: AttrOperations>(
     idmap: *mut bindings::mnt_idmap,
     dentry: *mut bindings::dentry,
     attr: *mut bindings::iattr,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS passes a live dentry with a file whose lock it holds.
-        let mut inode = unsafe {
-            to_result(bindings::setattr_prepare(idmap, dentry, attr))?;
-            Exclusive::<T>::new(Inode::from_raw((*dentry).d_inode))
-        };
-        // SAFETY: The VFS passes the idmap of the mount, and a request.
-        let (idmap, attr) = unsafe { (IdMap::from_raw(idmap), &*attr) };
-        // INVARIANT: As above.
-        let request = AttrRequest { attr, dentry };
-        T::set_attributes(&mut inode, idmap, request)?;
+        // SAFETY: By the safety requirements the dentry is live, with a file that is locked.
+        to_result(unsafe { bindings::setattr_prepare(idmap, dentry, attr) })?;
+        // SAFETY: By the safety requirements the file of the dentry is a live inode of `T`.
+        let inode = unsafe { Inode::<T>::from_raw((*dentry).d_inode) };
+        // INVARIANT: The inode is that of the dentry, and the idmap that of the mount.
+        T::set_attributes(SetAttr {
+            // SAFETY: By the safety requirements the current task holds its lock, and this is the only
+            // proof of it.
+            inode: unsafe { Exclusive::new(inode) },
+            // SAFETY: By the safety requirements.
+            idmap: unsafe { IdMap::from_raw(idmap) },
+            dentry,
+            // SAFETY: By the safety requirements; `setattr_prepare()` was the last to change it.
+            attr: unsafe { &*attr },
+        })?;
         Ok(0)
     })
 }

@@ -6,7 +6,7 @@
 //! asks for it by a flag of its inode (`S_CASEFOLD`). C headers: `include/linux/unicode.h`,
 //! `include/linux/fs.h`.
 
-use super::{Exclusive, FileSystem, Inode, Negative};
+use super::{Exclusive, FileSystem, InodeCore, Negative};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::error::from_err_ptr;
@@ -100,7 +100,7 @@ impl CaseFolding {
     }
 }
 
-impl<T: FileSystem> Inode<T> {
+impl<T: FileSystem> InodeCore<T> {
     /// Whether this is a directory in which case does not matter.
     pub(crate) fn folds_case(&self) -> bool {
         // SAFETY: The inode is live. The VFS reads the flags without a lock in the same way.

@@ -11,8 +11,8 @@
 
 use super::dir_index::Names;
 use super::{
-    attr, AttrOperations, Dentry, DeviceId, Exclusive, FileSystem, IdMap, Inode, Mode, Negative,
-    NewInode, Positive, Shared,
+    attr, AttrOperations, Dentry, DeviceId, Exclusive, FileKind, FileSystem, IdMap, Inode, Mode,
+    Negative, NewInode, Positive, Shared,
 };
 use crate::bindings;
 use core::marker::PhantomData;
@@ -128,25 +128,29 @@ impl<T: FileSystem> RenameTarget<'_, T> {
 /// been reserved, so it does not fail, except with `EINVAL` where a returned inode is one of another
 /// superblock. An operation that returns an error must leave everything as it was, and nothing happens.
 pub(crate) trait DirectoryOperations: FileSystem {
-    /// Makes a file of any type but a symbolic link, which gets the name: create, mkdir, mknod.
-    fn make(
-        dir: &mut Exclusive<'_, Self>,
-        idmap: &IdMap,
+    /// Makes a file, which gets the name: create, mkdir, mknod. `mode` is its permissions.
+    fn make<'a>(
+        dir: &mut Exclusive<'a, Self>,
+        idmap: &'a IdMap,
         name: &Negative<'_, Self>,
+        kind: FileKind,
         mode: Mode,
-        device: DeviceId,
-    ) -> Result<NewInode<Self>>;
+    ) -> Result<NewInode<'a, Self>>;
 
     /// Makes a symbolic link to `target`, which gets the name.
-    fn symlink(
-        dir: &mut Exclusive<'_, Self>,
-        idmap: &IdMap,
+    fn symlink<'a>(
+        dir: &mut Exclusive<'a, Self>,
+        idmap: &'a IdMap,
         name: &Negative<'_, Self>,
         target: &CStr,
-    ) -> Result<NewInode<Self>>;
+    ) -> Result<NewInode<'a, Self>>;
 
-    /// Makes a file without a name, for `O_TMPFILE`. No lock is held.
-    fn make_unnamed(dir: &Inode<Self>, idmap: &IdMap, mode: Mode) -> Result<NewInode<Self>>;
+    /// Makes a regular file without a name, for `O_TMPFILE`. No lock is held.
+    fn make_unnamed<'a>(
+        dir: &'a Inode<Self>,
+        idmap: &'a IdMap,
+        mode: Mode,
+    ) -> Result<NewInode<'a, Self>>;
 
     /// Gives a file, which is not a directory, another name.
     fn link(
@@ -169,13 +173,13 @@ pub(crate) trait DirectoryOperations: FileSystem {
     ) -> Result;
 
     /// As `rename`, and makes a whiteout, which gets the old name: `name` is a second dentry of it.
-    fn rename_with_whiteout(
-        dirs: RenameDirs<'_, '_, Self>,
-        idmap: &IdMap,
+    fn rename_with_whiteout<'a>(
+        dirs: RenameDirs<'_, 'a, Self>,
+        idmap: &'a IdMap,
         moved: &Positive<'_, Self>,
         target: &mut RenameTarget<'_, Self>,
         name: &Negative<'_, Self>,
-    ) -> Result<NewInode<Self>> {
+    ) -> Result<NewInode<'a, Self>> {
         let _ = (dirs, idmap, moved, target, name);
         Err(EINVAL)
     }
@@ -224,7 +228,7 @@ struct Directory<'a, T: FileSystem> {
     names: Names<'a, T>,
 }
 
-impl<T: FileSystem> Directory<'_, T> {
+impl<'a, T: FileSystem> Directory<'a, T> {
     /// # Safety
     ///
     /// `dir` must be a live directory of `T` whose `i_rwsem` the current task holds for writing for the
@@ -244,7 +248,7 @@ impl<T: FileSystem> Directory<'_, T> {
     fn add(
         mut self,
         name: Negative<'_, T>,
-        make: impl FnOnce(&mut Exclusive<'_, T>, &Negative<'_, T>) -> Result<NewInode<T>>,
+        make: impl FnOnce(&mut Exclusive<'a, T>, &Negative<'_, T>) -> Result<NewInode<'a, T>>,
     ) -> Result {
         let new = self.names.reserve(name)?;
         let inode = make(&mut self.inode, new.name())?;
@@ -274,29 +278,31 @@ fn with_second_dentry<T: FileSystem>(
 ///
 /// # Safety
 ///
-/// `dir` must be a live directory of `T` whose `i_rwsem` the current task holds for writing, `dentry` a
-/// name in it without a file, and `idmap` that of the mount.
+/// `dir` must be a live directory of `T` whose `i_rwsem` the current task holds for writing and which no
+/// [`Exclusive`] is for, `dentry` a live name in it without a file, and `idmap` that of the mount. All must
+/// stay so during the call.
 unsafe fn make<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
-    mode: Mode,
-    device: DeviceId,
+    kind: FileKind,
+    mode: bindings::umode_t,
 ) -> Result {
     // SAFETY: By the safety requirements.
-    let (dir, name, idmap) = unsafe {
-        (
-            Directory::<T>::from_raw(dir),
-            Negative::from_raw(dentry),
-            IdMap::from_raw(idmap),
-        )
-    };
-    dir.add(name, |dir, name| T::make(dir, idmap, name, mode, device))
+    let dir = unsafe { Directory::<T>::from_raw(dir) };
+    // SAFETY: By the safety requirements; the lock of the directory keeps the name as it is.
+    let name = unsafe { Negative::from_raw(dentry) };
+    // SAFETY: By the safety requirements.
+    let idmap = unsafe { IdMap::from_raw(idmap) };
+    let mode = Mode::from_raw(mode);
+    dir.add(name, |dir, name| T::make(dir, idmap, name, kind, mode))
 }
 
+/// `inode_operations::create`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `idmap`, `dir` and `dentry` must be as [`make`] demands.
 unsafe extern "C" fn create<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -304,33 +310,35 @@ unsafe extern "C" fn create<T: DirectoryOperations>(
     mode: bindings::umode_t,
 ) -> c_int {
     from_result(|| {
-        let mode = Mode::from_raw(mode).regular();
-        // SAFETY: The VFS holds the lock of `dir` and passes a name without a file.
-        unsafe { make::<T>(idmap, dir, dentry, mode, DeviceId::NONE)? };
+        // SAFETY: By the safety requirements.
+        unsafe { make::<T>(idmap, dir, dentry, FileKind::Regular, mode)? };
         Ok(0)
     })
 }
 
+/// `inode_operations::mkdir`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `idmap`, `dir` and `dentry` must be as [`make`] demands.
 unsafe extern "C" fn mkdir<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
     mode: bindings::umode_t,
 ) -> *mut bindings::dentry {
-    let mode = Mode::from_raw(mode).directory();
-    // SAFETY: The VFS holds the lock of `dir` and passes a name without a file.
-    match unsafe { make::<T>(idmap, dir, dentry, mode, DeviceId::NONE) } {
+    // SAFETY: By the safety requirements.
+    match unsafe { make::<T>(idmap, dir, dentry, FileKind::Directory, mode) } {
         Ok(()) => core::ptr::null_mut(),
         Err(e) => e.to_ptr(),
     }
 }
 
+/// `inode_operations::mknod`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `idmap`, `dir` and `dentry` must be as [`make`] demands.
 unsafe extern "C" fn mknod<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -339,16 +347,20 @@ unsafe extern "C" fn mknod<T: DirectoryOperations>(
     device: bindings::dev_t,
 ) -> c_int {
     from_result(|| {
-        let (mode, device) = (Mode::from_raw(mode), DeviceId::from_raw(device));
-        // SAFETY: The VFS holds the lock of `dir` and passes a name without a file.
-        unsafe { make::<T>(idmap, dir, dentry, mode, device)? };
+        let device = DeviceId::from_raw(device);
+        let kind = FileKind::of_node(Mode::from_raw(mode), device).ok_or(EINVAL)?;
+        // SAFETY: By the safety requirements.
+        unsafe { make::<T>(idmap, dir, dentry, kind, mode)? };
         Ok(0)
     })
 }
 
+/// `inode_operations::symlink`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `idmap`, `dir` and `dentry` must be as [`make`] demands, and `target` a string that stays as it is during
+/// the call.
 unsafe extern "C" fn symlink<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -356,23 +368,23 @@ unsafe extern "C" fn symlink<T: DirectoryOperations>(
     target: *const c_char,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS holds the lock of `dir` and passes a name without a file, and a string.
-        let (dir, name, idmap, target) = unsafe {
-            (
-                Directory::<T>::from_raw(dir),
-                Negative::from_raw(dentry),
-                IdMap::from_raw(idmap),
-                CStr::from_char_ptr(target),
-            )
-        };
+        // SAFETY: By the safety requirements.
+        let dir = unsafe { Directory::<T>::from_raw(dir) };
+        // SAFETY: By the safety requirements; the lock of the directory keeps the name as it is.
+        let name = unsafe { Negative::from_raw(dentry) };
+        // SAFETY: By the safety requirements.
+        let (idmap, target) = unsafe { (IdMap::from_raw(idmap), CStr::from_char_ptr(target)) };
         dir.add(name, |dir, name| T::symlink(dir, idmap, name, target))?;
         Ok(0)
     })
 }
 
+/// `inode_operations::tmpfile`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `dir` must be a live directory of `T`, `idmap` that of the mount, and `file` one that is being opened,
+/// with a dentry of its own that has no file. All must stay so during the call.
 unsafe extern "C" fn tmpfile<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     dir: *mut bindings::inode,
@@ -380,38 +392,39 @@ unsafe extern "C" fn tmpfile<T: DirectoryOperations>(
     mode: bindings::umode_t,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS passes a live directory and the idmap of its mount.
+        // SAFETY: By the safety requirements.
         let (dir, idmap) = unsafe { (Inode::<T>::from_raw(dir), IdMap::from_raw(idmap)) };
         let inode = T::make_unnamed(dir, idmap, Mode::from_raw(mode))?;
         let inode = inode.into_ref().of(dir.sb())?;
-        // SAFETY: The VFS passes a file with a dentry of its own, which takes over the reference.
-        unsafe {
-            bindings::d_tmpfile(file, inode.into_raw());
-            to_result(bindings::finish_open_simple(file, 0))?;
-        }
+        // SAFETY: By the safety requirements; the dentry of the file takes over the reference.
+        unsafe { bindings::d_tmpfile(file, inode.into_raw()) };
+        // SAFETY: By the safety requirements, and the dentry of the file has an inode now.
+        to_result(unsafe { bindings::finish_open_simple(file, 0) })?;
         Ok(0)
     })
 }
 
+/// `inode_operations::link`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `dir` must be a live directory of `T`, `dentry` a live name in it without a file, and `old_dentry` a live
+/// dentry of `T` with a file that is not a directory. The current task must hold `i_rwsem` of the directory
+/// and of the file for writing, and no [`Exclusive`] may be for either. All must stay so during the call.
 unsafe extern "C" fn link<T: DirectoryOperations>(
     old_dentry: *mut bindings::dentry,
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS holds the lock of `dir` and passes a name without a file, and one with a file.
-        let (mut dir, name, file) = unsafe {
-            (
-                Directory::<T>::from_raw(dir),
-                Negative::from_raw(dentry),
-                Inode::from_raw((*old_dentry).d_inode),
-            )
-        };
+        // SAFETY: By the safety requirements.
+        let mut dir = unsafe { Directory::<T>::from_raw(dir) };
+        // SAFETY: By the safety requirements; the lock of the directory keeps the name as it is.
+        let name = unsafe { Negative::from_raw(dentry) };
+        // SAFETY: By the safety requirements the dentry has a file, of `T`.
+        let file = unsafe { Inode::from_raw((*old_dentry).d_inode) };
         let new = dir.names.reserve(name)?;
-        // SAFETY: The VFS holds the lock of the file, which is not a directory and so not `dir`.
+        // SAFETY: By the safety requirements the file is locked; it is not a directory, and so not `dir`.
         let mut locked = unsafe { Exclusive::new(file) };
         T::link(&mut dir.inode, &mut locked, new.name())?;
         // SAFETY: The old name has a reference to the file.
@@ -420,34 +433,44 @@ unsafe extern "C" fn link<T: DirectoryOperations>(
     })
 }
 
+/// `inode_operations::unlink`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `dir` must be a live directory of `T`, and `dentry` a live name in it with a file that is not a
+/// directory. The current task must hold `i_rwsem` of both for writing, and no [`Exclusive`] may be for
+/// either. All must stay so during the call.
 unsafe extern "C" fn unlink<T: DirectoryOperations>(
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS holds the locks of `dir` and of the file behind `dentry`.
-        let (mut dir, mut victim) =
-            unsafe { (Directory::<T>::from_raw(dir), Victim::from_raw(dentry)) };
+        // SAFETY: By the safety requirements.
+        let mut dir = unsafe { Directory::<T>::from_raw(dir) };
+        // SAFETY: By the safety requirements.
+        let mut victim = unsafe { Victim::from_raw(dentry) };
         T::unlink(&mut dir.inode, &mut victim)?;
         dir.names.remove(&victim.dentry);
         Ok(0)
     })
 }
 
+/// `inode_operations::rmdir`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `dir` must be a live directory of `T`, and `dentry` a live name in it with a file that is a directory. The
+/// current task must hold `i_rwsem` of both for writing, and no [`Exclusive`] may be for either. All must stay
+/// so during the call.
 unsafe extern "C" fn rmdir<T: DirectoryOperations>(
     dir: *mut bindings::inode,
     dentry: *mut bindings::dentry,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS holds the locks of `dir` and of the directory behind `dentry`.
-        let (mut dir, mut victim) =
-            unsafe { (Directory::<T>::from_raw(dir), Victim::from_raw(dentry)) };
+        // SAFETY: By the safety requirements.
+        let mut dir = unsafe { Directory::<T>::from_raw(dir) };
+        // SAFETY: By the safety requirements.
+        let mut victim = unsafe { Victim::from_raw(dentry) };
         if !victim.dentry.is_empty() {
             return Err(ENOTEMPTY);
         }
@@ -457,9 +480,17 @@ unsafe extern "C" fn rmdir<T: DirectoryOperations>(
     })
 }
 
+/// `inode_operations::rename`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `old_dir` and `new_dir` must be live directories of `T`, perhaps the same, of one superblock.
+/// `old_dentry` must be a live name with a file in the one, and `new_dentry` another live name in the other.
+/// That one must have a file where `flags` ask for an exchange; one that it has must be neither of the
+/// directories. `idmap` must be that of the mount. The current task must hold `i_rwsem` of the directories,
+/// and of a file that loses its name, for writing, and no [`Exclusive`] may be for any of them. All must stay
+/// so during the call; after a success the caller moves or exchanges the dentries before it gives up the
+/// locks.
 unsafe extern "C" fn rename<T: DirectoryOperations>(
     idmap: *mut bindings::mnt_idmap,
     old_dir: *mut bindings::inode,
@@ -475,9 +506,9 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
             return Err(EINVAL);
         }
 
-        // SAFETY: The VFS holds the lock of the directory.
+        // SAFETY: By the safety requirements.
         let mut old = unsafe { Directory::<T>::from_raw(old_dir) };
-        // SAFETY: The VFS holds the lock of the directory, which is another one.
+        // SAFETY: By the safety requirements, and it is another directory.
         let mut new = (old_dir != new_dir).then(|| unsafe { Directory::<T>::from_raw(new_dir) });
         let (dirs, mut new_names) = match &mut new {
             None => (RenameDirs::Same(&mut old.inode), None),
@@ -489,20 +520,20 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
                 (dirs, Some(&mut new.names))
             }
         };
-        // SAFETY: The VFS passes a live dentry with a file, which the locks keep as it is.
+        // SAFETY: By the safety requirements it has a file; the lock of its directory keeps it as it is.
         let moved = unsafe { Positive::from_raw(old_dentry) };
 
         if flags & bindings::RENAME_EXCHANGE != 0 {
-            // SAFETY: As above: names are exchanged where both have a file.
+            // SAFETY: By the safety requirements this one has a file, too; the lock of its directory keeps it
+            // as it is.
             let other = unsafe { Positive::from_raw(new_dentry) };
             T::exchange(dirs, &moved, &other)?;
-            // SAFETY: The VFS calls `d_exchange()` next.
+            // SAFETY: By the safety requirements the caller exchanges the dentries.
             unsafe { old.names.exchange(new_names, &moved, &other) };
             return Ok(0);
         }
 
-        // SAFETY: The VFS passes a live dentry. It holds the lock of the file that is replaced, which
-        // is neither of the directories.
+        // SAFETY: By the safety requirements: a file that loses its name is locked, and none of the directories.
         let mut target = unsafe { RenameTarget::from_raw(new_dentry) };
         if let RenameTarget::Replace(victim) = &target {
             if !victim.dentry.is_empty() {
@@ -515,7 +546,7 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
         };
 
         if flags & bindings::RENAME_WHITEOUT != 0 {
-            // SAFETY: The VFS passes the idmap of the mount.
+            // SAFETY: By the safety requirements.
             let idmap = unsafe { IdMap::from_raw(idmap) };
             with_second_dentry(&moved, |name| {
                 let whiteout = old.names.reserve(name)?;
@@ -529,11 +560,11 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
 
         match (room, &target) {
             (_, RenameTarget::Replace(victim)) => {
-                // SAFETY: The VFS calls `d_move()` next.
+                // SAFETY: By the safety requirements the caller moves the dentry.
                 unsafe { old.names.replace(new_names, &moved, &victim.dentry) };
             }
             (Some(room), RenameTarget::Free(_)) => {
-                // SAFETY: The VFS calls `d_move()` next.
+                // SAFETY: By the safety requirements the caller moves the dentry.
                 unsafe { room.move_from(&mut old.names, &moved) };
             }
             // The name keeps its place.
@@ -543,19 +574,25 @@ unsafe extern "C" fn rename<T: DirectoryOperations>(
     })
 }
 
+/// `file_operations::iterate_shared`.
+///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `file` must be an open directory of `T`, whose `i_rwsem` the current task holds, at least for reading, with
+/// no [`Exclusive`] for it. `ctx` must be a context that only this function uses. All must stay so during the
+/// call.
 unsafe extern "C" fn iterate_shared<T: DirectoryOperations>(
     file: *mut bindings::file,
     ctx: *mut bindings::dir_context,
 ) -> c_int {
-    // SAFETY: The VFS passes an open directory of this file system, whose lock it holds for
-    // reading, and a context.
-    unsafe {
-        if bindings::dir_emit_dots(file, ctx) {
-            Shared::<T>::new(Inode::from_raw(bindings::file_inode(file))).iterate(&mut *ctx);
-        }
+    // SAFETY: By the safety requirements.
+    if unsafe { bindings::dir_emit_dots(file, ctx) } {
+        // SAFETY: By the safety requirements the file of an open one is a live inode of `T`.
+        let dir = unsafe { Inode::<T>::from_raw(bindings::file_inode(file)) };
+        // SAFETY: By the safety requirements it is locked.
+        let dir = unsafe { Shared::new(dir) };
+        // SAFETY: By the safety requirements.
+        dir.iterate(unsafe { &mut *ctx });
     }
     0
 }
@@ -564,7 +601,7 @@ unsafe extern "C" fn iterate_shared<T: DirectoryOperations>(
 ///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` or `file_operations` that it is in, only.
+/// `file` must be an open file, whose position nothing else uses during the call.
 unsafe extern "C" fn llseek(
     file: *mut bindings::file,
     offset: bindings::loff_t,
@@ -575,12 +612,12 @@ unsafe extern "C" fn llseek(
         const CUR: c_int = bindings::int(bindings::SEEK_CUR);
         let base = match whence {
             SET => 0,
-            // SAFETY: The VFS passes an open file, and serialises users of its position.
+            // SAFETY: By the safety requirements.
             CUR => unsafe { (*file).f_pos },
             _ => return Err(EINVAL),
         };
         let offset = base.checked_add(offset).filter(|&o| o >= 0).ok_or(EINVAL)?;
-        // SAFETY: As above.
+        // SAFETY: By the safety requirements.
         Ok(unsafe { bindings::vfs_setpos(file, offset, isize::MAX as i64) })
     })
 }

@@ -152,7 +152,7 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     ) -> impl PinInit<Self::SuperData, Error> + 'a;
 
     /// Makes the root directory of a new superblock.
-    fn new_root(sb: &NewSuperBlock<'_, Self>) -> Result<NewInode<Self>>;
+    fn new_root<'a>(sb: &'a NewSuperBlock<'_, Self>) -> Result<NewInode<'a, Self>>;
 
     /// Changes the parameters of a live superblock (remount), all or none of them.
     fn reconfigure(
@@ -166,9 +166,6 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
 
     /// Shows the parameters in `/proc/mounts`, each with a comma before it.
     fn show_options(sb: &SuperBlock<Self>, seq: &SeqFile);
-
-    /// The initial state of the file system's part of an inode.
-    fn new_inode_data() -> impl PinInit<Self::InodeData>;
 
     /// How many objects [`FileSystem::free_cached`] could look at; a snapshot. Must not sleep.
     fn count_cached(sb: &SuperBlock<Self>) -> usize {
@@ -189,11 +186,9 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     /// May be called from reclaim, so it must not wait for an allocation that can reclaim.
     fn evict(inode: &mut Exclusive<'_, Self>);
 
-    /// The attributes of an inode that goes away have gone, which were taken to need `bytes` bytes.
+    /// Attributes that were taken to need `bytes` bytes have gone: those of an inode that goes away, or one
+    /// that a new inode could not get.
     fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize) {
         let _ = (sb, bytes);
     }
-
-    /// Sets the operations of a new inode by the type of its file.
-    fn set_operations(inode: &NewInode<Self>);
 }

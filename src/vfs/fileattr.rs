@@ -4,7 +4,7 @@
 //!
 //! C headers: `include/linux/fileattr.h`, `include/uapi/linux/fs.h`.
 
-use super::{Dentry, Exclusive, FileSystem, Inode};
+use super::{Dentry, Exclusive, FileSystem, Inode, InodeCore, NewInode};
 use crate::bindings;
 use core::marker::PhantomData;
 use core::ops::BitOr;
@@ -63,27 +63,45 @@ impl<T: FileSystem> Exclusive<'_, T> {
     ///
     /// Only a directory on a mount with an encoding folds case, whatever `flags` says.
     pub(crate) fn enforce_flags(&mut self, flags: FileFlags) {
-        let effects = [
-            (FileFlags::IMMUTABLE, bindings::S_IMMUTABLE),
-            (FileFlags::APPEND, bindings::S_APPEND),
-            (FileFlags::NOATIME, bindings::S_NOATIME),
-            #[cfg(CONFIG_UNICODE)]
-            (FileFlags::CASEFOLD, bindings::S_CASEFOLD),
-        ];
-        let (mut set, mut mask) = (0, 0);
-        for (flag, effect) in effects {
-            mask |= effect;
-            if flags.contains(flag) {
-                set |= effect;
-            }
-        }
-        #[cfg(CONFIG_UNICODE)]
-        if !self.inode().could_fold_case() {
-            set &= !bindings::S_CASEFOLD;
-        }
-        // SAFETY: The inode is live, and `i_rwsem` serialises changes of its flags.
-        unsafe { bindings::inode_set_flags(self.as_ptr(), set, mask) }
+        // SAFETY: `i_rwsem` serialises changes of the flags.
+        unsafe { enforce(self, flags) }
     }
+}
+
+impl<T: FileSystem> NewInode<'_, T> {
+    /// Lets the VFS honour flags of a new file, as [`Exclusive::enforce_flags`].
+    pub(crate) fn enforce_flags(&mut self, flags: FileFlags) {
+        // SAFETY: By the type invariants nothing else uses the inode.
+        unsafe { enforce(self, flags) }
+    }
+}
+
+/// Lets the VFS honour those flags that it enforces.
+///
+/// # Safety
+///
+/// Nothing else may change the flags of the inode during the call.
+unsafe fn enforce<T: FileSystem>(inode: &InodeCore<T>, flags: FileFlags) {
+    let effects = [
+        (FileFlags::IMMUTABLE, bindings::S_IMMUTABLE),
+        (FileFlags::APPEND, bindings::S_APPEND),
+        (FileFlags::NOATIME, bindings::S_NOATIME),
+        #[cfg(CONFIG_UNICODE)]
+        (FileFlags::CASEFOLD, bindings::S_CASEFOLD),
+    ];
+    let (mut set, mut mask) = (0, 0);
+    for (flag, effect) in effects {
+        mask |= effect;
+        if flags.contains(flag) {
+            set |= effect;
+        }
+    }
+    #[cfg(CONFIG_UNICODE)]
+    if !inode.could_fold_case() {
+        set &= !bindings::S_CASEFOLD;
+    }
+    // SAFETY: The inode is live, and by the caller's promise nothing else changes its flags.
+    unsafe { bindings::inode_set_flags(inode.as_ptr(), set, mask) }
 }
 
 /// The flags of the files of a file system.
@@ -149,16 +167,16 @@ impl<T: FlagOperations> FlagTable<T> {
 ///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` that it is in, only.
+/// `dentry` must be a live dentry of `T` that has a file and keeps it during the call, and `attributes`
+/// valid for reads and writes.
 unsafe extern "C" fn fileattr_get<T: FlagOperations>(
     dentry: *mut bindings::dentry,
     attributes: *mut bindings::file_kattr,
 ) -> c_int {
-    // SAFETY: The VFS passes a live dentry of this file system, with a file, and a buffer.
-    unsafe {
-        let flags = T::flags(Inode::from_raw((*dentry).d_inode));
-        bindings::fileattr_fill_flags(attributes, flags.as_raw());
-    }
+    // SAFETY: By the safety requirements the file of the dentry is a live inode of `T`.
+    let flags = T::flags(unsafe { Inode::from_raw((*dentry).d_inode) });
+    // SAFETY: By the safety requirements.
+    unsafe { bindings::fileattr_fill_flags(attributes, flags.as_raw()) };
     0
 }
 
@@ -166,28 +184,29 @@ unsafe extern "C" fn fileattr_get<T: FlagOperations>(
 ///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` that it is in, only.
+/// `dentry` must be a live dentry of `T` that has a file, whose `i_rwsem` the current task holds for
+/// writing and which no [`Exclusive`] is for, and `attributes` a request. Both must stay so during the
+/// call.
 unsafe extern "C" fn fileattr_set<T: FlagOperations>(
     _idmap: *mut bindings::mnt_idmap,
     dentry: *mut bindings::dentry,
     attributes: *mut bindings::file_kattr,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS passes a request.
-        let flags = unsafe {
-            // What goes beyond flags needs a file system that keeps it.
-            if bindings::fileattr_has_fsx(attributes) {
-                return Err(EOPNOTSUPP);
-            }
-            FileFlags::from_raw((*attributes).flags)
-        };
-        // SAFETY: The VFS passes a live dentry of this file system, with a file whose lock it holds.
-        let (mut inode, dentry) = unsafe {
-            (
-                Exclusive::<T>::new(Inode::from_raw((*dentry).d_inode)),
-                Dentry::from_raw(dentry),
-            )
-        };
+        // What goes beyond flags needs a file system that keeps it.
+        // SAFETY: By the safety requirements.
+        if unsafe { bindings::fileattr_has_fsx(attributes) } {
+            return Err(EOPNOTSUPP);
+        }
+        // SAFETY: By the safety requirements.
+        let flags = FileFlags::from_raw(unsafe { (*attributes).flags });
+        // SAFETY: By the safety requirements the file of the dentry is a live inode of `T`.
+        let inode = unsafe { Inode::<T>::from_raw((*dentry).d_inode) };
+        // SAFETY: By the safety requirements the current task holds its lock, and this is the only proof
+        // of it.
+        let mut inode = unsafe { Exclusive::new(inode) };
+        // SAFETY: By the safety requirements.
+        let dentry = unsafe { Dentry::from_raw(dentry) };
         T::set_flags(&mut inode, dentry, flags)?;
         Ok(0)
     })

@@ -10,11 +10,7 @@ use super::inode_list::Link;
 #[cfg(CONFIG_QUOTA)]
 use super::quota::{self, Records};
 use super::xattr;
-use super::{attr, dir, eviction, file};
-use super::{
-    AttrOperations, DeviceId, DirectoryOperations, Exclusive, FileOperations, FileSystem, FileType,
-    IdMap, InodeGuard, Kgid, Kuid, Mode, Negative, NewSuperBlock, SuperBlock,
-};
+use super::{eviction, Exclusive, FileSystem, FileType, InodeGuard, Mode, SuperBlock};
 use crate::bindings;
 use crate::mm::{Ino, Len, Mapping, Pos};
 use core::cell::UnsafeCell;
@@ -22,7 +18,6 @@ use core::marker::PhantomData;
 use core::mem::{size_of, ManuallyDrop};
 use core::ops::Deref;
 use core::ptr::{addr_of_mut, NonNull};
-use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::types::Opaque;
 
@@ -36,8 +31,8 @@ pub(super) struct LockedState<T: FileSystem> {
 ///
 /// # Invariants
 ///
-/// From `alloc_inode()` to `free_inode()` all fields are initialised. `inode` is initialised once
-/// by the slab's constructor and returned to that state by the VFS.
+/// From [`make`] to [`free_inode`] all fields are initialised. Before and after, `inode` is as the slab's
+/// constructor has initialised it once: the VFS returns it to that state.
 #[repr(C)]
 struct InodeBox<T: FileSystem> {
     inode: Opaque<bindings::inode>,
@@ -50,24 +45,25 @@ struct InodeBox<T: FileSystem> {
     data: T::InodeData,
 }
 
-/// An inode of file system `T` (`struct inode`).
+/// What there is of an inode of file system `T` (`struct inode`) from its birth on, whether or not it is in
+/// use: see [`Inode`] and [`super::NewInode`].
 ///
 /// # Invariants
 ///
-/// The inode is embedded in an `InodeBox<T>` and live: a reference to it is held for as
-/// long as a reference to this type is in use.
+/// The inode is embedded in an `InodeBox<T>`, and live for as long as a reference to this type is in use,
+/// and so is its superblock.
 #[repr(transparent)]
-pub(crate) struct Inode<T: FileSystem>(Opaque<bindings::inode>, PhantomData<T>);
+pub(crate) struct InodeCore<T: FileSystem>(Opaque<bindings::inode>, PhantomData<T>);
 
 // SAFETY: All shared access goes through functions that the VFS allows to run concurrently; the
 // file system's data is `Sync`.
-unsafe impl<T: FileSystem> Sync for Inode<T> {}
+unsafe impl<T: FileSystem> Sync for InodeCore<T> {}
 
-impl<T: FileSystem> Inode<T> {
+impl<T: FileSystem> InodeCore<T> {
     /// # Safety
     ///
     /// The type invariants must hold for `'a`.
-    pub(crate) unsafe fn from_raw<'a>(inode: *mut bindings::inode) -> &'a Self {
+    pub(super) unsafe fn from_raw<'a>(inode: *mut bindings::inode) -> &'a Self {
         // SAFETY: The type is transparent, and the caller promises validity.
         unsafe { &*inode.cast() }
     }
@@ -86,6 +82,95 @@ impl<T: FileSystem> Inode<T> {
         // SAFETY: By the type invariants the box is initialised; `data` is never changed but
         // through interior mutability.
         unsafe { &(*self.as_box()).data }
+    }
+
+    /// The list of extended attributes; reading it takes RCU, changing it `i_rwsem`.
+    pub(super) fn xattr_list(&self) -> *mut bindings::list_head {
+        // SAFETY: By the type invariants the box is there.
+        unsafe { (*self.as_box()).xattrs.get() }
+    }
+
+    /// Where the records of quota are in which the inode counts; the quota core's.
+    #[cfg(CONFIG_QUOTA)]
+    pub(super) fn records(&self) -> *mut Records {
+        // SAFETY: By the type invariants the box is there; no reference is made.
+        UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).records) })
+    }
+
+    /// The superblock.
+    pub(crate) fn sb(&self) -> &SuperBlock<T> {
+        // SAFETY: By the type invariants the superblock is live; it is of the same file system.
+        unsafe { SuperBlock::from_raw((*self.as_ptr()).i_sb) }
+    }
+
+    /// The inode number.
+    pub(crate) fn number(&self) -> Ino {
+        // SAFETY: The inode is live, and its number does not change.
+        Ino::new(unsafe { (*self.as_ptr()).i_ino })
+    }
+
+    /// The type and the permissions; the latter are a snapshot.
+    pub(crate) fn mode(&self) -> Mode {
+        // SAFETY: The inode is live. The VFS reads the mode without a lock in the same way.
+        Mode::from_raw(unsafe { core::ptr::read_volatile(&(*self.as_ptr()).i_mode) })
+    }
+
+    /// The type of the file.
+    pub(crate) fn file_type(&self) -> FileType {
+        self.mode().file_type()
+    }
+
+    /// The size of the file, as `i_size_read()`.
+    pub(crate) fn size(&self) -> Pos {
+        // SAFETY: The inode is live.
+        Pos::from_loff(unsafe { bindings::i_size_read(self.as_ptr()) })
+    }
+
+    /// Adds to `i_blocks`; `bytes` is a multiple of the block size. Takes `i_lock`.
+    pub(crate) fn add_bytes(&self, bytes: Len) {
+        // SAFETY: The inode is live, and the function takes its own lock.
+        unsafe { bindings::inode_add_bytes(self.as_ptr(), bytes.to_loff()) }
+    }
+
+    /// Takes from `i_blocks`; `bytes` is a multiple of the block size. Takes `i_lock`.
+    pub(crate) fn sub_bytes(&self, bytes: Len) {
+        // SAFETY: The inode is live, and the function takes its own lock.
+        unsafe { bindings::inode_sub_bytes(self.as_ptr(), bytes.to_loff()) }
+    }
+
+    /// The time of the last modification, as seconds and nanoseconds.
+    pub(crate) fn mtime(&self) -> (i64, u32) {
+        // SAFETY: The inode is live.
+        let ts = unsafe { bindings::inode_get_mtime(self.as_ptr()) };
+        // There are fewer in a second than fit.
+        (ts.tv_sec, u32::try_from(ts.tv_nsec).unwrap_or(0))
+    }
+}
+
+/// An inode of file system `T` that is in use.
+///
+/// # Invariants
+///
+/// For as long as a reference to this type is in use, something holds the inode that pins its superblock as
+/// well, or the inode is being evicted.
+#[repr(transparent)]
+pub(crate) struct Inode<T: FileSystem>(InodeCore<T>);
+
+impl<T: FileSystem> Deref for Inode<T> {
+    type Target = InodeCore<T>;
+
+    fn deref(&self) -> &InodeCore<T> {
+        &self.0
+    }
+}
+
+impl<T: FileSystem> Inode<T> {
+    /// # Safety
+    ///
+    /// The type invariants must hold for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(inode: *mut bindings::inode) -> &'a Self {
+        // SAFETY: The type is transparent, and the caller promises validity.
+        unsafe { &*inode.cast() }
     }
 
     /// Where the data protected by `i_rwsem` is; looking at it takes that lock.
@@ -115,78 +200,16 @@ impl<T: FileSystem> Inode<T> {
         unsafe { &(*self.as_box()).cached }
     }
 
-    /// The list of extended attributes; reading it takes RCU, changing it `i_rwsem`.
-    pub(super) fn xattr_list(&self) -> *mut bindings::list_head {
-        // SAFETY: By the type invariants the box is there.
-        unsafe { (*self.as_box()).xattrs.get() }
-    }
-
-    /// Where the records of quota are in which the inode counts; the quota core's.
-    #[cfg(CONFIG_QUOTA)]
-    pub(super) fn records(&self) -> *mut Records {
-        // SAFETY: By the type invariants the box is there; no reference is made.
-        UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).records) })
-    }
-
-    /// The superblock.
-    pub(crate) fn sb(&self) -> &SuperBlock<T> {
-        // SAFETY: An inode pins its superblock, which is of the same file system.
-        unsafe { SuperBlock::from_raw((*self.as_ptr()).i_sb) }
-    }
-
     /// The page cache of the file.
     pub(crate) fn mapping(&self) -> &Mapping {
         // SAFETY: The mapping of a live inode is valid for as long as the inode is.
         unsafe { Mapping::from_raw((*self.as_ptr()).i_mapping) }
     }
 
-    /// The inode number.
-    pub(crate) fn number(&self) -> Ino {
-        // SAFETY: The inode is live, and its number does not change.
-        Ino::new(unsafe { (*self.as_ptr()).i_ino })
-    }
-
-    /// The type and the permissions; the latter are a snapshot.
-    pub(crate) fn mode(&self) -> Mode {
-        // SAFETY: The inode is live. The VFS reads the mode without a lock in the same way.
-        Mode::from_raw(unsafe { core::ptr::read_volatile(&(*self.as_ptr()).i_mode) })
-    }
-
-    /// The type of the file.
-    pub(crate) fn file_type(&self) -> FileType {
-        self.mode().file_type()
-    }
-
     /// The link count; a snapshot where `i_rwsem` is not held.
     pub(crate) fn nlink(&self) -> u32 {
         // SAFETY: The inode is live. The VFS reads the count without a lock in the same way.
         unsafe { core::ptr::read_volatile(&(*self.as_ptr()).__bindgen_anon_1.i_nlink) }
-    }
-
-    /// The size of the file, as `i_size_read()`.
-    pub(crate) fn size(&self) -> Pos {
-        // SAFETY: The inode is live.
-        Pos::from_loff(unsafe { bindings::i_size_read(self.as_ptr()) })
-    }
-
-    /// Adds to `i_blocks`; `bytes` is a multiple of the block size. Takes `i_lock`.
-    pub(crate) fn add_bytes(&self, bytes: Len) {
-        // SAFETY: The inode is live, and the function takes its own lock.
-        unsafe { bindings::inode_add_bytes(self.as_ptr(), bytes.to_loff()) }
-    }
-
-    /// Takes from `i_blocks`; `bytes` is a multiple of the block size. Takes `i_lock`.
-    pub(crate) fn sub_bytes(&self, bytes: Len) {
-        // SAFETY: The inode is live, and the function takes its own lock.
-        unsafe { bindings::inode_sub_bytes(self.as_ptr(), bytes.to_loff()) }
-    }
-
-    /// The time of the last modification, as seconds and nanoseconds.
-    pub(crate) fn mtime(&self) -> (i64, u32) {
-        // SAFETY: The inode is live.
-        let ts = unsafe { bindings::inode_get_mtime(self.as_ptr()) };
-        // There are fewer in a second than fit.
-        (ts.tv_sec, u32::try_from(ts.tv_nsec).unwrap_or(0))
     }
 
     /// Takes `i_rwsem` for writing. May sleep; the caller must not hold it already, and must hold a
@@ -246,191 +269,6 @@ impl<T: FileSystem> Drop for InodeRef<T> {
     }
 }
 
-/// An inode that no dentry and no file refers to yet.
-///
-/// Dropping it evicts it.
-///
-/// # Invariants
-///
-/// Nobody else uses the inode but to find it on the superblock's list.
-pub(crate) struct NewInode<T: FileSystem>(InodeRef<T>);
-
-impl<T: FileSystem> NewInode<T> {
-    /// Makes an inode with number `ino`, owned as `inode_init_owner()` says for a file in `parent`
-    /// (or for the root directory, where there is no parent).
-    ///
-    /// May sleep. Returns `None` without memory.
-    pub(crate) fn new(
-        sb: &SuperBlock<T>,
-        idmap: &IdMap,
-        parent: Option<&Inode<T>>,
-        ino: Ino,
-        mode: Mode,
-        device: DeviceId,
-    ) -> Option<Self> {
-        // SAFETY: The superblock is live; `alloc_inode()` provides an initialised box.
-        let inode = NonNull::new(unsafe { bindings::new_inode(sb.as_ptr()) })?.cast::<Inode<T>>();
-        // INVARIANT: `new_inode()` returns an inode with one reference, unknown to others.
-        let this = Self(InodeRef(inode));
-        let raw = this.as_ptr();
-        let parent = parent.map_or(core::ptr::null_mut(), Inode::as_ptr);
-        // SAFETY: By the type invariants nobody else uses the inode; parent and idmap are live.
-        unsafe {
-            (*raw).i_ino = ino.to_u64();
-            bindings::inode_init_owner(idmap.as_ptr(), raw, parent, mode.as_raw());
-            (*raw).i_blocks = 0;
-            bindings::simple_inode_init_ts(raw);
-            // What it inherits comes later, and there is nowhere else to look for any.
-            bindings::cache_no_acl(raw);
-            if mode.file_type() == FileType::Special {
-                bindings::init_special_inode(raw, mode.as_raw(), device.as_raw());
-            }
-        }
-        T::set_operations(&this);
-        // SAFETY: As above; the lock is not in use.
-        unsafe { bindings::lockdep_annotate_inode_mutex_key(raw) };
-        Some(this)
-    }
-
-    /// What the holder of `i_rwsem` may do: nobody else can reach the inode.
-    pub(crate) fn exclusive(&mut self) -> Exclusive<'_, T> {
-        // SAFETY: By the type invariants this is the only user of the inode, and `&mut self` is
-        // borrowed for the life of the result.
-        unsafe { Exclusive::new(&self.0) }
-    }
-
-    /// The file system's data, which nobody else uses yet.
-    #[cfg(CONFIG_NUMA)] // for nothing but memory policies as yet
-    pub(crate) fn data_mut(&mut self) -> Pin<&mut T::InodeData> {
-        // SAFETY: By the type invariants this is the only user of the inode, and `&mut self` is
-        // borrowed for the life of the result. The data is never moved.
-        unsafe { Pin::new_unchecked(&mut (*self.as_box()).data) }
-    }
-
-    /// Lets the security modules initialise the inode, as `security_inode_init_security()`.
-    ///
-    /// `name` is the name it will have in `dir`, where it gets one. May sleep.
-    pub(crate) fn init_security(
-        &mut self,
-        dir: &Inode<T>,
-        name: Option<&Negative<'_, T>>,
-    ) -> Result {
-        let name = name.map_or(core::ptr::null(), |dentry| dentry.qstr());
-        // Without attributes, labels are in memory only, with the security modules.
-        let store = T::XATTRS.init();
-        // SAFETY: All inodes are live, and the callback gets this one, which nobody else uses.
-        let ret = unsafe {
-            bindings::security_inode_init_security(
-                self.as_ptr(),
-                dir.as_ptr(),
-                name,
-                store,
-                core::ptr::null_mut(),
-            )
-        };
-        match to_result(ret) {
-            Err(EOPNOTSUPP) => Ok(()),
-            result => result,
-        }
-    }
-
-    /// Overrides owner and group, for the root directory of a mount.
-    pub(crate) fn set_owner(&self, uid: Kuid, gid: Kgid) {
-        // SAFETY: By the type invariants nobody else uses the inode.
-        unsafe {
-            (*self.as_ptr()).i_uid = uid.as_raw();
-            (*self.as_ptr()).i_gid = gid.as_raw();
-        }
-    }
-
-    /// Sets the target of a symbolic link, which the inode then owns, and the size with it.
-    ///
-    /// Has no effect on other types of file.
-    pub(crate) fn set_link(&mut self, target: &CStr) -> Result {
-        // SAFETY: By the type invariants nobody else uses the inode.
-        let is_set = unsafe { !(*self.as_ptr()).__bindgen_anon_5.i_link.is_null() };
-        if self.file_type() != FileType::Symlink || is_set {
-            return Err(EINVAL);
-        }
-        let len = c_int::try_from(target.to_bytes().len()).map_err(|_| ENAMETOOLONG)?;
-        let bytes = target.to_bytes_with_nul();
-        let mut link = KVec::with_capacity(bytes.len(), GFP_KERNEL_ACCOUNT)?;
-        link.extend_from_slice(bytes, GFP_KERNEL_ACCOUNT)?;
-        let ptr = link.into_raw_parts().0;
-        // SAFETY: The string is terminated, and `free_inode()` frees it after a grace period, so
-        // that lockless path walks may read it.
-        unsafe { bindings::inode_set_cached_link(self.as_ptr(), ptr.cast(), len) };
-        let size = Pos::ZERO.saturating_add(Len::new(target.to_bytes().len()));
-        self.exclusive().set_size(size);
-        Ok(())
-    }
-
-    /// Makes the inode a directory: its operations, and the link that `.` is.
-    pub(crate) fn init_directory(&self)
-    where
-        T: DirectoryOperations + AttrOperations,
-    {
-        // SAFETY: By the type invariants nobody else uses the inode.
-        unsafe {
-            bindings::inc_nlink(self.as_ptr());
-            (*self.as_ptr()).i_op = &dir::Tables::<T>::INODE_OPERATIONS;
-            (*self.as_ptr()).__bindgen_anon_3.i_fop = &dir::Tables::<T>::FILE_OPERATIONS;
-        }
-    }
-
-    /// Makes the inode a regular file.
-    pub(crate) fn init_regular(&self)
-    where
-        T: FileOperations + AttrOperations,
-    {
-        // SAFETY: By the type invariants nobody else uses the inode.
-        unsafe {
-            (*self.as_ptr()).i_op = &attr::Tables::<T>::FILE_OPERATIONS;
-            (*self.as_ptr()).__bindgen_anon_3.i_fop = &file::Tables::<T>::FILE_OPERATIONS;
-            (*(*self.as_ptr()).i_mapping).a_ops = self.sb().memory().a_ops();
-        }
-        // SAFETY: The inode is new, and its operations were just set.
-        unsafe { self.sb().memory().init_mapping(self.mapping()) };
-    }
-
-    /// Makes the inode a symbolic link; [`NewInode::set_link`] gives it its target.
-    pub(crate) fn init_symlink(&self)
-    where
-        T: AttrOperations,
-    {
-        // SAFETY: By the type invariants nobody else uses the inode.
-        unsafe { (*self.as_ptr()).i_op = &attr::Tables::<T>::SYMLINK_OPERATIONS };
-    }
-
-    /// Gives a special file its inode operations; the VFS has set the others.
-    pub(crate) fn init_special(&self)
-    where
-        T: AttrOperations,
-    {
-        // SAFETY: By the type invariants nobody else uses the inode.
-        unsafe { (*self.as_ptr()).i_op = &attr::Tables::<T>::INODE_OPERATIONS };
-    }
-
-    /// The reference, for a dentry or a file to own.
-    pub(super) fn into_ref(self) -> InodeRef<T> {
-        self.0
-    }
-
-    /// Makes the inode of the root directory of a superblock that is being filled, as
-    /// [`NewInode::new`] does.
-    pub(crate) fn for_root(sb: &NewSuperBlock<'_, T>, ino: Ino, mode: Mode) -> Option<Self> {
-        Self::new(sb, IdMap::nop(), None, ino, mode, DeviceId::NONE)
-    }
-}
-
-impl<T: FileSystem> Deref for NewInode<T> {
-    type Target = Inode<T>;
-
-    fn deref(&self) -> &Inode<T> {
-        &self.0
-    }
-}
-
 /// The slab cache that inodes of file system `T` come from.
 ///
 /// # Invariants
@@ -477,69 +315,86 @@ impl<T: FileSystem> Drop for InodeCache<T> {
     }
 }
 
+/// Makes an inode of `sb`, with the file system's `data`; its type and what goes with that are the caller's
+/// to set. Only the result refers to it, and it is on no list. May sleep.
+///
+/// Returns `None` without memory.
+pub(super) fn make<T: FileSystem>(
+    sb: &SuperBlock<T>,
+    data: impl PinInit<T::InodeData>,
+) -> Option<InodeRef<T>> {
+    let cache = sb.cache().cache.as_ptr();
+    // SAFETY: Superblock and cache are live.
+    let object = unsafe { bindings::alloc_inode_sb(sb.as_ptr(), cache, bindings::GFP_KERNEL) };
+    // By the invariants of the cache.
+    let object = NonNull::new(object)?.cast::<InodeBox<T>>();
+    let (inode, raw) = (object.cast::<Inode<T>>(), object.as_ptr());
+    // SAFETY: The superblock is live. The inode, which is the first field, is as the slab's constructor has
+    // left it, and nothing else refers to it.
+    if unsafe { bindings::inode_init_always(sb.as_ptr(), raw.cast()) } != 0 {
+        // SAFETY: Nothing else refers to the object, and no part of it owns anything yet. `kfree()` takes
+        // objects of any slab cache.
+        unsafe { bindings::kfree(raw.cast()) };
+        return None;
+    }
+    // INVARIANT: All fields but `inode`, which was just initialised, are set here.
+    // SAFETY: The object is memory of the right size that nothing else refers to, never moved, and
+    // initialising the data cannot fail.
+    unsafe {
+        addr_of_mut!((*raw).locked).write(UnsafeCell::new(LockedState {
+            index: DirIndex::new(),
+        }));
+        addr_of_mut!((*raw).cached).write(Link::new());
+        addr_of_mut!((*raw).memory).write(T::Memory::new_inode_data());
+        xattr::init_list(addr_of_mut!((*raw).xattrs));
+        #[cfg(CONFIG_QUOTA)]
+        addr_of_mut!((*raw).records).write(UnsafeCell::new(quota::NO_RECORDS));
+        let Ok(()) = pin_init::raw_try_init(addr_of_mut!((*raw).data), data);
+    }
+    // INVARIANT: The inode starts with one reference.
+    Some(InodeRef(inode))
+}
+
 /// The slab's constructor.
 ///
 /// # Safety
 ///
-/// For calls through the table of `super_operations` or `kmem_cache_args` that it is in, only.
+/// `object` must be valid for writes of an `InodeBox<T>`, and nothing else may use it.
 unsafe extern "C" fn init_once<T: FileSystem>(object: *mut c_void) {
-    // SAFETY: The slab passes an object of the size and alignment of `InodeBox<T>`.
-    unsafe {
-        bindings::inode_init_once(Opaque::cast_into(addr_of_mut!(
-            (*object.cast::<InodeBox<T>>()).inode
-        )))
-    }
+    let object = object.cast::<InodeBox<T>>();
+    // SAFETY: By the safety requirements; no reference is made.
+    let inode = unsafe { addr_of_mut!((*object).inode) };
+    // SAFETY: By the safety requirements.
+    unsafe { bindings::inode_init_once(Opaque::cast_into(inode)) }
 }
 
-/// `super_operations::alloc_inode`.
+/// `super_operations::alloc_inode`, for those who would make an inode that [`make`] does not: there is none.
 ///
 /// # Safety
 ///
-/// For calls through the table of `super_operations` or `kmem_cache_args` that it is in, only.
-pub(super) unsafe extern "C" fn alloc_inode<T: FileSystem>(
-    sb: *mut bindings::super_block,
+/// None: looks at nothing.
+pub(super) unsafe extern "C" fn alloc_inode(
+    _sb: *mut bindings::super_block,
 ) -> *mut bindings::inode {
-    // SAFETY: The VFS passes a superblock that `fill()` has set up.
-    let sb = unsafe { SuperBlock::<T>::from_raw(sb) };
-    // SAFETY: The cache is one for `InodeBox<T>`.
-    let object = unsafe {
-        bindings::alloc_inode_sb(sb.as_ptr(), sb.cache().cache.as_ptr(), bindings::GFP_KERNEL)
-    }
-    .cast::<InodeBox<T>>();
-    if object.is_null() {
-        return core::ptr::null_mut();
-    }
-    // INVARIANT: All fields but `inode`, which the constructor has initialised, are set here.
-    // SAFETY: The object is uninitialised memory of the right size, never moved, and initialising
-    // the data cannot fail.
-    unsafe {
-        addr_of_mut!((*object).locked).write(UnsafeCell::new(LockedState {
-            index: DirIndex::new(),
-        }));
-        addr_of_mut!((*object).cached).write(Link::new());
-        addr_of_mut!((*object).memory).write(T::Memory::new_inode_data());
-        xattr::init_list(addr_of_mut!((*object).xattrs));
-        #[cfg(CONFIG_QUOTA)]
-        addr_of_mut!((*object).records).write(UnsafeCell::new(quota::NO_RECORDS));
-        let Ok(()) = pin_init::raw_try_init(addr_of_mut!((*object).data), T::new_inode_data());
-    }
-    object.cast()
+    core::ptr::null_mut()
 }
 
 /// `super_operations::free_inode`; runs after a grace period and must not sleep.
 ///
 /// # Safety
 ///
-/// For calls through the table of `super_operations` or `kmem_cache_args` that it is in, only.
+/// `inode` must be one that [`make`] has made for `T` and that has been destroyed; nothing may use it during
+/// this call or after it. An `i_link` that it has as a symbolic link must be its own, of `kmalloc()`.
 pub(super) unsafe extern "C" fn free_inode<T: FileSystem>(inode: *mut bindings::inode) {
     let object = inode.cast::<InodeBox<T>>();
-    // SAFETY: The VFS passes an inode that `alloc_inode()` has made, for the last time; all parts
-    // that are dropped are initialised by the type invariants, and the target of a symbolic link
-    // is the inode's own. `kfree()` takes objects of any slab cache.
+    // SAFETY: By the safety requirements.
+    if Mode::from_raw(unsafe { (*inode).i_mode }).file_type() == FileType::Symlink {
+        // SAFETY: By the safety requirements.
+        unsafe { bindings::kfree((*inode).__bindgen_anon_5.i_link.cast()) };
+    }
+    // SAFETY: By the invariants of `InodeBox` the fields are initialised, and by the safety requirements
+    // nothing uses them or the object any more. `kfree()` takes objects of any slab cache.
     unsafe {
-        if Mode::from_raw((*inode).i_mode).file_type() == FileType::Symlink {
-            bindings::kfree((*inode).__bindgen_anon_5.i_link.cast());
-        }
         core::ptr::drop_in_place(addr_of_mut!((*object).locked));
         core::ptr::drop_in_place(addr_of_mut!((*object).memory));
         core::ptr::drop_in_place(addr_of_mut!((*object).data));
@@ -551,24 +406,25 @@ pub(super) unsafe extern "C" fn free_inode<T: FileSystem>(inode: *mut bindings::
 ///
 /// # Safety
 ///
-/// For calls through the table of `super_operations` or `kmem_cache_args` that it is in, only.
+/// `inode` must be a live inode that [`make`] has made for `T`, of a live superblock, and which is being
+/// evicted: nothing else may use it, but what finds it on a list that this function takes it out of.
 pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings::inode) {
-    // SAFETY: The VFS passes a live inode that nobody else uses any more, which is being evicted.
-    let this = unsafe {
-        let this = Inode::<T>::from_raw(inode);
-        eviction::begin(this);
-        T::evict(&mut Exclusive::new(this));
-        // A large one takes its time, which `free_inode()` has not.
-        (*this.locked_state()).index.clear();
-        this
-    };
+    // SAFETY: By the safety requirements.
+    let this = unsafe { Inode::<T>::from_raw(inode) };
+    // SAFETY: By the safety requirements the inode is being evicted.
+    unsafe { eviction::begin(this) };
+    // SAFETY: By the safety requirements nothing else uses the inode in ways for which there are locks.
+    T::evict(&mut unsafe { Exclusive::new(this) });
+    // A large one takes its time, which `free_inode()` has not.
+    // SAFETY: By the safety requirements nothing else looks at the index.
+    unsafe { (*this.locked_state()).index.clear() };
     // SAFETY: The inode is being evicted, as was said above.
     unsafe { eviction::finish(this) };
     // The table of the superblock must not refer to an inode that is gone.
-    // SAFETY: As above.
+    // SAFETY: The inode is being evicted.
     unsafe { xattr::free(this) };
     #[cfg(CONFIG_QUOTA)]
-    // SAFETY: As above.
+    // SAFETY: The inode is being evicted.
     unsafe {
         quota::evict(this)
     };

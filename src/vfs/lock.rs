@@ -41,6 +41,15 @@ impl<'a, T: FileSystem> Exclusive<'a, T> {
         self.inode
     }
 
+    /// The same proof, for as long as this one is borrowed.
+    pub(super) fn reborrow(&mut self) -> Exclusive<'_, T> {
+        // INVARIANT: This one is not in use while the result is.
+        Exclusive {
+            inode: self.inode,
+            _task: NotThreadSafe,
+        }
+    }
+
     /// Sets the size of the file, as `i_size_write()`.
     pub(crate) fn set_size(&mut self, size: Pos) {
         // SAFETY: The inode is live, and `i_rwsem` serialises writers of `i_size`.

@@ -7,7 +7,7 @@
 //! the file system's business, which implements [`QuotaOperations`].
 //!
 //! An inode counts against its owners from [`NewInode::charge_quota`] until it is evicted, its bytes
-//! through a [`SpaceCharge`] until [`Inode::uncharge_space`].
+//! through a [`SpaceCharge`] until [`InodeCore::uncharge_space`].
 //!
 //! Lock order: `s_umount`, `i_rwsem`, the lock of a record (`dq_lock`), then on the one hand whatever
 //! [`QuotaOperations`] takes, on the other `dq_dqb_lock`. Bytes change under `i_lock`, and
@@ -15,8 +15,8 @@
 //!
 //! C headers: `include/linux/quota.h`, `include/linux/quotaops.h`.
 
-use super::attr::AttrRequest;
-use super::{Exclusive, FileSystem, IdMap, Inode, NewInode, NewSuperBlock, SuperBlock};
+use super::attr::SetAttr;
+use super::{FileSystem, Inode, InodeCore, NewInode, NewSuperBlock, SuperBlock};
 use crate::bindings;
 use crate::mm::Len;
 use core::marker::PhantomData;
@@ -269,13 +269,13 @@ pub(super) unsafe fn disable(sb: *mut bindings::super_block) {
     unsafe { bindings::dquot_quota_off(sb, -1) };
 }
 
-impl<T: FileSystem> NewInode<T> {
+impl<T: FileSystem> NewInode<'_, T> {
     /// Counts the inode against its owners. May sleep.
     ///
     /// Fails with `EDQUOT` where the limits forbid it, and with `ENOMEM`.
-    pub(crate) fn charge_quota(&self) -> Result {
+    pub(crate) fn charge_quota(&mut self) -> Result {
         let inode = self.as_ptr();
-        // SAFETY: By the type invariants nobody else uses the inode, so that its records, where it
+        // SAFETY: By the type invariants nothing else uses the inode, so that its records, where it
         // cannot have them, can be dropped at once.
         unsafe {
             to_result(bindings::dquot_initialize(inode))?;
@@ -306,12 +306,12 @@ pub(super) unsafe fn evict<T: FileSystem>(inode: &Inode<T>) {
 /// them back.
 #[must_use]
 pub(crate) struct SpaceCharge<'a, T: FileSystem> {
-    inode: &'a Inode<T>,
+    inode: &'a InodeCore<T>,
     bytes: Len,
 }
 
 impl<T: FileSystem> SpaceCharge<'_, T> {
-    /// The bytes are used: they count until [`Inode::uncharge_space`].
+    /// The bytes are used: they count until [`InodeCore::uncharge_space`].
     pub(crate) fn keep(self) {
         core::mem::forget(self);
     }
@@ -323,7 +323,7 @@ impl<T: FileSystem> Drop for SpaceCharge<'_, T> {
     }
 }
 
-impl<T: FileSystem> Inode<T> {
+impl<T: FileSystem> InodeCore<T> {
     /// Adds `bytes`, a multiple of the block size, to `i_blocks`, and counts them against the owners
     /// of the inode. May sleep. Takes `i_lock`.
     ///
@@ -348,19 +348,15 @@ impl<T: FileSystem> Inode<T> {
     }
 }
 
-impl AttrRequest<'_> {
-    /// Counts an inode, and its bytes, against the owners that it is about to get. May sleep.
+impl<T: FileSystem> SetAttr<'_, T> {
+    /// Counts the inode, and its bytes, against the owners that it is about to get. May sleep.
     ///
     /// Fails with `EDQUOT` where their limits forbid it, and with `ENOMEM`; then all is as before.
-    pub(crate) fn transfer_quota<T: FileSystem>(
-        &self,
-        idmap: &IdMap,
-        inode: &mut Exclusive<'_, T>,
-    ) -> Result {
+    pub(crate) fn transfer_quota(&mut self) -> Result {
         // The C functions only read the request.
         let request = core::ptr::from_ref(self.attr).cast_mut();
-        let (idmap, inode) = (idmap.as_ptr(), inode.as_ptr());
-        // SAFETY: The inode is live and locked.
+        let (idmap, inode) = (self.idmap.as_ptr(), self.inode().as_ptr());
+        // SAFETY: The inode is live and locked, and idmap and request are those of the change.
         unsafe {
             if bindings::i_uid_needs_update(idmap, request, inode)
                 || bindings::i_gid_needs_update(idmap, request, inode)
@@ -651,5 +647,5 @@ pub(super) unsafe extern "C" fn get_records<T: FileSystem>(
     inode: *mut bindings::inode,
 ) -> *mut *mut bindings::dquot {
     // SAFETY: By the caller's promise.
-    unsafe { Inode::<T>::from_raw(inode) }.records().cast()
+    unsafe { InodeCore::<T>::from_raw(inode) }.records().cast()
 }

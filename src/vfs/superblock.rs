@@ -135,7 +135,7 @@ struct Tables<T>(PhantomData<T>);
 
 impl<T: FileSystem> Tables<T> {
     const OPERATIONS: bindings::super_operations = bindings::super_operations {
-        alloc_inode: Some(inode::alloc_inode::<T>),
+        alloc_inode: Some(inode::alloc_inode),
         free_inode: Some(inode::free_inode::<T>),
         evict_inode: Some(inode::evict_inode::<T>),
         drop_inode: Some(bindings::inode_just_drop),

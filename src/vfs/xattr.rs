@@ -8,7 +8,7 @@
 //!
 //! C headers: `include/linux/xattr.h`, `include/uapi/linux/xattr.h`.
 
-use super::{Exclusive, FileSystem, Inode};
+use super::{Exclusive, FileSystem, Inode, InodeCore, SuperBlock};
 use crate::bindings;
 use core::ffi::CStr as CoreCStr;
 use core::marker::PhantomData;
@@ -86,7 +86,7 @@ pub(crate) fn space(name: Name<'_>, size: usize) -> usize {
 /// # Invariants
 ///
 /// Owns the attribute, which has a name.
-pub(crate) struct NewXattr(NonNull<bindings::simple_xattr>);
+struct NewXattr(NonNull<bindings::simple_xattr>);
 
 impl NewXattr {
     /// An attribute `security.suffix`. May sleep; fails with `ENOMEM`.
@@ -110,7 +110,7 @@ impl NewXattr {
     }
 
     /// The memory that it is taken to need, in bytes; see [`space`].
-    pub(crate) fn space(&self) -> usize {
+    fn space(&self) -> usize {
         // SAFETY: By the type invariants.
         unsafe {
             let xattr = self.0.as_ptr();
@@ -161,24 +161,29 @@ impl<T: FileSystem> Exclusive<'_, T> {
             Ok(Some(size))
         }
     }
+}
 
-    /// Gives an inode an attribute, of a name that it does not have yet. May sleep.
-    ///
-    /// Fails with `ENOMEM`.
-    pub(crate) fn add_xattr(&mut self, xattr: NewXattr) -> Result {
-        // SAFETY: As in `set_xattr()`; the attribute is unknown to others.
-        let ret = unsafe {
-            bindings::simple_xattr_add(
-                self.sb().xattrs().as_ptr(),
-                self.xattr_list(),
-                xattr.0.as_ptr(),
-            )
-        };
-        to_result(ret).map_err(|_| ENOMEM)?;
-        // The list owns it now.
-        core::mem::forget(xattr);
-        Ok(())
-    }
+/// Gives a new inode an attribute, of a name that it does not have yet. May sleep.
+///
+/// Fails with `ENOMEM`.
+///
+/// # Safety
+///
+/// Nothing else may use the attributes of the inode.
+unsafe fn add<T: FileSystem>(inode: &InodeCore<T>, xattr: NewXattr) -> Result {
+    // SAFETY: The list is that of a live inode of the cache's superblock, and by the caller's promise
+    // there is no other writer; the attribute is unknown to others.
+    let ret = unsafe {
+        bindings::simple_xattr_add(
+            inode.sb().xattrs().as_ptr(),
+            inode.xattr_list(),
+            xattr.0.as_ptr(),
+        )
+    };
+    to_result(ret).map_err(|_| ENOMEM)?;
+    // The list owns it now.
+    core::mem::forget(xattr);
+    Ok(())
 }
 
 /// Frees all attributes of an inode, and tells the file system of the memory that they were taken to
@@ -210,9 +215,10 @@ pub(crate) trait XattrOperations: FileSystem {
         flags: SetFlags,
     ) -> Result;
 
-    /// Gives a new inode an attribute that a security module wants, with [`Exclusive::add_xattr`].
-    /// May sleep.
-    fn init_xattr(inode: &mut Exclusive<'_, Self>, xattr: NewXattr) -> Result;
+    /// A security module wants a new inode to have an attribute, which is taken to need `bytes` bytes: they
+    /// count until [`FileSystem::xattrs_freed`] gives them back. May sleep. Where this fails, the inode does
+    /// not get the attribute.
+    fn init_xattr(sb: &SuperBlock<Self>, bytes: usize) -> Result;
 }
 
 const PREFIX_SECURITY: &CoreCStr = c"security.";
@@ -368,34 +374,45 @@ unsafe extern "C" fn set<T: XattrOperations>(
 ///
 /// # Safety
 ///
-/// For calls by that function only, on a new inode that is in exclusive use by its caller.
+/// `inode` must be a live inode of `T` whose attributes nothing else uses. `xattrs` must be an array that
+/// ends with an entry without a name; the names of the others must be strings, and their values, where they
+/// have any, of the sizes beside them. All must stay so during the call.
 unsafe extern "C" fn init<T: XattrOperations>(
     inode: *mut bindings::inode,
     mut xattrs: *const bindings::xattr,
     _data: *mut c_void,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The inode is live, and nobody else can reach it.
-        let mut inode = unsafe { Exclusive::<T>::new(Inode::from_raw(inode)) };
-        // SAFETY: The security modules pass an array that ends with an entry without a name, and
-        // values of the sizes beside them.
-        unsafe {
-            while !(*xattrs).name.is_null() {
-                let bindings::xattr {
-                    name,
-                    value,
-                    value_len,
-                } = *xattrs;
-                let value = match NonNull::new(value) {
-                    Some(value) => core::slice::from_raw_parts(value.cast().as_ptr(), value_len),
-                    None => &[],
-                };
-                let xattr = NewXattr::security(CStr::from_char_ptr(name), value)?;
-                T::init_xattr(&mut inode, xattr)?;
-                xattrs = xattrs.add(1);
+        // SAFETY: By the safety requirements.
+        let inode = unsafe { InodeCore::<T>::from_raw(inode) };
+        // Ends at the entry without a name.
+        loop {
+            // SAFETY: By the safety requirements: the entry is not past the one without a name.
+            let bindings::xattr {
+                name,
+                value,
+                value_len,
+            } = unsafe { *xattrs };
+            if name.is_null() {
+                return Ok(0);
             }
+            // SAFETY: By the safety requirements.
+            let name = unsafe { CStr::from_char_ptr(name) };
+            let value = match NonNull::new(value) {
+                // SAFETY: By the safety requirements.
+                Some(value) => unsafe {
+                    core::slice::from_raw_parts(value.cast().as_ptr(), value_len)
+                },
+                None => &[],
+            };
+            let xattr = NewXattr::security(name, value)?;
+            let bytes = xattr.space();
+            T::init_xattr(inode.sb(), bytes)?;
+            // SAFETY: By the safety requirements.
+            unsafe { add(inode, xattr) }.inspect_err(|_| T::xattrs_freed(inode.sb(), bytes))?;
+            // SAFETY: By the safety requirements: this entry has a name, so that another one follows.
+            xattrs = unsafe { xattrs.add(1) };
         }
-        Ok(0)
     })
 }
 

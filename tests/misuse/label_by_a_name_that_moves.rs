@@ -10,7 +10,7 @@ use kernel::prelude::*;
 pub(crate) fn set_flags(
     inode: &mut Exclusive<'_, Tmpfs>,
     dentry: &Dentry<Tmpfs>,
-    mut new: NewInode<Tmpfs>,
+    mut new: NewInode<'_, Tmpfs>,
 ) -> Result {
     new.init_security(inode, Some(dentry))
 }

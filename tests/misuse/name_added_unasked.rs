@@ -10,7 +10,7 @@ use kernel::prelude::*;
 pub(crate) fn set_flags(
     dir: &mut Exclusive<'_, Tmpfs>,
     name: Negative<'_, Tmpfs>,
-    inode: NewInode<Tmpfs>,
+    inode: NewInode<'_, Tmpfs>,
 ) -> Result {
     dir.add_child(name, inode)
 }

@@ -10,11 +10,11 @@ use kernel::prelude::*;
 
 type Rename = for<'a> fn(
     RenameDirs<'a, 'a, Tmpfs>,
-    &IdMap,
+    &'a IdMap,
     &Positive<'a, Tmpfs>,
     &mut RenameTarget<'a, Tmpfs>,
     &Negative<'a, Tmpfs>,
-) -> Result<NewInode<Tmpfs>>;
+) -> Result<NewInode<'a, Tmpfs>>;
 
 pub(crate) const REAL: Rename = <Tmpfs as DirectoryOperations>::rename_with_whiteout;
 pub(crate) const LAZY: Rename = |_, _, _, _, _| Ok(());

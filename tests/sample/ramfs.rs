@@ -17,16 +17,16 @@
 #![forbid(unsafe_code)]
 
 use crate::mm::{Folio, Ino, Mapping, PageIndex, PageRange, Pos, Slot, MAX_FILE_SIZE};
-use crate::vfs::attr::{AttrOperations, AttrRequest};
+use crate::vfs::attr::{AttrOperations, SetAttr};
 use crate::vfs::dir::{RenameTarget, Victim};
 use crate::vfs::file::Seek;
 use crate::vfs::file_system::StatFs;
 use crate::vfs::pipe::PipeWriter;
 use crate::vfs::ram::{self, Ram};
 use crate::vfs::{
-    DeviceId, DirectoryOperations, Exclusive, File, FileOperations, FileSystem, FileType, IdMap,
-    Inode, InodeGuard, Mode, MountContext, Negative, NewInode, NewSuperBlock, ParameterKind,
-    ParameterTable, ParameterValue, Positive, RenameDirs, SuperBlock,
+    DirectoryOperations, Exclusive, File, FileKind, FileOperations, FileSystem, FileType, IdMap,
+    Inode, InodeGuard, LinkTarget, Mode, MountContext, Negative, NewInode, NewSuperBlock, Origin,
+    ParameterKind, ParameterTable, ParameterValue, Positive, RenameDirs, SuperBlock,
 };
 use kernel::iov::{IovIterDest, IovIterSource};
 use kernel::prelude::*;
@@ -92,9 +92,9 @@ impl FileSystem for Ramfs {
         })
     }
 
-    fn new_root(sb: &NewSuperBlock<'_, Self>) -> Result<NewInode<Self>> {
-        let mode = sb.data().mode.directory();
-        NewInode::for_root(sb, next_ino(sb), mode).ok_or(ENOMEM)
+    fn new_root<'a>(sb: &'a NewSuperBlock<'_, Self>) -> Result<NewInode<'a, Self>> {
+        let (origin, mode) = (Origin::root_of(sb), sb.data().mode);
+        NewInode::directory(origin, next_ino(sb), mode, Pos::ZERO, ()).ok_or(ENOMEM)
     }
 
     fn reconfigure(_sb: &SuperBlock<Self>, _mode: &mut Mode, _cx: &MountContext) -> Result {
@@ -112,18 +112,7 @@ impl FileSystem for Ramfs {
         }
     }
 
-    // An inode: its data, its operations, and its end, which comes when it has neither a name nor a user.
-
-    fn new_inode_data() -> impl PinInit<()> {}
-
-    fn set_operations(inode: &NewInode<Self>) {
-        match inode.file_type() {
-            FileType::Regular => inode.init_regular(),
-            FileType::Directory => inode.init_directory(),
-            FileType::Symlink => inode.init_symlink(),
-            FileType::Special => inode.init_special(),
-        }
-    }
+    // The end of an inode, which comes when it has neither a name nor a user.
 
     fn evict(inode: &mut Exclusive<'_, Self>) {
         if inode.file_type() == FileType::Regular {
@@ -137,52 +126,55 @@ fn next_ino(sb: &SuperBlock<Ramfs>) -> Ino {
     Ino::new(sb.data().next_ino.fetch_add(1, Relaxed))
 }
 
-/// Makes an inode for a new file in `dir`.
-fn new_inode(
-    dir: &Inode<Ramfs>,
-    idmap: &IdMap,
-    name: Option<&Negative<'_, Ramfs>>,
-    mode: Mode,
-    device: DeviceId,
-) -> Result<NewInode<Ramfs>> {
-    let (sb, ino) = (dir.sb(), next_ino(dir.sb()));
-    let mut inode = NewInode::new(sb, idmap, Some(dir), ino, mode, device).ok_or(ENOSPC)?;
-    inode.init_security(dir, name)?;
-    Ok(inode)
-}
-
 /// The layer has reserved what the change of names needs, and makes it once the function here has returned `Ok`;
-/// what remains to be done is to count links and to set times. The inode that is returned gets the name.
+/// what remains to be done is to count links and to set times. A new inode that is returned gets the name. It is
+/// made whole, by a constructor for its kind that takes the file system's data, of which there is none here.
 impl DirectoryOperations for Ramfs {
-    fn make(
-        dir: &mut Exclusive<'_, Self>,
-        idmap: &IdMap,
+    fn make<'a>(
+        dir: &mut Exclusive<'a, Self>,
+        idmap: &'a IdMap,
         name: &Negative<'_, Self>,
+        kind: FileKind,
         mode: Mode,
-        device: DeviceId,
-    ) -> Result<NewInode<Self>> {
-        let inode = new_inode(dir, idmap, Some(name), mode, device)?;
-        if mode.file_type() == FileType::Directory {
+    ) -> Result<NewInode<'a, Self>> {
+        let (origin, ino) = (Origin::child_of(dir.inode(), idmap), next_ino(dir.sb()));
+        let inode = match kind {
+            FileKind::Regular => NewInode::regular(origin, ino, mode, ()),
+            FileKind::Directory => NewInode::directory(origin, ino, mode, Pos::ZERO, ()),
+            FileKind::Special(special) => NewInode::special(origin, ino, mode, special, ()),
+        };
+        let mut inode = inode.ok_or(ENOSPC)?;
+        inode.init_security(dir, Some(name))?;
+        if matches!(kind, FileKind::Directory) {
             dir.inc_nlink();
         }
         dir.touch();
         Ok(inode)
     }
 
-    fn symlink(
-        dir: &mut Exclusive<'_, Self>,
-        idmap: &IdMap,
+    fn symlink<'a>(
+        dir: &mut Exclusive<'a, Self>,
+        idmap: &'a IdMap,
         name: &Negative<'_, Self>,
         target: &CStr,
-    ) -> Result<NewInode<Self>> {
-        let mut inode = new_inode(dir, idmap, Some(name), Mode::SYMLINK, DeviceId::NONE)?;
-        inode.set_link(target)?;
+    ) -> Result<NewInode<'a, Self>> {
+        let (origin, ino) = (Origin::child_of(dir.inode(), idmap), next_ino(dir.sb()));
+        let target = LinkTarget::new(target)?;
+        let mut inode = NewInode::symlink(origin, ino, target, ()).ok_or(ENOSPC)?;
+        inode.init_security(dir, Some(name))?;
         dir.touch();
         Ok(inode)
     }
 
-    fn make_unnamed(dir: &Inode<Self>, idmap: &IdMap, mode: Mode) -> Result<NewInode<Self>> {
-        new_inode(dir, idmap, None, mode, DeviceId::NONE)
+    fn make_unnamed<'a>(
+        dir: &'a Inode<Self>,
+        idmap: &'a IdMap,
+        mode: Mode,
+    ) -> Result<NewInode<'a, Self>> {
+        let (origin, ino) = (Origin::child_of(dir, idmap), next_ino(dir.sb()));
+        let mut inode = NewInode::regular(origin, ino, mode, ()).ok_or(ENOSPC)?;
+        inode.init_security(dir, None)?;
+        Ok(inode)
     }
 
     fn link(
@@ -252,19 +244,17 @@ fn is_directory(name: &Positive<'_, Ramfs>) -> bool {
 }
 
 impl AttrOperations for Ramfs {
-    fn set_attributes(
-        inode: &mut Exclusive<'_, Self>,
-        idmap: &IdMap,
-        request: AttrRequest<'_>,
-    ) -> Result {
-        if let Some(size) = request.size() {
+    fn set_attributes(mut request: SetAttr<'_, Self>) -> Result {
+        let size = request.size();
+        let mut inode = request.inode();
+        if let Some(size) = size {
             let grows = size > inode.size();
             inode.set_size(size);
             if !grows {
                 truncate(inode.mapping(), size);
             }
         }
-        request.copy_to(idmap, inode)
+        request.commit().map(drop)
     }
 }
 

@@ -98,15 +98,12 @@ impl FileSystem for Tmpfs {
         })
     }
 
-    fn new_root(sb: &NewSuperBlock<'_, Self>) -> Result<NewInode<Self>> {
-        let info = sb.data();
+    fn new_root<'a>(sb: &'a NewSuperBlock<'_, Self>) -> Result<NewInode<'a, Self>> {
         #[cfg(CONFIG_TMPFS_QUOTA)]
-        if let Some(quota) = &info.quota {
+        if let Some(quota) = &sb.data().quota {
             quota.enable(sb)?;
         }
-        let root = lifecycle::init(sb, |ino| NewInode::for_root(sb, ino, info.mode.directory()))?;
-        root.set_owner(info.uid, info.gid);
-        Ok(root)
+        lifecycle::new_root(sb)
     }
 
     fn reconfigure(sb: &SuperBlock<Self>, options: &mut Options, cx: &MountContext) -> Result {
@@ -127,10 +124,6 @@ impl FileSystem for Tmpfs {
         options::show(sb.data(), seq);
     }
 
-    fn new_inode_data() -> impl PinInit<InodeInfo> {
-        InodeInfo::new()
-    }
-
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     fn count_cached(sb: &SuperBlock<Self>) -> usize {
         sb.cached().len()
@@ -148,9 +141,5 @@ impl FileSystem for Tmpfs {
     #[cfg(CONFIG_TMPFS_XATTR)]
     fn xattrs_freed(sb: &SuperBlock<Self>, bytes: usize) {
         xattr::release_space(sb, bytes);
-    }
-
-    fn set_operations(inode: &NewInode<Self>) {
-        lifecycle::set_operations(inode);
     }
 }

@@ -22,10 +22,10 @@ use crate::tmpfs::pure::limits::Reservation;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::mount::SpaceCounter;
 use crate::tmpfs::state::page_counts::Counts;
-#[cfg(CONFIG_TMPFS_QUOTA)]
 use crate::tmpfs::state::Tmpfs;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use crate::vfs::quota::SpaceCharge;
+use crate::vfs::InodeCore;
 use kernel::prelude::*;
 
 /// Pages that count against the limits and are not yet used; dropping it returns them.
@@ -61,7 +61,7 @@ fn reserve_again(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservatio
 }
 
 #[inline(always)]
-fn try_reserve(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservation<'_>> {
+fn try_reserve(inode: &InodeCore<Tmpfs>, pages: PageCount) -> Result<SpaceReservation<'_>> {
     Ok(SpaceReservation {
         commitment: Commitment::new(pages).map_err(|_| ENOSPC)?,
         blocks: inode
@@ -120,28 +120,40 @@ pub(super) fn room(inode: &TmpfsInode) -> PageCount {
     }
 }
 
+/// Counts `pages` pages for memory of a new inode outside its page cache. Sleeps only where the mount has
+/// quota.
+///
+/// Fails as [`reserve`] does; there is nothing that reclaim could have dropped.
+pub(in crate::tmpfs) fn count_only(inode: &InodeCore<Tmpfs>, pages: PageCount) -> Result {
+    let reservation = try_reserve(inode, pages)?;
+    inode.data().counts.with(|counts| {
+        counts.alloced = counts.alloced.saturating_add(pages);
+        counts.counted_only = counts.counted_only.saturating_add(pages);
+    });
+    reservation.keep(inode);
+    Ok(())
+}
+
 impl SpaceReservation<'_> {
     /// The pages are in the page cache of `inode` now.
-    #[inline]
-    pub(in crate::tmpfs) fn commit(self, inode: &TmpfsInode) {
-        self.count(inode, PageCount::ZERO);
-    }
-
-    /// The pages stand for memory of `inode` outside its page cache.
-    pub(in crate::tmpfs) fn commit_counted_only(self, inode: &TmpfsInode) {
-        let pages = self.pages;
-        self.count(inode, pages);
-    }
-
+    ///
     /// What reclaim has dropped meanwhile is given back: else pages that it drops and that come again
     /// would count each time.
     #[inline]
-    fn count(self, inode: &TmpfsInode, counted_only: PageCount) {
+    pub(in crate::tmpfs) fn commit(self, inode: &TmpfsInode) {
         let surplus = inode.data().counts.with(|counts| {
             counts.alloced = counts.alloced.saturating_add(self.pages);
-            counts.counted_only = counts.counted_only.saturating_add(counted_only);
             counts.take_surplus(inode.mapping().nr_pages())
         });
+        self.keep(inode);
+        if !surplus.is_zero() {
+            release_dropped(inode, surplus);
+        }
+    }
+
+    /// The pages are in the counts of `inode`.
+    #[inline]
+    fn keep(self, inode: &InodeCore<Tmpfs>) {
         #[cfg(CONFIG_TMPFS_QUOTA)]
         match self.charge {
             Some(charge) => charge.keep(),
@@ -151,9 +163,6 @@ impl SpaceReservation<'_> {
         inode.add_bytes(self.pages.bytes());
         self.commitment.keep();
         self.blocks.commit();
-        if !surplus.is_zero() {
-            release_dropped(inode, surplus);
-        }
     }
 }
 

@@ -9,10 +9,10 @@ use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::truncate;
 use crate::tmpfs::state::Tmpfs;
-use crate::vfs::attr::{AttrOperations, AttrRequest, Stat};
+use crate::vfs::attr::{AttrOperations, SetAttr, Stat};
 #[cfg(CONFIG_TMPFS_XATTR)]
 use crate::vfs::fileattr::FlagTable;
-use crate::vfs::{Exclusive, FileType, IdMap, Inode};
+use crate::vfs::{FileType, Inode};
 use kernel::prelude::*;
 
 impl AttrOperations for Tmpfs {
@@ -36,28 +36,23 @@ impl AttrOperations for Tmpfs {
         }
     }
 
-    fn set_attributes(
-        inode: &mut Exclusive<'_, Self>,
-        idmap: &IdMap,
-        request: AttrRequest<'_>,
-    ) -> Result {
+    fn set_attributes(mut request: SetAttr<'_, Self>) -> Result {
         let mut modified = false;
         let mut changed = true;
-        if let Some(size) = request
-            .size()
-            .filter(|_| inode.file_type() == FileType::Regular)
-        {
+        let size = request.size();
+        let mut inode = request.inode();
+        if let Some(size) = size.filter(|_| inode.file_type() == FileType::Regular) {
             // What frees pages counts as a modification, even where the size stays as it is.
-            modified = size != inode.size() || page_accounting::has_pages(inode);
+            modified = size != inode.size() || page_accounting::has_pages(&inode);
             changed = modified;
-            truncate::resize(inode, size)?;
+            truncate::resize(&mut inode, size)?;
         }
 
         #[cfg(CONFIG_TMPFS_QUOTA)]
         if inode.sb().data().quota.is_some() {
-            request.transfer_quota(idmap, inode)?;
+            request.transfer_quota()?;
         }
-        request.copy_to(idmap, inode)?;
+        let mut inode = request.commit()?;
         if modified {
             inode.touch();
         } else if changed {

@@ -6,53 +6,57 @@
 //! here have consented. What remains here is the accounting: link counts, sizes, times, and the place
 //! that each name takes under the limit of inodes.
 
-use super::lifecycle;
+use super::lifecycle::{self, Kind};
 use super::symlink;
 use crate::tmpfs::pure::inode_limit::InodeSpace;
 use crate::tmpfs::state::inode::DIR_ENTRY_SIZE;
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::dir::{RenameTarget, Victim};
 use crate::vfs::{
-    DeviceId, DirectoryOperations, Exclusive, FileType, IdMap, Inode, Mode, Negative, NewInode,
-    Positive, RenameDirs,
+    DirectoryOperations, Exclusive, FileKind, FileType, IdMap, Inode, Mode, Negative, NewInode,
+    Positive, RenameDirs, Special,
 };
 use kernel::prelude::*;
 
 impl DirectoryOperations for Tmpfs {
-    fn make(
-        dir: &mut Exclusive<'_, Self>,
-        idmap: &IdMap,
+    fn make<'a>(
+        dir: &mut Exclusive<'a, Self>,
+        idmap: &'a IdMap,
         name: &Negative<'_, Self>,
+        kind: FileKind,
         mode: Mode,
-        device: DeviceId,
-    ) -> Result<NewInode<Self>> {
+    ) -> Result<NewInode<'a, Self>> {
         #[cfg(CONFIG_UNICODE)]
         if !dir.allows_name(name) {
             return Err(EINVAL);
         }
-        let mut inode = lifecycle::new(dir, idmap, mode, device)?;
+        let mut inode = lifecycle::new(dir.inode(), idmap, kind.into(), mode)?;
         inode.init_acls(dir)?;
         inode.init_security(dir, Some(name))?;
         gain_name(dir);
-        if mode.file_type() == FileType::Directory {
+        if kind == FileKind::Directory {
             dir.inc_nlink();
         }
         Ok(inode)
     }
 
-    fn symlink(
-        dir: &mut Exclusive<'_, Self>,
-        idmap: &IdMap,
+    fn symlink<'a>(
+        dir: &mut Exclusive<'a, Self>,
+        idmap: &'a IdMap,
         name: &Negative<'_, Self>,
         target: &CStr,
-    ) -> Result<NewInode<Self>> {
+    ) -> Result<NewInode<'a, Self>> {
         let inode = symlink::new(dir, idmap, name, target)?;
         gain_name(dir);
         Ok(inode)
     }
 
-    fn make_unnamed(dir: &Inode<Self>, idmap: &IdMap, mode: Mode) -> Result<NewInode<Self>> {
-        let mut inode = lifecycle::new(dir, idmap, mode, DeviceId::NONE)?;
+    fn make_unnamed<'a>(
+        dir: &'a Inode<Self>,
+        idmap: &'a IdMap,
+        mode: Mode,
+    ) -> Result<NewInode<'a, Self>> {
+        let mut inode = lifecycle::new(dir, idmap, Kind::Regular, mode)?;
         inode.init_security(dir, None)?;
         inode.init_acls(dir)?;
         Ok(inode)
@@ -96,15 +100,15 @@ impl DirectoryOperations for Tmpfs {
         Ok(())
     }
 
-    fn rename_with_whiteout(
-        mut dirs: RenameDirs<'_, '_, Self>,
-        idmap: &IdMap,
+    fn rename_with_whiteout<'a>(
+        mut dirs: RenameDirs<'_, 'a, Self>,
+        idmap: &'a IdMap,
         moved: &Positive<'_, Self>,
         target: &mut RenameTarget<'_, Self>,
         name: &Negative<'_, Self>,
-    ) -> Result<NewInode<Self>> {
-        let mode = Mode::WHITEOUT;
-        let whiteout = Self::make(dirs.source(), idmap, name, mode, DeviceId::NONE)?;
+    ) -> Result<NewInode<'a, Self>> {
+        let kind = FileKind::Special(Special::WHITEOUT);
+        let whiteout = Self::make(dirs.source(), idmap, name, kind, Mode::NO_PERMISSIONS)?;
         rename(dirs, moved, target);
         Ok(whiteout)
     }

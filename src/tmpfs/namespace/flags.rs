@@ -63,10 +63,10 @@ fn check_case_folding(_inode: &TmpfsInode, _dentry: &Dentry<Tmpfs>, wanted: bool
 }
 
 /// Gives a new file those flags of its directory that pass on.
-pub(in crate::tmpfs) fn inherit(
+pub(in crate::tmpfs) fn inherit<'a>(
     parent: &TmpfsInode,
-    mut inode: NewInode<Tmpfs>,
-) -> NewInode<Tmpfs> {
+    mut inode: NewInode<'a, Tmpfs>,
+) -> NewInode<'a, Tmpfs> {
     let passed = FileFlags::NODUMP | FileFlags::NOATIME | FileFlags::CASEFOLD;
     let flags = parent.data().flags().within(passed);
     if flags == FileFlags::NONE {
@@ -76,7 +76,7 @@ pub(in crate::tmpfs) fn inherit(
     // A file that is no directory cannot fold case. It shows the flag, and as on tmpfs none of the
     // flags that come with this one has an effect.
     if !flags.contains(FileFlags::CASEFOLD) || inode.file_type() == FileType::Directory {
-        inode.exclusive().enforce_flags(flags);
+        inode.enforce_flags(flags);
     }
     inode
 }

@@ -4,13 +4,16 @@
 
 #[cfg(CONFIG_TMPFS_XATTR)]
 use super::flags;
-use crate::mm::{Ino, Pos};
+use crate::mm::Pos;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::truncate;
 use crate::tmpfs::pure::inode_limit::InodeSpace;
-use crate::tmpfs::state::inode::{TmpfsInode, DIR_ENTRY_SIZE};
+use crate::tmpfs::state::inode::{InodeInfo, TmpfsInode, DIR_ENTRY_SIZE};
 use crate::tmpfs::state::Tmpfs;
-use crate::vfs::{DeviceId, Exclusive, FileType, IdMap, Mode, NewInode, SuperBlock};
+use crate::vfs::{
+    Exclusive, FileKind, FileType, IdMap, LinkTarget, Mode, NewInode, NewSuperBlock, Origin,
+    Special,
+};
 use kernel::prelude::*;
 
 /// The size of a directory without files: two names are its own.
@@ -18,64 +21,82 @@ const EMPTY_DIR_SIZE: Pos = Pos::ZERO
     .saturating_add(DIR_ENTRY_SIZE)
     .saturating_add(DIR_ENTRY_SIZE);
 
-/// Makes an inode for a new file in `parent`. May sleep.
+/// What a new inode is for.
+pub(in crate::tmpfs) enum Kind {
+    Regular,
+    Directory,
+    Symlink(LinkTarget),
+    Special(Special),
+}
+
+impl From<FileKind> for Kind {
+    fn from(kind: FileKind) -> Self {
+        match kind {
+            FileKind::Regular => Self::Regular,
+            FileKind::Directory => Self::Directory,
+            FileKind::Special(special) => Self::Special(special),
+        }
+    }
+}
+
+/// Makes an inode for a new file in `parent`, with the permissions of `mode`. May sleep.
 ///
 /// Fails with `ENOSPC` where the mount has no inode left, and, like tmpfs, where there is no memory
 /// for one; with `EDQUOT` where the owners have none.
-pub(in crate::tmpfs) fn new(
-    parent: &TmpfsInode,
-    idmap: &IdMap,
+pub(in crate::tmpfs) fn new<'a>(
+    parent: &'a TmpfsInode,
+    idmap: &'a IdMap,
+    kind: Kind,
     mode: Mode,
-    device: DeviceId,
-) -> Result<NewInode<Tmpfs>> {
-    let sb = parent.sb();
-    let inode = init(sb, |ino| {
-        NewInode::new(sb, idmap, Some(parent), ino, mode, device)
-    })?;
+) -> Result<NewInode<'a, Tmpfs>> {
+    let inode = init(Origin::child_of(parent, idmap), kind, mode)?;
     #[cfg(CONFIG_TMPFS_XATTR)]
     let inode = flags::inherit(parent, inode);
     Ok(inode)
 }
 
-/// Reserves and numbers an inode, and sets up what `make` makes of the number.
-pub(in crate::tmpfs) fn init(
-    sb: &SuperBlock<Tmpfs>,
-    make: impl FnOnce(Ino) -> Option<NewInode<Tmpfs>>,
-) -> Result<NewInode<Tmpfs>> {
-    let reservation = sb.data().inodes.reserve(InodeSpace::INODE).ok_or(ENOSPC)?;
-    let mut inode = make(sb.data().next_ino(sb)).ok_or(ENOSPC)?;
+/// Makes the inode of the root directory of a new mount. May sleep; fails as [`new`] does.
+pub(in crate::tmpfs) fn new_root<'a>(
+    sb: &'a NewSuperBlock<'_, Tmpfs>,
+) -> Result<NewInode<'a, Tmpfs>> {
+    let info = sb.data();
+    let mut root = init(Origin::root_of(sb), Kind::Directory, info.mode)?;
+    root.set_owner(info.uid, info.gid);
+    Ok(root)
+}
+
+/// Reserves, numbers and makes an inode.
+fn init<'a>(origin: Origin<'a, Tmpfs>, kind: Kind, mode: Mode) -> Result<NewInode<'a, Tmpfs>> {
+    let sb = origin.sb();
+    let info = sb.data();
+    let reservation = info.inodes.reserve(InodeSpace::INODE).ok_or(ENOSPC)?;
+    let ino = info.next_ino(sb);
+    #[cfg(CONFIG_NUMA)]
+    let data = InodeInfo::with_policy(match kind {
+        Kind::Regular => info.policy.get(),
+        _ => None,
+    });
+    #[cfg(not(CONFIG_NUMA))]
+    let data = InodeInfo::new();
+    let inode = match kind {
+        Kind::Regular => NewInode::regular(origin, ino, mode, data),
+        Kind::Directory => NewInode::directory(origin, ino, mode, EMPTY_DIR_SIZE, data),
+        Kind::Symlink(target) => NewInode::symlink(origin, ino, target, data),
+        Kind::Special(special) => NewInode::special(origin, ino, mode, special, data),
+    };
+    let mut inode = inode.ok_or(ENOSPC)?;
     // From here on `evict()` returns it.
     reservation.commit();
 
-    if sb.data().is_without_swap() {
-        inode.mapping().set_unevictable();
+    if info.is_without_swap() {
+        inode.set_unevictable();
     }
     inode.data().set_btime(inode.mtime());
-    match inode.file_type() {
-        FileType::Directory => inode.exclusive().set_size(EMPTY_DIR_SIZE),
-        #[cfg(CONFIG_NUMA)]
-        FileType::Regular => {
-            if let Some(policy) = sb.data().policy.get() {
-                inode.data_mut().start_with_policy(policy);
-            }
-        }
-        _ => {}
-    }
     #[cfg(CONFIG_TMPFS_QUOTA)]
-    if sb.data().quota.is_some() {
+    if info.quota.is_some() {
         inode.charge_quota()?;
     }
     Ok(inode)
-}
-
-/// Sets the operations of a new inode.
-pub(in crate::tmpfs) fn set_operations(inode: &NewInode<Tmpfs>) {
-    match inode.file_type() {
-        FileType::Regular => inode.init_regular(),
-        FileType::Directory => inode.init_directory(),
-        FileType::Symlink => inode.init_symlink(),
-        FileType::Special => inode.init_special(),
-    }
 }
 
 /// The inode has no user left: gives back its pages and its place.

@@ -7,7 +7,7 @@
 
 use crate::tmpfs::pure::inode_limit::InodeSpace;
 use crate::tmpfs::state::Tmpfs;
-use crate::vfs::xattr::{self, Name, NewXattr, SetFlags, XattrOperations};
+use crate::vfs::xattr::{self, Name, SetFlags, XattrOperations};
 use crate::vfs::{Exclusive, SuperBlock};
 use kernel::prelude::*;
 
@@ -35,12 +35,9 @@ impl XattrOperations for Tmpfs {
         Ok(())
     }
 
-    fn init_xattr(inode: &mut Exclusive<'_, Self>, xattr: NewXattr) -> Result {
-        let inodes = &inode.inode().sb().data().inodes;
-        let space = InodeSpace::from_bytes(xattr.space());
-        let reservation = inodes.reserve(space).ok_or(ENOSPC)?;
-        inode.add_xattr(xattr)?;
-        reservation.commit();
+    fn init_xattr(sb: &SuperBlock<Self>, bytes: usize) -> Result {
+        let space = InodeSpace::from_bytes(bytes);
+        sb.data().inodes.reserve(space).ok_or(ENOSPC)?.commit();
         Ok(())
     }
 }

@@ -71,6 +71,18 @@ impl InodeInfo {
         })
     }
 
+    /// What an inode starts with whose memory comes from the nodes that `policy`, that of the mount, names,
+    /// if there is one.
+    #[cfg(CONFIG_NUMA)]
+    pub(in crate::tmpfs) fn with_policy(policy: Option<Policy>) -> impl PinInit<Self> {
+        Self::new().pin_chain(|info| {
+            if let Some(policy) = policy {
+                info.project().policy.start_with(policy);
+            }
+            Ok(())
+        })
+    }
+
     /// fallocate(2) asks for what is before page `end`, needed or not; returns where it did before.
     /// `i_rwsem` is held.
     pub(in crate::tmpfs) fn raise_fallocend(&self, end: PageIndex) -> PageIndex {
@@ -131,12 +143,6 @@ impl InodeInfo {
     /// What memfd forbids.
     pub(in crate::tmpfs) fn seals(&self) -> &Seals {
         &self.seals
-    }
-
-    /// The memory comes from the nodes that the mount's `policy` names, in an inode that is new.
-    #[cfg(CONFIG_NUMA)]
-    pub(in crate::tmpfs) fn start_with_policy(self: Pin<&mut Self>, policy: Policy) {
-        self.project().policy.start_with(policy);
     }
 
     /// From which nodes the memory comes.
