@@ -10,7 +10,7 @@ use super::{Exclusive, FileSystem, IdMap, Inode};
 use crate::bindings;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::Len;
-use crate::mm::Pos;
+use crate::mm::{PageCount, Pos};
 use core::marker::PhantomData;
 use kernel::error::{from_result, to_result};
 use kernel::prelude::*;
@@ -31,6 +31,13 @@ impl Stat<'_> {
         self.stat.btime.tv_sec = seconds;
         // There are fewer in a second than fit.
         self.stat.btime.tv_nsec = c_long::try_from(nanoseconds).unwrap_or(0);
+    }
+
+    /// Sets the number of blocks to that of so many pages, for a file system that does not count its blocks as they come and go.
+    #[allow(dead_code, reason = "for what is used by some file systems only")]
+    pub(crate) fn set_pages(&mut self, pages: PageCount) {
+        // A block has 512 bytes.
+        self.stat.blocks = pages.bytes().to_u64() >> 9;
     }
 
     /// Sets the size that I/O is best done in.

@@ -17,7 +17,7 @@
 #![forbid(unsafe_code)]
 
 use crate::mm::{Folio, Ino, Mapping, PageIndex, PageRange, Pos, Slot, MAX_FILE_SIZE};
-use crate::vfs::attr::{AttrOperations, SetAttr};
+use crate::vfs::attr::{AttrOperations, SetAttr, Stat};
 use crate::vfs::dir::{RenameTarget, Victim};
 use crate::vfs::file::Seek;
 use crate::vfs::file_system::StatFs;
@@ -244,15 +244,17 @@ fn is_directory(name: &Positive<'_, Ramfs>) -> bool {
 }
 
 impl AttrOperations for Ramfs {
+    // No blocks are counted: there are as many as there are pages.
+    fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>) {
+        stat.set_pages(inode.mapping().nr_pages());
+    }
+
     fn set_attributes(mut request: SetAttr<'_, Self>) -> Result {
         let size = request.size();
         let mut inode = request.inode();
         if let Some(size) = size {
-            let grows = size > inode.size();
             inode.set_size(size);
-            if !grows {
-                truncate(inode.mapping(), size);
-            }
+            truncate(inode.mapping(), size);
         }
         request.commit().map(drop)
     }
