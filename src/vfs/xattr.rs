@@ -26,7 +26,7 @@ pub(super) struct Cache(Opaque<bindings::simple_xattr_cache>);
 
 // SAFETY: The C functions lock where they must.
 unsafe impl Send for Cache {}
-// SAFETY: As above.
+// SAFETY: The C functions lock where they must.
 unsafe impl Sync for Cache {}
 
 impl Cache {
@@ -199,7 +199,8 @@ pub(super) unsafe fn free<T: FileSystem>(inode: &Inode<T>) {
         return;
     }
     let mut freed = 0;
-    // SAFETY: As above; the attributes are in the table of the superblock.
+    // SAFETY: The list is initialised, and by the caller's promise nobody else uses it; the attributes are in
+    // the table of the superblock.
     unsafe { bindings::simple_xattrs_free(inode.sb().xattrs().as_ptr(), list, &mut freed) };
     T::xattrs_freed(inode.sb(), freed);
 }
@@ -308,18 +309,22 @@ impl<T> XattrTable<T> {
 ///
 /// # Safety
 ///
-/// `handler` must be one of [`XattrTable::HANDLERS`], and `name` what the VFS passed with it.
+/// `handler` must be one of [`XattrTable::HANDLERS`], and `name` what follows its prefix in a full name.
 unsafe fn full_name(handler: *const bindings::xattr_handler, name: *const c_char) -> *const c_char {
     // SAFETY: By the caller's promise.
     let prefix = unsafe { (*handler).flags };
-    // SAFETY: The VFS passes a place in the full name; `flags` is the length of the prefix, which
-    // is not negative.
+    // SAFETY: By the caller's promise the prefix is before `name`; `flags` is its length, which is not
+    // negative.
     unsafe { name.sub(usize::try_from(prefix).unwrap_or(0)) }
 }
 
+/// `xattr_handler::get`.
+///
 /// # Safety
 ///
-/// For calls through the table of `xattr_handler` that it is in, only.
+/// `handler` must be one of [`XattrTable::HANDLERS`], `inode` a live inode of `T`, `name` what follows the
+/// handler's prefix in the name of an attribute, a string, and `buffer` valid for writes of `size` bytes,
+/// or null. All must stay so during the call.
 unsafe extern "C" fn get<T: FileSystem>(
     handler: *const bindings::xattr_handler,
     _dentry: *mut bindings::dentry,
@@ -328,23 +333,24 @@ unsafe extern "C" fn get<T: FileSystem>(
     buffer: *mut c_void,
     size: usize,
 ) -> c_int {
-    // SAFETY: The VFS passes a live inode, and a buffer of that size or none. The list is that of
-    // an inode of the cache's superblock, and is read under RCU.
-    unsafe {
-        let inode = Inode::<T>::from_raw(inode);
-        bindings::simple_xattr_get(
-            inode.sb().xattrs().as_ptr(),
-            inode.xattr_list(),
-            full_name(handler, name),
-            buffer,
-            size,
-        )
-    }
+    // SAFETY: By the safety requirements.
+    let inode = unsafe { Inode::<T>::from_raw(inode) };
+    // SAFETY: By the safety requirements.
+    let name = unsafe { full_name(handler, name) };
+    let (cache, list) = (inode.sb().xattrs().as_ptr(), inode.xattr_list());
+    // SAFETY: The list is that of a live inode of the cache's superblock, and is read under RCU. By the
+    // safety requirements the buffer has that size, or there is none.
+    unsafe { bindings::simple_xattr_get(cache, list, name, buffer, size) }
 }
 
+/// `xattr_handler::set`.
+///
 /// # Safety
 ///
-/// For calls through the table of `xattr_handler` that it is in, only.
+/// `handler` must be one of [`XattrTable::HANDLERS`], `inode` a live inode of `T` whose `i_rwsem` the current
+/// task holds for writing, or that nothing else uses, and which no [`Exclusive`] is for. `name` must be what
+/// follows the handler's prefix in the name of an attribute, a string, and `value` valid for reads of `size`
+/// bytes, or null. All must stay so during the call.
 unsafe extern "C" fn set<T: XattrOperations>(
     handler: *const bindings::xattr_handler,
     _idmap: *mut bindings::mnt_idmap,
@@ -356,15 +362,16 @@ unsafe extern "C" fn set<T: XattrOperations>(
     flags: c_int,
 ) -> c_int {
     from_result(|| {
-        // SAFETY: The VFS passes a live inode whose lock it holds, or which is new, a name, and a
-        // value of that size; or none, to remove the attribute.
-        let (mut inode, name, value) = unsafe {
-            (
-                Exclusive::<T>::new(Inode::from_raw(inode)),
-                Name(full_name(handler, name), PhantomData),
-                (!value.is_null()).then(|| core::slice::from_raw_parts(value.cast(), size)),
-            )
-        };
+        // SAFETY: By the safety requirements.
+        let inode = unsafe { Inode::<T>::from_raw(inode) };
+        // SAFETY: By the safety requirements it is locked, and this is the only proof of it.
+        let mut inode = unsafe { Exclusive::new(inode) };
+        // SAFETY: By the safety requirements.
+        let name = Name(unsafe { full_name(handler, name) }, PhantomData);
+        let value = (!value.is_null()).then(|| {
+            // SAFETY: By the safety requirements: it is not null.
+            unsafe { core::slice::from_raw_parts(value.cast(), size) }
+        });
         T::set_xattr(&mut inode, name, value, SetFlags(flags))?;
         Ok(0)
     })
@@ -420,16 +427,16 @@ unsafe extern "C" fn init<T: XattrOperations>(
 ///
 /// # Safety
 ///
-/// For calls through the table of `inode_operations` that it is in, only.
+/// `dentry` must be a live dentry of `T` that has a file and keeps it during the call, and `buffer` valid for
+/// writes of `size` bytes, or null.
 unsafe extern "C" fn list<T: FileSystem>(
     dentry: *mut bindings::dentry,
     buffer: *mut c_char,
     size: usize,
 ) -> isize {
-    // SAFETY: The VFS passes a live dentry with a file, and a buffer of that size or none. The list
-    // is read under RCU.
-    unsafe {
-        let inode = Inode::<T>::from_raw((*dentry).d_inode);
-        bindings::simple_xattr_list(inode.as_ptr(), inode.xattr_list(), buffer, size)
-    }
+    // SAFETY: By the safety requirements the file of the dentry is a live inode of `T`.
+    let inode = unsafe { Inode::<T>::from_raw((*dentry).d_inode) };
+    // SAFETY: The list is that of a live inode, and is read under RCU. By the safety requirements the buffer
+    // has that size, or there is none.
+    unsafe { bindings::simple_xattr_list(inode.as_ptr(), inode.xattr_list(), buffer, size) }
 }
