@@ -25,6 +25,8 @@ pub(crate) mod wait;
 
 pub(crate) use folio::{Folio, LockedFolio, NewFolio};
 pub(crate) use mapping::{Mapping, Slot};
+#[cfg(CONFIG_SWAP)]
+pub(crate) use swapped::SwappedPage;
 pub(crate) use units::*;
 
 use crate::bindings;

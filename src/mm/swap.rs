@@ -6,7 +6,6 @@
 
 use super::folio::{Folio, Locked, LockedFolio};
 use super::mempolicy::Placement;
-pub(crate) use super::swapped::SwappedPage;
 use super::{Mapping, Order, PageCount};
 use crate::bindings;
 use core::marker::PhantomData;

@@ -12,10 +12,8 @@
 //! or of the list of inodes with pages in swap.
 
 use super::page_accounting;
-use crate::mm::swap::{
-    is_there_swap, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry, SwappedPage, MAX_ORDER,
-};
-use crate::mm::{task, LockedFolio, Order, PageCount, PageIndex};
+use crate::mm::swap::{is_there_swap, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry, MAX_ORDER};
+use crate::mm::{task, LockedFolio, Order, PageCount, PageIndex, SwappedPage};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
