@@ -62,6 +62,7 @@
 /* Macros with casts, which bindgen cannot evaluate, become typed constants. */
 #define RTMPFS_CONST(type, name) static const type RUST_CONST_##name = (type)name
 
+RTMPFS_CONST(gfp_t, GFP_HIGHUSER);
 RTMPFS_CONST(gfp_t, GFP_KERNEL);
 RTMPFS_CONST(slab_flags_t, SLAB_ACCOUNT);
 RTMPFS_CONST(unsigned int, DCACHE_DONTCACHE);

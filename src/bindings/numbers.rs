@@ -18,7 +18,7 @@ pub(crate) const fn int(constant: c_uint) -> c_int {
 /// A constant, as a `long`.
 #[inline(always)]
 pub(crate) const fn long(constant: c_uint) -> c_long {
-    build_assert!(constant <= c_int::MAX as c_uint);
+    build_assert!(constant as u64 <= c_long::MAX as u64);
     constant as c_long
 }
 

@@ -8,7 +8,7 @@ use super::acl;
 use super::fileattr::{FileFlags, FlagTable};
 use super::{Exclusive, FileSystem, IdMap, Inode};
 use crate::bindings;
-use crate::mm::{Len, Pos};
+use crate::mm::{Len, PageCount, Pos};
 use core::marker::PhantomData;
 use kernel::error::{from_result, to_result};
 use kernel::prelude::*;
@@ -29,6 +29,13 @@ impl Stat<'_> {
         self.stat.btime.tv_sec = seconds;
         // There are fewer in a second than fit.
         self.stat.btime.tv_nsec = c_long::try_from(nanoseconds).unwrap_or(0);
+    }
+
+    /// Sets the number of blocks to that of so many pages, for a file system that does not count its blocks as they come and go.
+    #[allow(dead_code, reason = "for what is used by some file systems only")]
+    pub(crate) fn set_pages(&mut self, pages: PageCount) {
+        // A block has 512 bytes.
+        self.stat.blocks = pages.bytes().to_u64() >> 9;
     }
 
     /// Sets the size that I/O is best done in.
@@ -104,10 +111,14 @@ pub(crate) trait AttrOperations: FileSystem {
     const FLAGS: FlagTable<Self> = FlagTable::NONE;
 
     /// Adds to what `generic_fillattr()` has filled in. `i_rwsem` is not held.
-    fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>);
+    fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>) {
+        let _ = (inode, stat);
+    }
 
     /// Brings the count of blocks that stat(2) reports up to date. `i_rwsem` is not held.
-    fn update_blocks(inode: &Inode<Self>);
+    fn update_blocks(inode: &Inode<Self>) {
+        let _ = inode;
+    }
 
     /// Changes attributes, the size by itself and the others by [`SetAttr::commit`];
     /// `setattr_prepare()` has allowed it. May sleep.

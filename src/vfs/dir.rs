@@ -179,7 +179,10 @@ pub(crate) trait DirectoryOperations: FileSystem {
         moved: &Positive<'_, Self>,
         target: &mut RenameTarget<'_, Self>,
         name: &Negative<'_, Self>,
-    ) -> Result<NewInode<'a, Self>>;
+    ) -> Result<NewInode<'a, Self>> {
+        let _ = (dirs, idmap, moved, target, name);
+        Err(EINVAL)
+    }
 
     /// Exchanges two names.
     fn exchange(

@@ -72,21 +72,35 @@ pub(crate) trait FileOperations: FileSystem {
 
     /// Writes what is in `from` at byte `pos`. What is gone of `from` afterwards was written; an error counts
     /// only where nothing was. The limits were looked at, and the times are set. May sleep.
-    fn write(inode: &mut Exclusive<'_, Self>, pos: Pos, from: &mut IovIterSource<'_>) -> Result;
+    fn write(
+        file: &File<Self>,
+        inode: &mut Exclusive<'_, Self>,
+        pos: Pos,
+        from: &mut IovIterSource<'_>,
+    ) -> Result;
 
     /// Finds data or a hole at or after `offset`; `ENXIO` where the file ends before. May sleep.
     fn seek(inode: &mut InodeGuard<'_, Self>, offset: Pos, what: Seek) -> Result<Pos>;
 
     /// Allocates the bytes from `start` to before `end` in advance, for fallocate(2); with
     /// `keep_size` the file does not grow. May sleep.
-    fn allocate(inode: &mut Exclusive<'_, Self>, start: Pos, end: Pos, keep_size: bool) -> Result;
+    fn allocate(inode: &mut Exclusive<'_, Self>, start: Pos, end: Pos, keep_size: bool) -> Result {
+        let _ = (inode, start, end, keep_size);
+        Err(EOPNOTSUPP)
+    }
 
     /// Makes the bytes from `start` to before `end` a hole, for fallocate(2). May sleep.
-    fn punch(inode: &mut Exclusive<'_, Self>, start: Pos, end: Pos) -> Result;
+    fn punch(inode: &mut Exclusive<'_, Self>, start: Pos, end: Pos) -> Result {
+        let _ = (inode, start, end);
+        Err(EOPNOTSUPP)
+    }
 
     /// The order of the folios that mappings of the file are best aligned to; `None` where that of a page
     /// will do. Must not sleep.
-    fn mapping_alignment(inode: &Inode<Self>) -> Option<Order>;
+    fn mapping_alignment(inode: &Inode<Self>) -> Option<Order> {
+        let _ = inode;
+        None
+    }
 
     /// Gives pages of the file from byte `pos` on to a pipe, as far as that has room. What was added was
     /// read; an error counts only where nothing was. May sleep; `i_rwsem` is not held.
@@ -192,7 +206,7 @@ unsafe extern "C" fn write_iter<T: FileOperations>(
     // SAFETY: By the caller's promise.
     let pos = Pos::from_loff(unsafe { (*kiocb).ki_pos });
     let wanted = Len::new(from.len());
-    let result = T::write(&mut guard.exclusive(), pos, from);
+    let result = T::write(file, &mut guard.exclusive(), pos, from);
     let bytes = wanted.saturating_sub(Len::new(from.len()));
     // SAFETY: By the caller's promise.
     unsafe { (*kiocb).ki_pos = pos.saturating_add(bytes).to_loff() };

@@ -104,7 +104,7 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     const POSIX_ACL: bool = false;
 
     /// What user space shall know to be supported, in `/sys/fs`.
-    const FEATURES: &'static [&'static Feature];
+    const FEATURES: &'static [&'static Feature] = &[];
 
     /// What the type keeps registered with the MM.
     type Memory: Memory<Self>;
@@ -122,7 +122,10 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
 
     /// Whether a comma in the options of mount(2) that has `rest` behind it ends an option, and does
     /// not belong to its value.
-    fn begins_option(rest: &[u8]) -> bool;
+    fn begins_option(rest: &[u8]) -> bool {
+        let _ = rest;
+        true
+    }
 
     /// Takes in the parameter at `index` of [`FileSystem::PARAMETERS`].
     fn parse_parameter(
@@ -133,7 +136,10 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     ) -> Result;
 
     /// How directories of a new superblock may fold case, if at all.
-    fn case_folding(options: &mut Self::MountOptions) -> Result<Option<CaseFolding>>;
+    fn case_folding(options: &mut Self::MountOptions) -> Result<Option<CaseFolding>> {
+        let _ = options;
+        Ok(None)
+    }
 
     /// Makes the file system's part of a new superblock.
     fn new_super<'a>(

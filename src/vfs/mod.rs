@@ -40,6 +40,11 @@ pub(crate) mod parameter;
 pub(crate) mod pipe;
 #[cfg(CONFIG_QUOTA)]
 pub(crate) mod quota;
+#[allow(
+    dead_code,
+    reason = "a file system whose pages go to swap has no use for it"
+)]
+pub(crate) mod ram;
 pub(crate) mod superblock;
 pub(crate) mod xattr;
 

@@ -63,7 +63,14 @@ impl PipeWriter<'_> {
         self.added
     }
 
-    fn count(&mut self, bytes: Len) {
+    /// The pipe, for a C function that adds bytes to it, which [`PipeWriter::count`] is to be told then.
+    #[allow(dead_code, reason = "for what is used by some file systems only")]
+    pub(super) fn as_ptr(&mut self) -> *mut bindings::pipe_inode_info {
+        self.pipe.as_ptr()
+    }
+
+    /// As many bytes were added.
+    pub(super) fn count(&mut self, bytes: Len) {
         self.room = self.room.saturating_sub(bytes);
         self.added = self.added.saturating_add(bytes);
     }

@@ -646,6 +646,6 @@ unsafe extern "C" fn next_id<T: QuotaOperations>(
 pub(super) unsafe extern "C" fn get_records<T: FileSystem>(
     inode: *mut bindings::inode,
 ) -> *mut *mut bindings::dquot {
-    // SAFETY: By the safety requirements.
+    // SAFETY: By the caller's promise.
     unsafe { InodeCore::<T>::from_raw(inode) }.records().cast()
 }

@@ -22,7 +22,12 @@ impl FileOperations for Tmpfs {
     }
 
     #[inline]
-    fn write(inode: &mut Exclusive<'_, Self>, pos: Pos, from: &mut IovIterSource<'_>) -> Result {
+    fn write(
+        _file: &File<Self>,
+        inode: &mut Exclusive<'_, Self>,
+        pos: Pos,
+        from: &mut IovIterSource<'_>,
+    ) -> Result {
         write::write(inode, pos, from)
     }
 

@@ -1,6 +1,7 @@
 //! Runs the same steps on tmpfs and on a second type of file system and compares what they show.
 //!
-//! The second type is `rtmpfs`, or what the environment variable RTMPFS_TYPE names.
+//! The second type is `rtmpfs`, or what the environment variable RTMPFS_TYPE names; RTMPFS_ORACLE names one to take
+//! the place of tmpfs.
 
 mod cases;
 

@@ -15,7 +15,7 @@ const LIMIT: usize = 25;
 /// Whether an option of the kernel is named; what is for tests only is not one.
 fn names_option(tokens: TokenStream) -> bool {
     tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(word) => word.to_string().starts_with("CONFIG_"),
+        TokenTree::Ident(word) => word.to_string().starts_with("CONFIG_") && word != "CONFIG_KUNIT",
         TokenTree::Group(group) => names_option(group.stream()),
         _ => false,
     })
@@ -60,7 +60,7 @@ mod tests {
     const KINDS: &str = "#[cfg(CONFIG_A)]\nmod a;\n#[cfg_attr(not(CONFIG_B), path = \"c.rs\")]\nmod b;\n\
                          const C: bool = cfg!(CONFIG_C);\nf!(G {\n    #[cfg(any(CONFIG_D, test))]\n    d: 1,\n});\n";
     const OTHERS: &str =
-        "// #[cfg(CONFIG_A)]\n#[cfg(test)]\nmod tests;\nconst A: &str = \"cfg(CONFIG_A)\";\n";
+        "// #[cfg(CONFIG_A)]\n#[cfg(any(test, CONFIG_KUNIT))]\nmod tests;\nconst A: &str = \"cfg(CONFIG_A)\";\n";
 
     fn lines(path: &str, source: &str) -> Vec<usize> {
         let file = File::new(path, source).unwrap();

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The floors of the module, and the rooms of the file system: each uses only what is on its own or below.
-//! Raw bindings are not for the file system, and what is pure needs nothing but quantities.
+//! Raw bindings are not for the file system, and what is pure needs nothing but quantities. The sample is over
+//! two floors alone.
 //!
 //! What a path names is looked for where it is, through imports and re-exports.
 
 use crate::finding::Finding;
-use crate::tree::File;
+use crate::tree::{File, SAMPLE};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
@@ -18,6 +19,9 @@ pub const FLOORS: [&str; 5] = ["bindings", "mm", "vfs", "shmem", "tmpfs"];
 
 /// Those of the uppermost floor, from the lowest.
 const ROOMS: [&str; 5] = ["pure", "state", "data", "namespace", "control"];
+
+/// What the sample may use.
+const UNDER_THE_SAMPLE: [&str; 2] = ["mm", "vfs"];
 
 /// Stands before a path that leads out of the crate.
 const OUTSIDE: &str = "::";
@@ -35,7 +39,15 @@ struct Module {
 
 type Modules = BTreeMap<Path, Module>;
 
+/// The module of the sample, in a crate of its own.
+fn sample() -> Path {
+    vec!["ramfs".to_owned()]
+}
+
 fn module_of(file: &File) -> Path {
+    if file.path == SAMPLE {
+        return sample();
+    }
     let path = file.path.trim_start_matches("src/").trim_end_matches(".rs");
     let mut names: Path = path.split('/').map(str::to_owned).collect();
     if matches!(names.last().map(String::as_str), Some("mod" | "lib")) {
@@ -89,6 +101,9 @@ fn may_use(from: &Path, to: &Path) -> bool {
     let is_pure = from.len() > 1 && from[..2] == ["tmpfs", "pure"];
     if to.first().is_some_and(|name| name == OUTSIDE) {
         return !is_pure || to[1] != "kernel";
+    }
+    if *from == sample() {
+        return from == to || rank(&UNDER_THE_SAMPLE, to, 0).is_some();
     }
     let Some(floor) = rank(&FLOORS, from, 0) else {
         return true;
@@ -317,6 +332,13 @@ mod tests {
         assert_eq!(lines("src/tmpfs/a.rs", source), [1]);
         assert_eq!(lines("src/mm/b.rs", "use crate::Module;\n"), [1]);
         assert!(lines("src/lib.rs", "mod mm;\nuse tmpfs::Tmpfs;\n").is_empty());
+    }
+
+    #[test]
+    fn what_is_under_the_sample() {
+        let source = "use crate::mm::Pos;\nuse crate::vfs::Inode;\nuse kernel::prelude::*;\n\
+                      fn f() {\n    crate::bindings::g();\n    h::i();\n}\nfn g(_: crate::shmem::X) {}\n";
+        assert_eq!(lines(SAMPLE, source), [5, 8]);
     }
 
     #[test]

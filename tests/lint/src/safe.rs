@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! No `unsafe` in src/tmpfs, and the attribute that makes the compiler say so stays.
+//! No `unsafe` in src/tmpfs nor in the sample, and the attribute that makes the compiler say so stays.
 
 use crate::finding::Finding;
-use crate::tree::File;
+use crate::tree::{File, SAMPLE};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 
@@ -81,8 +81,9 @@ fn forbids(file: &File) -> bool {
 
 pub fn check(files: &[File]) -> Vec<Finding> {
     let mut found = Vec::new();
-    for file in files.iter().filter(|file| file.path.starts_with(PLACE)) {
-        if file.path == format!("{PLACE}mod.rs") && !forbids(file) {
+    let is_safe = |file: &&File| file.path.starts_with(PLACE) || file.path == SAMPLE;
+    for file in files.iter().filter(is_safe) {
+        if [&format!("{PLACE}mod.rs"), SAMPLE].contains(&file.path.as_str()) && !forbids(file) {
             found.push(Finding::new(file, Span::call_site()));
         }
         let mut finder = Finder {
@@ -115,6 +116,7 @@ mod tests {
     #[test]
     fn the_attribute() {
         assert_eq!(lines("src/tmpfs/mod.rs", "mod a;\n").len(), 1);
+        assert_eq!(lines(SAMPLE, "mod a;\n").len(), 1);
         assert!(lines("src/tmpfs/mod.rs", "#![forbid(unsafe_code)]\nmod a;\n").is_empty());
     }
 }

@@ -23,9 +23,12 @@ impl File {
     }
 }
 
-/// All Rust below `src` of a checkout, in the order of names.
+/// The file system of the sample, which has the floors below it in common with the module.
+pub const SAMPLE: &str = "tests/sample/ramfs.rs";
+
+/// All Rust below `src` of a checkout, in the order of names, and the sample.
 pub fn read(top: &Path) -> Result<Vec<File>> {
-    let mut files = Vec::new();
+    let mut files = vec![File::new(SAMPLE, &fs::read_to_string(top.join(SAMPLE))?)?];
     read_folder(top, &top.join("src"), &mut files)?;
     files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(files)

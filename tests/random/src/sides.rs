@@ -4,12 +4,12 @@ use std::fmt;
 use std::path::Path;
 
 use differential::calls::replay;
-use differential::harness::run::{observe, Outcome, ORACLE};
+use differential::harness::run::{self, observe, Outcome};
 
 use crate::made::Sequence;
 
 pub struct Sides<'a> {
-    /// The type that must be as [`ORACLE`] is.
+    /// The type that must be as [`run::oracle`] is.
     pub kind: &'a str,
     /// Where to mount.
     pub base: &'a Path,
@@ -31,10 +31,10 @@ impl Sides<'_> {
                 replay(trace, fs, &sequence.options, &sequence.calls)
             })
         };
-        let oracle = play(ORACLE);
+        let oracle = play(run::oracle());
         if oracle.hangs {
             let last = oracle.lines.last().map_or("the start", String::as_str);
-            anyhow::bail!("{ORACLE} hangs after {last}");
+            anyhow::bail!("{} hangs after {last}", run::oracle());
         }
         let (oracle, subject) = (lines(oracle), lines(play(self.kind)));
         let at = oracle.iter().zip(&subject).position(|(a, b)| a != b);

@@ -7,7 +7,7 @@ use nix::mount::MsFlags;
 use nix::sched::{unshare, CloneFlags};
 
 use super::khugepaged::Asleep;
-use super::run::ORACLE;
+use super::run::oracle;
 
 /// A folder of its own, with mounts that are seen by nobody else and go with this process, while
 /// khugepaged sleeps.
@@ -17,7 +17,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// `kind` is the type that is compared with [`ORACLE`].
+    /// `kind` is the type that is compared with [`oracle`].
     pub fn new(prefix: &str, kind: &str) -> anyhow::Result<Place> {
         let base = tempfile::Builder::new()
             .prefix(prefix)
@@ -25,7 +25,7 @@ impl Place {
             .context("TMPDIR")?;
         ensure!(nix::unistd::geteuid().is_root(), "must be root to mount");
         let known = std::fs::read_to_string("/proc/filesystems").context("/proc/filesystems")?;
-        for wanted in [ORACLE, kind] {
+        for wanted in [oracle(), kind] {
             if !known
                 .lines()
                 .any(|l| l.split_whitespace().last() == Some(wanted))

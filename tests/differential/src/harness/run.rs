@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, ensure};
@@ -18,8 +19,12 @@ use super::fs::{Fs, Mounted};
 use super::known::{Known, Lacking, KNOWN, LACKING};
 use super::trace::{self, Trace};
 
-/// The type that is always right.
-pub const ORACLE: &str = "tmpfs";
+/// The type that is always right: tmpfs, or what the environment variable RTMPFS_ORACLE names.
+pub fn oracle() -> &'static str {
+    static NAME: LazyLock<String> =
+        LazyLock::new(|| std::env::var("RTMPFS_ORACLE").unwrap_or_else(|_| "tmpfs".to_owned()));
+    &NAME
+}
 
 /// The type that the table of known differences is about.
 pub const SUBJECT: &str = "rtmpfs";
@@ -38,15 +43,16 @@ pub struct Outcome {
 
 /// The verdict on a case; an error fails it, or skips it if it is a [`Skip`].
 pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Done {
-    let oracle = run_on(case, ORACLE, base);
+    let right = oracle();
+    let oracle = run_on(case, right, base);
     if std::env::var_os("DIFFERENTIAL_TRACE").is_some() {
-        eprintln!("--- {} on {ORACLE}\n{}", case.name, oracle.lines.join("\n"));
+        eprintln!("--- {} on {right}\n{}", case.name, oracle.lines.join("\n"));
     }
     let lacks = skip::lacking();
     if !oracle.failures.is_empty() && !lacks.is_empty() {
         return refused(&oracle, &run_on(case, kind, base), kind, &lacks);
     }
-    check(&oracle, ORACLE)?;
+    check(&oracle, right)?;
     if let Some(reason) = oracle.skip {
         return Err(Skip(reason).into());
     }
@@ -84,14 +90,15 @@ fn lacking(subject: &str, case: Case) -> Option<&'static Lacking> {
 
 /// A kernel that lacks an option may refuse, with good reason, what a case takes for granted. Then it
 /// must do so in the same way, after the same steps.
-fn refused(oracle: &Outcome, other: &Outcome, kind: &str, lacks: &str) -> Done {
+fn refused(right: &Outcome, other: &Outcome, kind: &str, lacks: &str) -> Done {
+    let oracle = oracle();
     let said = |outcome: &Outcome, kind| outcome.failures.join("; ").replace(kind, "TYPE");
-    let (theirs, mine) = (said(oracle, ORACLE), said(other, kind));
-    if theirs != mine || oracle.skip != other.skip || oracle.lines != other.lines {
-        let lines = difference(&oracle.lines, &other.lines, kind);
-        return Err(anyhow!("on {ORACLE}: {theirs}\non {kind}: {mine}\n{lines}"));
+    let (theirs, mine) = (said(right, oracle), said(other, kind));
+    if theirs != mine || right.skip != other.skip || right.lines != other.lines {
+        let lines = difference(&right.lines, &other.lines, kind);
+        return Err(anyhow!("on {oracle}: {theirs}\non {kind}: {mine}\n{lines}"));
     }
-    let reason = format!("{ORACLE} refuses too, in a kernel without {lacks}: {theirs}");
+    let reason = format!("{oracle} refuses too, in a kernel without {lacks}: {theirs}");
     Err(Skip(reason).into())
 }
 
@@ -124,17 +131,17 @@ fn check(outcome: &Outcome, kind: &str) -> Done {
     Ok(())
 }
 
-fn difference(oracle: &[String], other: &[String], kind: &str) -> String {
+fn difference(right: &[String], other: &[String], kind: &str) -> String {
     let text = |lines: &[String]| {
         lines
             .iter()
             .flat_map(|line| [line.as_str(), "\n"])
             .collect::<String>()
     };
-    similar::TextDiff::from_lines(&text(oracle), &text(other))
+    similar::TextDiff::from_lines(&text(right), &text(other))
         .unified_diff()
         .context_radius(2)
-        .header(ORACLE, kind)
+        .header(oracle(), kind)
         .to_string()
 }
 
