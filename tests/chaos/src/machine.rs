@@ -7,7 +7,7 @@ use crate::config::{Config, Swapping};
 use anyhow::Result;
 use fastrand::Rng;
 use stage::machine::{self, Setting};
-use stage::mapping::Mapping;
+use stage::map::Map;
 use stage::mounted::Mounted;
 use stage::{device, pages};
 use std::path::{Path, PathBuf};
@@ -232,7 +232,7 @@ impl Hand {
                 let mount = Mounted::new(&kind, "size=4m")?;
                 let file = pages::create(&mount.file("file"))?;
                 pages::write(&file, id, 0, 128, 1)?;
-                Mapping::shared(&file, 128)?.advise(libc::MADV_PAGEOUT)?;
+                Map::first(&file, 128)?.advise_all(libc::MADV_PAGEOUT)?;
                 if let Err(error) = pages::verify(&file, id, 0, 64, |_| 1) {
                     self.scene.board.wrong(&format!("another mount: {error:#}"));
                 }

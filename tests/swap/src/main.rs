@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use skip::Skip;
 use stage::mounted::type_under_test;
 use stage::tap::{self, Tap};
-use stage::{device, group, inject, machine, mapping, mounted, pages, skip};
+use stage::{device, group, inject, machine, map, mounted, pages, skip};
 use std::process::ExitCode;
 use std::time::Instant;
 

@@ -6,7 +6,7 @@
 use crate::device::{self, disk, Swap};
 use crate::group::Group;
 use crate::machine::{self, vmstat};
-use crate::mapping::Mapping;
+use crate::map::Map;
 use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
 use anyhow::{bail, ensure, Context, Result};
@@ -144,7 +144,7 @@ impl Torture {
 
     fn map_write(&self, rng: &mut Rng) -> Result<()> {
         let known = locked!(self.any(rng).read());
-        let mut mapping = Mapping::shared(&known.file, PAGES)?;
+        let mut mapping = Map::first(&known.file, PAGES)?;
         let stripe = rng.usize(0..STRIPES);
         let mut versions = locked!(known.stripes[stripe].write());
         for (n, version) in versions.iter_mut().enumerate() {
@@ -160,7 +160,7 @@ impl Torture {
 
     fn map_read(&self, rng: &mut Rng) -> Result<()> {
         let known = locked!(self.any(rng).read());
-        let mapping = Mapping::shared(&known.file, PAGES)?;
+        let mapping = Map::first(&known.file, PAGES)?;
         let first = rng.usize(0..STRIPES);
         for stripe in first..(first + 4).min(STRIPES) {
             let versions = locked!(known.stripes[stripe].read());
@@ -174,11 +174,13 @@ impl Torture {
 
     fn page_out(&self, rng: &mut Rng) -> Result<()> {
         let known = locked!(self.any(rng).read());
-        let mapping = Mapping::shared(&known.file, PAGES)?;
+        let mapping = Map::first(&known.file, PAGES)?;
         for index in (0..PAGES).step_by(rng.usize(1..8)) {
             std::hint::black_box(mapping.page(index)[0]);
         }
-        mapping.advise(libc::MADV_PAGEOUT).context("MADV_PAGEOUT")
+        mapping
+            .advise_all(libc::MADV_PAGEOUT)
+            .context("MADV_PAGEOUT")
     }
 
     fn truncate(&self, rng: &mut Rng) -> Result<()> {
@@ -186,7 +188,7 @@ impl Torture {
         let index = rng.usize(0..PAGES);
         let within = rng.usize(0..PAGE);
         // With a mapping that has faulted some of it in.
-        let mapping = Mapping::shared(&known.file, PAGES)?;
+        let mapping = Map::first(&known.file, PAGES)?;
         std::hint::black_box(mapping.page(index)[0]);
         known.file.set_len((index * PAGE + within) as u64)?;
         known.file.set_len((PAGES * PAGE) as u64)?;
@@ -246,7 +248,7 @@ impl Torture {
         let known = locked!(self.any(rng).read());
         let stripe = rng.usize(0..STRIPES);
         let first = stripe * STRIPE;
-        let mut mapping = Mapping::private(&known.file, first as u64, STRIPE)?;
+        let mut mapping = Map::private(&known.file, STRIPE * PAGE, (first * PAGE) as u64)?;
         {
             let versions = locked!(known.stripes[stripe].read());
             for (n, version) in versions.iter().enumerate() {
@@ -256,7 +258,7 @@ impl Torture {
                 }
             }
         }
-        let holds = |mapping: &Mapping, version| {
+        let holds = |mapping: &Map, version| {
             (1..STRIPE)
                 .step_by(2)
                 .all(|n| pages::is(mapping.page(n), OWN, n as u64, version))
@@ -360,7 +362,7 @@ impl Torture {
             let mount = Mounted::new(kind, "size=4m")?;
             let file = pages::create(&mount.file("file"))?;
             pages::write(&file, 5, 0, 128, 1)?;
-            Mapping::shared(&file, 128)?.advise(libc::MADV_PAGEOUT)?;
+            Map::first(&file, 128)?.advise_all(libc::MADV_PAGEOUT)?;
             pages::verify(&file, 5, 0, 64, |_| 1)?;
             drop(file);
             rounds += 1;

@@ -4,7 +4,7 @@ use rustix::fs::FallocateFlags;
 use stage::group::Group;
 
 use crate::harness::kmsg::Kmsg;
-use crate::harness::numa::{self, BIND, DEFAULT, INTERLEAVE, LOCAL, PREFERRED};
+use crate::harness::numa::{self, Nodes, BIND, DEFAULT, INTERLEAVE, LOCAL, PREFERRED};
 use crate::harness::prelude::*;
 
 cases! {

@@ -11,7 +11,7 @@ use stage::machine::{self, Setting};
 
 use super::huge::{compact, look, HUGE};
 use super::mempolicy::two_nodes;
-use crate::harness::numa::{self, BIND, DEFAULT, INTERLEAVE, MOVE, MOVE_ALL};
+use crate::harness::numa::{self, Nodes, BIND, DEFAULT, INTERLEAVE, MOVE, MOVE_ALL};
 use crate::harness::owned::{set, write, Own};
 use crate::harness::prelude::*;
 

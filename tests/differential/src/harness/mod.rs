@@ -1,7 +1,6 @@
 //! What every case stands on: the runner, the trace and thin wrappers over system calls.
 
 pub mod aio;
-pub mod bytes;
 pub mod case;
 pub mod device;
 pub mod fs;
@@ -11,7 +10,6 @@ pub mod idmap;
 pub mod khugepaged;
 pub mod kmsg;
 pub mod known;
-pub mod map;
 pub mod meanwhile;
 pub mod meminfo;
 pub mod meta;
@@ -28,7 +26,7 @@ pub mod uffd;
 pub mod uring;
 pub mod xattr;
 
-pub use stage::{errno, fileattr, quota};
+pub use stage::{bytes, errno, fileattr, map, quota};
 
 /// What a case imports.
 pub mod prelude {

@@ -51,9 +51,29 @@ pub fn migrate(from: u64, to: u64) -> Res<i64> {
     Errno::check(done)
 }
 
-impl Map {
+/// The nodes of a mapping's pages.
+pub trait Nodes {
     /// Moves pages to nodes; what became of each is returned, a node or an error.
-    pub fn move_pages(&self, pages: &[usize], nodes: &[i32], flags: u32) -> Res<Vec<i32>> {
+    fn move_pages(&self, pages: &[usize], nodes: &[i32], flags: u32) -> Res<Vec<i32>>;
+
+    /// The frame of each page that is mapped, as /proc/self/pagemap has it.
+    fn frames(&self, pages: usize) -> std::io::Result<Vec<Option<u64>>>;
+
+    /// Sets the policy of pages of the mapping, and with it that of the file.
+    fn bind(&self, page: usize, pages: usize, mode: i32, nodes: u64, flags: u32) -> Res<()>;
+
+    /// Mode and nodes of the policy of a page.
+    fn policy(&self, page: usize) -> Res<(i32, u64)>;
+
+    /// The node of each page, or why it has none.
+    fn nodes(&self, pages: usize) -> Res<Vec<i32>>;
+
+    /// The same, after a look at each page.
+    fn nodes_touched(&self, pages: usize) -> Res<Vec<i32>>;
+}
+
+impl Nodes for Map {
+    fn move_pages(&self, pages: &[usize], nodes: &[i32], flags: u32) -> Res<Vec<i32>> {
         assert_eq!(pages.len(), nodes.len());
         let addresses: Vec<_> = pages
             .iter()
@@ -75,8 +95,7 @@ impl Map {
         Errno::check(done).map(|_| status)
     }
 
-    /// The frame of each page that is mapped, as /proc/self/pagemap has it.
-    pub fn frames(&self, pages: usize) -> std::io::Result<Vec<Option<u64>>> {
+    fn frames(&self, pages: usize) -> std::io::Result<Vec<Option<u64>>> {
         use std::os::unix::fs::FileExt;
         const PRESENT: u64 = 1 << 63;
         const FRAME: u64 = (1 << 55) - 1;
@@ -91,8 +110,7 @@ impl Map {
             .collect())
     }
 
-    /// Sets the policy of pages of the mapping, and with it that of the file.
-    pub fn bind(&self, page: usize, pages: usize, mode: i32, nodes: u64, flags: u32) -> Res<()> {
+    fn bind(&self, page: usize, pages: usize, mode: i32, nodes: u64, flags: u32) -> Res<()> {
         let start = self.start().wrapping_byte_add(page * PAGE);
         // SAFETY: the mask has as many bits as are said.
         let done = unsafe {
@@ -109,8 +127,7 @@ impl Map {
         Errno::check(done).map(|_| ())
     }
 
-    /// Mode and nodes of the policy of a page.
-    pub fn policy(&self, page: usize) -> Res<(i32, u64)> {
+    fn policy(&self, page: usize) -> Res<(i32, u64)> {
         const ADDRESS: libc::c_ulong = 2;
         let (mut mode, mut nodes) = (-1i32, 0u64);
         // SAFETY: there is room for the mode and for as many bits as are said.
@@ -127,8 +144,7 @@ impl Map {
         Errno::check(done).map(|_| (mode, nodes))
     }
 
-    /// The node of each page, or why it has none.
-    pub fn nodes(&self, pages: usize) -> Res<Vec<i32>> {
+    fn nodes(&self, pages: usize) -> Res<Vec<i32>> {
         let addresses: Vec<_> = (0..pages)
             .map(|page| self.start().wrapping_byte_add(page * PAGE))
             .collect();
@@ -148,8 +164,7 @@ impl Map {
         Errno::check(done).map(|_| nodes)
     }
 
-    /// The same, after a look at each page.
-    pub fn nodes_touched(&self, pages: usize) -> Res<Vec<i32>> {
+    fn nodes_touched(&self, pages: usize) -> Res<Vec<i32>> {
         self.touch(pages);
         self.nodes(pages)
     }

@@ -15,7 +15,7 @@ use super::bytes::Bytes;
 use super::errno::{Errno, Res};
 use super::meta::{self, Meta, Times};
 
-pub const PAGE: usize = 4096;
+pub use stage::pages::PAGE;
 
 /// Bytes of directory entries fetched by one call.
 const LISTING_BUFFER: usize = 32 * 1024;

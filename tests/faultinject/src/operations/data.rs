@@ -112,37 +112,37 @@ pub fn operations() -> Vec<Operation> {
         Operation::new("mmap", |p| writable(p, MAPPED, 0), map_now, nothing_more),
         Operation::new(
             "fault, shared write to a hole",
-            |p| mapped(p, libc::MAP_SHARED, 0),
+            |p| mapped(p, MapFlags::SHARED, 0),
             touch,
             touched,
         ),
         Operation::new(
             "fault, shared write to data",
-            |p| mapped(p, libc::MAP_SHARED, MAPPED),
+            |p| mapped(p, MapFlags::SHARED, MAPPED),
             touch,
             |_, _| Ok(()),
         ),
         Operation::new(
             "fault, private write",
-            |p| mapped(p, libc::MAP_PRIVATE, MAPPED),
+            |p| mapped(p, MapFlags::PRIVATE, MAPPED),
             touch,
             untouched,
         ),
         Operation::new(
             "MADV_POPULATE_WRITE of a hole",
-            |p| mapped(p, libc::MAP_SHARED, 0),
+            |p| mapped(p, MapFlags::SHARED, 0),
             |h| advise(h, libc::MADV_POPULATE_WRITE),
             nothing_more,
         ),
         Operation::new(
             "MADV_POPULATE_READ of a hole",
-            |p| mapped(p, libc::MAP_SHARED, 0),
+            |p| mapped(p, MapFlags::SHARED, 0),
             |h| advise(h, libc::MADV_POPULATE_READ),
             nothing_more,
         ),
         Operation::new(
             "MADV_POPULATE_READ of data",
-            |p| mapped(p, libc::MAP_SHARED, MAPPED),
+            |p| mapped(p, MapFlags::SHARED, MAPPED),
             |h| advise(h, libc::MADV_POPULATE_READ),
             nothing_more,
         ),
@@ -155,31 +155,11 @@ pub fn operations() -> Vec<Operation> {
     ]
 }
 
-/// A mapping that goes when it is dropped.
-pub struct Map {
-    pub address: *mut libc::c_void,
-    pub length: usize,
-}
-
-impl Drop for Map {
-    fn drop(&mut self) {
-        // SAFETY: made by `map` with this length, and nothing borrows from it.
-        unsafe { libc::munmap(self.address, self.length) };
-    }
-}
-
-fn map(fd: RawFd, flags: libc::c_int) -> io::Result<Map> {
-    map_of(fd, flags, MAPPED)
-}
-
-pub fn map_of(fd: RawFd, flags: libc::c_int, length: usize) -> io::Result<Map> {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: the kernel chooses the place, and the memory is reached through raw pointers only.
-    let address = unsafe { libc::mmap(std::ptr::null_mut(), length, protection, flags, fd, 0) };
-    if address == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(Map { address, length })
+/// A mapping of the first `length` bytes of the file.
+pub fn map_of(held: &Held, flags: MapFlags, length: usize) -> io::Result<Map> {
+    let file = held.file.as_ref().expect("prepared with a file");
+    let map = Map::new(file, length, 0, ProtFlags::READ | ProtFlags::WRITE, flags)?;
+    Ok(map)
 }
 
 /// A file of `length` bytes, and as many bytes to be written to it.
@@ -327,32 +307,26 @@ fn fsync(held: &mut Held) -> io::Result<()> {
 }
 
 fn map_now(held: &mut Held) -> io::Result<()> {
-    held.map = Some(map(held.fd(), libc::MAP_SHARED)?);
+    held.map = Some(map_of(held, MapFlags::SHARED, MAPPED)?);
     Ok(())
 }
 
 /// A mapping of a file of which that many bytes are written and the rest is a hole.
-fn mapped(place: &Place, flags: libc::c_int, written: usize) -> Result<Held> {
+fn mapped(place: &Place, flags: MapFlags, written: usize) -> Result<Held> {
     let mut held = writable(place, written, 0)?;
     held.file
         .as_ref()
         .expect("just made")
         .set_len(MAPPED as u64)?;
-    held.map = Some(map(held.fd(), flags)?);
+    held.map = Some(map_of(&held, flags, MAPPED)?);
     Ok(held)
 }
 
 /// Writes through the mapping as any program does: no error can come back, only a signal that ends this one.
 pub fn touch(held: &mut Held) -> io::Result<()> {
     let map = held.map.as_ref().expect("prepared with a mapping");
-    for page in 0..map.length / PAGE {
-        // SAFETY: inside the mapping, which nothing else in this process knows of.
-        unsafe {
-            map.address
-                .cast::<u8>()
-                .add(page * PAGE)
-                .write_volatile(MARK)
-        };
+    for page in 0..map.pages() {
+        map.set(page * PAGE, MARK);
     }
     Ok(())
 }
@@ -379,15 +353,13 @@ fn untouched(place: &Place, held: Held) -> Result<()> {
 
 pub fn advise(held: &mut Held, advice: libc::c_int) -> io::Result<()> {
     let map = held.map.as_ref().expect("prepared with a mapping");
-    // SAFETY: the whole of a mapping that is ours.
-    check(unsafe { libc::madvise(map.address, map.length, advice) }.into())?;
-    Ok(())
+    Ok(map.advise_all(advice)?)
 }
 
 fn read_into_map_prepared(place: &Place) -> Result<Held> {
     Ok(Held {
         second: Some(File::open("/dev/zero")?),
-        ..mapped(place, libc::MAP_SHARED, 0)?
+        ..mapped(place, MapFlags::SHARED, 0)?
     })
 }
 
@@ -395,7 +367,7 @@ fn read_into_map_prepared(place: &Place) -> Result<Held> {
 fn read_into_map(held: &mut Held) -> io::Result<()> {
     let map = held.map.as_ref().expect("prepared with a mapping");
     // SAFETY: the whole of a mapping that is ours.
-    let got = unsafe { libc::read(held.second_fd(), map.address, map.length) };
+    let got = unsafe { libc::read(held.second_fd(), map.start(), map.length()) };
     match check(got as i64) {
         Err(error) if error.raw_os_error() == Some(libc::EFAULT) => {
             Err(io::Error::from_raw_os_error(libc::ENOMEM))

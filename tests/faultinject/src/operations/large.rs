@@ -109,15 +109,14 @@ fn mapped(place: &Place, written: usize) -> Result<Held> {
     let mut held = writable(place, written, 0)?;
     let file = held.file.as_ref().expect("just made");
     file.set_len(HUGE as u64)?;
-    held.map = Some(map_of(held.fd(), libc::MAP_SHARED, HUGE)?);
+    held.map = Some(map_of(&held, MapFlags::SHARED, HUGE)?);
     Ok(held)
 }
 
 /// A store in the middle of it.
 fn fault(held: &mut Held) -> io::Result<()> {
     let map = held.map.as_ref().expect("prepared with a mapping");
-    // SAFETY: inside the mapping, which nothing else in this process knows of.
-    unsafe { map.address.cast::<u8>().add(HUGE / 2).write_volatile(1) };
+    map.set(HUGE / 2, 1);
     Ok(())
 }
 
@@ -156,7 +155,7 @@ fn collapsible(place: &Place) -> Result<Held> {
     set_huge(place, "never")?;
     let mut held = writable(place, HUGE, 0)?;
     set_huge(place, "always")?;
-    held.map = Some(map_of(held.fd(), libc::MAP_SHARED, HUGE)?);
+    held.map = Some(map_of(&held, MapFlags::SHARED, HUGE)?);
     Ok(held)
 }
 

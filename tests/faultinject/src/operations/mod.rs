@@ -9,6 +9,7 @@ mod names;
 pub use mounts::is_mounted;
 
 use anyhow::{ensure, Context, Result};
+use stage::map::{Map, MapFlags, ProtFlags};
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -30,7 +31,7 @@ pub struct Place {
 pub struct Held {
     file: Option<File>,
     second: Option<File>,
-    map: Option<data::Map>,
+    map: Option<Map>,
     path: Vec<CString>,
     buffer: Vec<u8>,
     moved: usize,

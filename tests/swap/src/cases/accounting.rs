@@ -5,7 +5,7 @@ use super::{Case, Scene};
 use crate::device::Swap;
 use crate::group::Group;
 use crate::machine::{meminfo, vmstat};
-use crate::mapping::Mapping;
+use crate::map::Map;
 use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
 use crate::skip;
@@ -62,7 +62,7 @@ fn counters(scene: &mut Scene) -> Result<()> {
         group.stat("shmem")?
     );
 
-    let mapping = Mapping::shared(&file, PAGES as usize)?;
+    let mapping = Map::first(&file, PAGES as usize)?;
     let (out, back) = (vmstat("pswpout")?, vmstat("pswpin")?);
     group.push_out()?;
     let went = vmstat("pswpout")? - out;

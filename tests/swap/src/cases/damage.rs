@@ -5,7 +5,7 @@ use super::{Case, Scene};
 use crate::device::{self, Swap};
 use crate::group::Group;
 use crate::machine::{self, Expected};
-use crate::mapping::Mapping;
+use crate::map::Map;
 use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
 use crate::skip::{self, Skip};
@@ -155,7 +155,7 @@ fn accounted(scene: &Scene, mount: &Mounted, file: &File, empty: u64, pages: u64
 }
 
 /// Whether touching the page kills a child with SIGBUS.
-fn is_fatal(mapping: &Mapping, at: usize) -> Result<bool> {
+fn is_fatal(mapping: &Map, at: usize) -> Result<bool> {
     // SAFETY: the child reads a byte and ends.
     match unsafe { fork() }? {
         ForkResult::Child => {
@@ -180,7 +180,7 @@ fn unreadable(scene: &mut Scene) -> Result<()> {
     let path = mount.file("file");
     let file = pages::create(&path)?;
     pages::write(&file, 1, 0, PAGES, 1)?;
-    let mapping = Mapping::shared(&file, PAGES as usize)?;
+    let mapping = Map::first(&file, PAGES as usize)?;
     group.push_out()?;
     let _expected = Expected::new(MESSAGES)?;
     disk.bad(true)?;

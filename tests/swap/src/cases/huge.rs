@@ -5,7 +5,7 @@ use super::{Case, Scene};
 use crate::device::{self, Swap};
 use crate::group::Group;
 use crate::machine::{self, vmstat};
-use crate::mapping::Mapping;
+use crate::map::Map;
 use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
 use crate::skip;
@@ -84,7 +84,7 @@ fn round(scene: &mut Scene) -> Result<()> {
     pages::verify(&file, 1, 0, PAGES, now)?;
     group.push_out()?;
     // By faults.
-    let mapping = Mapping::shared(&file, PAGES as usize)?;
+    let mapping = Map::first(&file, PAGES as usize)?;
     for index in (0..PAGES).rev() {
         pages::check(mapping.page(index as usize), 1, index, now(index))?;
     }
@@ -196,7 +196,7 @@ fn cut_meanwhile(scene: &mut Scene) -> Result<()> {
         let empty = mount.used()?;
         let file = pages::create(&mount.file("file"))?;
         pages::write(&file, 1, 0, HUGE, 1)?;
-        let mapping = Mapping::shared(&file, HUGE as usize)?;
+        let mapping = Map::first(&file, HUGE as usize)?;
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let done = &done;
@@ -206,8 +206,8 @@ fn cut_meanwhile(scene: &mut Scene) -> Result<()> {
                     // What is beyond the end of the file, or in a hole, is none of its business: no page is
                     // touched here, and errors are what is to be expected.
                     at += 1;
-                    let _ = mapping.advise(libc::MADV_POPULATE_READ);
-                    let _ = mapping.advise(if at % 3 == 0 {
+                    let _ = mapping.advise_all(libc::MADV_POPULATE_READ);
+                    let _ = mapping.advise_all(if at % 3 == 0 {
                         MADV_COLLAPSE
                     } else {
                         libc::MADV_PAGEOUT

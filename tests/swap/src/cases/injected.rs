@@ -6,7 +6,7 @@ use crate::device::{self, Swap, Zram};
 use crate::group::Group;
 use crate::inject::{self, Countdown};
 use crate::machine;
-use crate::mapping::Mapping;
+use crate::map::Map;
 use crate::pages::{self, PAGE};
 use crate::skip::Skip;
 use anyhow::{bail, ensure, Context, Result};
@@ -99,7 +99,7 @@ fn large_went_out() -> Result<u64> {
 struct Held {
     swap: Swap,
     file: File,
-    mapping: Mapping,
+    mapping: Map,
     page: Vec<u8>,
 }
 
@@ -132,7 +132,7 @@ fn walk(
     let whole = large_went_out()?;
     let group = Group::enter(&[])?;
     let file = pages::create(&mount.file("file"))?;
-    let mapping = Mapping::shared(&file, PAGES as usize)?;
+    let mapping = Map::first(&file, PAGES as usize)?;
     let mut held = Held {
         swap: match &zram {
             Some(zram) => zram.swap()?,
@@ -309,7 +309,7 @@ fn pageout(scene: &mut Scene, how: How) -> Result<()> {
             for at in 0..PAGES as usize {
                 std::hint::black_box(held.mapping.page(at)[0]);
             }
-            held.mapping.advise(libc::MADV_PAGEOUT)
+            Ok(held.mapping.advise_all(libc::MADV_PAGEOUT)?)
         },
         intact,
     )

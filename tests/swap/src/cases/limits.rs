@@ -5,7 +5,7 @@ use super::{Case, Scene};
 use crate::device::Swap;
 use crate::group::Group;
 use crate::machine::{vmstat, wait};
-use crate::mapping::Mapping;
+use crate::map::Map;
 use crate::pages::{self, PAGE};
 use anyhow::{ensure, Result};
 use rustix::mount as api;
@@ -171,7 +171,7 @@ fn mlock(scene: &mut Scene) -> Result<()> {
     let group = Group::enter(&[])?;
     let file = pages::create(&mount.file("file"))?;
     pages::write(&file, 1, 0, PAGES, 1)?;
-    let half = Mapping::shared(&file, PAGES as usize / 2)?;
+    let half = Map::first(&file, PAGES as usize / 2)?;
     half.lock(true)?;
     group.reclaim()?;
     let core = half.resident()?.iter().filter(|in_core| **in_core).count();

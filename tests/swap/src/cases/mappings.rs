@@ -5,7 +5,7 @@ use super::{Case, Scene};
 use crate::device::Swap;
 use crate::group::Group;
 use crate::machine::vmstat;
-use crate::mapping::Mapping;
+use crate::map::Map;
 use crate::pages::{self, PAGE};
 use anyhow::{bail, ensure, Result};
 use nix::sys::wait::{waitpid, WaitStatus};
@@ -35,14 +35,14 @@ fn pageout(scene: &mut Scene) -> Result<()> {
     let mount = scene.mount("size=64m")?;
     let file = pages::create(&mount.file("file"))?;
     pages::write(&file, 1, 0, PAGES, 1)?;
-    let mut mapping = Mapping::shared(&file, PAGES as usize)?;
+    let mut mapping = Map::first(&file, PAGES as usize)?;
     let out = vmstat("pswpout")?;
     for version in 1..4 {
         for index in 0..PAGES {
             pages::check(mapping.page(index as usize), 1, index, version)?;
         }
         for _ in 0..10 {
-            mapping.advise(libc::MADV_PAGEOUT)?;
+            mapping.advise_all(libc::MADV_PAGEOUT)?;
         }
         let swapped = mapping.smaps("Swap")? / 4;
         ensure!(
@@ -68,14 +68,14 @@ fn pageout(scene: &mut Scene) -> Result<()> {
 const COPY: u64 = 1 << 20;
 
 /// The copies are the process's own, of every second page; the others are still the file's.
-fn holds(mapping: &Mapping, version: u64) -> bool {
+fn holds(mapping: &Map, version: u64) -> bool {
     (0..mapping.pages()).all(|at| match at % 2 {
         0 => pages::is(mapping.page(at), 1, at as u64, 1),
         _ => pages::is(mapping.page(at), COPY, at as u64, version),
     })
 }
 
-fn copy(mapping: &mut Mapping, version: u64) {
+fn copy(mapping: &mut Map, version: u64) {
     for at in (1..mapping.pages()).step_by(2) {
         pages::fill(mapping.page_mut(at), COPY, at as u64, version);
     }
@@ -88,7 +88,7 @@ fn private(scene: &mut Scene) -> Result<()> {
     let file = pages::create(&mount.file("file"))?;
     pages::write(&file, 1, 0, PAGES, 1)?;
     group.push_out()?;
-    let mut mapping = Mapping::private(&file, 0, PAGES as usize)?;
+    let mut mapping = Map::private(&file, PAGES as usize * PAGE, 0)?;
     copy(&mut mapping, 1);
     group.reclaim()?;
     // SAFETY: there is one thread.
@@ -137,7 +137,7 @@ fn together(scene: &mut Scene) -> Result<()> {
                         if reader % 2 == 0 {
                             return pages::verify(file, 1, 0, PAGES, |_| 1);
                         }
-                        let mapping = Mapping::shared(file, PAGES as usize)?;
+                        let mapping = Map::first(file, PAGES as usize)?;
                         (0..PAGES).try_for_each(|index| {
                             pages::check(mapping.page(index as usize), 1, index, 1)
                         })

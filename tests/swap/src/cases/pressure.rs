@@ -5,7 +5,7 @@ use super::{Case, Scene};
 use crate::device::Swap;
 use crate::group::Group;
 use crate::machine::{meminfo, sized, vmstat, Setting};
-use crate::mapping::Mapping;
+use crate::map::Map;
 use crate::pages::{self, PAGE};
 use anyhow::{ensure, Result};
 
@@ -74,7 +74,7 @@ fn group(scene: &mut Scene) -> Result<()> {
     scene.space("read", &mount, &file)?;
 
     // Through a mapping, so that faults bring pages back too, and some of them are changed.
-    let mut mapping = Mapping::shared(&file, pages as usize)?;
+    let mut mapping = Map::first(&file, pages as usize)?;
     let touched = pages / 4;
     let again = |index: u64| {
         if index < touched && index % 3 == 0 {
@@ -119,7 +119,7 @@ fn group(scene: &mut Scene) -> Result<()> {
 /// Memory that nobody else can have, and no reclaim touches.
 struct Taken {
     _pool: Setting,
-    _locked: Vec<Mapping>,
+    _locked: Vec<Map>,
 }
 
 /// Leaves about `free` KiB of memory to everybody. The rest goes to the pool of huge pages, whose size the OOM killer
@@ -133,7 +133,7 @@ fn short_of_memory(free: u64) -> Result<Taken> {
     let mut locked = Vec::new();
     // What is taken makes others give back some of theirs, too.
     for _ in 0..8 {
-        let pages = Mapping::anonymous((surplus()? * 1024) as usize / PAGE + 1)?;
+        let pages = Map::anonymous(surplus()? as usize * 1024 + PAGE)?;
         pages.lock(true)?;
         locked.push(pages);
         if surplus()? < free / 4 {

@@ -5,7 +5,7 @@ use super::{Case, Scene};
 use crate::device::{self, Swap};
 use crate::group::Group;
 use crate::machine::{vmstat, Expected};
-use crate::mapping::Mapping;
+use crate::map::Map;
 use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
 use anyhow::{bail, ensure, Context, Result};
@@ -93,7 +93,7 @@ fn brings_back(scene: &mut Scene) -> Result<()> {
         "memory.swap.current is {}",
         group.value("memory.swap.current")?
     );
-    let mapping = Mapping::shared(&file, PAGES as usize)?;
+    let mapping = Map::first(&file, PAGES as usize)?;
     ensure!(
         mapping.resident()?.iter().all(|in_core| *in_core),
         "some pages are not in memory"
@@ -314,7 +314,7 @@ fn used(scene: &mut Scene) -> Result<()> {
         for index in (0..PAGES).rev().step_by(2) {
             pages::write(&file, 1, index, index + 1, 2)?;
         }
-        let mapping = Mapping::shared(&file, PAGES as usize)?;
+        let mapping = Map::first(&file, PAGES as usize)?;
         for index in 0..PAGES {
             pages::check(mapping.page(index as usize), 1, index, 1 + index % 2)?;
         }

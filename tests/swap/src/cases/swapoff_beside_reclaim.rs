@@ -6,7 +6,7 @@
 
 use super::{Case, Scene};
 use crate::device::Swap;
-use crate::mapping::Mapping;
+use crate::map::Map;
 use crate::pages;
 use anyhow::{bail, ensure, Context, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,8 +59,10 @@ fn beside(scene: &mut Scene) -> Result<()> {
 /// On, filled but for single slots, and off.
 fn switch(filling: &std::fs::File, round: u64) -> Result<()> {
     let mut swap = Swap::part_of_disk(1, 40)?;
-    let mapping = Mapping::shared(filling, FILLING as usize)?;
-    mapping.advise(libc::MADV_PAGEOUT).context("MADV_PAGEOUT")?;
+    let mapping = Map::first(filling, FILLING as usize)?;
+    mapping
+        .advise_all(libc::MADV_PAGEOUT)
+        .context("MADV_PAGEOUT")?;
     for index in (0..FILLING).step_by(7) {
         // Written to, it needs its slot no more.
         pages::write(filling, 1, index, index + 1, 1)?;
@@ -80,14 +82,16 @@ fn switch(filling: &std::fs::File, round: u64) -> Result<()> {
 fn push_out_until(path: &std::path::Path, id: u64, done: &AtomicBool) -> Result<()> {
     let file = pages::create(path)?;
     pages::write(&file, id, 0, BESIDE, 1)?;
-    let mut mapping = Mapping::shared(&file, BESIDE as usize)?;
+    let mut mapping = Map::first(&file, BESIDE as usize)?;
     let mut version = 1;
     while !done.load(Ordering::Relaxed) {
         version += 1;
         for at in 0..BESIDE {
             pages::fill(mapping.page_mut(at as usize), id, at, version);
         }
-        mapping.advise(libc::MADV_PAGEOUT).context("MADV_PAGEOUT")?;
+        mapping
+            .advise_all(libc::MADV_PAGEOUT)
+            .context("MADV_PAGEOUT")?;
     }
     pages::verify(&file, id, 0, BESIDE, |_| version)
 }

@@ -1,47 +1,65 @@
-//! A mapping of a file.
+//! A mapping of a file, or of memory alone.
 
-use rustix::mm::{self, MapFlags, ProtFlags};
+use std::os::fd::AsFd;
 
-use super::bytes::Bytes;
-use super::errno::Res;
-use super::sys::Fd;
+use anyhow::Context;
+use rustix::mm;
+pub use rustix::mm::{MapFlags, ProtFlags};
 
+use crate::bytes::Bytes;
+use crate::errno::{Errno, Res};
+use crate::pages::PAGE;
+
+/// A mapping, undone when dropped.
 pub struct Map {
     start: *mut u8,
     len: usize,
 }
 
-// SAFETY: the mapping is plain memory; all access is volatile and races are what the cases are about.
+// SAFETY: the mapping is plain memory, which stays until the mapping is dropped; who writes where is the tests' agreement.
 unsafe impl Send for Map {}
 // SAFETY: as above.
 unsafe impl Sync for Map {}
 
+const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
+
 impl Map {
-    pub fn shared(file: &Fd, len: usize, offset: u64) -> Res<Map> {
-        Map::new(
-            file,
-            len,
-            offset,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::SHARED,
-        )
+    pub fn shared(file: &impl AsFd, len: usize, offset: u64) -> Res<Map> {
+        Map::new(file, len, offset, READ_WRITE, MapFlags::SHARED)
     }
 
-    pub fn private(file: &Fd, len: usize, offset: u64) -> Res<Map> {
-        Map::new(
-            file,
-            len,
-            offset,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::PRIVATE,
-        )
+    /// A shared mapping of the first pages of a file.
+    pub fn first(file: &impl AsFd, pages: usize) -> Res<Map> {
+        Map::shared(file, pages * PAGE, 0)
     }
 
-    pub fn read_only(file: &Fd, len: usize, offset: u64) -> Res<Map> {
+    pub fn private(file: &impl AsFd, len: usize, offset: u64) -> Res<Map> {
+        Map::new(file, len, offset, READ_WRITE, MapFlags::PRIVATE)
+    }
+
+    /// Memory alone.
+    pub fn anonymous(len: usize) -> Res<Map> {
+        // SAFETY: the kernel chooses the place, so that nothing else is there.
+        let start = unsafe {
+            mm::mmap_anonymous(std::ptr::null_mut(), len, READ_WRITE, MapFlags::PRIVATE)?
+        };
+        Ok(Map {
+            start: start.cast(),
+            len,
+        })
+    }
+
+    pub fn read_only(file: &impl AsFd, len: usize, offset: u64) -> Res<Map> {
         Map::new(file, len, offset, ProtFlags::READ, MapFlags::SHARED)
     }
 
-    pub fn new(file: &Fd, len: usize, offset: u64, prot: ProtFlags, flags: MapFlags) -> Res<Map> {
+    pub fn new(
+        file: &impl AsFd,
+        len: usize,
+        offset: u64,
+        prot: ProtFlags,
+        flags: MapFlags,
+    ) -> Res<Map> {
         // SAFETY: the kernel chooses the place, so that nothing else is there.
         let start = unsafe { mm::mmap(std::ptr::null_mut(), len, prot, flags, file, offset)? };
         Ok(Map {
@@ -83,7 +101,7 @@ impl Map {
 
     fn moved(new: *mut std::ffi::c_void, len: usize) -> Res<Map> {
         if new == libc::MAP_FAILED {
-            return Err(super::errno::Errno::last());
+            return Err(Errno::last());
         }
         Ok(Map {
             start: new.cast(),
@@ -94,23 +112,54 @@ impl Map {
     pub fn advise(&self, offset: usize, len: usize, advice: i32) -> Res<()> {
         // SAFETY: inside the mapping, which is plain memory; the case looks at what is left of it.
         let done = unsafe { libc::madvise(self.start().wrapping_byte_add(offset), len, advice) };
-        super::errno::Errno::check(done.into()).map(drop)
+        Errno::check(done.into()).map(drop)
+    }
+
+    /// For the whole of it.
+    pub fn advise_all(&self, advice: i32) -> Res<()> {
+        self.advise(0, self.len, advice)
+    }
+
+    /// Keeps its pages in memory, mlock(2), or does so no longer.
+    pub fn lock(&self, locked: bool) -> Res<()> {
+        // SAFETY: has no effect on the contents.
+        let done = unsafe {
+            match locked {
+                true => libc::mlock(self.start(), self.len),
+                false => libc::munlock(self.start(), self.len),
+            }
+        };
+        Errno::check(done.into()).map(drop)
+    }
+
+    /// A figure of this mapping in /proc/self/smaps, in KiB.
+    pub fn smaps(&self, name: &str) -> anyhow::Result<u64> {
+        let smaps = std::fs::read_to_string("/proc/self/smaps")?;
+        let start = self.start as usize;
+        let head = format!("{start:x}-{:x} ", start + self.len);
+        let figure = smaps
+            .lines()
+            .skip_while(|line| !line.starts_with(&head))
+            .find_map(|line| {
+                let figure = line.strip_prefix(name)?.strip_prefix(':')?;
+                figure.split_whitespace().next()?.parse().ok()
+            });
+        figure.with_context(|| format!("/proc/self/smaps has no {name} of {head}"))
     }
 
     /// The words of /proc/self/pagemap for its pages.
     pub fn pagemap(&self) -> std::io::Result<Vec<u64>> {
         use std::os::unix::fs::FileExt;
-        let pages = self.len / super::sys::PAGE;
+        let pages = self.len / PAGE;
         let mut data = vec![0; pages * 8];
-        let at = self.start as usize / super::sys::PAGE * 8;
+        let at = self.start as usize / PAGE * 8;
         std::fs::File::open("/proc/self/pagemap")?.read_exact_at(&mut data, at as u64)?;
         let word = |w: &[u8]| u64::from_ne_bytes(w.try_into().expect("8 bytes"));
         Ok(data.chunks_exact(8).map(word).collect())
     }
 
     /// A shared mapping at an address that is a multiple of `align`, whatever the file system would choose.
-    pub fn aligned(file: &Fd, len: usize, align: usize) -> Res<Map> {
-        let prot = ProtFlags::READ | ProtFlags::WRITE;
+    pub fn aligned(file: &impl AsFd, len: usize, align: usize) -> Res<Map> {
         // SAFETY: the place is reserved first, with what there is around it given back.
         unsafe {
             let room = len.next_multiple_of(align) + align;
@@ -129,7 +178,7 @@ impl Map {
             mm::mmap(
                 start,
                 len,
-                prot,
+                READ_WRITE,
                 MapFlags::SHARED | MapFlags::FIXED,
                 file,
                 0,
@@ -147,6 +196,28 @@ impl Map {
         unsafe { self.start.add(offset) }
     }
 
+    /// In bytes.
+    pub fn length(&self) -> usize {
+        self.len
+    }
+
+    /// How many whole pages it has.
+    pub fn pages(&self) -> usize {
+        self.len / PAGE
+    }
+
+    pub fn page(&self, at: usize) -> &[u8] {
+        assert!(at < self.pages());
+        // SAFETY: within the mapping; the tests do not write to a page that is being looked at.
+        unsafe { std::slice::from_raw_parts(self.start.add(at * PAGE), PAGE) }
+    }
+
+    pub fn page_mut(&mut self, at: usize) -> &mut [u8] {
+        assert!(at < self.pages());
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(at * PAGE), PAGE) }
+    }
+
     pub fn get(&self, offset: usize) -> u8 {
         // SAFETY: inside the mapping; a page that cannot be had is a SIGBUS that the case expects.
         unsafe { self.at(offset).read_volatile() }
@@ -155,7 +226,7 @@ impl Map {
     /// Looks at each of its first pages.
     pub fn touch(&self, pages: usize) {
         (0..pages).for_each(|page| {
-            self.get(page * super::sys::PAGE);
+            self.get(page * PAGE);
         });
     }
 
@@ -197,10 +268,10 @@ impl Map {
 
     /// Which pages are in memory, as mincore(2) has it.
     pub fn resident(&self) -> Res<Vec<bool>> {
-        let mut pages = vec![0u8; self.len.div_ceil(super::sys::PAGE)];
+        let mut pages = vec![0u8; self.len.div_ceil(PAGE)];
         // SAFETY: one byte for each page of this mapping.
         let done = unsafe { libc::mincore(self.start(), self.len, pages.as_mut_ptr()) };
-        super::errno::Errno::check(done.into())?;
+        Errno::check(done.into())?;
         Ok(pages.into_iter().map(|p| p & 1 == 1).collect())
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::sys::PAGE;
+use crate::pages::PAGE;
 
 /// More runs than this are shown as a digest.
 const RUNS_SHOWN: usize = 12;
