@@ -12,6 +12,7 @@ use anyhow::{bail, ensure, Context, Result};
 use nix::mount::MsFlags;
 use operations::{Operation, Place};
 use stage::inject::{self, Countdown};
+use stage::mount::Mount;
 use stage::skip::Skip;
 use stage::tap::{self, Tap};
 use std::io;
@@ -49,12 +50,12 @@ fn run(fstype: &str, folder: &Path, wanted: &[String]) -> Result<bool> {
     };
     std::fs::create_dir(&place.mount)?;
     std::fs::create_dir(&place.outside)?;
-    nix::mount::mount(
-        Some("suite"),
-        &place.mount,
-        Some(fstype),
+    let mount = Mount::new(
+        "suite",
+        place.mount.clone(),
+        fstype,
         MsFlags::empty(),
-        Some("size=64m,mode=755"),
+        "size=64m,mode=755",
     )
     .with_context(|| format!("mount -t {fstype}"))?;
     let operations = operations::all();
@@ -84,7 +85,9 @@ fn run(fstype: &str, folder: &Path, wanted: &[String]) -> Result<bool> {
         }
     }
     operations::wipe(&place)?;
-    nix::mount::umount(&place.mount).context("the mount is still in use at the end")?;
+    mount
+        .unmount()
+        .context("the mount is still in use at the end")?;
     std::fs::remove_dir(&place.mount)?;
     std::fs::remove_dir(&place.outside)?;
     ensure!(

@@ -12,7 +12,7 @@ use super::state::Figures;
 use super::{Call, FDS, HANDLES, MAPS, MARKS, PIPES};
 use crate::harness::case::Done;
 use crate::harness::errno::{Errno, Res};
-use crate::harness::fs::{Fs, Mount};
+use crate::harness::fs::{Fs, Mount, Mounted};
 use crate::harness::handle::Handle;
 use crate::harness::process::User;
 use crate::harness::sys::Dir;

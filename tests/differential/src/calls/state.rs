@@ -10,6 +10,7 @@ use super::names::short;
 use super::player::Player;
 use crate::harness::case::Done;
 use crate::harness::errno::{Errno, Res};
+use crate::harness::fs::Mounted;
 use crate::harness::meta::{statx, Meta};
 use crate::harness::quota::{self, Kind};
 use crate::harness::sys::{Dir, Fd};

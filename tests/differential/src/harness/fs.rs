@@ -3,8 +3,9 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use nix::mount::{MntFlags, MsFlags};
+use nix::mount::MsFlags;
 use rustix::mount as api;
+pub use stage::mount::Mount;
 
 use super::case::Done;
 use super::errno::Res;
@@ -14,12 +15,6 @@ use super::sys::Dir;
 pub struct Fs {
     pub kind: String,
     base: PathBuf,
-}
-
-/// A mount, undone when dropped.
-pub struct Mount {
-    pub path: PathBuf,
-    mounted: bool,
 }
 
 impl Fs {
@@ -50,17 +45,7 @@ impl Fs {
 
     pub fn mount_at(&self, name: &str, options: &str, flags: MsFlags) -> Res<Mount> {
         let path = self.point(name);
-        nix::mount::mount(
-            Some("source"),
-            &path,
-            Some(self.kind.as_str()),
-            flags,
-            Some(options),
-        )?;
-        Ok(Mount {
-            path,
-            mounted: true,
-        })
+        Mount::new("source", path, &self.kind, flags, options)
     }
 
     /// Runs `prepare` in a new mount, and `steps` once it is read-only.
@@ -95,80 +80,29 @@ impl Fs {
             &path,
             api::MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
         )?;
-        Ok(Mount {
-            path,
-            mounted: true,
-        })
+        Ok(Mount::at(path))
     }
 }
 
-impl Mount {
-    pub fn dir(&self) -> Res<Dir> {
+/// What a case does with its mount.
+pub trait Mounted {
+    /// The root directory.
+    fn dir(&self) -> Res<Dir>;
+
+    /// A context that reconfigures the mount.
+    fn pick(&self) -> Res<Context>;
+}
+
+impl Mounted for Mount {
+    fn dir(&self) -> Res<Dir> {
         Dir::open(&self.path)
     }
 
-    pub fn remount(&self, options: &str) -> Res<()> {
-        self.remount_flags(options, MsFlags::empty())
-    }
-
-    pub fn remount_flags(&self, options: &str, flags: MsFlags) -> Res<()> {
-        nix::mount::mount(
-            None::<&str>,
-            &self.path,
-            None::<&str>,
-            MsFlags::MS_REMOUNT | flags,
-            Some(options),
-        )?;
-        Ok(())
-    }
-
-    /// A context that reconfigures this mount.
-    pub fn pick(&self) -> Res<Context> {
+    fn pick(&self) -> Res<Context> {
         let flags = api::FsPickFlags::FSPICK_CLOEXEC;
         Ok(Context {
             fd: api::fspick(rustix::fs::CWD, &self.path, flags)?,
         })
-    }
-
-    pub fn unmount(mut self) -> Res<()> {
-        nix::mount::umount2(&self.path, MntFlags::empty())?;
-        self.mounted = false;
-        Ok(())
-    }
-
-    pub fn unmount_flags(mut self, flags: MntFlags) -> Res<()> {
-        nix::mount::umount2(&self.path, flags)?;
-        self.mounted = false;
-        Ok(())
-    }
-
-    /// The line of /proc/mounts without the path of the mount.
-    pub fn options(&self) -> String {
-        self.proc_line("/proc/mounts", " ", 1)
-    }
-
-    /// The line of /proc/self/mountinfo without ids and paths.
-    pub fn mountinfo(&self) -> String {
-        let line = self.proc_line("/proc/self/mountinfo", " ", 4);
-        line.split(' ').skip(3).collect::<Vec<_>>().join(" ")
-    }
-
-    fn proc_line(&self, file: &str, separator: &str, field: usize) -> String {
-        let path = self.path.to_str().expect("the runner chose a plain path");
-        let text = std::fs::read_to_string(file).expect("/proc is mounted");
-        let found = text
-            .lines()
-            .rev()
-            .find(|l| l.split(separator).nth(field) == Some(path));
-        found.unwrap_or("not mounted").replace(path, "MOUNT")
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        if self.mounted {
-            let _ = nix::mount::umount2(&self.path, MntFlags::MNT_DETACH);
-        }
     }
 }
 

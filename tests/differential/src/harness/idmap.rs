@@ -6,7 +6,7 @@ use anyhow::{ensure, Context};
 
 use super::case::Done;
 use super::errno::Errno;
-use super::fs::{Fs, Mount};
+use super::fs::{Fs, Mount, Mounted};
 use super::process::pipe;
 use super::sys::Dir;
 use super::trace::Trace;

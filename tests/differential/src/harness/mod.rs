@@ -33,7 +33,7 @@ pub mod prelude {
     pub use super::bytes::{pattern, Bytes};
     pub use super::case::Done;
     pub use super::errno::{Errno, Res};
-    pub use super::fs::{Fs, Mount};
+    pub use super::fs::{Fs, Mount, Mounted};
     pub use super::map::Map;
     pub use super::meta::Relation;
     pub use super::process::User;

@@ -5,7 +5,7 @@ use nix::mount::{umount2, MntFlags, MsFlags};
 
 use super::case::Done;
 use super::errno::{Errno, Res};
-use super::fs::{Fs, Mount};
+use super::fs::{Fs, Mount, Mounted};
 use super::sys::Dir;
 use super::trace::Trace;
 

@@ -14,7 +14,7 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use stage::skip;
 
 use super::case::{Body, Case, Done, Skip};
-use super::fs::Fs;
+use super::fs::{Fs, Mounted};
 use super::known::{Known, Lacking, KNOWN, LACKING};
 use super::trace::{self, Trace};
 

@@ -9,6 +9,7 @@ mod names;
 pub use mounts::is_mounted;
 
 use anyhow::{ensure, Context, Result};
+use nix::mount::MsFlags;
 use stage::map::{Map, MapFlags, ProtFlags};
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
@@ -139,14 +140,8 @@ fn present(place: &Place, name: &str) -> Result<()> {
 /// What the mount says about large folios from now on.
 pub fn set_huge(place: &Place, huge: &str) -> Result<()> {
     let options = format!("huge={huge}");
-    nix::mount::mount(
-        None::<&str>,
-        &place.mount,
-        None::<&str>,
-        nix::mount::MsFlags::MS_REMOUNT,
-        Some(options.as_str()),
-    )
-    .with_context(|| format!("remount -o {options}"))
+    stage::mount::remount(&place.mount, MsFlags::empty(), &options)
+        .with_context(|| format!("remount -o {options}"))
 }
 
 pub const PAGE: usize = 4096;

@@ -2,7 +2,6 @@
 //! Mounting and unmounting, over the folder outside.
 
 use super::*;
-use nix::mount::MsFlags;
 use std::os::unix::fs::MetadataExt;
 
 pub fn operations() -> Vec<Operation> {
@@ -130,12 +129,12 @@ fn chown(held: &mut Held, path: usize) -> io::Result<()> {
 
 /// A mount with something in it: what umount has to free.
 fn busy(place: &Place, options: &std::ffi::CStr) -> Result<Held> {
-    nix::mount::mount(
-        Some("suite"),
+    stage::mount::mount(
+        "suite",
         &place.outside,
-        Some(place.fstype.as_str()),
+        &place.fstype,
         MsFlags::empty(),
-        Some("size=4m"),
+        "size=4m",
     )?;
     let inside = Place {
         mount: place.outside.clone(),
