@@ -77,6 +77,11 @@ def skip(why: str, final: bool = False) -> Outcome:
     return Outcome("skip", why, final)
 
 
+def note(text: str) -> None:
+    """What is no result."""
+    print(f"# {text}", flush=True)
+
+
 class Tap:
     """Prints results as they come and the plan at the end, so that a suite which dies early has none."""
 
@@ -100,9 +105,6 @@ class Tap:
         for line in details:
             print(f"#   {line}")
         sys.stdout.flush()
-
-    def note(self, text: str) -> None:
-        print(f"# {text}", flush=True)
 
     def done(self) -> None:
         print(f"1..{self.count}", flush=True)
@@ -154,7 +156,7 @@ def compare(tap: Tap, run: Runner) -> None:
         if name not in unclear:
             tap.result(name, outcome)
             if name in known and outcome.kind == "ok":
-                tap.note(f"{name} is in known-differences and passes: take its row out")
+                note(f"{name} is in known-differences and passes: take its row out")
             continue
         other = theirs.get(name, fail("did not run at all"))
         first = outcome.why.splitlines()[0] if outcome.why else "no message"
