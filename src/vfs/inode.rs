@@ -40,10 +40,15 @@ pub(super) struct LockedState<T: FileSystem> {
 /// by the slab's constructor and returned to that state by the VFS.
 #[repr(C)]
 struct InodeBox<T: FileSystem> {
+    /// The VFS's, which says what is under which lock (`include/linux/fs.h`).
     inode: Opaque<bindings::inode>,
+    /// Under `i_rwsem`.
     locked: UnsafeCell<LockedState<T>>,
+    /// Under the lock of the list.
     cached: Link<T>,
+    /// Changed under `i_rwsem`, read under RCU.
     xattrs: super::xattr::List,
+    /// The quota core's, which changes them under `dq_data_lock` and reads them under SRCU.
     #[cfg(CONFIG_QUOTA)]
     records: UnsafeCell<Records>,
     memory: <T::Memory as Memory<T>>::InodeData,

@@ -47,9 +47,11 @@ unsafe impl<T: FileSystem> ListKind<T> for Cached {
 /// which are live for as long as they are in it. `state` changes under that lock; it is
 /// [`LISTED`] or [`LEAVING`] where the inode is in the list.
 pub(crate) struct Link<T: FileSystem> {
+    /// Under the lock of the list.
     neighbours: UnsafeCell<Neighbours<T>>,
+    /// Written under the lock of the list, read without.
     state: Atomic<u32>,
-    /// How many are looking at the inode without the lock.
+    /// How many are looking at the inode without the lock; under none.
     pins: Atomic<u32>,
 }
 
@@ -102,6 +104,7 @@ unsafe impl<T: FileSystem, K: ListKind<T>> Send for Head<T, K> {}
 /// called when it is evicted, which is before the list goes.
 #[pin_data]
 pub(crate) struct InodeList<T: FileSystem, K: ListKind<T>> {
+    /// Under this lock, with the links of the inodes that are in the list.
     #[pin]
     head: SpinLock<Head<T, K>>,
     /// How many wait for an inode to be pinned no more.

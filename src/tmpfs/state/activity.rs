@@ -35,9 +35,11 @@ pub(in crate::tmpfs) enum Activity {
 /// The [`Activity`] of a file, and the tasks that wait for its end.
 #[pin_data]
 pub(in crate::tmpfs) struct FileActivity {
+    /// Under this lock; another one begins with `i_rwsem` held.
     #[pin]
     current: SpinLock<Activity>,
-    /// Whether `current` is anything but [`Activity::None`], for [`FileActivity::is_any`] without the lock.
+    /// Whether `current` is anything but [`Activity::None`]. Written under the lock of `current`, for
+    /// [`FileActivity::is_any`], which takes none.
     is_any: Atomic<bool>,
     /// Woken when a hole has been punched.
     punched: WaitKey,

@@ -26,28 +26,30 @@ pub(in crate::tmpfs) const DIR_ENTRY_SIZE: Len = Len::new(20);
 /// The file system's part of an inode.
 #[pin_data]
 pub(crate) struct InodeInfo {
-    /// How many pages there are, and where.
+    /// How many pages there are, and where; with a lock of its own.
     #[pin]
     pub(in crate::tmpfs) counts: PageCounts,
+    /// The time of creation. Written while the inode is new.
     btime_seconds: Atomic<i64>,
     btime_nanoseconds: Atomic<u32>,
-    /// What fallocate(2) is doing.
+    /// What fallocate(2) is doing; with a lock of its own.
     #[pin]
     pub(in crate::tmpfs) activity: FileActivity,
     /// The page after the last one that fallocate(2) was asked for: up to there pages stay that the file
-    /// does not need.
+    /// does not need. Raised with `i_rwsem` held; truncation, which a driver may ask for without, lowers it. Read
+    /// without a lock.
     fallocend: Atomic<u64>,
-    /// Whether a folio may have pages beyond the end of the file.
+    /// Whether a folio may have pages beyond the end of the file. Under no lock.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     beyond_eof: Atomic<bool>,
-    /// Whether the pages stay in memory, because of SHM_LOCK.
+    /// Whether the pages stay in memory, because of SHM_LOCK. Under no lock.
     shm_locked: Atomic<bool>,
-    /// What memfd forbids.
+    /// What memfd forbids. Under `i_rwsem`.
     seals: Seals,
-    /// From which nodes the memory comes.
+    /// From which nodes the memory comes; with a lock of its own.
     #[pin]
     policy: SharedPolicy,
-    /// The flags of chattr(1).
+    /// The flags of chattr(1). Written with `i_rwsem` held, read without.
     #[cfg(CONFIG_TMPFS_XATTR)]
     flags: Atomic<u32>,
 }

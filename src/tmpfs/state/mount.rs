@@ -38,20 +38,23 @@ impl Counter for SpaceCounter {
 /// The file system's part of a superblock.
 #[pin_data]
 pub(crate) struct SuperInfo {
-    /// Blocks, which are pages.
+    /// Blocks, which are pages. The limit is written with `s_umount` held.
     pub(in crate::tmpfs) blocks: Limit<SpaceCounter>,
-    /// Inodes, and what counts as such: names and extended attributes take memory too.
+    /// Inodes, and what counts as such: names and extended attributes take memory too. The limit is written with
+    /// `s_umount` held.
     pub(in crate::tmpfs) inodes: InodeLimit<SpaceCounter>,
     /// Quota, where the mount has any.
     #[cfg(CONFIG_TMPFS_QUOTA)]
     pub(in crate::tmpfs) quota: Option<Pin<KBox<Quota>>>,
+    /// The number of the next inode. Under no lock.
     next_ino: Atomic<u64>,
+    /// Whether inode numbers may have 64 bits. Written with `s_umount` held, read without.
     wide_inos: Atomic<bool>,
-    /// The memory policy that new files start with.
+    /// The memory policy that new files start with; with a lock of its own.
     #[cfg(CONFIG_NUMA)]
     #[pin]
     pub(in crate::tmpfs) policy: MountPolicy,
-    /// The number of the policy for large folios.
+    /// The number of the policy for large folios. Written with `s_umount` held, read without.
     huge: Atomic<u32>,
     /// Whether the pages of this mount stay in memory.
     without_swap: bool,

@@ -45,11 +45,13 @@ impl Counts {
 /// The counts of a file, under a lock.
 #[pin_data]
 pub(in crate::tmpfs) struct PageCounts {
+    /// Under this lock.
     #[pin]
     counts: SpinLock<Counts>,
-    /// How many pages there are in the page cache if nothing has changed since.
+    /// How many pages there are in the page cache if nothing has changed since. Written under the lock of
+    /// `counts`, read without.
     cached: Atomic<u64>,
-    /// How many are in swap.
+    /// How many are in swap. Written under the lock of `counts`, read without.
     #[cfg(CONFIG_SWAP)]
     swapped: Atomic<u64>,
 }

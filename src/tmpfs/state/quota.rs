@@ -49,9 +49,12 @@ type LimitTree = RBTree<u32, QuotaLimits>;
 /// The quota of a mount.
 #[pin_data]
 pub(in crate::tmpfs) struct Quota {
+    /// Stays what it was at first.
     options: QuotaOptions,
+    /// Of users, under this lock.
     #[pin]
     users: Mutex<LimitTree>,
+    /// Of groups, under this lock.
     #[pin]
     groups: Mutex<LimitTree>,
 }
