@@ -41,7 +41,7 @@ fn run_all(arguments: &Arguments) -> anyhow::Result<bool> {
             .for_each(|(_, name, _)| println!("{name}"));
         return Ok(true);
     }
-    let kind = std::env::var("RTMPFS_TYPE").unwrap_or_else(|_| run::SUBJECT.to_owned());
+    let kind = stage::mounted::type_under_test();
     let place = Place::new("differential-", &kind)?;
     for (subject, name, case) in all {
         if tap.wants(&name) && (!arguments.exact || name == arguments.filter) {

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Parser;
 use differential::harness::place::Place;
-use differential::harness::run::SUBJECT;
 
 use sides::Sides;
 use stage::tap::{self, note, Tap};
@@ -66,7 +65,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
         return Ok(true);
     }
-    let kind = std::env::var("RTMPFS_TYPE").unwrap_or_else(|_| SUBJECT.to_owned());
+    let kind = stage::mounted::type_under_test();
     let place = Place::new("random-", &kind)?;
     // That a task dies of a signal is nothing to log.
     let _quiet = stage::machine::Setting::new("/proc/sys/debug/exception-trace", "0")?;
