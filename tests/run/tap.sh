@@ -16,6 +16,13 @@ result() {
 	fi
 }
 
+# none NAME FOUND: a test that is good if nothing was found; else what was is shown, as far as 20 lines go.
+none() {
+	local status=0
+	[[ ! $2 ]] || status=1
+	result "$status" "$1" "$(head -n 20 <<<"$2")"
+}
+
 # skip NAME REASON: a test that has no place here.
 skip() { result 0 "$1 # SKIP $2"; }
 
