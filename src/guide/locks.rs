@@ -12,18 +12,21 @@
 //!   rtmpfs_quota                (quotactl: the next id)
 //!   inode_list                  (the shrinker walks)
 //!   mount_policy                (remount)
+//!   folio lock                  (umount evicts inodes, the shrinker splits folios; as below i_rwsem)
 //! inode->i_rwsem                (directories: parent before child; not reading, not faulting)
 //!   dquot->dq_lock              (a new inode, or one that changes its owner; memory without __GFP_FS below it)
 //!     rtmpfs_quota
 //!       inode_list              (the shrinker counts, in any task that allocates memory)
 //!     dquot->dq_dqb_lock
 //!   mount_policy                (a new inode)
+//!   export_hashing              (fanotify and nfsd tell of a change; as below)
 //!   mapping->i_mmap_rwsem       (unmapping a range before it is truncated)
 //!   mm->mmap_lock               (the user's buffer of a write is faulted in; or the lock of the VMA)
 //!     shared_policy->lock       (where a new page goes)
 //!     rtmpfs_activity           (a fault asks for a punch)
 //!     folio lock                (one at a time; more by trying only)
 //!       mapping->i_mmap_rwsem   (a mapped folio is truncated or split)
+//!         rtmpfs_page_counts    (a page is removed or counted meanwhile)
 //!       rtmpfs_activity         (an allocated page, and reclaim that wants it)
 //!       inode_list              (a folio goes to swap, or reaches beyond the end of its file)
 //!       rtmpfs_page_counts      (a page is added, goes to swap, comes back)
@@ -44,12 +47,32 @@
 //! | `rtmpfs_activity` | `tmpfs::state::activity::FileActivity::current` | what fallocate(2) does with the file | nothing |
 //! | `rtmpfs_page_counts` | `tmpfs::state::page_counts::PageCounts::counts` | the counts of a file's pages | nothing |
 //! | `rtmpfs_quota` | `tmpfs::state::quota::Quota::users`, `tmpfs::state::quota::Quota::groups` | the limits of each id; a mutex | memory is allocated, so `inode_list` |
-//! | `inode_list` | `vfs::inode_list::InodeList::head` | the links of the inodes in a list | that of its own wait queue |
-//! | `export_hashing` | `vfs::export::Exports::hashing` | that an inode is hashed once | `inode_hash_lock` |
+//! | `inode_list` | `vfs::inode_list::InodeList::head` | the links of the inodes in a list | that of its wait queue, `inode_list_unpinned` |
+//! | `export_hashing` | `vfs::export::Exports::hashing` | that an inode is hashed once | `inode_hash_lock`; for a random number `batched_entropy_u32.lock` |
 //! | `mount_policy` | `mm::mempolicy::MountPolicy::policy` | the policy of a mount | nothing |
 //!
 //! All but `rtmpfs_quota` are spinlocks, and no two of those are ever held at once: each is taken and released within
 //! one function, that of `inode_list` around its own walk only.
+//!
+//! # The kernel's
+//!
+//! Those of them that lockdep knows, which are all but the folio lock; a class has a number behind its name where
+//! there are several, one for each file system type or place that initialises it.
+//!
+//! | lock | in lockdep |
+//! | --- | --- |
+//! | `sb->s_umount` | `&type->s_umount_key` |
+//! | `inode->i_rwsem` | `&sb->s_type->i_mutex_key`, `&type->i_mutex_dir_key` |
+//! | `dquot->dq_lock` | `&dquot->dq_lock` |
+//! | `dquot->dq_dqb_lock` | `&dquot->dq_dqb_lock` |
+//! | `mm->mmap_lock` | `&mm->mmap_lock`, `vm_lock` |
+//! | `shared_policy->lock` | `&sp->lock` |
+//! | `mapping->i_mmap_rwsem` | `&mapping->i_mmap_rwsem` |
+//! | `inode->i_lock` | `&sb->s_type->i_lock_key` |
+//! | `mapping->i_pages` | `&xa->xa_lock` |
+//! | `inode_hash_lock` | `inode_hash_lock` |
+//!
+//! `tests/run/lockdep` compares what lockdep saw in the tests on the debug kernel with this page.
 //!
 //! # Why it holds
 //!

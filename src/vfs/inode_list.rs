@@ -231,7 +231,7 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
         pin_init!(Self {
             head <- new_spinlock!(Head::new(), "inode_list"),
             waiting: Atomic::new(0),
-            unpinned <- new_condvar!("inode_list"),
+            unpinned <- new_condvar!("inode_list_unpinned"),
         })
     }
 
