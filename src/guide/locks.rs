@@ -26,6 +26,7 @@
 //!     rtmpfs_activity           (a fault asks for a punch)
 //!     folio lock                (one at a time; more by trying only)
 //!       mapping->i_mmap_rwsem   (a mapped folio is truncated or split)
+//!         rtmpfs_page_counts    (a page is removed or counted meanwhile)
 //!       rtmpfs_activity         (an allocated page, and reclaim that wants it)
 //!       inode_list              (a folio goes to swap, or reaches beyond the end of its file)
 //!         inode->i_lock         (whether the inode is being evicted)
@@ -48,7 +49,7 @@
 //! | `rtmpfs_page_counts` | `tmpfs::state::page_counts::PageCounts::counts` | the counts of a file's pages | nothing |
 //! | `rtmpfs_quota` | `tmpfs::state::quota::Quota::users`, `tmpfs::state::quota::Quota::groups` | the limits of each id; a mutex | memory is allocated, so `inode_list` |
 //! | `inode_list` | `vfs::inode_list::InodeList::head` | the links of the inodes in a list | that of its wait queue, `inode_list_unpinned`, or `i_lock` |
-//! | `export_hashing` | `vfs::export::Exports::hashing` | that an inode is hashed once | `inode_hash_lock` |
+//! | `export_hashing` | `vfs::export::Exports::hashing` | that an inode is hashed once | `inode_hash_lock`; for a random number `batched_entropy_u32.lock` |
 //! | `mount_policy` | `mm::mempolicy::MountPolicy::policy` | the policy of a mount | nothing |
 //!
 //! All but `rtmpfs_quota` are spinlocks, and no two of those are ever held at once: each is taken and released within

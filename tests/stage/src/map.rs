@@ -196,7 +196,8 @@ impl Map {
         unsafe { self.start.add(offset) }
     }
 
-    pub fn len(&self) -> usize {
+    /// In bytes.
+    pub fn length(&self) -> usize {
         self.len
     }
 

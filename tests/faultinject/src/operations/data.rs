@@ -367,7 +367,7 @@ fn read_into_map_prepared(place: &Place) -> Result<Held> {
 fn read_into_map(held: &mut Held) -> io::Result<()> {
     let map = held.map.as_ref().expect("prepared with a mapping");
     // SAFETY: the whole of a mapping that is ours.
-    let got = unsafe { libc::read(held.second_fd(), map.start(), map.len()) };
+    let got = unsafe { libc::read(held.second_fd(), map.start(), map.length()) };
     match check(got as i64) {
         Err(error) if error.raw_os_error() == Some(libc::EFAULT) => {
             Err(io::Error::from_raw_os_error(libc::ENOMEM))
