@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn a_module_is_registered_once() {
-        let module = <crate::Module as kernel::InPlaceModule>::init(&crate::THIS_MODULE);
+        let this = kernel::module::this_module::<crate::Module>();
+        let module = <crate::Module as kernel::InPlaceModule>::init(this);
         assert_eq!(KBox::pin_init(module, GFP_KERNEL).err(), Some(EBUSY));
     }
 }

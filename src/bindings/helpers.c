@@ -772,21 +772,17 @@ bool rtmpfs_helper_softleaf_is_swap(swp_entry_t entry)
 	return softleaf_is_swap(entry);
 }
 
-#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 void rtmpfs_helper_spin_lock(spinlock_t *lock)
 {
 	spin_lock(lock);
 }
-#endif
 
-#ifdef CONFIG_QUOTA
 __rtmpfs_helper
 void rtmpfs_helper_spin_unlock(spinlock_t *lock)
 {
 	spin_unlock(lock);
 }
-#endif
 
 __rtmpfs_helper
 void rtmpfs_helper_super_set_uuid(struct super_block *sb, const u8 *uuid,

@@ -9,7 +9,6 @@ use super::{Order, PageCount};
 use crate::bindings;
 use core::convert::Infallible;
 use core::marker::PhantomData;
-use kernel::prelude::*;
 
 /// Whether the kernel has swap.
 pub(crate) const IS_BUILT_IN: bool = false;

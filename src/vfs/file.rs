@@ -138,6 +138,31 @@ fn some_or(bytes: Len, result: Result) -> isize {
     }
 }
 
+/// Where a request is to begin.
+///
+/// # Safety
+///
+/// `kiocb` must be a request in progress, which nobody else uses for the time of the call.
+#[inline(always)]
+unsafe fn position(kiocb: *mut bindings::kiocb) -> Pos {
+    // SAFETY: By the caller's promise.
+    Pos::from_loff(unsafe { (*kiocb).ki_pos })
+}
+
+/// Moves the position of a request on.
+///
+/// # Safety
+///
+/// As for [`position`].
+#[inline(always)]
+unsafe fn advance(kiocb: *mut bindings::kiocb, bytes: Len) {
+    // Read again, which is cheaper than to keep it.
+    // SAFETY: By the caller's promise.
+    let pos = unsafe { position(kiocb) };
+    // SAFETY: By the caller's promise.
+    unsafe { (*kiocb).ki_pos = pos.saturating_add(bytes).to_loff() };
+}
+
 /// `file_operations::open`: all files take `O_DIRECT`, since there is nothing more direct than the page cache.
 ///
 /// # Safety
@@ -164,13 +189,12 @@ unsafe extern "C" fn read_iter<T: FileOperations>(
     let file = unsafe { File::<T>::from_raw((*kiocb).ki_filp) };
     // SAFETY: By the caller's promise; it is the same structure in both sets of bindings.
     let to = unsafe { IovIterDest::from_raw(iter.cast()) };
-    // SAFETY: By the caller's promise.
-    let pos = Pos::from_loff(unsafe { (*kiocb).ki_pos });
     let wanted = Len::new(to.len());
-    let result = T::read(file, pos, to);
+    // SAFETY: By the caller's promise.
+    let result = T::read(file, unsafe { position(kiocb) }, to);
     let bytes = wanted.saturating_sub(Len::new(to.len()));
     // SAFETY: By the caller's promise.
-    unsafe { (*kiocb).ki_pos = pos.saturating_add(bytes).to_loff() };
+    unsafe { advance(kiocb, bytes) };
     some_or(bytes, result)
 }
 
@@ -203,13 +227,13 @@ unsafe extern "C" fn write_iter<T: FileOperations>(
     }
     // SAFETY: By the caller's promise; it is the same structure in both sets of bindings.
     let from = unsafe { IovIterSource::from_raw(iter.cast()) };
-    // SAFETY: By the caller's promise.
-    let pos = Pos::from_loff(unsafe { (*kiocb).ki_pos });
     let wanted = Len::new(from.len());
+    // SAFETY: By the caller's promise.
+    let pos = unsafe { position(kiocb) };
     let result = T::write(file, &mut guard.exclusive(), pos, from);
     let bytes = wanted.saturating_sub(Len::new(from.len()));
     // SAFETY: By the caller's promise.
-    unsafe { (*kiocb).ki_pos = pos.saturating_add(bytes).to_loff() };
+    unsafe { advance(kiocb, bytes) };
     some_or(bytes, result)
 }
 

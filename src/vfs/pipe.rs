@@ -15,13 +15,13 @@ use core::ptr::NonNull;
 ///
 /// # Invariants
 ///
-/// The pipe is live and its mutex held by the current task for `'a`. `added` bytes were added to it, and `room`
-/// more may be.
+/// The pipe is live and its mutex held by the current task for `'a`. Of `wanted` bytes, `room` may still be added to
+/// it, and the others were.
 pub(crate) struct PipeWriter<'a> {
     // Others look at the pipe, too, so that there is no reference to it.
     pipe: NonNull<bindings::pipe_inode_info>,
+    wanted: Len,
     room: Len,
-    added: Len,
     _pipe: PhantomData<&'a ()>,
 }
 
@@ -38,11 +38,12 @@ impl PipeWriter<'_> {
         let usable = unsafe { (*pipe.as_ptr()).max_usage };
         // Each buffer takes up to a page.
         let free = PageCount::new(u64::from(usable.saturating_sub(used)));
+        let wanted = len.min(free.bytes());
         // INVARIANT: Nothing was added yet.
         Self {
             pipe,
-            room: len.min(free.bytes()),
-            added: Len::ZERO,
+            wanted,
+            room: wanted,
             _pipe: PhantomData,
         }
     }
@@ -60,7 +61,7 @@ impl PipeWriter<'_> {
 
     /// How many bytes were added.
     pub(super) fn added(&self) -> Len {
-        self.added
+        self.wanted.saturating_sub(self.room)
     }
 
     /// The pipe, for a C function that adds bytes to it, which [`PipeWriter::count`] is to be told then.
@@ -70,13 +71,14 @@ impl PipeWriter<'_> {
     }
 
     /// As many bytes were added.
+    #[inline(always)]
     pub(super) fn count(&mut self, bytes: Len) {
         self.room = self.room.saturating_sub(bytes);
-        self.added = self.added.saturating_add(bytes);
     }
 
     /// Adds up to `bytes` bytes of a folio from byte `pos` of its file on, without copying; returns how many
     /// found room.
+    #[inline(always)]
     pub(crate) fn add_folio(&mut self, folio: &Folio, pos: Pos, bytes: Len) -> Len {
         let bytes = bytes.min(self.room);
         // SAFETY: The folio is live, and by the type invariants the pipe is, and locked; each buffer takes its
@@ -95,6 +97,7 @@ impl PipeWriter<'_> {
 
     /// Adds up to `bytes` zeros, within the page that `pos` is in; returns how many found room. None are
     /// no buffer: who polls the pipe would take that for something to read.
+    #[inline]
     pub(crate) fn add_zeros(&mut self, pos: Pos, bytes: Len) -> Len {
         let bytes = bytes.min(self.room).min(pos.left_in(Order::ZERO));
         if bytes.is_zero() || self.is_full() {

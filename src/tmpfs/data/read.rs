@@ -81,6 +81,7 @@ fn read_some(inode: &TmpfsInode, pos: Pos, to: &mut IovIterDest<'_>) -> Result<L
 }
 
 /// Gives what is from `pos` on to `pipe`. May sleep.
+#[inline]
 pub(super) fn splice(file: &File<Tmpfs>, mut pos: Pos, pipe: &mut PipeWriter<'_>) -> Result {
     // Ends where the pipe is full, at the latest: each round takes a buffer.
     let result = loop {
@@ -102,6 +103,7 @@ pub(super) fn splice(file: &File<Tmpfs>, mut pos: Pos, pipe: &mut PipeWriter<'_>
 }
 
 /// Gives at most the rest of a folio; 0 at the end of the file or of the pipe.
+#[inline(always)]
 fn splice_some(inode: &TmpfsInode, pos: Pos, pipe: &mut PipeWriter<'_>) -> Result<Len> {
     if pos >= inode.size() {
         return Ok(Len::ZERO);

@@ -69,13 +69,10 @@ fn init<'a>(origin: Origin<'a, Tmpfs>, kind: Kind, mode: Mode) -> Result<NewInod
     let info = sb.data();
     let reservation = info.inodes.reserve(InodeSpace::INODE).ok_or(ENOSPC)?;
     let ino = info.next_ino(sb);
-    #[cfg(CONFIG_NUMA)]
-    let data = InodeInfo::with_policy(match kind {
+    let data = InodeInfo::new(match kind {
         Kind::Regular => info.policy.get(),
         _ => None,
     });
-    #[cfg(not(CONFIG_NUMA))]
-    let data = InodeInfo::new();
     let inode = match kind {
         Kind::Regular => NewInode::regular(origin, ino, mode, data),
         Kind::Directory => NewInode::directory(origin, ino, mode, EMPTY_DIR_SIZE, data),

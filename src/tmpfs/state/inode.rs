@@ -51,8 +51,8 @@ pub(crate) struct InodeInfo {
 }
 
 impl InodeInfo {
-    /// What an inode starts with.
-    pub(in crate::tmpfs) fn new() -> impl PinInit<Self> {
+    /// What an inode starts with whose memory comes from anywhere.
+    fn without_policy() -> impl PinInit<Self> {
         pin_init!(Self {
             counts <- PageCounts::new(),
             btime_seconds: Atomic::new(0),
@@ -67,11 +67,10 @@ impl InodeInfo {
         })
     }
 
-    /// What an inode starts with whose memory comes from the nodes that `policy`, that of the mount, names,
-    /// if there is one.
-    #[cfg(CONFIG_NUMA)]
-    pub(in crate::tmpfs) fn with_policy(policy: Option<Policy>) -> impl PinInit<Self> {
-        Self::new().pin_chain(|info| {
+    /// What an inode starts with. Its memory comes from the nodes that `policy`, that of the mount, names, if there
+    /// is one.
+    pub(in crate::tmpfs) fn new(policy: Option<Policy>) -> impl PinInit<Self> {
+        Self::without_policy().pin_chain(|info| {
             if let Some(policy) = policy {
                 info.project().policy.start_with(policy);
             }
