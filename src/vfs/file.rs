@@ -129,12 +129,12 @@ impl<T: FileOperations> Tables<T> {
     };
 }
 
-/// What a transfer of `bytes` bytes returns: an error only where there are none.
+/// What a transfer of no bytes returns.
 #[inline]
-fn some_or(bytes: Len, result: Result) -> isize {
+fn nothing_or(result: Result) -> isize {
     match result {
-        Err(e) if bytes.is_zero() => e.to_errno() as isize,
-        _ => bytes.to_ssize(),
+        Err(e) => e.to_errno() as isize,
+        Ok(()) => 0,
     }
 }
 
@@ -149,18 +149,29 @@ unsafe fn position(kiocb: *mut bindings::kiocb) -> Pos {
     Pos::from_loff(unsafe { (*kiocb).ki_pos })
 }
 
-/// Moves the position of a request on.
+/// The end of a request that `bytes` bytes were transferred for: moves its position on. Returns what the VFS is told, an
+/// error only where there was nothing else.
 ///
 /// # Safety
 ///
 /// As for [`position`].
 #[inline(always)]
-unsafe fn advance(kiocb: *mut bindings::kiocb, bytes: Len) {
-    // Read again, which is cheaper than to keep it.
+unsafe fn end(kiocb: *mut bindings::kiocb, bytes: Len, result: Result) -> isize {
+    if bytes.is_zero() {
+        return nothing_or(result);
+    }
+    // SAFETY: By the caller's promise; no reference is made.
+    let ki_pos = unsafe { &raw mut (*kiocb).ki_pos };
+    // Where the request ends, which the VFS has looked at before, is a position.
     // SAFETY: By the caller's promise.
-    let pos = unsafe { position(kiocb) };
-    // SAFETY: By the caller's promise.
-    unsafe { (*kiocb).ki_pos = pos.saturating_add(bytes).to_loff() };
+    unsafe { *ki_pos = (*ki_pos).wrapping_add(bytes.to_loff()) };
+    bytes.to_ssize()
+}
+
+/// The bytes that are gone of an iterator that had `before`; iterators do not grow.
+#[inline(always)]
+fn gone(before: usize, left: usize) -> Len {
+    Len::new(before.wrapping_sub(left))
 }
 
 /// `file_operations::open`: all files take `O_DIRECT`, since there is nothing more direct than the page cache.
@@ -189,13 +200,12 @@ unsafe extern "C" fn read_iter<T: FileOperations>(
     let file = unsafe { File::<T>::from_raw((*kiocb).ki_filp) };
     // SAFETY: By the caller's promise; it is the same structure in both sets of bindings.
     let to = unsafe { IovIterDest::from_raw(iter.cast()) };
-    let wanted = Len::new(to.len());
+    let wanted = to.len();
     // SAFETY: By the caller's promise.
     let result = T::read(file, unsafe { position(kiocb) }, to);
-    let bytes = wanted.saturating_sub(Len::new(to.len()));
+    let bytes = gone(wanted, to.len());
     // SAFETY: By the caller's promise.
-    unsafe { advance(kiocb, bytes) };
-    some_or(bytes, result)
+    unsafe { end(kiocb, bytes, result) }
 }
 
 /// `file_operations::write_iter`: locks the inode, checks against limits (`generic_write_checks()`), which may
@@ -227,14 +237,13 @@ unsafe extern "C" fn write_iter<T: FileOperations>(
     }
     // SAFETY: By the caller's promise; it is the same structure in both sets of bindings.
     let from = unsafe { IovIterSource::from_raw(iter.cast()) };
-    let wanted = Len::new(from.len());
+    let wanted = from.len();
     // SAFETY: By the caller's promise.
     let pos = unsafe { position(kiocb) };
     let result = T::write(file, &mut guard.exclusive(), pos, from);
-    let bytes = wanted.saturating_sub(Len::new(from.len()));
+    let bytes = gone(wanted, from.len());
     // SAFETY: By the caller's promise.
-    unsafe { advance(kiocb, bytes) };
-    some_or(bytes, result)
+    unsafe { end(kiocb, bytes, result) }
 }
 
 /// `file_operations::llseek`.
@@ -295,14 +304,15 @@ unsafe extern "C" fn splice_read<T: FileOperations>(
     let pos = Pos::from_loff(unsafe { *ppos });
     let result = T::splice_read(file, pos, &mut pipe);
     let bytes = pipe.added();
-    if result.is_ok() || !bytes.is_zero() {
-        let pos = pos.saturating_add(bytes).to_loff();
-        // SAFETY: By the caller's promise.
-        unsafe { *ppos = pos };
-        // SAFETY: The file is live; the state of readahead is a hint.
-        unsafe { (*file.as_ptr()).__bindgen_anon_3.f_ra.prev_pos = pos };
+    if bytes.is_zero() && result.is_err() {
+        return nothing_or(result);
     }
-    some_or(bytes, result)
+    let pos = pos.saturating_add(bytes).to_loff();
+    // SAFETY: By the caller's promise.
+    unsafe { *ppos = pos };
+    // SAFETY: The file is live; the state of readahead is a hint.
+    unsafe { (*file.as_ptr()).__bindgen_anon_3.f_ra.prev_pos = pos };
+    bytes.to_ssize()
 }
 
 /// `file_operations::fallocate`.
