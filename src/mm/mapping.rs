@@ -144,10 +144,16 @@ impl Mapping {
         PageCount::from_ulong(unsafe { core::ptr::read_volatile(&(*self.as_ptr()).nrpages) })
     }
 
+    /// Whether the xarray has nodes, as `!mapping_empty()`; a snapshot. Where an insertion or a collapse has failed they
+    /// may be without entries, until the inode goes.
+    pub(crate) fn has_nodes(&self) -> bool {
+        // SAFETY: The mapping is live.
+        !unsafe { bindings::mapping_empty(self.as_ptr()) }
+    }
+
     /// Whether nothing is in the cache, neither folios nor values; a snapshot.
     pub(crate) fn is_empty(&self) -> bool {
-        // SAFETY: The mapping is live.
-        unsafe { bindings::mapping_empty(self.as_ptr()) }
+        !self.has_nodes() || self.first_in(PageRange::ALL).is_none()
     }
 
     /// Whether a user mapping can change the contents behind the kernel's back.

@@ -512,6 +512,9 @@ pub(crate) struct PageRange {
 }
 
 impl PageRange {
+    /// All pages that a file can have.
+    pub(crate) const ALL: Self = Self::new(PageIndex::ZERO, PageIndex::END);
+
     /// The pages from `start` to before `end`.
     #[inline(always)]
     pub(crate) const fn new(start: PageIndex, end: PageIndex) -> Self {

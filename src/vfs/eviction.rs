@@ -10,13 +10,7 @@
 
 use super::file_system::Memory;
 use super::{FileSystem, Inode};
-use crate::mm::{Mapping, PageIndex, PageRange};
-
-/// The inode's own page cache; that of a device may have another one in use.
-fn own_cache<T: FileSystem>(inode: &Inode<T>) -> &Mapping {
-    // SAFETY: The mapping is a part of the inode, and valid for as long as that is.
-    unsafe { Mapping::from_raw(&raw mut (*inode.as_ptr()).i_data) }
-}
+use crate::mm::{Mapping, PageRange};
 
 /// Before the file system gives back what the inode holds.
 ///
@@ -25,7 +19,7 @@ fn own_cache<T: FileSystem>(inode: &Inode<T>) -> &Mapping {
 /// The inode must be on its way out, so that nobody maps it.
 pub(super) unsafe fn begin<T: FileSystem>(inode: &Inode<T>) {
     // SAFETY: By the caller's promise.
-    unsafe { own_cache(inode).set_exiting() };
+    unsafe { inode.mapping().set_exiting() };
 }
 
 /// After the file system has given back what the inode holds: waits until no list has the inode and nobody looks
@@ -38,7 +32,7 @@ pub(super) unsafe fn finish<T: FileSystem>(inode: &Inode<T>) {
     // SAFETY: By the caller's promise the inode is on its way out; what lists it as one with something to give back
     // uses this list.
     unsafe { inode.sb().cached().remove(inode) };
-    let cache = own_cache(inode);
+    let cache = inode.mapping();
     // Ends: no list takes the inode any more, so that what adds pages later is the file system where one of
     // those that are left is written out, and the next round takes them all.
     loop {
@@ -56,6 +50,5 @@ pub(super) unsafe fn finish<T: FileSystem>(inode: &Inode<T>) {
 #[cold]
 fn remove_pages(cache: &Mapping) {
     kernel::warn_on!(true);
-    let all = PageRange::new(PageIndex::ZERO, PageIndex::END);
-    cache.remove(all, || all);
+    cache.remove(PageRange::ALL, || PageRange::ALL);
 }

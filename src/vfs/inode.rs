@@ -205,10 +205,10 @@ impl<T: FileSystem> Inode<T> {
         unsafe { &(*self.as_box()).cached }
     }
 
-    /// The page cache of the file.
+    /// The page cache of the file: the inode's own. While a device is open it may have another one in use.
     pub(crate) fn mapping(&self) -> &Mapping {
-        // SAFETY: The mapping of a live inode is valid for as long as the inode is.
-        unsafe { Mapping::from_raw((*self.as_ptr()).i_mapping) }
+        // SAFETY: The mapping is a part of the inode, and valid for as long as that is.
+        unsafe { Mapping::from_raw(&raw mut (*self.as_ptr()).i_data) }
     }
 
     /// The link count; a snapshot where `i_rwsem` is not held.

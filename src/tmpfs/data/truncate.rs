@@ -61,7 +61,7 @@ impl Truncation {
         // A page that a mapping adds now to a file without pages needs no preparation: it is written while
         // the file is truncated, and may as well have been written before.
         if !page_accounting::in_swap(inode).is_zero()
-            || (is_there_swap() && !inode.mapping().is_empty())
+            || (is_there_swap() && inode.mapping().has_nodes())
         {
             self.hold_edges(inode)?;
         }

@@ -14,7 +14,8 @@ cases! {
         preallocation_undone, truncated, punched, extended, faulted, mapped_addresses, collapsed, advised,
         denied_and_forced, sizes_of_anonymous_memory, beyond_the_end, given_back_for_blocks,
         given_back_to_the_machine, counted_in_a_group, copied_on_write, removed_by_madvise, read_in_parts,
-        spliced, small_files, block_sizes, last_pages, collapsed_beyond_the_end;
+        spliced, small_files, block_sizes, last_pages, collapsed_beyond_the_end,
+        collapsed_holes;
 }
 
 /// The size of what a PMD maps.
@@ -959,4 +960,34 @@ fn collapsed_beyond_the_end(t: &mut Trace, fs: &Fs) -> Done {
         t.put(format!("{mode} collapse the longer"), collapse(&map, HUGE));
         look(t, &format!("{mode} collapsed at last"), mount, &file, &data)
     })
+}
+
+/// A collapse that comes to nothing leaves nodes without entries in the xarray: that is no page, and no hindrance to the
+/// file's end.
+fn collapsed_holes(t: &mut Trace, fs: &Fs) -> Done {
+    for pages in [0, 1, 40] {
+        each_mode(t, fs, "size=1m", |t, mode, mount, d| {
+            let file = d.create("f")?;
+            for page in 0..pages {
+                file.pwrite(&[3], (page * PAGE) as u64)?;
+            }
+            file.truncate(HUGE as u64)?;
+            let map = Map::aligned(&file, HUGE, HUGE)?;
+            let label = format!("{mode}, {pages} pages");
+            t.put(format!("{label}: collapse"), collapse(&map, HUGE));
+            drop(map);
+            t.put(format!("{label}: space"), d.space()?);
+            let modified = || rustix::fs::fstat(&file).map(|s| (s.st_mtime, s.st_mtime_nsec));
+            let before = modified()?;
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            file.truncate(HUGE as u64)?;
+            let now = modified()?;
+            t.put(format!("{label}: the same size is a change"), now != before);
+            drop(file);
+            d.unlink("f")?;
+            t.put(format!("{label}: gone"), d.space()?);
+            Ok(mount.remount("size=2m")?)
+        })?;
+    }
+    Ok(())
 }
