@@ -102,6 +102,10 @@ impl Mapping {
         let device = SwapDevice::of(slot);
         // Only now does it count: an entry that is still there keeps its device from going.
         let order = self.find_entry(index, slot).ok_or(EEXIST)?;
+        // Entry and order of a slot are read one after the other: these are not of the same moment.
+        if slot.aligned_to(order) != slot {
+            return Err(EEXIST);
+        }
         // INVARIANT: Just looked at.
         Ok(SwappedPage {
             mapping: self,
