@@ -133,9 +133,13 @@ impl<T> QuotaFormatTable<T> {
     };
 }
 
+/// The last number of a format that `include/uapi/linux/quota.h` has.
+const LAST_OF_KERNEL: u32 = 5;
+
 impl<T: QuotaOperations> QuotaFormatTable<T> {
     /// That of [`QuotaOperations`].
     pub(crate) const fn new() -> Self {
+        const { assert!(T::FORMAT > LAST_OF_KERNEL, "another file system's format") };
         Self {
             format: Some((
                 bindings::int(T::FORMAT),
@@ -241,6 +245,12 @@ impl<T: QuotaOperations> NewSuperBlock<'_, T> {
     /// Fails with `ESRCH` without a registered format, with `EBUSY` where it is on already, and with
     /// `EINVAL` outside of the initial user namespace.
     pub(crate) fn enable_quota(&self, kind: QuotaKind) -> Result {
+        const {
+            assert!(
+                T::QUOTA_FORMAT.format.is_some(),
+                "the file system has no quota format"
+            )
+        };
         let sb = self.as_ptr();
         // SAFETY: Nobody else can reach the superblock, whose `s_umount` the VFS holds for writing
         // while it is filled, and whose private data is there. The tables are for superblocks of `T`.
