@@ -89,10 +89,22 @@ pub(crate) fn read<T: FileSystem<Memory = Ram>>(
     to: &mut IovIterDest<'_>,
 ) -> Result {
     let mut request = request(file, pos);
+    let before = to.len();
     // SAFETY: The request is for an open file, and the iterator the same structure in both sets of bindings.
     // The file has `ram_aops`, which can read a folio; this does not look for direct I/O, which they have not.
     let read = unsafe { bindings::filemap_read(&mut request, to.as_raw().cast(), 0) };
-    transferred(read).map(drop)
+    let read = transferred(read);
+    // It may have cut off what is beyond the largest size of a file, without reading it.
+    let left = before.saturating_sub(read.unwrap_or(Len::ZERO).to_usize());
+    // SAFETY: The iterator had that many bytes left, of which none were transferred.
+    unsafe {
+        (*to.as_raw())
+            .__bindgen_anon_1
+            .__bindgen_anon_1
+            .as_mut()
+            .count = left
+    };
+    read.map(drop)
 }
 
 /// Writes what is in `from` at byte `pos` of the file that `inode` is, as `generic_perform_write()`, and makes it as
