@@ -16,6 +16,6 @@ pub(crate) fn leak(
 ) -> Result<&'static InodeCore<Tmpfs>> {
     let origin = Origin::child_of(dir, idmap);
     let mode = Mode::NO_PERMISSIONS;
-    let inode = NewInode::regular(origin, ino, mode, InodeInfo::new()).ok_or(ENOMEM)?;
+    let inode = NewInode::regular(origin, ino, mode, InodeInfo::new(None)).ok_or(ENOMEM)?;
     Ok(&**KBox::leak(KBox::new(inode, GFP_KERNEL)?))
 }
