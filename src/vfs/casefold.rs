@@ -47,7 +47,7 @@ pub(crate) struct Encoding(NonNull<bindings::unicode_map>);
 
 // SAFETY: The map is immutable, and may be given back by any task.
 unsafe impl Send for Encoding {}
-// SAFETY: As above.
+// SAFETY: The map is immutable.
 unsafe impl Sync for Encoding {}
 
 impl Encoding {

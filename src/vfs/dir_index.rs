@@ -46,7 +46,7 @@ impl<T: FileSystem> Copy for Entry<T> {}
 
 // SAFETY: An entry is an address; looking behind it is up to the holder of the directory's lock.
 unsafe impl<T: FileSystem> Send for Entry<T> {}
-// SAFETY: As above.
+// SAFETY: An entry is an address; looking behind it is up to the holder of the directory's lock.
 unsafe impl<T: FileSystem> Sync for Entry<T> {}
 
 /// Flags of allocations that only serve to free a larger piece of memory: no reclaim, and no complaint.

@@ -82,21 +82,23 @@ impl<T: FileSystem> Tables<T> {
     };
 }
 
+/// `export_operations::encode_fh`.
+///
 /// # Safety
 ///
-/// For calls through the table of `export_operations` that it is in, only.
+/// `inode` must be a live one of `T`, and `words` have room for as many as `len` says, which nobody else uses.
 unsafe extern "C" fn encode_fh<T: FileSystem>(
     inode: *mut bindings::inode,
     words: *mut u32,
     len: *mut c_int,
     _parent: *mut bindings::inode,
 ) -> c_int {
-    // SAFETY: The caller passes how many words there are.
+    // SAFETY: By the caller's promise.
     let room = unsafe { core::mem::replace(&mut *len, WORDS) };
     if room < WORDS {
         return bindings::int(bindings::fid_type_FILEID_INVALID);
     }
-    // SAFETY: The caller passes a live inode of this file system.
+    // SAFETY: By the caller's promise.
     let handle = unsafe { Inode::<T>::from_raw(inode) }.handle();
     // SAFETY: There is room for the words, as was just seen.
     unsafe {
@@ -122,9 +124,11 @@ unsafe extern "C" fn is_of_handle(inode: *mut bindings::inode, data: *mut c_void
     }
 }
 
+/// `export_operations::fh_to_dentry`.
+///
 /// # Safety
 ///
-/// For calls through the table of `export_operations` that it is in, only.
+/// `sb` must be a live superblock of `T`, and `fid` have `len` words.
 unsafe extern "C" fn fh_to_dentry<T: FileSystem>(
     sb: *mut bindings::super_block,
     fid: *mut bindings::fid,
@@ -132,14 +136,14 @@ unsafe extern "C" fn fh_to_dentry<T: FileSystem>(
     _type: c_int,
 ) -> *mut bindings::dentry {
     let len = usize::try_from(len).unwrap_or(0);
-    // SAFETY: The caller passes so many words.
+    // SAFETY: By the caller's promise.
     let words = unsafe { core::slice::from_raw_parts(fid.cast::<u32>(), len) };
     let Some(mut handle) = Handle::from_words(words) else {
         return core::ptr::null_mut();
     };
 
-    // SAFETY: The caller passes a live superblock of this file system, whose inodes `is_of_handle()`
-    // may look at.
+    // SAFETY: By the caller's promise; `is_of_handle()` may look at the inodes of the superblock, and what is found
+    // is live until `iput()`.
     unsafe {
         let sb = SuperBlock::<T>::from_raw(sb);
         let inode = bindings::ilookup5(
@@ -162,11 +166,12 @@ unsafe extern "C" fn fh_to_dentry<T: FileSystem>(
     }
 }
 
-/// Directories are never found without their parents, so nobody needs to ask for those.
+/// `export_operations::get_parent`: directories are never found without their parents, so that there is no need to ask
+/// for those.
 ///
 /// # Safety
 ///
-/// For calls through the table of `export_operations` that it is in, only.
+/// Nothing is asked: it looks at nothing.
 unsafe extern "C" fn get_parent(_child: *mut bindings::dentry) -> *mut bindings::dentry {
     ESTALE.to_ptr()
 }
