@@ -11,6 +11,7 @@ use super::folio::Folio;
 use super::mapping::Mapping;
 #[cfg(CONFIG_SWAP)]
 use super::mapping::{decode_value, is_value, Slot};
+#[cfg(CONFIG_SWAP)]
 use super::swap;
 use super::task;
 #[cfg(CONFIG_SWAP)]
@@ -28,31 +29,9 @@ const SIZE: usize = bindings::FOLIO_BATCH_SIZE as usize;
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Removed {
     /// Those that were in swap.
-    swapped: PageCount,
+    pub(crate) swapped: PageCount,
     /// Those that could not be read back.
-    poisoned: PageCount,
-}
-
-impl Removed {
-    /// Those that were in swap.
-    #[inline(always)]
-    pub(crate) fn swapped(&self) -> PageCount {
-        if swap::IS_BUILT_IN {
-            self.swapped
-        } else {
-            PageCount::ZERO
-        }
-    }
-
-    /// Those that could not be read back from swap.
-    #[inline(always)]
-    pub(crate) fn poisoned(&self) -> PageCount {
-        if swap::IS_BUILT_IN {
-            self.poisoned
-        } else {
-            PageCount::ZERO
-        }
-    }
+    pub(crate) poisoned: PageCount,
 }
 
 /// What is to be removed.

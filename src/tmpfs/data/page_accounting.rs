@@ -258,8 +258,8 @@ pub(super) fn lose_in_swap(
 /// Pages of the file have gone.
 pub(super) fn removed(inode: &TmpfsInode, pages: Removed) {
     recalc_with(inode, |counts| {
-        counts.swapped = counts.swapped.saturating_sub(pages.swapped());
-        counts.counted_only = counts.counted_only.saturating_sub(pages.poisoned());
+        counts.swapped = counts.swapped.saturating_sub(pages.swapped);
+        counts.counted_only = counts.counted_only.saturating_sub(pages.poisoned);
     });
 }
 
