@@ -23,5 +23,6 @@
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss
 )]
+
 // Kbuild wants the root here; the modules of a file that is included are beside that.
 include!("src/lib.rs");
