@@ -153,6 +153,12 @@ bool rtmpfs_helper_fatal_signal_pending(void)
 }
 
 __rtmpfs_helper
+bool rtmpfs_helper_fault_flag_allow_retry_first(enum fault_flag flags)
+{
+	return fault_flag_allow_retry_first(flags);
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_file_accessed(struct file *file)
 {
 	file_accessed(file);
@@ -239,13 +245,6 @@ void rtmpfs_helper_folio_mark_uptodate(struct folio *folio)
 }
 
 __rtmpfs_helper
-bool rtmpfs_helper_folio_matches_swap_entry(const struct folio *folio,
-					    swp_entry_t entry)
-{
-	return folio_matches_swap_entry(folio, entry);
-}
-
-__rtmpfs_helper
 unsigned int rtmpfs_helper_folio_order(const struct folio *folio)
 {
 	return folio_order(folio);
@@ -324,6 +323,12 @@ bool rtmpfs_helper_folio_test_set_dirty(struct folio *folio)
 }
 
 __rtmpfs_helper
+bool rtmpfs_helper_folio_test_swapcache(struct folio *folio)
+{
+	return folio_test_swapcache(folio);
+}
+
+__rtmpfs_helper
 bool rtmpfs_helper_folio_test_uptodate(struct folio *folio)
 {
 	return folio_test_uptodate(folio);
@@ -356,6 +361,12 @@ bool rtmpfs_helper_generic_ci_validate_strict_name(struct inode *dir,
 	return generic_ci_validate_strict_name(dir, name);
 }
 #endif
+
+__rtmpfs_helper
+struct file *rtmpfs_helper_get_file(struct file *file)
+{
+	return get_file(file);
+}
 
 __rtmpfs_helper
 void rtmpfs_helper_get_page(struct page *page)
@@ -511,12 +522,6 @@ swp_entry_t rtmpfs_helper_make_poisoned_swp_entry(void)
 }
 
 __rtmpfs_helper
-void rtmpfs_helper_mapping_clear_unevictable(struct address_space *mapping)
-{
-	mapping_clear_unevictable(mapping);
-}
-
-__rtmpfs_helper
 bool rtmpfs_helper_mapping_empty(const struct address_space *mapping)
 {
 	return mapping_empty((struct address_space *)mapping);
@@ -556,13 +561,6 @@ __rtmpfs_helper
 bool rtmpfs_helper_mapping_writably_mapped(const struct address_space *mapping)
 {
 	return mapping_writably_mapped(mapping);
-}
-
-__rtmpfs_helper
-struct file *rtmpfs_helper_maybe_unlock_mmap_for_io(struct vm_fault *vmf,
-						    struct file *fpin)
-{
-	return maybe_unlock_mmap_for_io(vmf, fpin);
 }
 
 __rtmpfs_helper
@@ -736,6 +734,12 @@ __rtmpfs_helper
 swp_entry_t rtmpfs_helper_radix_to_swp_entry(void *value)
 {
 	return radix_to_swp_entry(value);
+}
+
+__rtmpfs_helper
+void rtmpfs_helper_release_fault_lock(struct vm_fault *vmf)
+{
+	release_fault_lock(vmf);
 }
 
 #ifdef CONFIG_QUOTA

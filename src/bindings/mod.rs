@@ -42,3 +42,6 @@ mod numbers;
 pub(crate) use numbers::*;
 
 include!(env!("RTMPFS_BINDINGS"));
+
+// bindgen names what is declared inside another structure by where it is.
+pub(crate) use shmem_inode_info__bindgen_ty_2_shmem_inode_base as shmem_inode_base;

@@ -23,7 +23,7 @@
 //! | `shmem_inode_unacct_blocks()` | `tmpfs::data::page_accounting::release` |
 //! | `shmem_recalc_inode()` | `tmpfs::data::page_accounting::recalc` |
 //! | `shmem_charge()` | `shmem::hooks::charge`, `tmpfs::control::shared_memory::charge` |
-//! | `shmem_uncharge()` | `shmem::hooks::uncharge`, `tmpfs::control::shared_memory::uncharge` |
+//! | `shmem_uncharge()` | `shmem::hooks::charge`, `tmpfs::control::shared_memory::uncharge` |
 //! | `shmem_reserve_inode()` | `tmpfs::pure::inode_limit::InodeLimit::reserve`; the number: `tmpfs::state::mount::next_ino`, `tmpfs::pure::inode_numbers::allocate` |
 //! | `shmem_free_inode()` | `tmpfs::pure::inode_limit::InodeLimit::release` |
 //! | `shmem_enable_quotas()` | `tmpfs::state::quota::Quota::enable`, `vfs::quota::enable_quota` |
@@ -37,7 +37,6 @@
 //! | --- | --- |
 //! | `shmem_get_folio_gfp()` | `tmpfs::data::lookup::find_or_make`; `SGP_READ`: `tmpfs::data::lookup::find` |
 //! | `shmem_get_folio()` | `tmpfs::data::lookup::find_locked`, `tmpfs::data::lookup::find_or_make` |
-//! | `shmem_foreign_get_folio()` | asks `shmem::hooks::get_folio`, `tmpfs::control::shared_memory::get_folio` |
 //! | `shmem_alloc_folio()` | `mm::folio::NewFolio` |
 //! | `shmem_alloc_and_add_folio()` | `tmpfs::data::lookup::make`, `tmpfs::data::lookup::make_large`, `tmpfs::data::lookup::insert` |
 //! | `shmem_add_to_page_cache()` | `mm::mapping::insert`; from swap: `mm::swapped::insert_from_swap` |
@@ -45,7 +44,6 @@
 //! | `shmem_replace_entry()` | `mm::mapping::replace` |
 //! | `shmem_get_partial_folio()` | `tmpfs::data::truncate::Truncation::find`, `tmpfs::data::lookup::find_large` |
 //! | `shmem_undo_range()` | `tmpfs::data::truncate::Truncation::run`, `mm::removal::remove`; of a failed fallocate: `mm::removal::remove_unwritten` |
-//! | `__shmem_truncate_range()` | `tmpfs::data::truncate::truncate_range` |
 //! | `shmem_truncate_range()` | `shmem::hooks::truncate_range`, `tmpfs::data::truncate::truncate_range` |
 //! | `shmem_error_remove_folio()` | `shmem::hooks::error_remove_folio` |
 //! | `shmem_read_folio_gfp()`, `shmem_read_mapping_page_gfp()` | not here: they ask `shmem::hooks::get_folio` |
@@ -55,8 +53,7 @@
 //!
 //! | `mm/shmem.c` | here |
 //! | --- | --- |
-//! | `shmem_writeout()` | `shmem::writeout::writeout` |
-//! | `shmem_writeout_tmpfs()` | `tmpfs::data::swap::write_out`, `shmem::writeout::move_to_swap` |
+//! | `shmem_writeout()` | `shmem::writeout::writeout`, `tmpfs::data::swap::write_out`, `shmem::writeout::move_to_swap` |
 //! | `shmem_write_folio()` | not here: drivers' way to `shmem::writeout::writeout` |
 //! | `shmem_swapin_folio()` | `tmpfs::data::swap::swap_in` |
 //! | `shmem_swapin_cluster()`, `shmem_swap_alloc_folio()` | `mm::swap::SwapDevice::find_or_read` |
@@ -65,12 +62,10 @@
 //! | `shmem_split_large_entry()` | `mm::swapped::split_entry` |
 //! | `shmem_set_folio_swapin_error()` | `mm::swapped::poison`, `tmpfs::data::page_accounting::lose_in_swap` |
 //! | `shmem_free_swap()` | `mm::removal::remove_value` |
-//! | `shmem_unuse()` | `shmem::hooks::unuse` |
-//! | `shmem_unuse_inodes()` | `shmem::hooks::unuse`, `vfs::inode_list::for_each` |
+//! | `shmem_unuse()` | `shmem::hooks::unuse`, `vfs::inode_list::for_each` |
 //! | `shmem_unuse_inode()`, `shmem_unuse_swap_entries()` | `tmpfs::data::swap::unuse` |
 //! | `shmem_find_swap_entries()` | `mm::swapped::find_on_device` |
-//! | `shmem_swapped_pages()` | `shmem::hooks::pages_in_swap`, `tmpfs::data::page_accounting::in_swap` |
-//! | `shmem_swap_usage()`, `shmem_partial_swap_usage()` | not here: work on any mapping, with `shmem::hooks::pages_in_swap` |
+//! | `shmem_swap_usage()`, `shmem_partial_swap_usage()` | not here: work on any mapping, with what `shmem::inode::set_swapped` says |
 //!
 //! # Large folios
 //!
@@ -80,14 +75,12 @@
 //! | `shmem_format_huge()` | `tmpfs::pure::huge_policy::HugePolicy::name` |
 //! | `shmem_huge_global_enabled()` | `tmpfs::pure::folio_orders::allowed_by_mount` |
 //! | `shmem_get_orders_within_size()` | `tmpfs::pure::folio_orders::within` |
-//! | `__shmem_allowable_huge_orders()` | `tmpfs::data::orders::allowed_for`, `tmpfs::pure::folio_orders::allowed` |
-//! | `shmem_allowable_huge_orders()` | `shmem::hooks::huge_orders`, `tmpfs::control::shared_memory::huge_orders` |
+//! | `shmem_allowable_huge_orders()` | `shmem::hooks::huge_orders`, `tmpfs::control::shared_memory::huge_orders`, `tmpfs::data::orders::allowed_for`, `tmpfs::pure::folio_orders::allowed` |
 //! | `shmem_suitable_orders()` | `tmpfs::data::orders::without_conflict`, `shmem::fault::suitable_orders` |
-//! | `shmem_fallocend()`, `__shmem_fallocend()` | `shmem::hooks::fallocend`, `tmpfs::state::inode::InodeInfo::fallocend` |
 //! | `shmem_unused_huge_shrink()` | `tmpfs::data::beyond_eof::shrink`, `tmpfs::data::beyond_eof::give_back_pages` |
 //! | `shmem_unused_huge_scan()` | `vfs::superblock::free_cached_objects`, `tmpfs::control::file_system::free_cached` |
 //! | `shmem_unused_huge_count()` | `vfs::superblock::nr_cached_objects`, `tmpfs::control::file_system::count_cached` |
-//! | `thp_shmem_get_controls()` | asked by `shmem::huge::Controls::read` |
+//! | `shmem_get_huge_controls()` | asked by `shmem::huge::Controls::read` |
 //! | `shmem_hpage_pmd_enabled()`, `shmem_enabled_show()`, `shmem_enabled_store()`, `thpsize_shmem_enabled_show()`, `thpsize_shmem_enabled_store()`, `set_shmem_enabled_mode()` | not here: the controls of the system |
 //! | `setup_transparent_hugepage_shmem()`, `setup_transparent_hugepage_tmpfs()`, `setup_thp_shmem()` | not here: the kernel's command line; what it says is `shmem::huge::mount_default` |
 //!
@@ -105,8 +98,7 @@
 //! | `shmem_get_pgoff_policy()` | `tmpfs::state::inode::place`, `mm::mempolicy::SharedPolicy::place` |
 //! | `shmem_show_mpol()` | `tmpfs::control::options::show`, `mm::mempolicy::fmt` |
 //! | `shmem_get_sbmpol()` | `mm::mempolicy::MountPolicy` |
-//! | `shmem_lock()` | `shmem::hooks::lock`, `tmpfs::state::inode::InodeInfo::set_shm_locked` |
-//! | `shmem_seals()` | `shmem::hooks::seals`, `tmpfs::state::inode::InodeInfo::seals` |
+//! | `shmem_lock()` | not here: sets what `shmem::inode::is_shm_locked` reads |
 //! | `shmem_can_userfault()` | `shmem::userfault::can_userfault` |
 //! | `shmem_get_folio_noalloc()` | `shmem::userfault::get_folio_noalloc`, `tmpfs::data::lookup::find_within` |
 //! | `shmem_mfill_folio_alloc()` | `shmem::userfault::alloc_folio`, `tmpfs::data::userfault::new_folio` |
@@ -195,6 +187,7 @@
 //!
 //! | `mm/shmem.c` | here |
 //! | --- | --- |
-//! | `shmem_is_tmpfs()`, `shmem_foreign()`, `vma_shmem_foreign()`, `vma_is_shmem()`, `vma_is_anon_shmem()`, `shmem_file_anon_vm_ops()` | not here: they tell what is rtmpfs's, by the table that `shmem::backend::Backend` registers |
-//! | `__shmem_file_setup()`, `shmem_new_file()`, `shmem_file_setup()`, `shmem_file_setup_with_mnt()`, `shmem_kernel_file_setup()`, `shmem_backend_file_setup()` | not here: memfd, System V shared memory and drivers |
+//! | `mapping_backend()`, `vma_backend()`, `vma_is_shmem()`, `vma_is_anon_shmem()`, `shmem_zero_vm_ops()` | not here: they tell what is rtmpfs's, by the table that `shmem::backend::Backend` registers |
+//! | `register_shmem_backend()`, `unregister_shmem_backend()`, `shmem_backend_get()`, `shmem_backend_unuse()`, `shmem_backend_init_fs_context()` | not here: they keep that table, and call what is about no file |
+//! | `__shmem_file_setup()`, `shmem_file_setup()`, `shmem_file_setup_with_mnt()`, `shmem_kernel_file_setup()`, `shmem_backend_file_setup()` | not here: memfd, System V shared memory and drivers |
 //! | `__shmem_zero_setup()`, `shmem_zero_setup()`, `shmem_zero_setup_desc()` | not here: anonymous shared memory |

@@ -111,12 +111,6 @@ impl Mapping {
         unsafe { bindings::mapping_set_unevictable(self.as_ptr()) }
     }
 
-    /// Lets reclaim look at the folios again.
-    pub(crate) fn clear_unevictable(&self) {
-        // SAFETY: The mapping is live, and the flag atomic.
-        unsafe { bindings::mapping_clear_unevictable(self.as_ptr()) }
-    }
-
     /// The flags for allocations of folios (`mapping_gfp_mask()`).
     pub(super) fn gfp(&self) -> bindings::gfp_t {
         // SAFETY: The mapping is live.

@@ -258,8 +258,15 @@ impl LockedSwapFolio {
 
     /// Whether it is the swap cache's for `entry`. Stays true while it is locked.
     pub(super) fn is_of(&self, entry: SwapEntry) -> bool {
+        let folio = self.as_ptr();
         // SAFETY: The folio is live and locked.
-        unsafe { bindings::folio_matches_swap_entry(self.as_ptr(), entry.as_raw()) }
+        if !unsafe { bindings::folio_test_swapcache(folio) } {
+            return false;
+        }
+        // SAFETY: As before; what is in the swap cache says where.
+        let first = unsafe { bindings::folio_swap_entry(folio) };
+        // As many entries as pages, from a multiple of that on.
+        first.val == entry.as_raw().val & !self.nr_pages().to_ulong().wrapping_sub(1)
     }
 
     /// Waits until no write of the folio is in progress. May sleep.

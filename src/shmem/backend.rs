@@ -7,6 +7,7 @@
 use super::fault::Fault;
 use super::fault::FaultOperations;
 use super::outgoing::{OutgoingFolio, WrittenOut};
+use super::registration::Registered;
 use crate::bindings;
 use crate::mm::folio::{MemoryOwner, NewFolio};
 use crate::mm::huge::VmaAdvice;
@@ -18,9 +19,6 @@ use crate::vfs::inode_list::{InodeList, Link, ListKind};
 use crate::vfs::Inode;
 use core::marker::PhantomData;
 use kernel::prelude::*;
-use kernel::sync::atomic::Atomic;
-#[cfg(CONFIG_SWAP)]
-use kernel::sync::atomic::{Acquire, Release};
 use kernel::types::Opaque;
 
 /// For what a caller in mm/ wants a folio.
@@ -50,9 +48,6 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// meanwhile. Fails with `ENOMEM`; pages and entries that go away meanwhile are no error.
     fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result;
 
-    /// How many pages of a file are in swap; a snapshot. Must not sleep.
-    fn swapped(inode: &Inode<Self>) -> PageCount;
-
     /// Finds or makes the folio at page `index`, locked; `None` only for [`Want::Read`]. May sleep.
     fn get_folio(inode: &Inode<Self>, index: PageIndex, want: Want) -> Result<Option<LockedFolio>>;
 
@@ -80,10 +75,6 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// memory.
     fn uncharge(inode: &Inode<Self>);
 
-    /// The end of what a split of a folio must leave in the file, in pages: `eof`, or more where
-    /// pages beyond the end of the file were asked for. Must not sleep.
-    fn kept_end(inode: &Inode<Self>, eof: PageIndex) -> PageIndex;
-
     /// A bitmap of the orders that a new folio with page `index` may have; for a mapping with
     /// `mapping`, which may be anonymous shared memory. `write_end` is what a write would make the
     /// size of the file; with `forced` the settings do not count. Must not sleep.
@@ -95,90 +86,26 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
         forced: bool,
     ) -> c_ulong;
 
-    /// Whether the pages of a file shall stay in memory for SHM_LOCK; remembers it, and returns what
-    /// it was. Must not sleep.
-    fn set_locked(inode: &Inode<Self>, locked: bool) -> bool;
-
-    /// Whether the pages of a file shall stay in memory.
-    fn is_locked(inode: &Inode<Self>) -> bool;
-
     /// The memory policies of a file.
     fn policy(inode: &Inode<Self>) -> &SharedPolicy;
-
-    /// Where the seals of memfd are kept; valid for as long as the inode.
-    fn seals(inode: &Inode<Self>) -> &Seals;
-
-    /// Where the registered type is remembered, for the hooks that are not about one file.
-    fn cell() -> &'static BackendCell<Self>;
-}
-
-/// The seals of a file (`F_SEAL_*`), which memfd changes under `i_rwsem`.
-pub(crate) struct Seals(pub(super) Opaque<c_uint>);
-
-// SAFETY: The value is read and written by C only, under `i_rwsem`.
-unsafe impl Sync for Seals {}
-// SAFETY: The value is read and written by C only, from any task.
-unsafe impl Send for Seals {}
-
-impl Seals {
-    /// Those of a file that was not made by memfd_create(2): there will be none.
-    pub(crate) const fn new() -> Self {
-        Self(Opaque::new(bindings::F_SEAL_SEAL))
-    }
-}
-
-/// Remembers the registered backend of a file system type.
-pub(crate) struct BackendCell<T: SharedMemory>(Atomic<*mut c_void>, PhantomData<T>);
-
-// SAFETY: The pointer is to something that may be used from any task.
-unsafe impl<T: SharedMemory> Sync for BackendCell<T> {}
-
-impl<T: SharedMemory> BackendCell<T> {
-    /// A cell for a type that is not registered.
-    pub(crate) const fn new() -> Self {
-        Self(Atomic::new(core::ptr::null_mut()), PhantomData)
-    }
-}
-
-#[cfg(CONFIG_SWAP)]
-impl<T: SharedMemory> BackendCell<T> {
-    /// The registered backend, if there is one.
-    ///
-    /// # Safety
-    ///
-    /// It must not be unregistered for as long as the result is used.
-    pub(super) unsafe fn get<'a>(&self) -> Option<&'a Backend<T>> {
-        // SAFETY: The cell has null or a backend that is registered, and by the caller's promise stays
-        // so.
-        unsafe { self.0.load(Acquire).cast::<Backend<T>>().as_ref() }
-    }
-
-    /// Remembers a backend that was registered, or null.
-    ///
-    /// # Safety
-    ///
-    /// It must be pinned, and null be set when it is unregistered.
-    pub(super) unsafe fn set(&self, backend: *const Backend<T>) {
-        self.0.store(backend.cast_mut().cast(), Release);
-    }
 }
 
 /// The tables of a file system type whose pages go to swap, and their registration with mm/.
 ///
 /// # Invariants
 ///
-/// The tables are immutable and pinned. `ops` is registered from the end of initialisation until
+/// The tables are immutable and pinned. `table` is registered from the end of initialisation until
 /// drop.
-#[pin_data(PinnedDrop)]
+#[pin_data]
 pub(crate) struct Backend<T: SharedMemory> {
+    // Dropped first.
+    pub(super) _registered: Registered,
     #[pin]
     pub(super) vm_ops: Opaque<bindings::vm_operations_struct>,
     #[pin]
     pub(super) anon_vm_ops: Opaque<bindings::vm_operations_struct>,
     #[pin]
-    pub(super) a_ops: Opaque<bindings::address_space_operations>,
-    #[pin]
-    pub(super) ops: Opaque<bindings::shmem_backend_ops>,
+    pub(super) table: Opaque<bindings::shmem_backend>,
     /// The inodes that have pages in swap.
     #[cfg(CONFIG_SWAP)]
     #[pin]
@@ -205,6 +132,18 @@ unsafe impl<T: SharedMemory> ListKind<T> for Swapped {
 }
 
 impl<T: SharedMemory> Backend<T> {
+    /// The backend that the C side calls.
+    ///
+    /// # Safety
+    ///
+    /// `table` must be that of a backend of `T`, which stays for `'a`.
+    #[cfg(CONFIG_SWAP)]
+    pub(super) unsafe fn from_table<'a>(table: *const bindings::shmem_backend) -> &'a Self {
+        let table = Opaque::cast_from(table.cast_mut());
+        // SAFETY: By the caller's promise.
+        unsafe { &*kernel::container_of!(table, Self, table) }
+    }
+
     /// Whether a mapping is of anonymous shared memory.
     ///
     /// # Safety

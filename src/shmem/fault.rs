@@ -77,14 +77,36 @@ impl<T: FileSystem> Fault<'_, T> {
         // file, which keeps the inode until it is given back.
         unsafe {
             let inode = core::ptr::from_ref(self.inode());
-            let file = bindings::maybe_unlock_mmap_for_io(self.vmf, core::ptr::null_mut());
+            let file = self.unlock_mapping();
             wait(&*inode);
-            if !file.is_null() {
+            if let Some(file) = file {
                 self.remarks.told.set(bindings::VM_FAULT_RETRY);
-                bindings::fput(file);
+                bindings::fput(file.as_ptr());
             }
         }
         Faulted::Again
+    }
+
+    /// Releases the lock of the mapping where the MM allows that: on the first attempt, and where the fault may
+    /// wait. Returns a reference to the file then, as `maybe_unlock_mmap_for_io()`.
+    ///
+    /// # Safety
+    ///
+    /// Where it returns one, nothing of the fault or of its mapping is to be used any more.
+    unsafe fn unlock_mapping(&self) -> Option<NonNull<bindings::file>> {
+        let vmf = core::ptr::from_ref(&*self.vmf).cast_mut();
+        let flags = self.vmf.flags;
+        // SAFETY: By the type invariants; a mapping holds its file.
+        unsafe {
+            if !bindings::fault_flag_allow_retry_first(flags)
+                || flags & bindings::fault_flag_FAULT_FLAG_RETRY_NOWAIT != 0
+            {
+                return None;
+            }
+            let file = bindings::get_file((*self.vma()).vm_file);
+            bindings::release_fault_lock(vmf);
+            NonNull::new(file)
+        }
     }
 
     /// What the mapping says about large folios.

@@ -28,19 +28,20 @@ pub(super) unsafe extern "C" fn error_remove_folio(
     0
 }
 
-/// `shmem_backend_ops::unuse`: swapoff.
+/// `shmem_backend::unuse`: swapoff.
 ///
 /// # Safety
 ///
-/// The backend of `T` must not be unregistered before the call returns.
+/// `table` must be that of a [`Backend`] of `T`, which is not unregistered before the call returns.
 #[cfg(CONFIG_SWAP)]
-pub(super) unsafe extern "C" fn unuse<T: SharedMemory>(device: c_uint) -> c_int {
+pub(super) unsafe extern "C" fn unuse<T: SharedMemory>(
+    table: *const bindings::shmem_backend,
+    device: c_uint,
+) -> c_int {
     // SAFETY: By the caller's promise.
-    let Some(backend) = (unsafe { T::cell().get() }) else {
-        return 0;
-    };
+    let backend = unsafe { Backend::<T>::from_table(table) };
     let result = backend.swapped.for_each(
-        |inode| !T::swapped(inode).is_zero(),
+        |inode| !inode.swapped().is_zero(),
         |inode| T::bring_back(inode, SwapDeviceId::new(device)),
     );
     match result {
@@ -55,11 +56,14 @@ pub(super) unsafe extern "C" fn unuse<T: SharedMemory>(device: c_uint) -> c_int 
 ///
 /// Nothing is asked: it does nothing.
 #[cfg(not(CONFIG_SWAP))]
-pub(super) unsafe extern "C" fn unuse<T: SharedMemory>(_device: c_uint) -> c_int {
+pub(super) unsafe extern "C" fn unuse<T: SharedMemory>(
+    _table: *const bindings::shmem_backend,
+    _device: c_uint,
+) -> c_int {
     0
 }
 
-/// `shmem_backend_ops::get_folio`.
+/// `shmem_backend::get_folio`.
 ///
 /// # Safety
 ///
@@ -102,7 +106,7 @@ pub(super) unsafe extern "C" fn get_folio<T: SharedMemory>(
     result
 }
 
-/// `shmem_backend_ops::truncate_range`.
+/// `shmem_backend::truncate_range`.
 ///
 /// # Safety
 ///
@@ -128,7 +132,7 @@ pub(super) unsafe extern "C" fn truncate_range<T: SharedMemory>(
     }
 }
 
-/// `shmem_backend_ops::charge`: khugepaged adds pages.
+/// `shmem_backend::charge`: khugepaged adds pages; or, where that is a negative number, pages have gone.
 ///
 /// # Safety
 ///
@@ -139,6 +143,10 @@ pub(super) unsafe extern "C" fn charge<T: SharedMemory>(
 ) -> bool {
     // SAFETY: By the caller's promise.
     let inode = unsafe { Inode::<T>::from_raw(inode) };
+    if pages < 0 {
+        T::uncharge(inode);
+        return true;
+    }
     let pages = PageCount::from_long(pages);
     let Ok(commit) = T::charge(inode, pages) else {
         return false;
@@ -155,36 +163,7 @@ pub(super) unsafe extern "C" fn charge<T: SharedMemory>(
     true
 }
 
-/// `shmem_backend_ops::uncharge`.
-///
-/// # Safety
-///
-/// `inode` must be a live regular file of `T`.
-pub(super) unsafe extern "C" fn uncharge<T: SharedMemory>(
-    inode: *mut bindings::inode,
-    _pages: c_long,
-) {
-    // SAFETY: By the caller's promise.
-    T::uncharge(unsafe { Inode::<T>::from_raw(inode) })
-}
-
-/// `shmem_backend_ops::fallocend`.
-///
-/// # Safety
-///
-/// `inode` must be a live regular file of `T`.
-pub(super) unsafe extern "C" fn fallocend<T: SharedMemory>(
-    inode: *mut bindings::inode,
-    eof: c_ulong,
-) -> c_ulong {
-    // SAFETY: By the caller's promise.
-    let inode = unsafe { Inode::<T>::from_raw(inode) };
-    // The pages in front of it are mapped while a folio is split, and must not be dropped.
-    let eof = PageIndex::from_pgoff(eof);
-    T::kept_end(inode, eof).max(eof).to_pgoff()
-}
-
-/// `shmem_backend_ops::huge_orders`.
+/// `shmem_backend::huge_orders`.
 ///
 /// # Safety
 ///
@@ -211,50 +190,29 @@ pub(super) unsafe extern "C" fn huge_orders<T: SharedMemory>(
     T::huge_orders(inode, mapping, index, Pos::from_loff(write_end), forced)
 }
 
+/// `shmem_backend::file_setup`: tmpfs makes the file.
+///
 /// # Safety
 ///
-/// `inode` must be a live one of `T`.
-pub(super) unsafe extern "C" fn pages_in_swap<T: SharedMemory>(
-    inode: *mut bindings::inode,
-) -> c_ulong {
-    // SAFETY: By the caller's promise.
-    T::swapped(unsafe { Inode::<T>::from_raw(inode) }).to_ulong()
+/// Nothing is asked: it does nothing.
+pub(super) unsafe extern "C" fn file_setup(
+    _table: *const bindings::shmem_backend,
+    _name: *const c_char,
+    _size: bindings::loff_t,
+    _flags: bindings::vma_flags_t,
+    _inode_flags: c_uint,
+) -> *mut bindings::file {
+    core::ptr::null_mut()
 }
 
-/// `shmem_backend_ops::lock`: SHM_LOCK and SHM_UNLOCK.
+/// `shmem_backend::init_fs_context`: tmpfs makes the mount.
 ///
 /// # Safety
 ///
-/// `file` must be an open regular file of `T`, and `ucounts` live, or null where nothing is to be locked.
-pub(super) unsafe extern "C" fn lock<T: SharedMemory>(
-    file: *mut bindings::file,
-    lock: c_int,
-    ucounts: *mut bindings::ucounts,
+/// Nothing is asked: it does nothing.
+pub(super) unsafe extern "C" fn init_fs_context(
+    _table: *const bindings::shmem_backend,
+    _cx: *mut bindings::fs_context,
 ) -> c_int {
-    // SAFETY: By the caller's promise; a file holds its inode.
-    let inode = unsafe { Inode::<T>::from_raw(bindings::file_inode(file)) };
-    let size = Pos::ZERO.distance_to(inode.size()).to_usize();
-    if lock != 0 && !T::is_locked(inode) {
-        // SAFETY: By the caller's promise.
-        if unsafe { bindings::user_shm_lock(size, ucounts) } == 0 {
-            return ENOMEM.to_errno();
-        }
-        T::set_locked(inode, true);
-        inode.mapping().set_unevictable();
-    } else if lock == 0 && !ucounts.is_null() && T::set_locked(inode, false) {
-        // SAFETY: By the caller's promise; it is not null.
-        unsafe { bindings::user_shm_unlock(size, ucounts) };
-        inode.mapping().clear_unevictable();
-    }
-    0
-}
-
-/// `shmem_backend_ops::seals`.
-///
-/// # Safety
-///
-/// `inode` must be a live regular file of `T`; it must be for as long as the result is used.
-pub(super) unsafe extern "C" fn seals<T: SharedMemory>(inode: *mut bindings::inode) -> *mut c_uint {
-    // SAFETY: By the caller's promise.
-    T::seals(unsafe { Inode::<T>::from_raw(inode) }).0.get()
+    1
 }

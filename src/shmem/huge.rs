@@ -18,19 +18,19 @@ pub(crate) const FORCE: c_int = bindings::SHMEM_HUGE_FORCE;
 #[inline]
 pub(crate) fn enabled() -> c_int {
     // SAFETY: Reads a variable, as everybody does, without a lock.
-    unsafe { core::ptr::read_volatile(&raw const bindings::thp_shmem_enabled) }
+    unsafe { core::ptr::read_volatile(&raw const bindings::shmem_huge) }
 }
 
-/// What the system says beside `shmem_enabled` (`struct thp_shmem_controls`), as bitmaps of orders.
-pub(crate) struct Controls(bindings::thp_shmem_controls);
+/// What the system says beside `shmem_enabled` (`struct shmem_huge_controls`), as bitmaps of orders.
+pub(crate) struct Controls(bindings::shmem_huge_controls);
 
 impl Controls {
     /// What it says at this moment.
     #[inline]
     pub(crate) fn read() -> Self {
-        let mut controls = bindings::thp_shmem_controls::default();
+        let mut controls = bindings::shmem_huge_controls::default();
         // SAFETY: Fills the structure.
-        unsafe { bindings::thp_shmem_get_controls(&mut controls) };
+        unsafe { bindings::shmem_get_huge_controls(&mut controls) };
         Self(controls)
     }
 

@@ -12,10 +12,12 @@ pub(crate) mod fault;
 mod hooks;
 #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), path = "huge_stub.rs")]
 pub(crate) mod huge;
+mod inode;
 pub(crate) mod outgoing;
 #[cfg(CONFIG_NUMA)]
 mod policy;
 mod registration;
+pub(crate) mod seals;
 #[cfg_attr(not(CONFIG_USERFAULTFD), path = "userfault_stub.rs")]
 pub(crate) mod userfault;
 mod writeout;

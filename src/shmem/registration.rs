@@ -9,7 +9,7 @@ use super::backend::{Backend, SharedMemory};
 use super::policy;
 #[cfg(CONFIG_USERFAULTFD)]
 use super::userfault;
-use super::{fault, hooks, writeout};
+use super::{fault, hooks, inode, writeout};
 use crate::bindings;
 use crate::mm::Mapping;
 use crate::vfs::file_system::Memory;
@@ -40,6 +40,7 @@ fn vm_operations<T: SharedMemory>() -> bindings::vm_operations_struct {
 
 // SAFETY: By the type invariants of the backend its tables stay, and their functions are those for files of `T`.
 unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
+    type InodeBase = bindings::shmem_inode_base;
     #[cfg(CONFIG_SWAP)]
     type InodeData = Link<T>;
     #[cfg(not(CONFIG_SWAP))]
@@ -47,7 +48,7 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
 
     unsafe fn new(
         module: &'static ThisModule,
-        fs_type: *mut bindings::file_system_type,
+        _fs_type: *mut bindings::file_system_type,
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
             vm_ops: Opaque::new(vm_operations::<T>()),
@@ -55,19 +56,16 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
             #[cfg(CONFIG_SWAP)]
             // SAFETY: There is one backend for a type, and `forget()` takes the inodes out.
             swapped <- unsafe { InodeList::new() },
-            a_ops: Opaque::new(bindings::address_space_operations {
-                dirty_folio: Some(bindings::noop_dirty_folio),
-                #[cfg(CONFIG_MIGRATION)]
-                migrate_folio: Some(bindings::migrate_folio),
-                error_remove_folio: Some(hooks::error_remove_folio),
-                // SAFETY: Computes an address inside the object that is being initialised.
-                shmem_ops: unsafe { Opaque::cast_into(&raw const (*this.as_ptr()).ops) },
-                // The other operations are absent.
-                ..pin_init::zeroed()
-            }),
-            ops: Opaque::new(bindings::shmem_backend_ops {
+            table: Opaque::new(bindings::shmem_backend {
+                a_ops: bindings::address_space_operations {
+                    dirty_folio: Some(bindings::noop_dirty_folio),
+                    #[cfg(CONFIG_MIGRATION)]
+                    migrate_folio: Some(bindings::migrate_folio),
+                    error_remove_folio: Some(hooks::error_remove_folio),
+                    // The other operations are absent.
+                    ..pin_init::zeroed()
+                },
                 owner: module.as_ptr().cast(),
-                fs_type,
                 // SAFETY: Computes an address inside the object that is being initialised.
                 vm_ops: unsafe { Opaque::cast_into(&raw const (*this.as_ptr()).vm_ops) },
                 // SAFETY: Computes an address inside the object that is being initialised.
@@ -77,25 +75,15 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
                 get_folio: Some(hooks::get_folio::<T>),
                 truncate_range: Some(hooks::truncate_range::<T>),
                 charge: Some(hooks::charge::<T>),
-                uncharge: Some(hooks::uncharge::<T>),
-                fallocend: Some(hooks::fallocend::<T>),
                 huge_orders: Some(hooks::huge_orders::<T>),
-                swapped: Some(hooks::pages_in_swap::<T>),
-                lock: Some(hooks::lock::<T>),
-                seals: Some(hooks::seals::<T>),
-                file_setup: None,
+                file_setup: Some(hooks::file_setup),
+                init_fs_context: Some(hooks::init_fs_context),
             }),
             _fs: PhantomData,
-        })
-        .pin_chain(|this| {
-            // SAFETY: The table is complete and pinned, and stays until drop unregisters it.
-            to_result(unsafe { bindings::register_shmem_backend(this.ops.get()) })?;
-            #[cfg(CONFIG_SWAP)]
-            {
-                // SAFETY: It is pinned, and drop sets null.
-                unsafe { T::cell().set(&*this) };
-            }
-            Ok(())
+            // SAFETY: All else is there and pinned, and the table stays longer than this, which is dropped first.
+            _registered: unsafe {
+                Registered::new(Opaque::cast_into(&raw const (*this.as_ptr()).table))?
+            },
         })
     }
 
@@ -109,9 +97,15 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
     #[inline]
     fn new_inode_data() {}
 
+    unsafe fn init_base(base: *mut bindings::shmem_inode_base) {
+        // SAFETY: By the caller's promise.
+        unsafe { inode::init(base) };
+    }
+
     #[inline]
     fn a_ops(&self) -> *const bindings::address_space_operations {
-        self.a_ops.get()
+        // SAFETY: Computes an address inside the table, of which no reference is made.
+        unsafe { &raw const (*self.table.get()).a_ops }
     }
 
     /// What has no name is anonymous shared memory.
@@ -143,18 +137,26 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
     unsafe fn forget(&self, _inode: &Inode<T>) {}
 }
 
-#[pinned_drop]
-impl<T: SharedMemory> PinnedDrop for Backend<T> {
-    fn drop(self: Pin<&mut Self>) {
-        #[cfg_attr(not(CONFIG_SWAP), expect(unused_variables))]
-        // SAFETY: By the type invariants. The file system type is unregistered and no superblock
-        // left, so this does not fail.
-        let result = unsafe { bindings::unregister_shmem_backend(self.ops.get()) };
-        // Where the registration had failed, another may be registered.
-        #[cfg(CONFIG_SWAP)]
-        if result == 0 {
-            // SAFETY: There is none any more.
-            unsafe { T::cell().set(core::ptr::null()) };
-        }
+/// The registration of a backend, taken back when this is dropped.
+pub(super) struct Registered(());
+
+impl Registered {
+    /// Registers a backend. May sleep; fails with `EBUSY` where there is another.
+    ///
+    /// # Safety
+    ///
+    /// `table` must be that of a [`Backend`] which is complete and stays where it is until the result has been
+    /// dropped.
+    unsafe fn new(table: *const bindings::shmem_backend) -> Result<Self> {
+        // SAFETY: By the caller's promise.
+        to_result(unsafe { bindings::register_shmem_backend(table) })?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // SAFETY: It is registered. Waits for the calls that are in progress.
+        unsafe { bindings::unregister_shmem_backend() };
     }
 }

@@ -84,7 +84,7 @@ impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
     }
 }
 
-/// `shmem_backend_ops::writeout`.
+/// `shmem_backend::writeout`.
 ///
 /// # Safety
 ///

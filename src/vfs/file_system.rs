@@ -34,6 +34,22 @@ pub(crate) struct StatFs {
     pub(crate) inodes_free: u64,
 }
 
+/// The C structure around the VFS's inode, by which the MM knows more of an inode than the VFS does; the VFS's
+/// alone where there is none.
+///
+/// # Safety
+///
+/// A `struct inode` must be at `INODE_OFFSET` bytes.
+pub(crate) unsafe trait InodeBase {
+    /// Where the VFS's inode is, in bytes.
+    const INODE_OFFSET: usize;
+}
+
+// SAFETY: It is the inode.
+unsafe impl InodeBase for bindings::inode {
+    const INODE_OFFSET: usize = 0;
+}
+
 /// What a file system type has registered with the MM, and what its page caches and mappings are
 /// operated by.
 ///
@@ -43,6 +59,8 @@ pub(crate) struct StatFs {
 /// value lives; the VFS and the MM must be free to call the functions in it for the page caches and the
 /// mappings of any file of `T`.
 pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
+    /// The C structure that each inode is embedded in.
+    type InodeBase: InodeBase;
     /// Its part of each inode, reached without a lock.
     type InodeData: Send + Sync;
 
@@ -58,6 +76,13 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
 
     /// The initial state of its part of an inode.
     fn new_inode_data() -> Self::InodeData;
+
+    /// Sets what is in the C structure beside the VFS's inode.
+    ///
+    /// # Safety
+    ///
+    /// `base` must be valid for writes, with an inode in it that nothing else refers to.
+    unsafe fn init_base(base: *mut Self::InodeBase);
 
     /// The operations of page caches.
     fn a_ops(&self) -> *const bindings::address_space_operations;

@@ -5,7 +5,7 @@
 //! C header: `include/linux/fs.h`.
 
 use super::dir_index::DirIndex;
-use super::file_system::Memory;
+use super::file_system::{InodeBase, Memory};
 use super::inode_list::Link;
 #[cfg(CONFIG_QUOTA)]
 use super::quota::{self, Records};
@@ -27,16 +27,19 @@ pub(super) struct LockedState<T: FileSystem> {
     pub(super) index: DirIndex<T>,
 }
 
+/// The C structure that an inode of `T` is embedded in.
+type Base<T> = <<T as FileSystem>::Memory as Memory<T>>::InodeBase;
+
 /// The object in the slab cache: the VFS's inode and the file system's parts of it.
 ///
 /// # Invariants
 ///
-/// From [`make`] to [`free_inode`] all fields are initialised. Before and after, `inode` is as the slab's
-/// constructor has initialised it once: the VFS returns it to that state.
+/// From [`make`] to [`free_inode`] all fields are initialised. Before and after, the VFS's inode in `base` is as
+/// the slab's constructor has initialised it once: the VFS returns it to that state.
 #[repr(C)]
 struct InodeBox<T: FileSystem> {
-    /// The VFS's, which says what is under which lock (`include/linux/fs.h`).
-    inode: Opaque<bindings::inode>,
+    /// The VFS's, which says what is under which lock (`include/linux/fs.h`), and what the MM has around it.
+    base: Opaque<Base<T>>,
     /// Under `i_rwsem`.
     locked: UnsafeCell<LockedState<T>>,
     /// Under the lock of the list.
@@ -48,6 +51,22 @@ struct InodeBox<T: FileSystem> {
     records: UnsafeCell<Records>,
     memory: <T::Memory as Memory<T>>::InodeData,
     data: T::InodeData,
+}
+
+/// The object that an inode is embedded in.
+#[inline]
+fn box_of<T: FileSystem>(inode: *mut bindings::inode) -> *mut InodeBox<T> {
+    inode.wrapping_byte_sub(Base::<T>::INODE_OFFSET).cast()
+}
+
+/// The inode that is embedded in an object.
+///
+/// # Safety
+///
+/// `object` must be valid for writes of an `InodeBox<T>`.
+unsafe fn inode_of<T: FileSystem>(object: *mut InodeBox<T>) -> NonNull<bindings::inode> {
+    // SAFETY: By the caller's promise, and that of the base, the inode is inside the object.
+    unsafe { NonNull::new_unchecked(object.byte_add(Base::<T>::INODE_OFFSET).cast()) }
 }
 
 /// What there is of an inode of file system `T` (`struct inode`) from its birth on, whether or not it is in
@@ -77,9 +96,13 @@ impl<T: FileSystem> InodeCore<T> {
         self.0.get()
     }
 
+    /// The C structure that the inode is embedded in.
+    pub(crate) fn base(&self) -> *mut Base<T> {
+        self.as_box().cast()
+    }
+
     fn as_box(&self) -> *mut InodeBox<T> {
-        // The inode is the first field of its box.
-        self.as_ptr().cast()
+        box_of(self.as_ptr())
     }
 
     /// The file system's data.
@@ -332,20 +355,22 @@ pub(super) fn make<T: FileSystem>(
     // SAFETY: Superblock and cache are live.
     let object = unsafe { bindings::alloc_inode_sb(sb.as_ptr(), cache, bindings::GFP_KERNEL) };
     // By the invariants of the cache.
-    let object = NonNull::new(object)?.cast::<InodeBox<T>>();
-    let (inode, raw) = (object.cast::<Inode<T>>(), object.as_ptr());
-    // SAFETY: The superblock is live. The inode, which is the first field, is as the slab's constructor has
-    // left it, and nothing else refers to it.
-    if unsafe { bindings::inode_init_always(sb.as_ptr(), raw.cast()) } != 0 {
+    let raw = NonNull::new(object)?.cast::<InodeBox<T>>().as_ptr();
+    // SAFETY: The object is that large.
+    let inode = unsafe { inode_of(raw) };
+    // SAFETY: The superblock is live. The inode is as the slab's constructor has left it, and nothing else refers
+    // to it.
+    if unsafe { bindings::inode_init_always(sb.as_ptr(), inode.as_ptr()) } != 0 {
         // SAFETY: Nothing else refers to the object, and no part of it owns anything yet. `kfree()` takes
         // objects of any slab cache.
         unsafe { bindings::kfree(raw.cast()) };
         return None;
     }
-    // INVARIANT: All fields but `inode`, which was just initialised, are set here.
+    // INVARIANT: All fields are set here, but for the inode in `base`, which was just initialised.
     // SAFETY: The object is memory of the right size that nothing else refers to, never moved, and
     // initialising the data cannot fail.
     unsafe {
+        T::Memory::init_base(Opaque::cast_into(addr_of_mut!((*raw).base)));
         addr_of_mut!((*raw).locked).write(UnsafeCell::new(LockedState {
             index: DirIndex::new(),
         }));
@@ -357,7 +382,7 @@ pub(super) fn make<T: FileSystem>(
         let Ok(()) = pin_init::raw_try_init(addr_of_mut!((*raw).data), data);
     }
     // INVARIANT: The inode starts with one reference.
-    Some(InodeRef(inode))
+    Some(InodeRef(inode.cast()))
 }
 
 /// The slab's constructor.
@@ -366,11 +391,10 @@ pub(super) fn make<T: FileSystem>(
 ///
 /// `object` must be valid for writes of an `InodeBox<T>`, and nothing else may use it.
 unsafe extern "C" fn init_once<T: FileSystem>(object: *mut c_void) {
-    let object = object.cast::<InodeBox<T>>();
-    // SAFETY: By the safety requirements; no reference is made.
-    let inode = unsafe { addr_of_mut!((*object).inode) };
     // SAFETY: By the safety requirements.
-    unsafe { bindings::inode_init_once(Opaque::cast_into(inode)) }
+    let inode = unsafe { inode_of(object.cast::<InodeBox<T>>()) };
+    // SAFETY: By the safety requirements.
+    unsafe { bindings::inode_init_once(inode.as_ptr()) }
 }
 
 /// `super_operations::alloc_inode`, for those who would make an inode that [`make`] does not: there is none.
@@ -391,7 +415,7 @@ pub(super) unsafe extern "C" fn alloc_inode(
 /// `inode` must be one that [`make`] has made for `T` and that has been destroyed; nothing may use it during
 /// this call or after it. An `i_link` that it has as a symbolic link must be its own, of `kmalloc()`.
 pub(super) unsafe extern "C" fn free_inode<T: FileSystem>(inode: *mut bindings::inode) {
-    let object = inode.cast::<InodeBox<T>>();
+    let object = box_of::<T>(inode);
     // SAFETY: By the safety requirements.
     if Mode::from_raw(unsafe { (*inode).i_mode }).file_type() == FileType::Symlink {
         // SAFETY: By the safety requirements.

@@ -33,6 +33,7 @@ impl Ram {
 
 // SAFETY: Both tables live for ever, and their functions are for any file that has `ram_aops`.
 unsafe impl<T: FileSystem<Memory = Self>> Memory<T> for Ram {
+    type InodeBase = bindings::inode;
     type InodeData = ();
 
     unsafe fn new(
@@ -43,6 +44,8 @@ unsafe impl<T: FileSystem<Memory = Self>> Memory<T> for Ram {
     }
 
     fn new_inode_data() {}
+
+    unsafe fn init_base(_base: *mut bindings::inode) {}
 
     fn a_ops(&self) -> *const bindings::address_space_operations {
         &raw const bindings::ram_aops

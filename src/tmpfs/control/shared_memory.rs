@@ -8,8 +8,7 @@ use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
 use crate::mm::NewFolio;
 use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
-use crate::shmem::backend::BackendCell;
-use crate::shmem::backend::{Seals, SharedMemory, Want};
+use crate::shmem::backend::{SharedMemory, Want};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::tmpfs::data::lookup::{self, Purpose, Unwritten};
 use crate::tmpfs::data::orders;
@@ -21,14 +20,7 @@ use crate::tmpfs::state::Tmpfs;
 use crate::vfs::Inode;
 use kernel::prelude::*;
 
-/// The registered file system type, for calls that are not about one file.
-static BACKEND: BackendCell<Tmpfs> = BackendCell::new();
-
 impl SharedMemory for Tmpfs {
-    fn cell() -> &'static BackendCell<Self> {
-        &BACKEND
-    }
-
     #[inline]
     fn write_out<'a>(folio: OutgoingFolio<'a, Self>) -> WrittenOut<'a> {
         swap::write_out(folio)
@@ -36,10 +28,6 @@ impl SharedMemory for Tmpfs {
 
     fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result {
         swap::unuse(inode, device)
-    }
-
-    fn swapped(inode: &Inode<Self>) -> PageCount {
-        page_accounting::in_swap(inode)
     }
 
     fn get_folio(inode: &Inode<Self>, index: PageIndex, want: Want) -> Result<Option<LockedFolio>> {
@@ -89,10 +77,6 @@ impl SharedMemory for Tmpfs {
         page_accounting::recalc(inode);
     }
 
-    fn kept_end(inode: &Inode<Self>, eof: PageIndex) -> PageIndex {
-        inode.data().fallocend(eof)
-    }
-
     fn huge_orders(
         inode: &Inode<Self>,
         mapping: Option<(VmaAdvice, bool)>,
@@ -104,19 +88,7 @@ impl SharedMemory for Tmpfs {
         orders::allowed_for(inode, index, write_end, advice, forced).bits()
     }
 
-    fn set_locked(inode: &Inode<Self>, locked: bool) -> bool {
-        inode.data().set_shm_locked(locked)
-    }
-
-    fn is_locked(inode: &Inode<Self>) -> bool {
-        inode.data().is_shm_locked()
-    }
-
     fn policy(inode: &Inode<Self>) -> &SharedPolicy {
         inode.data().policy()
-    }
-
-    fn seals(inode: &Inode<Self>) -> &Seals {
-        inode.data().seals()
     }
 }

@@ -92,7 +92,7 @@ fn split_last(inode: &TmpfsInode) -> Outcome {
     let Some(mut folio) = folio.belongs_to(inode.mapping()) else {
         return Outcome::Nothing;
     };
-    let fallocend = inode.data().fallocend(size.page_end());
+    let fallocend = inode.fallocend(size.page_end());
     match folio_orders::pages_beyond(folio.pages(), fallocend) {
         PageCount::ZERO => Outcome::Nothing,
         pages if folio.split() => Outcome::GivenBack(pages),

@@ -43,10 +43,11 @@ pub(in crate::tmpfs) fn allocate(
     }
 
     inode.data().activity.begin_allocation(pages.start);
-    let fallocend = inode.data().raise_fallocend(pages.end);
+    let fallocend = inode.fallocend(PageIndex::ZERO);
+    inode.set_fallocend(fallocend.max(pages.end));
     let result = allocate_pages(inode, pages, end);
     if result.is_err() {
-        inode.data().set_fallocend(fallocend);
+        inode.set_fallocend(fallocend);
     }
     inode.data().activity.set(Activity::None);
     result?;

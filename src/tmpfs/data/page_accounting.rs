@@ -21,7 +21,7 @@ use crate::mm::{Len, PageCount};
 use crate::tmpfs::pure::limits::Reservation;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::mount::SpaceCounter;
-use crate::tmpfs::state::page_counts::Counts;
+use crate::tmpfs::state::page_counts::{self, Counts};
 use crate::tmpfs::state::quota::SpaceCharge;
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::InodeCore;
@@ -98,10 +98,9 @@ pub(in crate::tmpfs) fn count_cached(inode: &TmpfsInode, pages: PageCount) -> Re
 fn count_cached_again(inode: &TmpfsInode, pages: PageCount) -> Result {
     // The new ones stand for none of those that were counted. Looked at under the lock: what others add
     // and count meanwhile is no surplus.
-    let surplus = inode
-        .data()
-        .counts
-        .with(|counts| counts.take_surplus(inode.mapping().nr_pages().saturating_sub(pages)));
+    let surplus = page_counts::with(inode, |counts| {
+        counts.take_surplus(inode.mapping().nr_pages().saturating_sub(pages))
+    });
     release(inode, surplus);
     try_reserve(inode, pages)?.commit(inode);
     Ok(())
@@ -122,7 +121,7 @@ pub(super) fn room(inode: &TmpfsInode) -> PageCount {
 /// Fails as [`reserve`] does; there is nothing that reclaim could have dropped.
 pub(in crate::tmpfs) fn count_only(inode: &InodeCore<Tmpfs>, pages: PageCount) -> Result {
     let reservation = try_reserve(inode, pages)?;
-    inode.data().counts.with(|counts| {
+    page_counts::with(inode, |counts| {
         counts.alloced = counts.alloced.saturating_add(pages);
         counts.counted_only = counts.counted_only.saturating_add(pages);
     });
@@ -137,7 +136,7 @@ impl SpaceReservation<'_> {
     /// would count each time.
     #[inline]
     pub(in crate::tmpfs) fn commit(self, inode: &TmpfsInode) {
-        let surplus = inode.data().counts.with(|counts| {
+        let surplus = page_counts::with(inode, |counts| {
             counts.alloced = counts.alloced.saturating_add(self.pages);
             counts.take_surplus(inode.mapping().nr_pages())
         });
@@ -177,7 +176,7 @@ pub(in crate::tmpfs) fn update(inode: &TmpfsInode) {
 /// Changes the counts, and gives back what the file no longer uses.
 #[inline]
 fn recalc_with(inode: &TmpfsInode, change: impl FnOnce(&mut Counts)) {
-    let surplus = inode.data().counts.with(|counts| {
+    let surplus = page_counts::with(inode, |counts| {
         change(counts);
         counts.take_surplus(inode.mapping().nr_pages())
     });
@@ -214,7 +213,7 @@ pub(in crate::tmpfs) fn release_counted_only(inode: &TmpfsInode) {
 /// Pages are about to go from the page cache to swap. Gives back what reclaim has dropped; sleeps only
 /// where the mount has quota, and never for memory.
 pub(super) fn going_to_swap(inode: &TmpfsInode, pages: PageCount) {
-    let surplus = inode.data().counts.with(|counts| {
+    let surplus = page_counts::with(inode, |counts| {
         // Before they count in both places, which would hide as many.
         let surplus = counts.take_surplus(inode.mapping().nr_pages());
         counts.swapped = counts.swapped.saturating_add(pages);
@@ -239,13 +238,12 @@ pub(super) fn lose_in_swap(
     pages: PageCount,
     poison: impl FnOnce() -> Result,
 ) -> Result {
-    let counts = &inode.data().counts;
     // Counted first, so that truncation finds no mark that does not count.
-    counts.with(|counts| {
+    page_counts::with(inode, |counts| {
         counts.counted_only = counts.counted_only.saturating_add(pages);
     });
     let lost = poison();
-    counts.with(|counts| {
+    page_counts::with(inode, |counts| {
         if lost.is_ok() {
             counts.swapped = counts.swapped.saturating_sub(pages);
         } else {
@@ -263,12 +261,7 @@ pub(super) fn removed(inode: &TmpfsInode, pages: Removed) {
     });
 }
 
-/// How many pages of the file are in swap; a snapshot.
-pub(in crate::tmpfs) fn in_swap(inode: &TmpfsInode) -> PageCount {
-    inode.data().counts.swapped()
-}
-
 /// Whether the file has any pages, in the page cache or not; a new one is there before it counts.
 pub(in crate::tmpfs) fn has_pages(inode: &TmpfsInode) -> bool {
-    !inode.data().counts.with(|counts| counts.alloced.is_zero()) || !inode.mapping().is_empty()
+    !page_counts::with(inode, |counts| counts.alloced.is_zero()) || !inode.mapping().is_empty()
 }

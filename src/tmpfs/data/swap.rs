@@ -88,7 +88,7 @@ fn add_to_cache(
 /// back only in memory.
 fn must_be_split(folio: &OutgoingFolio<'_, Tmpfs>) -> bool {
     let inode = folio.inode();
-    let end = inode.data().fallocend(inode.size().page_end());
+    let end = inode.fallocend(inode.size().page_end());
     !folio.may_go_whole() || (folio.pages().start < end && end < folio.pages().end)
 }
 
@@ -99,7 +99,7 @@ fn must_be_split(folio: &OutgoingFolio<'_, Tmpfs>) -> bool {
 pub(in crate::tmpfs) fn write_out<'a>(mut folio: OutgoingFolio<'a, Tmpfs>) -> WrittenOut<'a> {
     let inode = folio.inode();
     let mount = inode.sb().data();
-    if inode.data().is_shm_locked() || mount.is_without_swap() || !is_there_swap() {
+    if inode.is_shm_locked() || mount.is_without_swap() || !is_there_swap() {
         return folio.keep();
     }
     if folio.nr_pages() > PageCount::ONE && must_be_split(&folio) && !folio.split() {

@@ -60,9 +60,7 @@ impl Truncation {
     pub(super) fn prepare(&mut self, inode: &TmpfsInode) -> Result {
         // A page that a mapping adds now to a file without pages needs no preparation: it is written while
         // the file is truncated, and may as well have been written before.
-        if !page_accounting::in_swap(inode).is_zero()
-            || (is_there_swap() && inode.mapping().has_nodes())
-        {
+        if !inode.swapped().is_zero() || (is_there_swap() && inode.mapping().has_nodes()) {
             self.hold_edges(inode)?;
         }
         Ok(())
@@ -106,9 +104,7 @@ impl Truncation {
         if edge.is_partial {
             return lookup::find_locked(inode, edge.index, Unwritten::Leave);
         }
-        if (to_stay && orders::may_be_large(inode, || false))
-            || !page_accounting::in_swap(inode).is_zero()
-        {
+        if (to_stay && orders::may_be_large(inode, || false)) || !inode.swapped().is_zero() {
             return lookup::find_large(inode, edge.index, &self.whole());
         }
         Ok(None)
@@ -134,7 +130,7 @@ impl Truncation {
     /// grows meanwhile.
     pub(super) fn run(mut self, inode: &TmpfsInode) {
         let whole = self.whole();
-        inode.data().lower_fallocend(&whole);
+        lower_fallocend(inode, &whole);
         let removed = inode.mapping().remove(whole, || self.truncate_edges(inode));
         page_accounting::removed(inode, removed);
     }
@@ -228,4 +224,13 @@ pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> R
     }
     unmap(inode);
     Ok(())
+}
+
+/// The pages of `range` are truncated: neither they nor what is past the last of them has been asked for any
+/// more.
+fn lower_fallocend(inode: &TmpfsInode, range: &PageRange) {
+    let old = inode.fallocend(PageIndex::ZERO);
+    if range.start < old && old <= range.end {
+        inode.set_fallocend(range.start);
+    }
 }

@@ -7,8 +7,7 @@ use super::config;
 use super::page_counts::PageCounts;
 use super::Tmpfs;
 use crate::mm::mempolicy::{Placement, Policy, SharedPolicy};
-use crate::mm::{Len, Order, PageIndex, PageRange};
-use crate::shmem::backend::Seals;
+use crate::mm::{Len, Order, PageIndex};
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::Inode;
 use kernel::prelude::*;
@@ -33,16 +32,8 @@ pub(crate) struct InodeInfo {
     /// What fallocate(2) is doing; with a lock of its own.
     #[pin]
     pub(in crate::tmpfs) activity: FileActivity,
-    /// The page after the last one that fallocate(2) was asked for: up to there pages stay that the file
-    /// does not need. Raised with `i_rwsem` held; truncation, which a driver may ask for without, lowers it. Read
-    /// without a lock.
-    fallocend: Atomic<u64>,
     /// Whether a folio may have pages beyond the end of the file. Under no lock.
     beyond_eof: Atomic<bool>,
-    /// Whether the pages stay in memory, because of SHM_LOCK. Under no lock.
-    shm_locked: Atomic<bool>,
-    /// What memfd forbids. Under `i_rwsem`.
-    seals: Seals,
     /// From which nodes the memory comes; with a lock of its own.
     #[pin]
     policy: SharedPolicy,
@@ -58,10 +49,7 @@ impl InodeInfo {
             btime_seconds: Atomic::new(0),
             btime_nanoseconds: Atomic::new(0),
             activity <- FileActivity::new(),
-            fallocend: Atomic::new(0),
             beyond_eof: Atomic::new(false),
-            shm_locked: Atomic::new(false),
-            seals: Seals::new(),
             policy <- SharedPolicy::new(),
             flags: Atomic::new(FileFlags::NONE.as_raw()),
         })
@@ -78,34 +66,6 @@ impl InodeInfo {
         })
     }
 
-    /// fallocate(2) asks for what is before page `end`, needed or not; returns where it did before.
-    /// `i_rwsem` is held.
-    pub(in crate::tmpfs) fn raise_fallocend(&self, end: PageIndex) -> PageIndex {
-        let old = self.fallocend(PageIndex::ZERO);
-        self.set_fallocend(old.max(end));
-        old
-    }
-
-    /// What is before page `end` stays, and what the file needs. `i_rwsem` is held.
-    pub(in crate::tmpfs) fn set_fallocend(&self, end: PageIndex) {
-        self.fallocend.store(end.to_u64(), Relaxed);
-    }
-
-    /// The pages of `range` are truncated: neither they nor what is past the last of them has been asked
-    /// for any more.
-    pub(in crate::tmpfs) fn lower_fallocend(&self, range: &PageRange) {
-        let old = self.fallocend(PageIndex::ZERO);
-        if range.start < old && old <= range.end {
-            self.set_fallocend(range.start);
-        }
-    }
-
-    /// The end of what is to stay, in pages, in a file that ends at page `eof`: that, or what fallocate(2)
-    /// was asked for. Takes no lock: a snapshot.
-    pub(in crate::tmpfs) fn fallocend(&self, eof: PageIndex) -> PageIndex {
-        eof.max(PageIndex::new(self.fallocend.load(Relaxed)))
-    }
-
     /// Notes that a folio may have pages beyond the end of the file; returns whether that is new.
     pub(in crate::tmpfs) fn note_beyond_eof(&self) -> bool {
         !self.beyond_eof.load(Relaxed) && !self.beyond_eof.xchg(true, Relaxed)
@@ -120,21 +80,6 @@ impl InodeInfo {
     /// Whether a folio may have pages beyond the end of the file; a snapshot.
     pub(in crate::tmpfs) fn may_be_beyond_eof(&self) -> bool {
         self.beyond_eof.load(Relaxed)
-    }
-
-    /// Whether the pages stay in memory, because of SHM_LOCK; a snapshot.
-    pub(in crate::tmpfs) fn is_shm_locked(&self) -> bool {
-        self.shm_locked.load(Relaxed)
-    }
-
-    /// Sets whether the pages stay in memory, because of SHM_LOCK; returns whether they did.
-    pub(in crate::tmpfs) fn set_shm_locked(&self, shm_locked: bool) -> bool {
-        self.shm_locked.xchg(shm_locked, Relaxed)
-    }
-
-    /// What memfd forbids.
-    pub(in crate::tmpfs) fn seals(&self) -> &Seals {
-        &self.seals
     }
 
     /// From which nodes the memory comes.

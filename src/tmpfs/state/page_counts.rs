@@ -4,7 +4,9 @@
 //!
 //! Lock order: no lock is taken below that of [`PageCounts`].
 
+use super::Tmpfs;
 use crate::mm::{swap, PageCount};
+use crate::vfs::InodeCore;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::{new_spinlock, SpinLock};
@@ -50,8 +52,6 @@ pub(in crate::tmpfs) struct PageCounts {
     /// How many pages there are in the page cache if nothing has changed since. Written under the lock of
     /// `counts`, read without.
     cached: Atomic<u64>,
-    /// How many are in swap. Written under the lock of `counts`, read without.
-    swapped: Atomic<u64>,
 }
 
 impl PageCounts {
@@ -60,22 +60,7 @@ impl PageCounts {
         pin_init!(Self {
             counts <- new_spinlock!(Counts::default(), "rtmpfs_page_counts"),
             cached: Atomic::new(0),
-            swapped: Atomic::new(0),
         })
-    }
-
-    /// Reads or changes the counts. Takes the lock; `f` must not sleep.
-    #[inline]
-    pub(in crate::tmpfs) fn with<R>(&self, f: impl FnOnce(&mut Counts) -> R) -> R {
-        let mut counts = self.counts.lock();
-        let result = f(&mut counts);
-        // Less than nothing while a page is counted at two places.
-        let cached = counts.alloced.wrapping_sub(counts.others());
-        self.cached.store(cached.to_u64(), Relaxed);
-        if swap::IS_BUILT_IN {
-            self.swapped.store(counts.swapped.to_u64(), Relaxed);
-        }
-        result
     }
 
     /// Whether the counts go with a page cache of `cached` pages. Takes no lock: a snapshot.
@@ -83,13 +68,19 @@ impl PageCounts {
     pub(in crate::tmpfs) fn agrees(&self, cached: PageCount) -> bool {
         self.cached.load(Relaxed) == cached.to_u64()
     }
+}
 
-    /// How many pages are in swap. Takes no lock: a snapshot.
-    pub(in crate::tmpfs) fn swapped(&self) -> PageCount {
-        if swap::IS_BUILT_IN {
-            PageCount::new(self.swapped.load(Relaxed))
-        } else {
-            PageCount::ZERO
-        }
+/// Reads or changes the counts of a file. Takes their lock; `f` must not sleep.
+#[inline]
+pub(in crate::tmpfs) fn with<R>(inode: &InodeCore<Tmpfs>, f: impl FnOnce(&mut Counts) -> R) -> R {
+    let this = &inode.data().counts;
+    let mut counts = this.counts.lock();
+    let result = f(&mut counts);
+    // Less than nothing while a page is counted at two places.
+    let cached = counts.alloced.wrapping_sub(counts.others());
+    this.cached.store(cached.to_u64(), Relaxed);
+    if swap::IS_BUILT_IN {
+        inode.set_swapped(counts.swapped);
     }
+    result
 }
