@@ -6,6 +6,7 @@ use super::flags;
 use crate::mm::Pos;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::truncate;
+use crate::tmpfs::data::whole_size;
 use crate::tmpfs::pure::inode_limit::InodeSpace;
 use crate::tmpfs::state::inode::{InodeInfo, TmpfsInode, DIR_ENTRY_SIZE};
 use crate::tmpfs::state::Tmpfs;
@@ -96,6 +97,7 @@ fn init<'a>(origin: Origin<'a, Tmpfs>, kind: Kind, mode: Mode) -> Result<NewInod
 /// The inode has no user left: gives back its pages and its place.
 pub(in crate::tmpfs) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
     if inode.file_type() == FileType::Regular {
+        whole_size::release(inode);
         if page_accounting::has_pages(inode) {
             inode.set_size(Pos::ZERO);
             truncate::truncate_range(inode, Pos::ZERO, None);
