@@ -131,10 +131,10 @@ impl<T: FileSystem> InodeCore<T> {
         unsafe { SuperBlock::from_raw((*self.as_ptr()).i_sb) }
     }
 
-    /// The inode number.
+    /// The inode number; a snapshot, since System V IPC gives the files that it asks for numbers of its own.
     pub(crate) fn number(&self) -> Ino {
-        // SAFETY: The inode is live, and its number does not change.
-        Ino::new(unsafe { (*self.as_ptr()).i_ino })
+        // SAFETY: The inode is live, and C code writes its number as a whole.
+        Ino::new(unsafe { core::ptr::read_volatile(&raw const (*self.as_ptr()).i_ino) })
     }
 
     /// The type and the permissions; the latter are a snapshot.
