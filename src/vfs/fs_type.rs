@@ -6,6 +6,7 @@
 
 use super::features::Features;
 use super::file_system::Memory;
+use super::folder::Folder;
 use super::inode::InodeCache;
 #[cfg(CONFIG_QUOTA)]
 use super::quota::QuotaFormat;
@@ -57,7 +58,9 @@ pub(crate) struct Registration<T: FileSystem> {
     #[cfg(CONFIG_QUOTA)]
     #[pin]
     _quota: QuotaFormat,
+    // Dropped before the folder that it is in.
     _features: Features,
+    _folder: Folder,
     _fs: PhantomData<T>,
 }
 
@@ -84,7 +87,9 @@ impl<T: FileSystem> Registration<T> {
             // Before the first mount can ask for it.
             #[cfg(CONFIG_QUOTA)]
             _quota <- QuotaFormat::new(&T::QUOTA_FORMAT, module),
-            _features: Features::new(T::NAME, T::FEATURES)?,
+            _folder: Folder::new(T::NAME)?,
+            // SAFETY: The folder is dropped later.
+            _features: unsafe { Features::new(_folder, T::FEATURES)? },
             fs_type: Opaque::new(bindings::file_system_type {
                 name: T::NAME.as_char_ptr(),
                 owner: module.as_ptr().cast(),

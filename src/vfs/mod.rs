@@ -28,6 +28,8 @@ pub(crate) mod features;
 pub(crate) mod file;
 pub(crate) mod file_system;
 pub(crate) mod fileattr;
+#[cfg_attr(not(CONFIG_SYSFS), path = "folder_stub.rs")]
+mod folder;
 mod fs_type;
 pub(crate) mod handle;
 pub(crate) mod ids;
