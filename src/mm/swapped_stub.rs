@@ -4,7 +4,7 @@
 
 use super::mempolicy::Placement;
 use super::swap::{LockedSwapFolio, Reader, SwapDeviceId, SwapEntry, SwapFolio};
-use super::{LockedFolio, Mapping, Order, PageIndex, Slot};
+use super::{GfpFlags, LockedFolio, Mapping, Order, PageIndex, Slot};
 use core::convert::Infallible;
 use core::marker::PhantomData;
 use kernel::prelude::*;
@@ -56,6 +56,7 @@ impl Mapping {
         &self,
         _index: PageIndex,
         slot: SwapEntry,
+        _flags: GfpFlags,
     ) -> Result<SwappedPage<'_>> {
         match slot.0 {}
     }
