@@ -507,7 +507,11 @@ impl NewFolio {
         Some(UnchargedFolio { folio, flags })
     }
 
-    fn allocate(flags: GfpFlags, order: Order, placement: &Placement<'_>) -> Option<Self> {
+    pub(super) fn allocate(
+        flags: GfpFlags,
+        order: Order,
+        placement: &Placement<'_>,
+    ) -> Option<Self> {
         // SAFETY: Allocates; the policy is live.
         let folio = unsafe {
             bindings::folio_alloc_mpol(
@@ -529,7 +533,7 @@ impl NewFolio {
         }
     }
 
-    fn charge(self, owner: MemoryOwner<'_>, flags: GfpFlags) -> Result<Self> {
+    pub(super) fn charge(self, owner: MemoryOwner<'_>, flags: GfpFlags) -> Result<Self> {
         // SAFETY: The folio is new, and the owner live.
         match unsafe { bindings::mem_cgroup_charge(self.as_ptr(), owner.0, flags.effort()) } {
             0 => Ok(self),
@@ -560,6 +564,12 @@ impl NewFolio {
 
     pub(super) fn as_ptr(&self) -> *mut bindings::folio {
         self.0.as_ptr()
+    }
+
+    /// The folio, to be filled.
+    #[cfg(CONFIG_SWAP)]
+    pub(super) fn locked(&mut self) -> &mut LockedFolio {
+        &mut self.0
     }
 
     /// The folio has been added to a page cache.

@@ -39,6 +39,13 @@ impl GfpFlags {
         self.0
     }
 
+    /// The same where neither cpuset nor memory policy limits the nodes more than they must.
+    #[cfg(CONFIG_SWAP)]
+    pub(super) fn on_any_node(self) -> Self {
+        // INVARIANT: Fewer flags that limit.
+        Self(self.0 & !(bindings::__GFP_HARDWALL | bindings::__GFP_THISNODE))
+    }
+
     /// The flags for allocations on behalf of a folio: how hard to try, not where the memory is.
     #[inline]
     pub(super) fn effort(self) -> bindings::gfp_t {

@@ -84,9 +84,7 @@ impl Effort {
     /// The flags for a file whose folios are allocated with `flags` otherwise.
     pub(super) fn within(self, flags: GfpFlags) -> GfpFlags {
         // SAFETY: Computes a number: flags that tmpfs allocates large folios with.
-        unsafe {
-            GfpFlags::from_raw(bindings::thp_shmem_limit_gfp_mask(self.0, flags.as_raw()))
-        }
+        unsafe { GfpFlags::from_raw(bindings::thp_shmem_limit_gfp_mask(self.0, flags.as_raw())) }
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) mod huge;
 pub(crate) mod mapping;
 pub(crate) mod mempolicy;
 pub(crate) mod removal;
+#[cfg(CONFIG_SWAP)]
+mod replacement;
 #[cfg_attr(not(CONFIG_SWAP), path = "swap_stub.rs")]
 pub(crate) mod swap;
 #[cfg_attr(not(CONFIG_SWAP), path = "swapped_stub.rs")]

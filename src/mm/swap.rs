@@ -241,6 +241,10 @@ impl LockedSwapFolio {
         self.0.as_ptr()
     }
 
+    pub(super) fn folio(&self) -> &Folio {
+        &self.0
+    }
+
     /// The order.
     pub(crate) fn order(&self) -> Order {
         self.0.order()

@@ -74,14 +74,30 @@ impl SwappedPage<'_> {
         self.mapping.split_entry(self.index, self.slot, self.flags)
     }
 
-    /// Moves a folio with the page from the swap cache back into the place of its entries. May sleep. The folio is
-    /// dirty afterwards: nothing but it has the contents.
+    /// Moves a folio with the page from the swap cache back into the place of its entries, or a copy of it, in a place
+    /// that `place` says for its order, where the memory is of a zone that the file may not have. May sleep. The folio
+    /// is dirty afterwards: nothing but it has the contents.
     ///
     /// Fails with `EEXIST` where one of the entries is not there any more or the folio not theirs, and with
     /// `ENOMEM`.
-    pub(crate) fn insert(&self, folio: LockedSwapFolio) -> Result<LockedFolio> {
-        self.mapping
-            .insert_from_swap(folio, self.index, self.entry, self.flags)
+    pub(crate) fn insert<'a>(
+        &self,
+        folio: LockedSwapFolio,
+        place: impl Fn(Order) -> Placement<'a>,
+    ) -> Result<LockedFolio> {
+        let &Self {
+            mapping,
+            index,
+            entry,
+            flags,
+            ..
+        } = self;
+        if folio.is_in_zone_of(flags) {
+            mapping.insert_from_swap(folio, index, entry, flags)
+        } else {
+            let place = place(folio.order());
+            mapping.insert_copy_from_swap(folio, index, entry, flags, &place)
+        }
     }
 
     /// Marks the pages of a folio with the page, that could not be read back, as poisoned, and frees their swap
@@ -152,7 +168,7 @@ impl Mapping {
 
     /// The first page of a folio that has page `index` at `entry`, and its entry, where the folio is the swap
     /// cache's and that page just now in swap there.
-    fn find_in_swap(
+    pub(super) fn find_in_swap(
         &self,
         folio: &LockedSwapFolio,
         index: PageIndex,
@@ -171,7 +187,7 @@ impl Mapping {
     /// while the swap cache has it no page can by itself. Hence it is taken out of that; the contents are in
     /// swap as before. May sleep.
     #[cold]
-    fn part_with(
+    pub(super) fn part_with(
         &self,
         folio: LockedSwapFolio,
         index: PageIndex,

@@ -40,7 +40,11 @@ impl SwappedPage<'_> {
     }
 
     /// Moves a folio with the page from the swap cache back into the place of its entries.
-    pub(crate) fn insert(&self, _folio: LockedSwapFolio) -> Result<LockedFolio> {
+    pub(crate) fn insert<'a>(
+        &self,
+        _folio: LockedSwapFolio,
+        _place: impl Fn(Order) -> Placement<'a>,
+    ) -> Result<LockedFolio> {
         match self.0 {}
     }
 

@@ -51,7 +51,7 @@ pub(super) fn swap_in(
             if folio.order() < page.slot_order() {
                 page.split_slot()?;
             }
-            add_to_cache(inode, &page, folio.lock())
+            add_to_cache(inode, index, &page, folio.lock())
         });
     match result {
         // Another task may have been faster, and the error be due to that.
@@ -78,9 +78,10 @@ pub(super) fn read_in(
     )
 }
 
-/// Puts a folio from the swap cache, which has `page`, into the page cache, or poisons its pages.
+/// Puts a folio from the swap cache, which has `page` at `index`, into the page cache, or poisons its pages.
 fn add_to_cache(
     inode: &TmpfsInode,
+    index: PageIndex,
     page: &SwappedPage<'_>,
     folio: LockedSwapFolio,
 ) -> Result<LockedFolio> {
@@ -89,7 +90,7 @@ fn add_to_cache(
         page_accounting::lose_in_swap(inode, pages, || page.poison(folio))?;
         return Err(EIO);
     }
-    let folio = page.insert(folio)?;
+    let folio = page.insert(folio, |order| inode::place(inode, index, order))?;
     page_accounting::back_from_swap(inode, pages);
     Ok(folio)
 }
