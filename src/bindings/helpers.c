@@ -244,6 +244,14 @@ void rtmpfs_helper_folio_mark_uptodate(struct folio *folio)
 	folio_mark_uptodate(folio);
 }
 
+#ifdef CONFIG_SWAP
+__rtmpfs_helper
+struct mem_cgroup *rtmpfs_helper_folio_memcg(struct folio *folio)
+{
+	return folio_memcg(folio);
+}
+#endif
+
 __rtmpfs_helper
 unsigned int rtmpfs_helper_folio_order(const struct folio *folio)
 {
@@ -353,6 +361,14 @@ void rtmpfs_helper_folio_zero_segments(struct folio *folio, size_t start1,
 	folio_zero_segments(folio, start1, xend1, start2, xend2);
 }
 
+#ifdef CONFIG_SWAP
+__rtmpfs_helper
+unsigned int rtmpfs_helper_folio_zonenum(const struct folio *folio)
+{
+	return folio_zonenum(folio);
+}
+#endif
+
 #if IS_ENABLED(CONFIG_UNICODE)
 __rtmpfs_helper
 bool rtmpfs_helper_generic_ci_validate_strict_name(struct inode *dir,
@@ -373,6 +389,14 @@ void rtmpfs_helper_get_page(struct page *page)
 {
 	get_page(page);
 }
+
+#ifdef CONFIG_SWAP
+__rtmpfs_helper
+unsigned int rtmpfs_helper_gfp_zone(gfp_t flags)
+{
+	return gfp_zone(flags);
+}
+#endif
 
 __rtmpfs_helper
 bool rtmpfs_helper_has_transparent_hugepage(void)
@@ -570,11 +594,27 @@ int rtmpfs_helper_mem_cgroup_charge(struct folio *folio, struct mm_struct *mm,
 	return mem_cgroup_charge(folio, mm, gfp);
 }
 
+#ifdef CONFIG_SWAP
+__rtmpfs_helper
+void rtmpfs_helper_mem_cgroup_put(struct mem_cgroup *memcg)
+{
+	mem_cgroup_put(memcg);
+}
+#endif
+
 __rtmpfs_helper
 bool rtmpfs_helper_mem_cgroup_shrink_is_root(struct shrink_control *sc)
 {
 	return mem_cgroup_shrink_is_root(sc);
 }
+
+#ifdef CONFIG_SWAP
+__rtmpfs_helper
+bool rtmpfs_helper_mem_cgroup_tryget(struct mem_cgroup *memcg)
+{
+	return mem_cgroup_tryget(memcg);
+}
+#endif
 
 #ifdef CONFIG_QUOTA
 __rtmpfs_helper
@@ -747,6 +787,14 @@ __rtmpfs_helper
 bool rtmpfs_helper_sb_has_quota_active(struct super_block *sb, int type)
 {
 	return sb_has_quota_active(sb, type);
+}
+#endif
+
+#ifdef CONFIG_SWAP
+__rtmpfs_helper
+struct mem_cgroup *rtmpfs_helper_set_active_memcg(struct mem_cgroup *memcg)
+{
+	return set_active_memcg(memcg);
 }
 #endif
 

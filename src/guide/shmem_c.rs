@@ -18,7 +18,9 @@
 //! | `shmem_default_max_inodes()` | `tmpfs::control::options::default_inodes` |
 //! | `shmem_acct_blocks()` | `mm::commit::Commitment` |
 //! | `shmem_unacct_blocks()` | `mm::commit::uncommit` |
-//! | `shmem_acct_size()`, `shmem_reacct_size()`, `shmem_unacct_size()` | not here: objects that are committed as a whole |
+//! | `shmem_acct_size()` | `tmpfs::data::whole_size::commit` |
+//! | `shmem_reacct_size()` | `tmpfs::data::whole_size::recommit` |
+//! | `shmem_unacct_size()` | `tmpfs::data::whole_size::release` |
 //! | `shmem_inode_acct_blocks()` | `tmpfs::data::page_accounting::reserve`, `tmpfs::data::page_accounting::count_cached` |
 //! | `shmem_inode_unacct_blocks()` | `tmpfs::data::page_accounting::release` |
 //! | `shmem_recalc_inode()` | `tmpfs::data::page_accounting::recalc` |
@@ -57,7 +59,8 @@
 //! | `shmem_write_folio()` | not here: drivers' way to `shmem::writeout::writeout` |
 //! | `shmem_swapin_folio()` | `tmpfs::data::swap::swap_in` |
 //! | `shmem_swapin_cluster()`, `shmem_swap_alloc_folio()` | `mm::swap::SwapDevice::find_or_read` |
-//! | `shmem_should_replace_folio()`, `shmem_replace_folio()` | not here: for mappings of drivers that want memory of another zone |
+//! | `shmem_should_replace_folio()` | `mm::replacement::is_in_zone_of` |
+//! | `shmem_replace_folio()` | `mm::replacement::insert_copy_from_swap` |
 //! | `shmem_confirm_swap()` | `mm::swapped::find_entry` |
 //! | `shmem_split_large_entry()` | `mm::swapped::split_entry` |
 //! | `shmem_set_folio_swapin_error()` | `mm::swapped::poison`, `tmpfs::data::page_accounting::lose_in_swap` |
@@ -112,7 +115,7 @@
 //! | `shmem_file_open()` | `vfs::file::open` |
 //! | `shmem_file_read_iter()` | `vfs::file::read_iter`, `tmpfs::data::read::read` |
 //! | `shmem_file_write_iter()` | `vfs::file::write_iter`, `tmpfs::data::write::write` |
-//! | `shmem_write_begin()`, `shmem_write_end()` | `tmpfs::data::write::write_some` |
+//! | `shmem_write_begin()`, `shmem_write_end()` | `tmpfs::data::write::write_some`; the seals: `tmpfs::data::write::check_seals` |
 //! | `shmem_file_splice_read()` | `vfs::file::splice_read`, `tmpfs::data::read::splice` |
 //! | `splice_zeropage_into_pipe()`, `zero_pipe_buf_get()`, `zero_pipe_buf_release()`, `zero_pipe_buf_try_steal()` | `vfs::pipe::PipeWriter::add_zeros` |
 //! | `shmem_file_llseek()` | `vfs::file::llseek`, `mm::mapping::seek` |

@@ -6,7 +6,7 @@
 
 use super::huge::{self, Effort};
 use super::mempolicy::Placement;
-use super::{Len, Mapping, Order, PageCount, PageIndex, PageRange, Pos};
+use super::{GfpFlags, Len, Mapping, Order, PageCount, PageIndex, PageRange, Pos};
 use crate::bindings;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -471,32 +471,32 @@ impl MemoryOwner<'_> {
 pub(crate) struct NewFolio(LockedFolio);
 
 impl NewFolio {
-    /// Allocates a single page with the mapping's flags where `placement` says, and charges it to
+    /// Allocates a single page with `flags` where `placement` says, and charges it to
     /// `owner`'s memory cgroup. May sleep.
     ///
     /// Fails with `ENOMEM`.
     pub(crate) fn new(
-        mapping: &Mapping,
+        flags: GfpFlags,
         owner: MemoryOwner<'_>,
         placement: &Placement<'_>,
     ) -> Result<Self> {
-        Self::allocate(mapping.gfp(), Order::ZERO, placement)
+        Self::allocate(flags, Order::ZERO, placement)
             .ok_or(ENOMEM)?
-            .charge(owner, mapping.reclaim_gfp())
+            .charge(owner, flags)
     }
 
-    /// Allocates a folio of `order` where `placement` says, with as much effort as that says,
+    /// Allocates a folio of `order` where `placement` says, with as much of `effort` as `flags` allow,
     /// and counts it where there is none, as for an order above [`huge::MAX_ORDER`]. May sleep. It is
     /// not charged yet, see [`UnchargedFolio::charge_to`].
     pub(crate) fn large(
-        mapping: &Mapping,
+        flags: GfpFlags,
         order: Order,
         effort: Effort,
         placement: &Placement<'_>,
     ) -> Option<UnchargedFolio> {
-        let gfp = effort.gfp(mapping.gfp());
+        let flags = effort.within(flags);
         let allocated = if order <= huge::MAX_ORDER {
-            Self::allocate(gfp, order, placement)
+            Self::allocate(flags, order, placement)
         } else {
             None
         };
@@ -504,14 +504,18 @@ impl NewFolio {
             huge::count_not_allocated(order);
             return None;
         };
-        Some(UnchargedFolio { folio, gfp })
+        Some(UnchargedFolio { folio, flags })
     }
 
-    fn allocate(gfp: bindings::gfp_t, order: Order, placement: &Placement<'_>) -> Option<Self> {
+    pub(super) fn allocate(
+        flags: GfpFlags,
+        order: Order,
+        placement: &Placement<'_>,
+    ) -> Option<Self> {
         // SAFETY: Allocates; the policy is live.
         let folio = unsafe {
             bindings::folio_alloc_mpol(
-                gfp,
+                flags.as_raw(),
                 order.to_uint(),
                 placement.policy(),
                 placement.turn(),
@@ -529,9 +533,9 @@ impl NewFolio {
         }
     }
 
-    fn charge(self, owner: MemoryOwner<'_>, gfp: bindings::gfp_t) -> Result<Self> {
+    pub(super) fn charge(self, owner: MemoryOwner<'_>, flags: GfpFlags) -> Result<Self> {
         // SAFETY: The folio is new, and the owner live.
-        match unsafe { bindings::mem_cgroup_charge(self.as_ptr(), owner.0, gfp) } {
+        match unsafe { bindings::mem_cgroup_charge(self.as_ptr(), owner.0, flags.effort()) } {
             0 => Ok(self),
             error => Err(Error::from_errno(error)),
         }
@@ -562,23 +566,22 @@ impl NewFolio {
         self.0.as_ptr()
     }
 
+    /// The folio, to be filled.
+    #[cfg(CONFIG_SWAP)]
+    pub(super) fn locked(&mut self) -> &mut LockedFolio {
+        &mut self.0
+    }
+
     /// The folio has been added to a page cache.
     pub(super) fn into_locked(self) -> LockedFolio {
         self.0
     }
 }
 
-/// What an allocation on behalf of a folio takes over from that of the folio: how hard to try, not
-/// where.
-const RECLAIM_FLAGS: bindings::gfp_t = bindings::GFP_KERNEL
-    | bindings::__GFP_NOWARN
-    | bindings::__GFP_NORETRY
-    | bindings::__GFP_NOMEMALLOC;
-
 /// A large folio that is charged to nobody yet.
 pub(crate) struct UnchargedFolio {
     folio: NewFolio,
-    gfp: bindings::gfp_t,
+    flags: GfpFlags,
 }
 
 impl UnchargedFolio {
@@ -586,6 +589,6 @@ impl UnchargedFolio {
     ///
     /// Fails with `ENOMEM`; then frees the folio.
     pub(crate) fn charge_to(self, owner: MemoryOwner<'_>) -> Result<NewFolio> {
-        self.folio.charge(owner, self.gfp & RECLAIM_FLAGS)
+        self.folio.charge(owner, self.flags)
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! C header: `include/linux/huge_mm.h`; `Documentation/admin-guide/mm/transhuge.rst`.
 
-use super::Order;
+use super::{GfpFlags, Order};
 use crate::bindings;
 use core::ptr::NonNull;
 
@@ -81,10 +81,10 @@ impl Effort {
         Self(unsafe { bindings::vma_thp_gfp_mask(vma.as_ptr()) })
     }
 
-    /// The flags for a page cache whose own are `gfp`.
-    pub(super) fn gfp(self, gfp: bindings::gfp_t) -> bindings::gfp_t {
-        // SAFETY: Computes a number.
-        unsafe { bindings::thp_shmem_limit_gfp_mask(self.0, gfp) }
+    /// The flags for a file whose folios are allocated with `flags` otherwise.
+    pub(super) fn within(self, flags: GfpFlags) -> GfpFlags {
+        // SAFETY: Computes a number: flags that tmpfs allocates large folios with.
+        unsafe { GfpFlags::from_raw(bindings::thp_shmem_limit_gfp_mask(self.0, flags.as_raw())) }
     }
 }
 

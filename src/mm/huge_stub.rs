@@ -2,7 +2,7 @@
 
 //! Large folios in a kernel without `CONFIG_TRANSPARENT_HUGEPAGE`: there are none.
 
-use super::Order;
+use super::{GfpFlags, Order};
 use crate::bindings;
 use core::ptr::NonNull;
 
@@ -69,9 +69,9 @@ impl Effort {
         Self(())
     }
 
-    /// The flags for a page cache whose own are `gfp`.
-    pub(super) fn gfp(self, gfp: bindings::gfp_t) -> bindings::gfp_t {
-        gfp
+    /// The flags for a file whose folios are allocated with `flags` otherwise.
+    pub(super) fn within(self, flags: GfpFlags) -> GfpFlags {
+        flags
     }
 }
 

@@ -9,7 +9,7 @@
 
 use super::folio::{Folio, LockedFolio, NewFolio};
 use super::swap::{Lost, SwapEntry};
-use super::{Order, PageCount, PageIndex, PageRange, Pos};
+use super::{GfpFlags, Order, PageCount, PageIndex, PageRange, Pos};
 use crate::bindings;
 use core::ptr::{addr_of_mut, NonNull};
 use kernel::prelude::*;
@@ -112,15 +112,10 @@ impl Mapping {
     }
 
     /// The flags for allocations of folios (`mapping_gfp_mask()`).
-    pub(super) fn gfp(&self) -> bindings::gfp_t {
-        // SAFETY: The mapping is live.
-        unsafe { bindings::mapping_gfp_mask(self.as_ptr()) }
-    }
-
-    /// The flags for allocations on behalf of a folio: how far reclaim may go, not where the
-    /// memory is.
-    pub(super) fn reclaim_gfp(&self) -> bindings::gfp_t {
-        self.gfp() & bindings::GFP_KERNEL
+    #[inline]
+    pub(crate) fn gfp(&self) -> GfpFlags {
+        // SAFETY: The mapping is live, and its flags are there for its folios.
+        unsafe { GfpFlags::from_raw(bindings::mapping_gfp_mask(self.as_ptr())) }
     }
 
     /// Whether the cache has operations. That of a directory or a device has none: nothing would look after its
@@ -182,7 +177,8 @@ impl Mapping {
 
     /// Adds a folio at page `index`, a multiple of its size, and to the LRU, where reclaim will find it.
     /// In between, with the folio in the cache, locked and in no list, `count` is to count it; where
-    /// that fails the folio is taken out again. May sleep.
+    /// that fails the folio is taken out again. Memory for it is allocated with as much effort as `flags` say.
+    /// May sleep.
     ///
     /// Fails with `EEXIST` where something is there, with `ENOMEM`, with `EINVAL` for an index that is
     /// not aligned or a file without operations, and as `count` does; then drops the folio.
@@ -191,13 +187,14 @@ impl Mapping {
         &self,
         folio: NewFolio,
         index: PageIndex,
+        flags: GfpFlags,
         count: impl FnOnce(&LockedFolio) -> Result,
     ) -> Result<LockedFolio> {
         if !self.has_operations() {
             return Err(EINVAL);
         }
         // SAFETY: The folio is new, so it is in no other cache.
-        unsafe { self.store(folio.as_ptr(), index, Expected::Nothing, self.reclaim_gfp())? };
+        unsafe { self.store(folio.as_ptr(), index, Expected::Nothing, flags.effort())? };
         let folio = folio.into_locked();
         match count(&folio) {
             Ok(()) => {

@@ -10,11 +10,14 @@ pub(crate) mod alignment;
 pub(crate) mod commit;
 pub(crate) mod counter;
 pub(crate) mod folio;
+mod gfp;
 #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), path = "huge_stub.rs")]
 pub(crate) mod huge;
 pub(crate) mod mapping;
 pub(crate) mod mempolicy;
 pub(crate) mod removal;
+#[cfg(CONFIG_SWAP)]
+mod replacement;
 #[cfg_attr(not(CONFIG_SWAP), path = "swap_stub.rs")]
 pub(crate) mod swap;
 #[cfg_attr(not(CONFIG_SWAP), path = "swapped_stub.rs")]
@@ -24,6 +27,7 @@ mod units;
 pub(crate) mod wait;
 
 pub(crate) use folio::{Folio, LockedFolio, NewFolio};
+pub(crate) use gfp::GfpFlags;
 pub(crate) use mapping::{Mapping, Slot};
 pub(crate) use swapped::SwappedPage;
 pub(crate) use units::*;

@@ -6,7 +6,7 @@
 
 use super::folio::{Folio, Locked, LockedFolio};
 use super::mempolicy::Placement;
-use super::{Mapping, Order, PageCount};
+use super::{GfpFlags, Order, PageCount};
 use crate::bindings;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -136,8 +136,8 @@ impl SwapDevice {
         NonNull::new(device).map(Self)
     }
 
-    /// Finds the folio of an entry of this device in the swap cache, or reads it into memory where
-    /// `place` says; `major` is set where it was read. The folio is in the swap cache, unless that
+    /// Finds the folio of an entry of this device in the swap cache, or reads it into memory that is allocated with
+    /// `flags` where `place` says; `major` is set where it was read. The folio is in the swap cache, unless that
     /// was changed by another task, and not locked. It may have more pages than the one of the
     /// entry: at most those of `order` where it is read, whose place is that of its first.
     ///
@@ -150,7 +150,7 @@ impl SwapDevice {
     /// there: any other may be the header of the device, or a bad page.
     pub(super) unsafe fn find_or_read<'a>(
         &self,
-        mapping: &Mapping,
+        flags: GfpFlags,
         entry: SwapEntry,
         order: Order,
         place: impl Fn(Order) -> Placement<'a>,
@@ -167,8 +167,8 @@ impl SwapDevice {
             }
 
             let order = order.min(MAX_ORDER);
-            let flags = core::ptr::read_volatile(&(*self.0.as_ptr()).flags);
-            let folio = if flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0 {
+            let device_flags = core::ptr::read_volatile(&(*self.0.as_ptr()).flags);
+            let folio = if device_flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0 {
                 // What zswap may have some pages of is read page by page.
                 let order = if bindings::zswap_never_enabled() {
                     order
@@ -179,7 +179,7 @@ impl SwapDevice {
                     let placement = place(order);
                     from_err_ptr(bindings::swapin_sync(
                         entry.as_raw(),
-                        mapping.gfp(),
+                        flags.as_raw(),
                         order.bit(),
                         reader.fault,
                         placement.policy(),
@@ -197,7 +197,7 @@ impl SwapDevice {
                 let placement = place(Order::ZERO);
                 bindings::swap_cluster_readahead(
                     entry.as_raw(),
-                    mapping.gfp(),
+                    flags.as_raw(),
                     placement.policy(),
                     placement.turn(),
                 )
@@ -233,12 +233,16 @@ impl SwapFolio {
 }
 
 /// The same, locked. Nothing of it may be changed until it is known to be a file's, see
-/// [`Mapping::insert_from_swap`].
+/// [`super::SwappedPage::insert`].
 pub(crate) struct LockedSwapFolio(Locked);
 
 impl LockedSwapFolio {
     pub(super) fn as_ptr(&self) -> *mut bindings::folio {
         self.0.as_ptr()
+    }
+
+    pub(super) fn folio(&self) -> &Folio {
+        &self.0
     }
 
     /// The order.

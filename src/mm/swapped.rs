@@ -11,7 +11,7 @@ use super::mapping::{account, decode_value, entries_are, is_value, Expected, Map
 use super::mempolicy::Placement;
 use super::swap::{LockedSwapFolio, Reader, SwapDevice, SwapDeviceId, SwapEntry, SwapFolio};
 use super::task;
-use super::{Order, PageIndex};
+use super::{GfpFlags, Order, PageIndex};
 use crate::bindings;
 use core::ptr::addr_of_mut;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
@@ -33,6 +33,8 @@ pub(crate) struct SwappedPage<'a> {
     order: Order,
     entry: SwapEntry,
     device: SwapDevice,
+    /// By which memory is allocated for it.
+    flags: GfpFlags,
 }
 
 impl SwappedPage<'_> {
@@ -61,7 +63,7 @@ impl SwappedPage<'_> {
         // SAFETY: By the type invariants.
         unsafe {
             self.device
-                .find_or_read(self.mapping, self.entry, order, place, reader, major)
+                .find_or_read(self.flags, self.entry, order, place, reader, major)
         }
     }
 
@@ -69,16 +71,33 @@ impl SwappedPage<'_> {
     ///
     /// Fails with `EEXIST` where the slot has something else by now, and with `ENOMEM`.
     pub(crate) fn split_slot(&self) -> Result {
-        self.mapping.split_entry(self.index, self.slot)
+        self.mapping.split_entry(self.index, self.slot, self.flags)
     }
 
-    /// Moves a folio with the page from the swap cache back into the place of its entries. May sleep. The folio is
-    /// dirty afterwards: nothing but it has the contents.
+    /// Moves a folio with the page from the swap cache back into the place of its entries, or a copy of it, in a place
+    /// that `place` says for its order, where the memory is of a zone that the file may not have. May sleep. The folio
+    /// is dirty afterwards: nothing but it has the contents.
     ///
     /// Fails with `EEXIST` where one of the entries is not there any more or the folio not theirs, and with
     /// `ENOMEM`.
-    pub(crate) fn insert(&self, folio: LockedSwapFolio) -> Result<LockedFolio> {
-        self.mapping.insert_from_swap(folio, self.index, self.entry)
+    pub(crate) fn insert<'a>(
+        &self,
+        folio: LockedSwapFolio,
+        place: impl Fn(Order) -> Placement<'a>,
+    ) -> Result<LockedFolio> {
+        let &Self {
+            mapping,
+            index,
+            entry,
+            flags,
+            ..
+        } = self;
+        if folio.is_in_zone_of(flags) {
+            mapping.insert_from_swap(folio, index, entry, flags)
+        } else {
+            let place = place(folio.order());
+            mapping.insert_copy_from_swap(folio, index, entry, flags, &place)
+        }
     }
 
     /// Marks the pages of a folio with the page, that could not be read back, as poisoned, and frees their swap
@@ -86,18 +105,21 @@ impl SwappedPage<'_> {
     ///
     /// Fails as [`SwappedPage::insert`] does; then nothing is marked.
     pub(crate) fn poison(&self, folio: LockedSwapFolio) -> Result {
-        self.mapping.poison(folio, self.index, self.entry)
+        self.mapping
+            .poison(folio, self.index, self.entry, self.flags)
     }
 }
 
 impl Mapping {
-    /// Page `index`, which was seen to be in swap in a slot with `slot`, perhaps with others of that slot.
+    /// Page `index`, which was seen to be in swap in a slot with `slot`, perhaps with others of that slot, and for
+    /// which memory is to be allocated with `flags`.
     ///
     /// Fails with `EEXIST` where the slot has something else by now, and with `EINVAL` where the device has gone.
     pub(crate) fn swapped_page(
         &self,
         index: PageIndex,
         slot: SwapEntry,
+        flags: GfpFlags,
     ) -> Result<SwappedPage<'_>> {
         let device = SwapDevice::of(slot);
         // Only now does it count: an entry that is still there keeps its device from going.
@@ -114,6 +136,7 @@ impl Mapping {
             order,
             entry: slot.add(index.offset_in(order)),
             device: device.ok_or(EINVAL)?,
+            flags,
         })
     }
 
@@ -123,6 +146,7 @@ impl Mapping {
         folio: LockedSwapFolio,
         index: PageIndex,
         entry: SwapEntry,
+        flags: GfpFlags,
     ) -> Result<LockedFolio> {
         let (start, first) = self.find_in_swap(&folio, index, entry).ok_or(EEXIST)?;
         // What is being written keeps its place in swap.
@@ -131,7 +155,7 @@ impl Mapping {
         let stored = unsafe {
             bindings::arch_swap_restore(first.as_raw(), folio.as_ptr());
             let expected = Expected::Swap(first);
-            self.store(folio.as_ptr(), start, expected, self.reclaim_gfp())
+            self.store(folio.as_ptr(), start, expected, flags.effort())
         };
         if let Err(e) = stored {
             return Err(self.part_with(folio, index, entry, e));
@@ -144,7 +168,7 @@ impl Mapping {
 
     /// The first page of a folio that has page `index` at `entry`, and its entry, where the folio is the swap
     /// cache's and that page just now in swap there.
-    fn find_in_swap(
+    pub(super) fn find_in_swap(
         &self,
         folio: &LockedSwapFolio,
         index: PageIndex,
@@ -163,7 +187,7 @@ impl Mapping {
     /// while the swap cache has it no page can by itself. Hence it is taken out of that; the contents are in
     /// swap as before. May sleep.
     #[cold]
-    fn part_with(
+    pub(super) fn part_with(
         &self,
         folio: LockedSwapFolio,
         index: PageIndex,
@@ -257,9 +281,15 @@ impl Mapping {
     }
 
     /// What [`SwappedPage::poison`] does for page `index` at `entry`.
-    fn poison(&self, folio: LockedSwapFolio, index: PageIndex, entry: SwapEntry) -> Result {
+    fn poison(
+        &self,
+        folio: LockedSwapFolio,
+        index: PageIndex,
+        entry: SwapEntry,
+        flags: GfpFlags,
+    ) -> Result {
         let (start, first) = self.find_in_swap(&folio, index, entry).ok_or(EEXIST)?;
-        if let Err(e) = self.mark_poisoned(start, first, folio.order()) {
+        if let Err(e) = self.mark_poisoned(start, first, folio.order(), flags) {
             return Err(self.part_with(folio, index, entry, e));
         }
         folio.wait_for_writeback();
@@ -271,10 +301,16 @@ impl Mapping {
 
     /// Puts the mark into the slots of the pages of a folio of `order` at page `index`, whose lock the caller
     /// has, where they hold the entries from `entry` on. May sleep.
-    fn mark_poisoned(&self, index: PageIndex, entry: SwapEntry, order: Order) -> Result {
+    fn mark_poisoned(
+        &self,
+        index: PageIndex,
+        entry: SwapEntry,
+        order: Order,
+        flags: GfpFlags,
+    ) -> Result {
         let pages = order.pages();
         for page in pages.each() {
-            self.split_entry(index.saturating_add(page), entry.add(page))?;
+            self.split_entry(index.saturating_add(page), entry.add(page), flags)?;
         }
         // While the swap cache has the folio nobody puts entries like these into one slot again.
         // SAFETY: The xarray is that of a live mapping, and locked where that must be. What replaces
@@ -306,7 +342,7 @@ impl Mapping {
     ///
     /// Fails with `EEXIST` where the entry is not there any more, and with `ENOMEM`.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    fn split_entry(&self, index: PageIndex, mut entry: SwapEntry) -> Result {
+    fn split_entry(&self, index: PageIndex, mut entry: SwapEntry, flags: GfpFlags) -> Result {
         let xa = self.xa();
         // Ends: the slot has fewer pages each time, and no task makes it larger while it has the entry.
         loop {
@@ -335,7 +371,7 @@ impl Mapping {
                         }
                     }
                     bindings::xa_unlock_irq(xa);
-                    let again = bindings::xas_nomem(&mut xas, self.reclaim_gfp());
+                    let again = bindings::xas_nomem(&mut xas, flags.effort());
                     if !found {
                         return Err(EEXIST);
                     }
@@ -355,7 +391,12 @@ impl Mapping {
     /// No slot has several pages.
     #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
     #[inline(always)]
-    pub(crate) fn split_entry(&self, _index: PageIndex, _entry: SwapEntry) -> Result {
+    pub(crate) fn split_entry(
+        &self,
+        _index: PageIndex,
+        _entry: SwapEntry,
+        _flags: GfpFlags,
+    ) -> Result {
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 
 use super::mempolicy::Placement;
 use super::swap::{LockedSwapFolio, Reader, SwapDeviceId, SwapEntry, SwapFolio};
-use super::{LockedFolio, Mapping, Order, PageIndex, Slot};
+use super::{GfpFlags, LockedFolio, Mapping, Order, PageIndex, Slot};
 use core::convert::Infallible;
 use core::marker::PhantomData;
 use kernel::prelude::*;
@@ -40,7 +40,11 @@ impl SwappedPage<'_> {
     }
 
     /// Moves a folio with the page from the swap cache back into the place of its entries.
-    pub(crate) fn insert(&self, _folio: LockedSwapFolio) -> Result<LockedFolio> {
+    pub(crate) fn insert<'a>(
+        &self,
+        _folio: LockedSwapFolio,
+        _place: impl Fn(Order) -> Placement<'a>,
+    ) -> Result<LockedFolio> {
         match self.0 {}
     }
 
@@ -56,6 +60,7 @@ impl Mapping {
         &self,
         _index: PageIndex,
         slot: SwapEntry,
+        _flags: GfpFlags,
     ) -> Result<SwappedPage<'_>> {
         match slot.0 {}
     }

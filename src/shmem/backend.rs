@@ -14,7 +14,7 @@ use crate::mm::folio::{MemoryOwner, NewFolio};
 use crate::mm::huge::VmaAdvice;
 use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
-use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
+use crate::mm::{GfpFlags, LockedFolio, PageCount, PageIndex, Pos};
 use crate::vfs::control::ControlFile;
 #[cfg(CONFIG_SWAP)]
 use crate::vfs::inode_list::{InodeList, Link, ListKind};
@@ -31,7 +31,11 @@ pub(crate) enum Want {
     /// To read or to collapse: a hole is `ENOENT`.
     Existing,
     /// All of it valid, within the file.
-    Valid,
+    Valid {
+        /// By which memory for it is allocated, in the place of the file's own: a driver may have it in some zone
+        /// only, or not try hard.
+        flags: GfpFlags,
+    },
     /// To write, to before byte `end`, also beyond the end of the file; a new folio need not be
     /// valid.
     Write {

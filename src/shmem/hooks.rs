@@ -12,7 +12,7 @@ use crate::bindings;
 use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::SwapDeviceId;
-use crate::mm::{Len, LockedFolio, PageCount, PageIndex, Pos};
+use crate::mm::{GfpFlags, Len, LockedFolio, PageCount, PageIndex, Pos};
 use crate::vfs::Inode;
 use kernel::prelude::*;
 
@@ -67,19 +67,23 @@ pub(super) unsafe extern "C" fn unuse<T: SharedMemory>(
 ///
 /// # Safety
 ///
-/// `inode` must be a live regular file of `T`, and `folio` valid for a write.
+/// `inode` must be a live regular file of `T`, `folio` valid for a write, and `gfp` flags for a folio of that file, with
+/// which the caller may sleep.
 pub(super) unsafe extern "C" fn get_folio<T: SharedMemory>(
     inode: *mut bindings::inode,
     index: c_ulong,
     write_end: bindings::loff_t,
     folio: *mut *mut bindings::folio,
     purpose: bindings::sgp_type,
-    _gfp: bindings::gfp_t,
+    gfp: bindings::gfp_t,
 ) -> c_int {
     let want = match purpose {
         bindings::sgp_type_SGP_READ => Want::Read,
         bindings::sgp_type_SGP_NOALLOC => Want::Existing,
-        bindings::sgp_type_SGP_CACHE => Want::Valid,
+        bindings::sgp_type_SGP_CACHE => Want::Valid {
+            // SAFETY: By the caller's promise.
+            flags: unsafe { GfpFlags::from_raw(gfp) },
+        },
         _ => Want::Write {
             end: Pos::from_loff(write_end),
         },

@@ -6,7 +6,7 @@
 
 use super::acl;
 use super::fileattr::{FileFlags, FlagTable};
-use super::{Exclusive, FileSystem, IdMap, Inode};
+use super::{Exclusive, FileSystem, IdMap, Inode, Mode};
 use crate::bindings;
 use crate::mm::{Len, PageCount, Pos};
 use core::marker::PhantomData;
@@ -88,6 +88,11 @@ impl<'a, T: FileSystem> SetAttr<'a, T> {
     /// The new size, where the size is to change.
     pub(crate) fn size(&self) -> Option<Pos> {
         (self.attr.ia_valid & bindings::ATTR_SIZE != 0).then(|| Pos::from_loff(self.attr.ia_size))
+    }
+
+    /// The new mode, where the mode is to change.
+    pub(crate) fn mode(&self) -> Option<Mode> {
+        (self.attr.ia_valid & bindings::ATTR_MODE != 0).then(|| Mode::from_raw(self.attr.ia_mode))
     }
 
     /// Changes owner, group, mode and times of the file, as `setattr_copy()`, and brings its ACL in

@@ -51,6 +51,7 @@ const S_IFCHR: u16 = 0o020000;
 const S_IFBLK: u16 = 0o060000;
 const S_IFIFO: u16 = 0o010000;
 const S_IFSOCK: u16 = 0o140000;
+const S_IXUGO: u16 = 0o111;
 
 impl FileKind {
     /// What mknod(2) asks for, if that is a file that it can make.
@@ -125,6 +126,11 @@ impl Mode {
             S_IFLNK => FileType::Symlink,
             _ => FileType::Special,
         }
+    }
+
+    /// Whether the same users may execute a file with `other`.
+    pub(crate) const fn is_as_executable_as(self, other: Self) -> bool {
+        (self.0 ^ other.0) & S_IXUGO == 0
     }
 
     /// The `DT_*` value that getdents reports, as `fs_umode_to_dtype()`.

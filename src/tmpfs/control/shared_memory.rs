@@ -44,7 +44,9 @@ impl SharedMemory for Tmpfs {
                 Some(folio) => Ok(Some(folio)),
                 None => Err(ENOENT),
             },
-            Want::Valid => lookup::find_or_make(inode, index, Purpose::Valid, &mut false).map(Some),
+            Want::Valid { flags } => {
+                lookup::find_or_make(inode, index, Purpose::Valid { flags }, &mut false).map(Some)
+            }
             Want::Write { end } => {
                 lookup::find_or_make(inode, index, Purpose::Write { end }, &mut false).map(Some)
             }

@@ -14,8 +14,10 @@
 use super::lookup::{self, Purpose};
 use super::page_accounting;
 use super::truncate::Truncation;
+use super::write::AGAINST_WRITES;
 use crate::mm::{task, PageIndex, PageRange, Pos};
 use crate::shmem::fault::{Fault, Faulted};
+use crate::shmem::seals::Seals;
 use crate::tmpfs::state::activity::Activity;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
@@ -25,13 +27,17 @@ use kernel::prelude::*;
 
 /// Allocates the pages of the bytes from `start` to before `end`. May sleep.
 ///
-/// Fails with `ENOSPC`, `ENOMEM` and, when the task is killed, `EINTR`; then no new page is left.
+/// Fails with `EPERM` where a seal forbids that the file grows, even where it is to keep its size, with `ENOSPC`,
+/// `ENOMEM` and, when the task is killed, `EINTR`; then no new page is left.
 pub(in crate::tmpfs) fn allocate(
     inode: &mut Exclusive<'_, Tmpfs>,
     start: Pos,
     end: Pos,
     keep_size: bool,
 ) -> Result {
+    if end > inode.size() && inode.seals().intersects(Seals::GROW) {
+        return Err(EPERM);
+    }
     let pages = PageRange::new(start.page(), end.page_end());
     if pages.end.start().is_none() {
         return Err(EFBIG);
@@ -101,8 +107,12 @@ fn allocate_one(inode: &TmpfsInode, next: &mut PageIndex, end: Pos) -> Result<bo
 /// Punches a hole into the bytes from `start` to before `end`: FALLOC_FL_PUNCH_HOLE, and MADV_REMOVE, which the
 /// MM makes one of. May sleep.
 ///
-/// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
+/// Fails with `EPERM` where a seal forbids writes, with `ENOMEM` and, when the task is killed, with `EINTR`; then
+/// nothing has changed.
 pub(super) fn punch_hole(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end: Pos) -> Result {
+    if inode.seals().intersects(AGAINST_WRITES) {
+        return Err(EPERM);
+    }
     let mut truncation = Truncation::new(start, Some(end));
     truncation.prepare(inode)?;
     let whole = truncation.whole();

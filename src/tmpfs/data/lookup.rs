@@ -16,7 +16,9 @@ use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::{self, Effort};
 use crate::mm::swap::{Reader, MAX_ORDER};
 use crate::mm::PageRange;
-use crate::mm::{task, Folio, LockedFolio, NewFolio, Order, PageCount, PageIndex, Pos, Slot};
+use crate::mm::{
+    task, Folio, GfpFlags, LockedFolio, NewFolio, Order, PageCount, PageIndex, Pos, Slot,
+};
 use crate::shmem::fault::Fault;
 use crate::shmem::userfault::Found;
 use crate::tmpfs::pure::folio_orders::Orders;
@@ -35,7 +37,10 @@ pub(in crate::tmpfs) enum Purpose<'a> {
         end: Pos,
     },
     /// To be used like a mapped one: all of it must be valid.
-    Valid,
+    Valid {
+        /// By which memory for it is allocated, in the place of the file's own.
+        flags: GfpFlags,
+    },
     /// To be mapped for a fault, and charged to the owner of the mapping: all of it must be valid.
     Fault(&'a Fault<'a, Tmpfs>),
     /// To be allocated in advance, like all before byte `end`: one that is new stays as it is, one
@@ -49,7 +54,7 @@ pub(in crate::tmpfs) enum Purpose<'a> {
 impl Purpose<'_> {
     /// Whether the folio is to be within the file.
     fn is_within_size(self) -> bool {
-        matches!(self, Self::Valid | Self::Fault(_))
+        matches!(self, Self::Valid { .. } | Self::Fault(_))
     }
 
     /// Lets reclaim know of the use of a new folio.
@@ -64,7 +69,16 @@ impl Purpose<'_> {
     fn owner(&self) -> MemoryOwner<'_> {
         match self {
             Self::Fault(fault) => fault.memory_owner(),
-            Self::Write { .. } | Self::Valid | Self::Allocate { .. } => MemoryOwner::CURRENT,
+            Self::Write { .. } | Self::Valid { .. } | Self::Allocate { .. } => MemoryOwner::CURRENT,
+        }
+    }
+
+    /// By which memory is allocated for it in `inode`.
+    #[inline]
+    fn flags(self, inode: &TmpfsInode) -> GfpFlags {
+        match self {
+            Self::Valid { flags } => flags,
+            Self::Fault(_) | Self::Write { .. } | Self::Allocate { .. } => inode.mapping().gfp(),
         }
     }
 
@@ -284,7 +298,8 @@ pub(in crate::tmpfs) fn find_or_make(
             },
             Slot::Swap(entry) => {
                 let (largest, reader) = (purpose.largest_read(), purpose.reader());
-                match swap::swap_in(inode, index, entry, largest, reader, major) {
+                let flags = purpose.flags(inode);
+                match swap::swap_in(inode, index, entry, largest, reader, flags, major) {
                     Err(EEXIST) => {
                         look_again()?;
                         continue;
@@ -300,7 +315,7 @@ pub(in crate::tmpfs) fn find_or_make(
         }
         let may_be_invalid = match purpose {
             Purpose::Write { .. } => true,
-            Purpose::Fault(_) | Purpose::Valid => false,
+            Purpose::Fault(_) | Purpose::Valid { .. } => false,
             Purpose::Allocate { .. } => is_new,
         };
         if !may_be_invalid && !folio.is_uptodate() {
@@ -328,10 +343,11 @@ fn make(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Result<Lo
             Ok(None) | Err(_) => {}
         }
     }
+    let flags = purpose.flags(inode);
     let place = inode::place(inode, index, Order::ZERO);
-    let new = NewFolio::new(inode.mapping(), purpose.owner(), &place)
+    let new = NewFolio::new(flags, purpose.owner(), &place)
         .map_err(|e| unless_there(inode, index, Order::ZERO, e))?;
-    let mut folio = insert(inode, index, new)?;
+    let mut folio = insert(inode, index, new, flags)?;
     purpose.note_use(&mut folio);
     Ok(folio)
 }
@@ -361,7 +377,7 @@ fn make_large(
             let advice = orders::advice(fault.advice(), fault.is_anonymous());
             (Pos::ZERO, Some(advice))
         }
-        Purpose::Valid => (Pos::ZERO, None),
+        Purpose::Valid { .. } => (Pos::ZERO, None),
     };
     let mut orders = orders::allowed_for(inode, index, end, advice, false);
     if orders.is_empty() {
@@ -375,13 +391,13 @@ fn make_large(
         _ => Effort::unmapped(),
     };
 
-    let mapping = inode.mapping();
+    let (mapping, flags) = (inode.mapping(), purpose.flags(inode));
     orders = orders::without_conflict(mapping, orders, index);
     // Ends: there are fewer orders each time.
     while let Some(order) = orders.highest() {
         let start = index.align_down(order);
         let place = inode::place(inode, start, order);
-        let Some(new) = NewFolio::large(mapping, order, effort, &place) else {
+        let Some(new) = NewFolio::large(flags, order, effort, &place) else {
             orders = orders.below(order);
             continue;
         };
@@ -392,7 +408,7 @@ fn make_large(
             }
             e
         })?;
-        match insert(inode, start, new) {
+        match insert(inode, start, new, flags) {
             Ok(mut folio) => {
                 huge::count_allocated(order);
                 purpose.note_use(&mut folio);
@@ -411,13 +427,19 @@ fn make_large(
     Ok(None)
 }
 
-/// Adds a new folio at page `index`, and counts it. May sleep.
+/// Adds a new folio at page `index`, and counts it. Memory for that is allocated with as much effort as `flags` say. May
+/// sleep.
 ///
 /// Fails with `EEXIST` where the file has one of its pages, with `ENOMEM`, and where the limits forbid it
 /// with `ENOSPC` or `EDQUOT`.
 #[inline]
-pub(super) fn insert(inode: &TmpfsInode, index: PageIndex, folio: NewFolio) -> Result<LockedFolio> {
-    let result = inode.mapping().insert(folio, index, |folio| {
+pub(super) fn insert(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    folio: NewFolio,
+    flags: GfpFlags,
+) -> Result<LockedFolio> {
+    let result = inode.mapping().insert(folio, index, flags, |folio| {
         let pages = folio.nr_pages();
         page_accounting::count_cached(inode, pages)
             .or_else(|e| count_after_giving_back(inode, pages, e))

@@ -13,7 +13,7 @@
 
 use super::page_accounting;
 use crate::mm::swap::{is_there_swap, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry, MAX_ORDER};
-use crate::mm::{task, LockedFolio, Order, PageCount, PageIndex, SwappedPage};
+use crate::mm::{task, GfpFlags, LockedFolio, Order, PageCount, PageIndex, SwappedPage};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
@@ -24,7 +24,7 @@ const SWAPOFF_BATCH: usize = 16;
 
 /// Brings page `index` back, which was seen to be in swap in a slot with `entry`, perhaps with others
 /// of that slot. May sleep. `major` is set where it had to be read, for `reader`: at most 2^`largest`
-/// pages at once.
+/// pages at once, into memory that is allocated with `flags`.
 ///
 /// Fails with `EEXIST` where the entry is not there any more: look again. With `EIO` the contents
 /// are lost, and the page is poisoned.
@@ -34,9 +34,10 @@ pub(super) fn swap_in(
     entry: SwapEntry,
     largest: Order,
     reader: Reader<'_>,
+    flags: GfpFlags,
     major: &mut bool,
 ) -> Result<LockedFolio> {
-    let page = inode.mapping().swapped_page(index, entry)?;
+    let page = inode.mapping().swapped_page(index, entry, flags)?;
     let result = page
         .find_or_read(
             largest,
@@ -50,7 +51,7 @@ pub(super) fn swap_in(
             if folio.order() < page.slot_order() {
                 page.split_slot()?;
             }
-            add_to_cache(inode, &page, folio.lock())
+            add_to_cache(inode, index, &page, folio.lock())
         });
     match result {
         // Another task may have been faster, and the error be due to that.
@@ -65,12 +66,22 @@ pub(super) fn read_in(
     index: PageIndex,
     entry: SwapEntry,
 ) -> Result<LockedFolio> {
-    swap_in(inode, index, entry, MAX_ORDER, Reader::CURRENT, &mut false)
+    let flags = inode.mapping().gfp();
+    swap_in(
+        inode,
+        index,
+        entry,
+        MAX_ORDER,
+        Reader::CURRENT,
+        flags,
+        &mut false,
+    )
 }
 
-/// Puts a folio from the swap cache, which has `page`, into the page cache, or poisons its pages.
+/// Puts a folio from the swap cache, which has `page` at `index`, into the page cache, or poisons its pages.
 fn add_to_cache(
     inode: &TmpfsInode,
+    index: PageIndex,
     page: &SwappedPage<'_>,
     folio: LockedSwapFolio,
 ) -> Result<LockedFolio> {
@@ -79,7 +90,7 @@ fn add_to_cache(
         page_accounting::lose_in_swap(inode, pages, || page.poison(folio))?;
         return Err(EIO);
     }
-    let folio = page.insert(folio)?;
+    let folio = page.insert(folio, |order| inode::place(inode, index, order))?;
     page_accounting::back_from_swap(inode, pages);
     Ok(folio)
 }

@@ -15,6 +15,7 @@ use super::page_accounting;
 use super::whole_size;
 use crate::mm::swap::is_there_swap;
 use crate::mm::{Folio, LockedFolio, PageIndex, PageRange, Pos};
+use crate::shmem::seals::Seals;
 use crate::tmpfs::pure::range::{self, Edge, Pages};
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
@@ -197,11 +198,19 @@ pub(in crate::tmpfs) fn truncate_range(inode: &TmpfsInode, start: Pos, end: Opti
 
 /// Sets the size of a regular file; what is beyond it is gone for good when it grows again.
 ///
-/// Fails with `ENOMEM`, also where the overcommit policy forbids what a file that is committed as a whole is to
-/// have more, and, when the task is killed, with `EINTR`; then nothing has
+/// Fails with `EPERM` where a seal forbids it, with `ENOMEM`, also where the overcommit policy forbids what a file
+/// that is committed as a whole is to have more, and, when the task is killed, with `EINTR`; then nothing has
 /// changed.
 pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> Result {
     let old = inode.size();
+    let against = if size < old {
+        Seals::SHRINK
+    } else {
+        Seals::GROW
+    };
+    if size != old && inode.seals().intersects(against) {
+        return Err(EPERM);
+    }
     if size > old {
         whole_size::recommit(inode, old, size)?;
         inode.set_size(size);

@@ -23,7 +23,7 @@ pub(in crate::tmpfs) fn new_folio(
         return Err(EINVAL);
     }
     NewFolio::new(
-        inode.mapping(),
+        inode.mapping().gfp(),
         owner,
         &inode::place(inode, index, Order::ZERO),
     )
@@ -38,7 +38,7 @@ pub(in crate::tmpfs) fn add_folio(
     index: PageIndex,
     folio: NewFolio,
 ) -> Result<LockedFolio> {
-    lookup::insert(inode, index, folio).map_err(|e| match e {
+    lookup::insert(inode, index, folio, inode.mapping().gfp()).map_err(|e| match e {
         EEXIST => e,
         _ => ENOMEM,
     })

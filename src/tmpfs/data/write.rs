@@ -8,16 +8,20 @@
 
 use super::lookup::{self, Purpose};
 use crate::mm::folio::fault_in_source;
-use crate::mm::{task, Len, Order, Pos};
+use crate::mm::{huge, task, Len, Order, Pos};
+use crate::shmem::seals::Seals;
 use crate::tmpfs::pure::range;
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::Exclusive;
 use kernel::iov::IovIterSource;
 use kernel::prelude::*;
 
+/// The seals that forbid any write.
+pub(super) const AGAINST_WRITES: Seals = Seals::WRITE.union(Seals::FUTURE_WRITE);
+
 /// Writes from `pos` on. May sleep.
 ///
-/// Fails with `EFAULT`, with `EINTR` for a task that is killed, and as [`lookup::find_or_make`] does.
+/// Fails with `EPERM` where a seal forbids it, with `EFAULT`, with `EINTR` for a task that is killed, and as [`lookup::find_or_make`] does.
 #[inline]
 pub(super) fn write(
     inode: &mut Exclusive<'_, Tmpfs>,
@@ -25,9 +29,13 @@ pub(super) fn write(
     from: &mut IovIterSource<'_>,
 ) -> Result {
     let mut unit = Unit::MAX;
+    let is_sealed = inode.seals().intersects(AGAINST_WRITES.union(Seals::GROW));
     // A round that writes nothing faults the source in and halves the next one; one of a page writes
     // something, unless its source goes again before. A fatal signal ends that.
     while !from.is_empty() {
+        if is_sealed {
+            check_seals(inode, pos, Len::new(from.len()), &unit)?;
+        }
         let bytes = write_some(inode, pos, from, &mut unit)?;
         pos = pos.saturating_add(bytes);
         task::cond_resched();
@@ -35,12 +43,33 @@ pub(super) fn write(
     Ok(())
 }
 
-/// How much a write copies at a time: at most the rest of a folio of this order.
-struct Unit(Order);
+/// Fails with `EPERM` where a seal forbids to write the `wanted` bytes at `pos`, or as many of them as a write of
+/// tmpfs looks at before it takes up the next: a write that would make the file larger ends where those begin, not at
+/// the end of the file.
+#[cold]
+fn check_seals(inode: &Exclusive<'_, Tmpfs>, pos: Pos, wanted: Len, unit: &Unit) -> Result {
+    let bytes = range::chunk(pos, wanted, unit.announced);
+    if inode.seals().intersects(AGAINST_WRITES) || range::is_beyond(pos, bytes, inode.size()) {
+        return Err(EPERM);
+    }
+    Ok(())
+}
+
+/// How much a write does at a time.
+struct Unit {
+    /// It copies at most the rest of a folio of this order.
+    copied: Order,
+    /// What it is known to go on to is at most the rest of a folio of this order: the `chunk` of
+    /// `generic_perform_write()`.
+    announced: Order,
+}
 
 impl Unit {
     /// As much as any folio has.
-    const MAX: Self = Self(Order::MAX);
+    const MAX: Self = Self {
+        copied: Order::MAX,
+        announced: huge::MAX_ORDER,
+    };
 
     /// Nothing of `bytes` bytes could be copied at `pos`: faults the source in for half as much, which has a
     /// better chance to be there still when it is copied. May sleep; no folio may be locked.
@@ -48,8 +77,9 @@ impl Unit {
     /// Fails with `EFAULT` where there is nothing to be faulted in.
     #[cold]
     fn fault_in(&mut self, bytes: Len, pos: Pos, from: &mut IovIterSource<'_>) -> Result {
-        self.0 = bytes.order().smaller();
-        let bytes = range::chunk(pos, Len::new(from.len()), self.0);
+        self.copied = bytes.order().smaller();
+        self.announced = self.announced.smaller();
+        let bytes = range::chunk(pos, Len::new(from.len()), self.copied);
         if fault_in_source(from, bytes) == bytes {
             return Err(EFAULT);
         }
@@ -81,7 +111,7 @@ fn write_some(
         return Err(EIO);
     }
     let order = folio.order();
-    let bytes = range::chunk(pos, wanted, order.min(unit.0));
+    let bytes = range::chunk(pos, wanted, order.min(unit.copied));
     let shared = inode.mapping().is_writably_mapped();
     if shared {
         folio.flush_dcache();

@@ -4,6 +4,7 @@
 //!
 //! Lock order: `i_rwsem`, then what truncation takes.
 
+use crate::shmem::seals::Seals;
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::truncate;
@@ -38,8 +39,13 @@ impl AttrOperations for Tmpfs {
     fn set_attributes(mut request: SetAttr<'_, Self>) -> Result {
         let mut modified = false;
         let mut changed = true;
-        let size = request.size();
+        let (size, mode) = (request.size(), request.mode());
         let mut inode = request.inode();
+        if mode.is_some_and(|mode| !mode.is_as_executable_as(inode.mode()))
+            && inode.seals().intersects(Seals::EXEC)
+        {
+            return Err(EPERM);
+        }
         if let Some(size) = size.filter(|_| inode.file_type() == FileType::Regular) {
             // What frees pages counts as a modification, even where the size stays as it is.
             modified = size != inode.size() || page_accounting::has_pages(&inode);

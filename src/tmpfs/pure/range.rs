@@ -17,6 +17,12 @@ pub(crate) fn clip(pos: Pos, wanted: Len, size: Pos) -> Len {
     wanted.min(pos.distance_to(size))
 }
 
+/// Whether a transfer of `len` bytes at `pos` goes beyond the end of a file of `size`.
+#[inline]
+pub(crate) fn is_beyond(pos: Pos, len: Len, size: Pos) -> bool {
+    pos.saturating_add(len) > size
+}
+
 /// How many pages a file of `size` has, the last one perhaps in part.
 #[inline]
 pub(crate) fn pages_of(size: Pos) -> PageCount {
@@ -89,12 +95,25 @@ mod tests {
     }
 
     #[test]
+    fn a_transfer_may_end_with_the_file() {
+        let some = Len::new(100);
+        assert!(!is_beyond(pos(0), some, pos(100)));
+        assert!(is_beyond(pos(1), some, pos(100)));
+        assert!(is_beyond(pos(100), Len::new(1), pos(100)));
+        assert!(!is_beyond(pos(100), Len::ZERO, pos(100)));
+        assert!(!is_beyond(Pos::MAX, some, Pos::MAX));
+    }
+
+    #[test]
     fn the_last_page_may_be_partial() {
         assert_eq!(pages_of(pos(0)), PageCount::ZERO);
         assert_eq!(pages_of(pos(1)), PageCount::ONE);
         assert_eq!(pages_of(pos(PAGE)), PageCount::ONE);
         assert_eq!(pages_of(pos(PAGE + 1)), PageCount::new(2));
-        assert_eq!(pages_of(Pos::MAX), PageIndex::ZERO.distance_to(Pos::MAX.page_end()));
+        assert_eq!(
+            pages_of(Pos::MAX),
+            PageIndex::ZERO.distance_to(Pos::MAX.page_end())
+        );
     }
 
     #[test]
