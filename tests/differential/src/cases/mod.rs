@@ -68,4 +68,5 @@ subjects! {
     leaks,
     quota,
     sequences,
+    memfd,
 }
