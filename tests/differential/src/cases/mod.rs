@@ -69,4 +69,5 @@ subjects! {
     quota,
     sequences,
     memfd,
+    anonymous,
 }
