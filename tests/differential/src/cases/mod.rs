@@ -70,4 +70,5 @@ subjects! {
     sequences,
     memfd,
     anonymous,
+    sysv,
 }
