@@ -71,4 +71,5 @@ subjects! {
     memfd,
     anonymous,
     sysv,
+    seals,
 }
