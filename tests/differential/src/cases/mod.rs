@@ -72,4 +72,5 @@ subjects! {
     anonymous,
     sysv,
     seals,
+    commitment,
 }
