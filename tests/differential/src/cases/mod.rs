@@ -73,4 +73,5 @@ subjects! {
     sysv,
     seals,
     commitment,
+    shared_accounting,
 }
