@@ -74,4 +74,5 @@ subjects! {
     seals,
     commitment,
     shared_accounting,
+    drivers,
 }
