@@ -75,4 +75,5 @@ subjects! {
     commitment,
     shared_accounting,
     drivers,
+    tmpfs_mounts,
 }
