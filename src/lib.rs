@@ -52,6 +52,20 @@ vfs::module_file_system! {
     description: "tmpfs in Rust: files in memory and swap",
     license: "GPL v2",
     alias: ["fs-rtmpfs"],
+    params: {
+        mountable: bool {
+            default: true,
+            description: "Whether users may mount the file system",
+        },
+        shared: bool {
+            default: false,
+            description: "Whether memfd, System V and anonymous shared memory are rtmpfs's from the beginning",
+        },
+        tmpfs: bool {
+            default: false,
+            description: "Whether mounts of type tmpfs are rtmpfs's from the beginning",
+        },
+    },
 }
 
 #[cfg(CONFIG_KUNIT)]

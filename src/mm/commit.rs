@@ -15,6 +15,11 @@ pub(crate) struct Commitment {
 }
 
 impl Commitment {
+    /// No pages, for what is committed already.
+    pub(crate) const NONE: Self = Self {
+        pages: PageCount::ZERO,
+    };
+
     /// Commits `pages` pages to the current task's memory, or fails with `ENOMEM` where the
     /// overcommit policy forbids it. Does not sleep.
     #[inline]
@@ -37,7 +42,9 @@ impl Commitment {
 
 impl Drop for Commitment {
     fn drop(&mut self) {
-        uncommit(self.pages);
+        if !self.pages.is_zero() {
+            uncommit(self.pages);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::seals::Seals;
 use crate::bindings;
 use crate::mm::{PageCount, PageIndex};
 use crate::vfs::file_system::InodeBase;
-use crate::vfs::InodeCore;
+use crate::vfs::{InodeCore, NewInode};
 use core::mem::offset_of;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -94,5 +94,13 @@ impl<T: SharedMemory> InodeCore<T> {
     pub(crate) fn set_fallocend(&self, end: PageIndex) {
         // SAFETY: The inode is live, and C code reads the word as a whole.
         unsafe { core::ptr::write_volatile(&raw mut (*self.base()).fallocend, end.to_pgoff()) }
+    }
+}
+
+impl<T: SharedMemory> NewInode<'_, T> {
+    /// From now on the size of the file counts against the overcommit limit, and not its pages one by one.
+    pub(crate) fn commit_whole_size(&mut self) {
+        // SAFETY: The inode is live, and by the type invariants nothing else uses it.
+        unsafe { (*self.base()).flags &= !bindings::SHMEM_F_NORESERVE }
     }
 }

@@ -5,8 +5,8 @@
 //!
 //! C headers: `include/linux/kobject.h`, `include/linux/sysfs.h`.
 
+use super::folder::Folder;
 use crate::bindings;
-use core::ptr::NonNull;
 use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::str::as_char_ptr_in_const_context;
@@ -41,70 +41,32 @@ unsafe extern "C" fn show(
     unsafe { bindings::sysfs_emit(buffer, c"supported\n".as_char_ptr()) as isize }
 }
 
-/// A folder in sysfs, which goes when this is dropped.
-///
-/// # Invariants
-///
-/// Owns a reference to the object, which is in sysfs.
-struct Folder(NonNull<bindings::kobject>);
-
-// SAFETY: A folder may be removed by any task.
-unsafe impl Send for Folder {}
-// SAFETY: A shared folder offers nothing to safe code.
-unsafe impl Sync for Folder {}
-
-impl Folder {
-    /// # Safety
-    ///
-    /// `parent` must be in sysfs for as long as the result lives.
-    unsafe fn new(name: &'static CStr, parent: *mut bindings::kobject) -> Result<Self> {
-        // SAFETY: By the caller's promise; the name is terminated.
-        let object = unsafe { bindings::kobject_create_and_add(name.as_char_ptr(), parent) };
-        // INVARIANT: Just added, with one reference.
-        NonNull::new(object).map(Self).ok_or(ENOMEM)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants. Waits for those who read a file in it.
-        unsafe {
-            bindings::kobject_del(self.0.as_ptr());
-            bindings::kobject_put(self.0.as_ptr());
-        }
-    }
-}
-
 /// The folder with a file for each feature.
-pub(super) struct Features {
-    // Dropped before that of the file system type, which it is in.
-    _features: Folder,
-    _type: Folder,
-}
+pub(super) struct Features(Folder);
 
 impl Features {
-    /// Makes `/sys/fs/NAME/features`. May sleep; fails with `ENOMEM`, or with `EEXIST` for two
-    /// features of one name.
-    pub(super) fn new(name: &'static CStr, features: &'static [&'static Feature]) -> Result<Self> {
-        // SAFETY: `fs_kobj` is in sysfs for ever, and each folder outlives the one in it.
-        let (own, folder) = unsafe {
-            let own = Folder::new(name, bindings::fs_kobj)?;
-            let folder = Folder::new(c"features", own.0.as_ptr())?;
-            (own, folder)
-        };
+    /// Makes the folder `features` in that of a file system type. May sleep; fails with `ENOMEM`, or with
+    /// `EEXIST` for two features of one name.
+    ///
+    /// # Safety
+    ///
+    /// The result must be dropped before `parent` is.
+    pub(super) unsafe fn new(
+        parent: &Folder,
+        features: &'static [&'static Feature],
+    ) -> Result<Self> {
+        // SAFETY: By the caller's promise.
+        let this = Self(unsafe { parent.folder(c"features")? });
         for feature in features {
             // SAFETY: The folder is live, and the attribute is `'static`.
             to_result(unsafe {
                 bindings::sysfs_create_file_ns(
-                    folder.0.as_ptr(),
+                    this.0.as_ptr(),
                     &raw const feature.0.attr,
                     core::ptr::null(),
                 )
             })?;
         }
-        Ok(Self {
-            _features: folder,
-            _type: own,
-        })
+        Ok(this)
     }
 }

@@ -2,6 +2,7 @@
 
 //! `/sys/fs/TYPE/features` in a kernel without `CONFIG_SYSFS`: it is not there.
 
+use super::folder::Folder;
 use kernel::prelude::*;
 
 /// A feature.
@@ -19,8 +20,12 @@ pub(super) struct Features(());
 
 impl Features {
     /// Makes nothing.
-    pub(super) fn new(
-        _name: &'static CStr,
+    ///
+    /// # Safety
+    ///
+    /// None: there is no folder.
+    pub(super) unsafe fn new(
+        _parent: &Folder,
         _features: &'static [&'static Feature],
     ) -> Result<Self> {
         Ok(Self(()))

@@ -122,8 +122,11 @@ impl<T: FileOperations> Tables<T> {
         splice_write: Some(bindings::iter_file_splice_write),
         setlease: Some(bindings::generic_setlease),
         fallocate: Some(fallocate::<T>),
+        // System V IPC calls it without a look.
         #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
         get_unmapped_area: Some(get_unmapped_area::<T>),
+        #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
+        get_unmapped_area: Some(bindings::mm_get_unmapped_area),
         // The other operations are absent.
         ..pin_init::zeroed()
     };

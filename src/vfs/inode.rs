@@ -131,10 +131,10 @@ impl<T: FileSystem> InodeCore<T> {
         unsafe { SuperBlock::from_raw((*self.as_ptr()).i_sb) }
     }
 
-    /// The inode number.
+    /// The inode number; a snapshot, since System V IPC gives the files that it asks for numbers of its own.
     pub(crate) fn number(&self) -> Ino {
-        // SAFETY: The inode is live, and its number does not change.
-        Ino::new(unsafe { (*self.as_ptr()).i_ino })
+        // SAFETY: The inode is live, and C code writes its number as a whole.
+        Ino::new(unsafe { core::ptr::read_volatile(&raw const (*self.as_ptr()).i_ino) })
     }
 
     /// The type and the permissions; the latter are a snapshot.
@@ -341,6 +341,13 @@ impl<T: FileSystem> Drop for InodeCache<T> {
             bindings::kmem_cache_destroy(self.cache.as_ptr());
         }
     }
+}
+
+/// The next of the numbers that files without a name share, all over the system (`get_next_ino()`). Takes no lock,
+/// and each CPU counts by itself.
+pub(crate) fn next_anonymous_number() -> Ino {
+    // SAFETY: Changes counters of its own.
+    Ino::new(u64::from(unsafe { bindings::get_next_ino() }))
 }
 
 /// Makes an inode of `sb`, with the file system's `data`; its type and what goes with that are the caller's

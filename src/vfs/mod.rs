@@ -17,6 +17,8 @@ pub(crate) mod attr;
 #[cfg_attr(not(CONFIG_UNICODE), path = "casefold_stub.rs")]
 pub(crate) mod casefold;
 pub(crate) mod context;
+#[cfg_attr(not(CONFIG_SYSFS), path = "control_stub.rs")]
+pub(crate) mod control;
 pub(crate) mod cookies;
 pub(crate) mod dentry;
 pub(crate) mod dir;
@@ -28,11 +30,15 @@ pub(crate) mod features;
 pub(crate) mod file;
 pub(crate) mod file_system;
 pub(crate) mod fileattr;
+#[cfg_attr(not(CONFIG_SYSFS), path = "folder_stub.rs")]
+mod folder;
 mod fs_type;
 pub(crate) mod handle;
 pub(crate) mod ids;
 pub(crate) mod inode;
 pub(crate) mod inode_list;
+pub(crate) mod internal_type;
+pub(crate) mod kernel_mount;
 pub(crate) mod lock;
 pub(crate) mod mode;
 pub(crate) mod new_inode;
@@ -46,6 +52,7 @@ pub(crate) mod quota;
 )]
 pub(crate) mod ram;
 pub(crate) mod superblock;
+pub(crate) mod switch;
 pub(crate) mod xattr;
 
 pub(crate) use attr::AttrOperations;

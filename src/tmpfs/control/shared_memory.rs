@@ -8,16 +8,19 @@ use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
 use crate::mm::NewFolio;
 use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
+use crate::module_parameters;
 use crate::shmem::backend::{SharedMemory, Want};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
+use crate::shmem::switches::Served;
 use crate::tmpfs::data::lookup::{self, Purpose, Unwritten};
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::swap;
 use crate::tmpfs::data::truncate;
 use crate::tmpfs::data::userfault;
+use crate::tmpfs::namespace::lifecycle;
 use crate::tmpfs::state::Tmpfs;
-use crate::vfs::Inode;
+use crate::vfs::{Inode, NewInode, SuperBlock};
 use kernel::prelude::*;
 
 impl SharedMemory for Tmpfs {
@@ -90,5 +93,19 @@ impl SharedMemory for Tmpfs {
 
     fn policy(inode: &Inode<Self>) -> &SharedPolicy {
         inode.data().policy()
+    }
+    fn served() -> Served {
+        Served {
+            files: module_parameters::shared.value(),
+            mounts: module_parameters::tmpfs.value(),
+        }
+    }
+
+    fn new_unlinked(
+        sb: &SuperBlock<Self>,
+        size: Pos,
+        commits_whole_size: bool,
+    ) -> Result<NewInode<'_, Self>> {
+        lifecycle::new_unlinked(sb, size, commits_whole_size)
     }
 }

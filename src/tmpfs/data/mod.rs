@@ -14,4 +14,5 @@ mod read;
 pub(super) mod swap;
 pub(super) mod truncate;
 pub(super) mod userfault;
+pub(super) mod whole_size;
 mod write;

@@ -2,7 +2,8 @@
 
 //! The pages of a file: what they count against, and how many there are.
 //!
-//! A page counts against the overcommit policy, against the mount's blocks and against the quota of
+//! A page counts against the overcommit policy, unless the whole size of its file does (see
+//! [`mod@super::whole_size`]), against the mount's blocks and against the quota of
 //! the file's owners, is in `i_blocks`, and in the file's own counts. Reclaim drops clean pages
 //! without telling; each change of the counts notices and gives them back. At every quiet moment
 //! `alloced == nrpages + swapped + counted_only`. While a page changes between page cache and swap it may
@@ -61,7 +62,11 @@ fn reserve_again(inode: &TmpfsInode, pages: PageCount) -> Result<SpaceReservatio
 #[inline(always)]
 fn try_reserve(inode: &InodeCore<Tmpfs>, pages: PageCount) -> Result<SpaceReservation<'_>> {
     Ok(SpaceReservation {
-        commitment: Commitment::new(pages).map_err(|_| ENOSPC)?,
+        commitment: if inode.commits_whole_size() {
+            Commitment::NONE
+        } else {
+            Commitment::new(pages).map_err(|_| ENOSPC)?
+        },
         blocks: inode
             .sb()
             .data()
@@ -195,7 +200,9 @@ fn release_dropped(inode: &TmpfsInode, pages: PageCount) {
 fn release(inode: &TmpfsInode, pages: PageCount) {
     release_bytes(inode, pages.bytes());
     inode.sb().data().blocks.release(pages.to_u64());
-    uncommit(pages);
+    if !inode.commits_whole_size() {
+        uncommit(pages);
+    }
 }
 
 fn release_bytes(inode: &TmpfsInode, bytes: Len) {

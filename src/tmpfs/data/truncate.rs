@@ -12,6 +12,7 @@
 use super::lookup::{self, Unwritten};
 use super::orders;
 use super::page_accounting;
+use super::whole_size;
 use crate::mm::swap::is_there_swap;
 use crate::mm::{Folio, LockedFolio, PageIndex, PageRange, Pos};
 use crate::tmpfs::pure::range::{self, Edge, Pages};
@@ -196,16 +197,20 @@ pub(in crate::tmpfs) fn truncate_range(inode: &TmpfsInode, start: Pos, end: Opti
 
 /// Sets the size of a regular file; what is beyond it is gone for good when it grows again.
 ///
-/// Fails with `ENOMEM` and, when the task is killed, with `EINTR`; then nothing has changed.
+/// Fails with `ENOMEM`, also where the overcommit policy forbids what a file that is committed as a whole is to
+/// have more, and, when the task is killed, with `EINTR`; then nothing has
+/// changed.
 pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> Result {
     let old = inode.size();
     if size > old {
+        whole_size::recommit(inode, old, size)?;
         inode.set_size(size);
         return Ok(());
     }
     let mut truncation = Truncation::new(size, None);
     truncation.prepare(inode)?;
     if size != old {
+        whole_size::recommit(inode, old, size)?;
         inode.set_size(size);
     }
 

@@ -6,12 +6,13 @@ use super::flags;
 use crate::mm::Pos;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::truncate;
+use crate::tmpfs::data::whole_size;
 use crate::tmpfs::pure::inode_limit::InodeSpace;
 use crate::tmpfs::state::inode::{InodeInfo, TmpfsInode, DIR_ENTRY_SIZE};
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::{
     Exclusive, FileKind, FileType, IdMap, LinkTarget, Mode, NewInode, NewSuperBlock, Origin,
-    Special,
+    Special, SuperBlock,
 };
 use kernel::prelude::*;
 
@@ -63,6 +64,23 @@ pub(in crate::tmpfs) fn new_root<'a>(
     Ok(root)
 }
 
+/// Makes a regular file of `size` on a mount of the kernel's own, for any use. With `commits_whole_size` that counts
+/// against the overcommit limit from now on, and not each page. May sleep; fails as [`new`] does, and with
+/// `ENOMEM`.
+pub(in crate::tmpfs) fn new_unlinked(
+    sb: &SuperBlock<Tmpfs>,
+    size: Pos,
+    commits_whole_size: bool,
+) -> Result<NewInode<'_, Tmpfs>> {
+    let mode = Mode::from_raw(0o777);
+    let mut inode = init(Origin::unlinked_in(sb), Kind::Regular, mode)?;
+    inode.set_size(size);
+    if commits_whole_size {
+        whole_size::commit(&mut inode)?;
+    }
+    Ok(inode)
+}
+
 /// Reserves, numbers and makes an inode.
 fn init<'a>(origin: Origin<'a, Tmpfs>, kind: Kind, mode: Mode) -> Result<NewInode<'a, Tmpfs>> {
     let sb = origin.sb();
@@ -96,6 +114,7 @@ fn init<'a>(origin: Origin<'a, Tmpfs>, kind: Kind, mode: Mode) -> Result<NewInod
 /// The inode has no user left: gives back its pages and its place.
 pub(in crate::tmpfs) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
     if inode.file_type() == FileType::Regular {
+        whole_size::release(inode);
         if page_accounting::has_pages(inode) {
             inode.set_size(Pos::ZERO);
             truncate::truncate_range(inode, Pos::ZERO, None);

@@ -2,7 +2,7 @@
 
 //! Ranges of a file, in bytes and in units of a page or a folio.
 
-use crate::mm::{Len, Order, PageIndex, PageRange, Pos};
+use crate::mm::{Len, Order, PageCount, PageIndex, PageRange, Pos};
 
 /// How much of a transfer of `left` bytes at `pos` is in the first folio, in folios of `order`. Nothing
 /// only where nothing is left.
@@ -15,6 +15,12 @@ pub(crate) fn chunk(pos: Pos, left: Len, order: Order) -> Len {
 #[inline]
 pub(crate) fn clip(pos: Pos, wanted: Len, size: Pos) -> Len {
     wanted.min(pos.distance_to(size))
+}
+
+/// How many pages a file of `size` has, the last one perhaps in part.
+#[inline]
+pub(crate) fn pages_of(size: Pos) -> PageCount {
+    PageIndex::ZERO.distance_to(size.page_end())
 }
 
 /// A page where a range starts or ends.
@@ -80,6 +86,15 @@ mod tests {
         assert_eq!(chunk(pos(PAGE), some, Order::ZERO), some);
         assert_eq!(clip(pos(10), some, pos(50)), Len::new(40));
         assert_eq!(clip(pos(60), some, pos(50)), Len::ZERO);
+    }
+
+    #[test]
+    fn the_last_page_may_be_partial() {
+        assert_eq!(pages_of(pos(0)), PageCount::ZERO);
+        assert_eq!(pages_of(pos(1)), PageCount::ONE);
+        assert_eq!(pages_of(pos(PAGE)), PageCount::ONE);
+        assert_eq!(pages_of(pos(PAGE + 1)), PageCount::new(2));
+        assert_eq!(pages_of(Pos::MAX), PageIndex::ZERO.distance_to(Pos::MAX.page_end()));
     }
 
     #[test]

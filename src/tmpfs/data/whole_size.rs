@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files whose whole size is committed: segments of System V, anonymous shared memory and what drivers make, unless
+//! they are made with `VM_NORESERVE`.
+//!
+//! The size counts against the overcommit policy from the birth of the file to its end, and its pages do not count
+//! any more, see [`mod@super::page_accounting`]. As with tmpfs, truncate(2) commits the difference, while a
+//! write or fallocate(2) beyond the end does not, and the end gives back the size that the file has then.
+//!
+//! [`commit`] is `shmem_acct_size()`, [`recommit`] `shmem_reacct_size()`, [`release`] `shmem_unacct_size()`.
+
+use crate::mm::commit::{uncommit, Commitment};
+use crate::mm::Pos;
+use crate::tmpfs::pure::range;
+use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::Tmpfs;
+use crate::vfs::{Exclusive, NewInode};
+use kernel::prelude::*;
+
+/// Commits the size that a new regular file has, on behalf of the current task: from now on it counts, instead of
+/// the pages. Does not sleep.
+///
+/// Fails with `ENOMEM` where the overcommit policy forbids it; then the pages count.
+pub(in crate::tmpfs) fn commit(inode: &mut NewInode<'_, Tmpfs>) -> Result {
+    let commitment = Commitment::new(range::pages_of(inode.size()))?;
+    inode.commit_whole_size();
+    commitment.keep();
+    Ok(())
+}
+
+/// The size of a file is to change from `old` to `new`: commits the pages that are more, or takes back the
+/// commitment of those that are less. Does not sleep.
+///
+/// Fails with `ENOMEM` where the overcommit policy forbids it, which it does only for a larger file.
+pub(super) fn recommit(inode: &Exclusive<'_, Tmpfs>, old: Pos, new: Pos) -> Result {
+    if !inode.commits_whole_size() {
+        return Ok(());
+    }
+    let (old, new) = (range::pages_of(old), range::pages_of(new));
+    if new > old {
+        Commitment::new(new.saturating_sub(old))?.keep();
+    } else {
+        uncommit(old.saturating_sub(new));
+    }
+    Ok(())
+}
+
+/// A regular file goes: takes back the commitment of its size, which must still be what it was.
+pub(in crate::tmpfs) fn release(inode: &TmpfsInode) {
+    if inode.commits_whole_size() {
+        uncommit(range::pages_of(inode.size()));
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Folders in `/sys/fs`.
+//!
+//! C header: `include/linux/kobject.h`.
+
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::prelude::*;
+
+/// A folder in sysfs, which goes when this is dropped.
+///
+/// # Invariants
+///
+/// Owns a reference to the object, which is in sysfs.
+pub(super) struct Folder(NonNull<bindings::kobject>);
+
+// SAFETY: A folder may be removed by any task.
+unsafe impl Send for Folder {}
+// SAFETY: A shared folder offers nothing to safe code.
+unsafe impl Sync for Folder {}
+
+impl Folder {
+    /// Makes `/sys/fs/NAME`. May sleep; fails with `ENOMEM`.
+    pub(super) fn new(name: &'static CStr) -> Result<Self> {
+        // SAFETY: `fs_kobj` is in sysfs for ever.
+        unsafe { Self::at(name, bindings::fs_kobj) }
+    }
+
+    /// Makes a folder in this one. May sleep; fails with `ENOMEM`.
+    ///
+    /// # Safety
+    ///
+    /// The result must be dropped before this one is.
+    pub(super) unsafe fn folder(&self, name: &'static CStr) -> Result<Self> {
+        // SAFETY: By the caller's promise.
+        unsafe { Self::at(name, self.as_ptr()) }
+    }
+
+    /// # Safety
+    ///
+    /// `parent` must be in sysfs for as long as the result lives.
+    unsafe fn at(name: &'static CStr, parent: *mut bindings::kobject) -> Result<Self> {
+        // SAFETY: By the caller's promise; the name is terminated.
+        let object = unsafe { bindings::kobject_create_and_add(name.as_char_ptr(), parent) };
+        // INVARIANT: Just added, with one reference.
+        NonNull::new(object).map(Self).ok_or(ENOMEM)
+    }
+
+    /// The object.
+    pub(super) fn as_ptr(&self) -> *mut bindings::kobject {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants. Waits for those who read a file in it.
+        unsafe {
+            bindings::kobject_del(self.0.as_ptr());
+            bindings::kobject_put(self.0.as_ptr());
+        }
+    }
+}
