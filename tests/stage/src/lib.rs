@@ -15,4 +15,5 @@ pub mod mounted;
 pub mod pages;
 pub mod quota;
 pub mod skip;
+pub mod switch;
 pub mod tap;

@@ -39,10 +39,18 @@ impl Map {
 
     /// Memory alone.
     pub fn anonymous(len: usize) -> Res<Map> {
+        Map::memory(len, READ_WRITE, MapFlags::PRIVATE)
+    }
+
+    /// Memory that children share.
+    pub fn common(len: usize) -> Res<Map> {
+        Map::memory(len, READ_WRITE, MapFlags::SHARED)
+    }
+
+    /// Memory alone, of any kind.
+    pub fn memory(len: usize, prot: ProtFlags, flags: MapFlags) -> Res<Map> {
         // SAFETY: the kernel chooses the place, so that nothing else is there.
-        let start = unsafe {
-            mm::mmap_anonymous(std::ptr::null_mut(), len, READ_WRITE, MapFlags::PRIVATE)?
-        };
+        let start = unsafe { mm::mmap_anonymous(std::ptr::null_mut(), len, prot, flags)? };
         Ok(Map {
             start: start.cast(),
             len,
@@ -66,6 +74,30 @@ impl Map {
             start: start.cast(),
             len,
         })
+    }
+
+    /// Attaches a segment of System V shared memory, all of whose `len` bytes count: shmat(2). To unmap it is to detach
+    /// it.
+    pub fn attached(id: i32, len: usize, flags: i32) -> Res<Map> {
+        // SAFETY: the kernel chooses the place, so that nothing else is there.
+        let start = unsafe { libc::shmat(id, std::ptr::null(), flags) };
+        Map::moved(start, len.next_multiple_of(PAGE))
+    }
+
+    /// Attaches a segment where the mapping is, which is gone then: shmat(2) with SHM_REMAP.
+    pub fn attached_onto(self, id: i32, flags: i32) -> Res<Map> {
+        // SAFETY: the place is a mapping that is given up.
+        let start = unsafe { libc::shmat(id, self.start(), flags | libc::SHM_REMAP) };
+        let map = Map::moved(start, self.len)?;
+        std::mem::forget(self);
+        Ok(map)
+    }
+
+    /// Changes what may be done with it, mprotect(2).
+    pub fn protect(&self, prot: ProtFlags) -> Res<()> {
+        let flags = mm::MprotectFlags::from_bits_retain(prot.bits());
+        // SAFETY: the range is this mapping; who touches it against that expects a signal.
+        Ok(unsafe { mm::mprotect(self.start(), self.len, flags)? })
     }
 
     /// Moves the mapping, or changes its length.

@@ -68,4 +68,12 @@ subjects! {
     leaks,
     quota,
     sequences,
+    memfd,
+    anonymous,
+    sysv,
+    seals,
+    commitment,
+    shared_accounting,
+    drivers,
+    tmpfs_mounts,
 }

@@ -1,5 +1,7 @@
 //! A case: a name, mount options and the steps.
 
+use stage::switch::Switch;
+
 use super::fs::Fs;
 use super::sys::Dir;
 use super::trace::Trace;
@@ -12,6 +14,8 @@ pub enum Body {
     Mounted(&'static str, fn(&mut Trace, &Dir) -> Done),
     /// Steps that make their own mounts.
     Own(fn(&mut Trace, &Fs) -> Done),
+    /// Steps on what is tmpfs's with this switch off, and the module's with it on.
+    Switched(Switch, fn(&mut Trace, &Fs) -> Done),
 }
 
 #[derive(Clone, Copy)]
@@ -31,7 +35,7 @@ macro_rules! skip {
     };
 }
 
-/// `cases! { "options" => a, b; own => c; }` registers the functions `a`, `b` and `c`.
+/// `cases! { "options" => a, b; own => c; shared => d; mounts => e; }` registers the functions `a` to `e`.
 #[macro_export]
 macro_rules! cases {
     ($($options:tt => $($name:ident),+ $(,)?;)+) => {
@@ -48,6 +52,12 @@ macro_rules! cases {
 macro_rules! case_body {
     (own, $name:ident) => {
         $crate::harness::case::Body::Own($name)
+    };
+    (shared, $name:ident) => {
+        $crate::harness::case::Body::Switched(stage::switch::Switch::SharedMemory, $name)
+    };
+    (mounts, $name:ident) => {
+        $crate::harness::case::Body::Switched(stage::switch::Switch::Mounts, $name)
     };
     ($options:literal, $name:ident) => {
         $crate::harness::case::Body::Mounted($options, $name)

@@ -12,7 +12,9 @@ use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::{fork, ForkResult, Pid};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use stage::machine::Setting;
 use stage::skip;
+use stage::switch::Switch;
 
 use super::case::{Body, Case, Done, Skip};
 use super::fs::{Fs, Mounted};
@@ -33,6 +35,7 @@ pub const SUBJECT: &str = "rtmpfs";
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// What came of steps on one type.
+#[derive(Default)]
 pub struct Outcome {
     pub lines: Vec<String>,
     pub failures: Vec<String>,
@@ -146,7 +149,28 @@ fn difference(right: &[String], other: &[String], kind: &str) -> String {
 }
 
 fn run_on(case: Case, kind: &str, base: &Path) -> Outcome {
-    observe(kind, base, |trace, fs| steps(case, trace, fs))
+    let Body::Switched(switch, _) = case.body else {
+        return observe(kind, base, |trace, fs| steps(case, trace, fs));
+    };
+    // It is turned for the whole machine, and so for as long as the steps run.
+    match turned(switch, kind == SUBJECT) {
+        Ok(_turned) => observe(oracle(), base, |trace, fs| steps(case, trace, fs)),
+        Err(e) => Outcome {
+            failures: vec![format!("{e:#}")],
+            ..Outcome::default()
+        },
+    }
+}
+
+/// Turns a switch and sees to it that it does what it says.
+fn turned(switch: Switch, on: bool) -> anyhow::Result<Setting> {
+    let turned = switch.turn(on)?;
+    let found = switch.is_in_force()?;
+    ensure!(
+        found == on,
+        "{switch:?} is switched to {on}, and {found} by what is made"
+    );
+    Ok(turned)
 }
 
 /// Runs steps on one type in a child process. The caller has one thread.
@@ -198,7 +222,7 @@ fn child(steps: impl FnOnce(&mut Trace, &Fs) -> Done, mut trace: Trace, fs: &Fs)
 
 fn steps(case: Case, trace: &mut Trace, fs: &Fs) -> Done {
     match case.body {
-        Body::Own(body) => body(trace, fs),
+        Body::Own(body) | Body::Switched(_, body) => body(trace, fs),
         Body::Mounted(options, body) => {
             let mount = fs
                 .mount(options)
@@ -214,12 +238,7 @@ fn steps(case: Case, trace: &mut Trace, fs: &Fs) -> Done {
 }
 
 fn collect(child: Pid, read: OwnedFd) -> Outcome {
-    let mut outcome = Outcome {
-        lines: Vec::new(),
-        failures: Vec::new(),
-        skip: None,
-        hangs: false,
-    };
+    let mut outcome = Outcome::default();
     let deadline = Instant::now() + TIME_LIMIT;
     let mut text = Vec::new();
     let mut stream = std::fs::File::from(read);
