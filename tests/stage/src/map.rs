@@ -97,7 +97,8 @@ impl Map {
     pub fn protect(&self, prot: ProtFlags) -> Res<()> {
         let flags = mm::MprotectFlags::from_bits_retain(prot.bits());
         // SAFETY: the range is this mapping; who touches it against that expects a signal.
-        Ok(unsafe { mm::mprotect(self.start(), self.len, flags)? })
+        unsafe { mm::mprotect(self.start(), self.len, flags)? };
+        Ok(())
     }
 
     /// Moves the mapping, or changes its length.
