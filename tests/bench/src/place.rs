@@ -52,6 +52,10 @@ impl Column {
         )
     }
 
+    pub fn fstype(&self) -> &str {
+        &self.fstype
+    }
+
     pub fn mount_on(&self, directory: &Path) -> rustix::io::Result<()> {
         rustix::mount::mount(
             "none",

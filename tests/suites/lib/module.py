@@ -87,3 +87,36 @@ def leftovers() -> list[str]:
         slabs = Path("/proc/slabinfo").read_text(encoding="utf-8").splitlines()
         left += [f"/proc/slabinfo: {line}" for line in slabs if line.startswith(suite.TYPE)]
     return left
+
+
+def refused(what: str) -> None:
+    """rmmod must say that the module is in use."""
+    done = rmmod()
+    if done.returncode == 0:
+        insmod()
+        raise AssertionError(f"rmmod succeeds {what}")
+    if "in use" not in done.stdout:
+        raise AssertionError(f"rmmod {what}: {done.stdout.strip()}")
+
+
+def unloads() -> None:
+    done = rmmod()
+    if done.returncode != 0:
+        raise AssertionError(f"rmmod of an unused module: {done.stdout.strip()}")
+    nothing_left()
+
+
+def unloads_soon(after: str) -> None:
+    """The last reference is dropped by a task of its own, soon after."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while rmmod().returncode != 0:
+        if time.monotonic() > end:
+            raise AssertionError(f"rmmod is still refused after {after} went")
+        time.sleep(0.1)
+    nothing_left()
+
+
+def nothing_left() -> None:
+    left = leftovers()
+    if left:
+        raise AssertionError("\n".join(left))

@@ -6,6 +6,7 @@ mod io;
 mod mapping;
 mod mounting;
 mod names;
+mod shared;
 mod space;
 mod swap;
 
@@ -52,6 +53,7 @@ fn all() -> Vec<Operation> {
     operations.extend(names::operations());
     operations.extend(mounting::operations());
     operations.extend(swap::operations());
+    operations.extend(shared::operations());
     operations
 }
 
