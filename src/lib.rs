@@ -47,6 +47,13 @@ mod vfs;
 
 vfs::module_file_system! {
     type: tmpfs::Tmpfs,
+    settings: vfs::Settings {
+        mountable: module_parameters::mountable.value(),
+        memory: shmem::switches::Served {
+            files: module_parameters::shared.value(),
+            mounts: module_parameters::tmpfs.value(),
+        },
+    },
     name: "rtmpfs",
     authors: ["The rtmpfs developers"],
     description: "tmpfs in Rust: files in memory and swap",

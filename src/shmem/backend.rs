@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::fault::FaultOperations;
 use super::outgoing::{OutgoingFolio, WrittenOut};
 use super::registration::Registered;
-use super::switches::{Files, Mounts, Served};
+use super::switches::{Files, Mounts};
 use crate::bindings;
 use crate::mm::folio::{MemoryOwner, NewFolio};
 use crate::mm::huge::VmaAdvice;
@@ -94,9 +94,6 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
 
     /// The memory policies of a file.
     fn policy(inode: &Inode<Self>) -> &SharedPolicy;
-
-    /// What else is served when the module has been loaded.
-    fn served() -> Served;
 
     /// Makes a regular file of `size` on a mount of the kernel's own, for any use. With `commits_whole_size` the size
     /// counts against the overcommit limit from now on, for the current task, and not each page. May sleep.

@@ -44,6 +44,7 @@ fn vm_operations<T: SharedMemory>() -> bindings::vm_operations_struct {
 
 // SAFETY: By the type invariants of the backend its tables stay, and their functions are those for files of `T`.
 unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
+    type Settings = Served;
     type InodeBase = bindings::shmem_inode_base;
     #[cfg(CONFIG_SWAP)]
     type InodeData = Link<T>;
@@ -96,8 +97,7 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
         })
     }
 
-    fn start(&self) {
-        let Served { files, mounts } = T::served();
+    fn start(&self, Served { files, mounts }: Served) {
         // The module is of use without them.
         if let Err(e) = self.files.turn(files) {
             pr_err!("files of the kernel stay with tmpfs: {e:?}\n");

@@ -15,6 +15,7 @@ use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 
 /// What is served from the beginning.
+#[derive(Default)]
 pub(crate) struct Served {
     /// Files that the kernel makes.
     pub(crate) files: bool,
@@ -101,7 +102,7 @@ impl<T: SharedMemory> Switch for Mounts<T> {
 
     /// Fails with `EOPNOTSUPP` where users may mount nothing.
     fn turn(&self, on: bool) -> Result {
-        if on && !T::is_mountable() {
+        if on && !self.internal.is_for_users() {
             return Err(EOPNOTSUPP);
         }
         self.is_on.store(on, Relaxed);

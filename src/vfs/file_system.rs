@@ -61,6 +61,8 @@ unsafe impl InodeBase for bindings::inode {
 /// value lives; the VFS and the MM must be free to call the functions in it for the page caches and the
 /// mappings of any file of `T`.
 pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
+    /// What it does from the beginning.
+    type Settings: Default;
     /// The C structure that each inode is embedded in.
     type InodeBase: InodeBase;
     /// Its part of each inode, reached without a lock.
@@ -79,7 +81,7 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
     ) -> impl PinInit<Self, Error>;
 
     /// All is registered, and stays for as long as the module. May sleep.
-    fn start(&self) {}
+    fn start(&self, settings: Self::Settings);
 
     /// The initial state of its part of an inode.
     fn new_inode_data() -> Self::InodeData;
@@ -151,11 +153,6 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     /// by a softirq perhaps: its destructor must not sleep, nor take a lock that is taken with softirqs on.
     /// What sleeps is the business of [`FileSystem::evict`].
     type InodeData: Send + Sync;
-
-    /// Whether users may mount the file system, which does not change while the module is loaded.
-    fn is_mountable() -> bool {
-        true
-    }
 
     /// Starts a mount or a reconfiguration.
     fn new_options() -> Result<Self::MountOptions>;

@@ -61,6 +61,23 @@ fn raw_type<T: FileSystem>(
     }
 }
 
+/// How a file system type begins.
+pub(crate) struct Settings<T: FileSystem> {
+    /// Whether users may mount it.
+    pub(crate) mountable: bool,
+    /// What its memory does.
+    pub(crate) memory: <T::Memory as Memory<T>>::Settings,
+}
+
+impl<T: FileSystem> Default for Settings<T> {
+    fn default() -> Self {
+        Self {
+            mountable: true,
+            memory: Default::default(),
+        }
+    }
+}
+
 /// A registered file system type; dropping it unregisters the type. A module has one by
 /// [`module_file_system!`](crate::vfs::module_file_system).
 ///
@@ -101,7 +118,11 @@ impl<T: FileSystem> Registration<T> {
     ///
     /// What is made must stay until `module` goes: mounts, which hold the module and nothing else, use it.
     /// There must be no other of `T`.
-    pub(crate) unsafe fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+    pub(crate) unsafe fn new(
+        module: &'static ThisModule,
+        settings: Settings<T>,
+    ) -> impl PinInit<Self, Error> {
+        let Settings { mountable, memory } = settings;
         const { assert!(is_name(T::NAME), "no name of a file system type") };
         const { assert!(is_name(T::INTERNAL_NAME), "no name of a file system type") };
         const { assert!(is_name(T::INODE_CACHE_NAME), "no name of a slab cache") };
@@ -115,9 +136,13 @@ impl<T: FileSystem> Registration<T> {
             // SAFETY: The folder is dropped later.
             _features: unsafe { Features::new(_folder, T::FEATURES)? },
             // SAFETY: It is a part of this value, which by the caller's promise stays for as long as the module.
-            fs_type <- unsafe { TypeOf::new(raw_type::<T>(T::NAME, module), this.as_ptr()) },
+            fs_type <- unsafe {
+                TypeOf::new(raw_type::<T>(T::NAME, module), this.as_ptr(), mountable)
+            },
             // SAFETY: As above.
-            internal <- unsafe { TypeOf::new(raw_type::<T>(T::INTERNAL_NAME, module), this.as_ptr()) },
+            internal <- unsafe {
+                TypeOf::new(raw_type::<T>(T::INTERNAL_NAME, module), this.as_ptr(), mountable)
+            },
             memory <- {
                 // SAFETY: The folder is dropped later than what is made with it.
                 let folder = unsafe { TypeFolder::of(_folder) };
@@ -130,14 +155,14 @@ impl<T: FileSystem> Registration<T> {
             },
             _fs: PhantomData,
         })
-        .pin_chain(|this| {
-            if T::is_mountable() {
+        .pin_chain(move |this| {
+            if mountable {
                 // SAFETY: The type is complete and pinned, and stays valid until drop unregisters it.
                 to_result(unsafe { bindings::register_filesystem(this.fs_type.as_ptr()) })?;
             }
             // SAFETY: Nothing can fail any more, and by the caller's promise it stays.
             unsafe { this.internal.set_live() };
-            this.memory.start();
+            this.memory.start(memory);
             Ok(())
         })
     }
@@ -171,7 +196,8 @@ impl<T: FileSystem> PinnedDrop for Registration<T> {
     }
 }
 
-/// Declares the module of a file system, which is registered for as long as the module is loaded.
+/// Declares the module of a file system, which is registered for as long as the module is loaded; with `settings`, if
+/// they are there, which may look at the module's parameters.
 ///
 /// # Examples
 ///
@@ -186,7 +212,7 @@ impl<T: FileSystem> PinnedDrop for Registration<T> {
 /// }
 /// ```
 macro_rules! module_file_system {
-    (type: $type:ty, $($info:tt)*) => {
+    (type: $type:ty, settings: $settings:expr, $($info:tt)*) => {
         /// The module: what is registered for as long as it is loaded.
         #[::kernel::prelude::pin_data]
         struct Module {
@@ -210,13 +236,20 @@ macro_rules! module_file_system {
                     },
                     // SAFETY: This is the first call, and hence the kernel's, which keeps what is made until
                     // the module goes.
-                    _fs_type <- unsafe { $crate::vfs::Registration::new(module) },
+                    _fs_type <- unsafe { $crate::vfs::Registration::new(module, $settings) },
                 })
             }
         }
 
         ::kernel::prelude::module! {
             type: Module,
+            $($info)*
+        }
+    };
+    (type: $type:ty, $($info:tt)*) => {
+        $crate::vfs::module_file_system! {
+            type: $type,
+            settings: $crate::vfs::Settings::default(),
             $($info)*
         }
     };

@@ -27,11 +27,12 @@ pub(super) struct TypeOf<T: FileSystem> {
     #[pin]
     raw: Opaque<bindings::file_system_type>,
     owner: *const Registration<T>,
+    is_for_users: bool,
     is_live: Atomic<bool>,
 }
 
 impl<T: FileSystem> TypeOf<T> {
-    /// A type as `raw` says, of `owner`.
+    /// A type as `raw` says, of `owner`; whether users may have mounts of it.
     ///
     /// # Safety
     ///
@@ -39,10 +40,12 @@ impl<T: FileSystem> TypeOf<T> {
     pub(super) unsafe fn new(
         raw: bindings::file_system_type,
         owner: *const Registration<T>,
+        is_for_users: bool,
     ) -> impl PinInit<Self> {
         pin_init!(Self {
             raw: Opaque::new(raw),
             owner,
+            is_for_users,
             is_live: Atomic::new(false),
         })
     }
@@ -97,6 +100,12 @@ impl<T: FileSystem> InternalType<T> {
     /// The type invariants must hold.
     pub(super) unsafe fn new(raw: NonNull<TypeOf<T>>) -> Self {
         Self(raw, PhantomData)
+    }
+
+    /// Whether mounts of users may be of the type, too.
+    pub(crate) fn is_for_users(&self) -> bool {
+        // SAFETY: By the type invariants; it does not change.
+        unsafe { self.0.as_ref() }.is_for_users
     }
 
     /// The type, once mounts of it may be made.

@@ -61,7 +61,7 @@ pub(crate) use dentry::{Dentry, Negative, Positive};
 pub(crate) use dir::{DirectoryOperations, RenameDirs};
 pub(crate) use file::{File, FileOperations};
 pub(crate) use file_system::FileSystem;
-pub(crate) use fs_type::{module_file_system, Registration};
+pub(crate) use fs_type::{module_file_system, Registration, Settings};
 pub(crate) use ids::{IdMap, Kgid, Kuid};
 pub(crate) use inode::{Inode, InodeCore, InodeRef};
 pub(crate) use lock::{Exclusive, InodeGuard, Shared};

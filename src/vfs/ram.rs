@@ -35,6 +35,7 @@ impl Ram {
 
 // SAFETY: Both tables live for ever, and their functions are for any file that has `ram_aops`.
 unsafe impl<T: FileSystem<Memory = Self>> Memory<T> for Ram {
+    type Settings = ();
     type InodeBase = bindings::inode;
     type InodeData = ();
 
@@ -45,6 +46,8 @@ unsafe impl<T: FileSystem<Memory = Self>> Memory<T> for Ram {
     ) -> impl PinInit<Self, Error> {
         Ok(Self)
     }
+
+    fn start(&self, (): ()) {}
 
     fn new_inode_data() {}
 

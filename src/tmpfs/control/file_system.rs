@@ -4,7 +4,6 @@
 
 use super::options::{self, Options};
 use crate::mm::{PageCount, Pos, MAX_FILE_SIZE};
-use crate::module_parameters;
 use crate::shmem::backend::Backend;
 use crate::tmpfs::data::beyond_eof;
 use crate::tmpfs::data::orders;
@@ -58,10 +57,6 @@ impl FileSystem for Tmpfs {
     type MountOptions = Options;
     type SuperData = SuperInfo;
     type InodeData = InodeInfo;
-
-    fn is_mountable() -> bool {
-        module_parameters::mountable.value()
-    }
 
     fn new_options() -> Result<Options> {
         Ok(Options::new())

@@ -8,10 +8,8 @@ use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
 use crate::mm::NewFolio;
 use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
-use crate::module_parameters;
 use crate::shmem::backend::{SharedMemory, Want};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
-use crate::shmem::switches::Served;
 use crate::tmpfs::data::lookup::{self, Purpose, Unwritten};
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
@@ -96,13 +94,6 @@ impl SharedMemory for Tmpfs {
     fn policy(inode: &Inode<Self>) -> &SharedPolicy {
         inode.data().policy()
     }
-    fn served() -> Served {
-        Served {
-            files: module_parameters::shared.value(),
-            mounts: module_parameters::tmpfs.value(),
-        }
-    }
-
     fn new_unlinked(
         sb: &SuperBlock<Self>,
         size: Pos,
