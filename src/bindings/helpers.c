@@ -891,6 +891,12 @@ void rtmpfs_helper_vm_acct_memory(long pages)
 	vm_acct_memory(pages);
 }
 
+__rtmpfs_helper
+bool rtmpfs_helper_vma_flags_test(const vma_flags_t *flags, vma_flag_t bit)
+{
+	return vma_flags_test(flags, bit);
+}
+
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 __rtmpfs_helper
 bool rtmpfs_helper_vma_thp_disabled(struct vm_area_struct *vma,

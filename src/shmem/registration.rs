@@ -12,9 +12,11 @@ use super::userfault;
 use super::{fault, hooks, inode, writeout};
 use crate::bindings;
 use crate::mm::Mapping;
+use crate::vfs::control::TypeFolder;
 use crate::vfs::file_system::Memory;
 #[cfg(CONFIG_SWAP)]
 use crate::vfs::inode_list::{InodeList, Link};
+use crate::vfs::internal_type::InternalType;
 use crate::vfs::Inode;
 use core::marker::PhantomData;
 use kernel::error::to_result;
@@ -40,6 +42,7 @@ fn vm_operations<T: SharedMemory>() -> bindings::vm_operations_struct {
 
 // SAFETY: By the type invariants of the backend its tables stay, and their functions are those for files of `T`.
 unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
+    type Settings = ();
     type InodeBase = bindings::shmem_inode_base;
     #[cfg(CONFIG_SWAP)]
     type InodeData = Link<T>;
@@ -48,7 +51,8 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
 
     unsafe fn new(
         module: &'static ThisModule,
-        _fs_type: *mut bindings::file_system_type,
+        _internal: InternalType<T>,
+        _folder: TypeFolder,
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
             vm_ops: Opaque::new(vm_operations::<T>()),
@@ -86,6 +90,8 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
             },
         })
     }
+
+    fn start(&self, (): ()) {}
 
     #[cfg(CONFIG_SWAP)]
     #[inline]

@@ -55,6 +55,12 @@ impl MountContext {
         self.is_in_init_ns() && unsafe { bindings::capable(bindings::int(bindings::CAP_SYS_ADMIN)) }
     }
 
+    /// Whether the kernel mounts it for itself.
+    pub(crate) fn is_internal(&self) -> bool {
+        // SAFETY: The context is live.
+        unsafe { (*self.0.get()).sb_flags & bindings::SB_KERNMOUNT != 0 }
+    }
+
     /// Writes an error to the mount log (fsconfig's, or dmesg) and returns `EINVAL`, as
     /// `invalfc()`.
     pub(crate) fn invalid(&self, message: kernel::fmt::Arguments<'_>) -> Error {
@@ -98,16 +104,32 @@ pub(super) unsafe extern "C" fn init_fs_context<T: FileSystem>(
     fc: *mut bindings::fs_context,
 ) -> c_int {
     from_result(|| {
-        let options = KBox::new(T::new_options()?, GFP_KERNEL)?;
-        // SAFETY: By the caller's promise the context is this function's alone.
-        unsafe {
-            (*fc).fs_private = options.into_foreign();
-            (*fc).ops = &Tables::<T>::OPERATIONS;
-            // All changes of a file count one up, which NFS clients see.
-            (*fc).sb_flags |= bindings::SB_I_VERSION;
-        }
+        // SAFETY: By the caller's promise.
+        unsafe { init::<T>(fc)? };
         Ok(0)
     })
+}
+
+/// Gives a context the operations and the options of `T`. May sleep. Fails with `ENOMEM`; then it has none.
+///
+/// # Safety
+///
+/// `fc` must be a live context without operations, which nobody else uses yet. It must be of a type of `T` when they
+/// are called.
+pub(super) unsafe fn init<T: FileSystem>(fc: *mut bindings::fs_context) -> Result {
+    let options = KBox::new(T::new_options()?, GFP_KERNEL)?;
+    // SAFETY: By the caller's promise the context is this function's alone.
+    unsafe {
+        (*fc).fs_private = options.into_foreign();
+        (*fc).ops = &Tables::<T>::OPERATIONS;
+        // All changes of a file count one up, which NFS clients see.
+        (*fc).sb_flags |= bindings::SB_I_VERSION;
+        if (*fc).sb_flags & bindings::SB_KERNMOUNT != 0 {
+            // What the kernel mounts for itself is not within reach of users.
+            (*fc).sb_flags |= bindings::SB_NOUSER;
+        }
+    }
+    Ok(())
 }
 
 /// The options that `init_fs_context` has stored.

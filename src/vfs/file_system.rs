@@ -5,7 +5,9 @@
 //! C headers: `include/linux/fs.h`, `Documentation/filesystems/vfs.rst`.
 
 use super::casefold::CaseFolding;
+use super::control::TypeFolder;
 use super::features::Feature;
+use super::internal_type::InternalType;
 #[cfg(CONFIG_QUOTA)]
 use super::quota::QuotaFormatTable;
 use super::xattr::XattrTable;
@@ -59,20 +61,27 @@ unsafe impl InodeBase for bindings::inode {
 /// value lives; the VFS and the MM must be free to call the functions in it for the page caches and the
 /// mappings of any file of `T`.
 pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
+    /// What it does from the beginning.
+    type Settings: Default;
     /// The C structure that each inode is embedded in.
     type InodeBase: InodeBase;
     /// Its part of each inode, reached without a lock.
     type InodeData: Send + Sync;
 
-    /// Registers it. May sleep.
+    /// Registers it. May sleep. `internal` is the type of mounts that the MM asks for, of which there are none before
+    /// [`Memory::start`] is called; `folder` is that of the type in sysfs.
     ///
     /// # Safety
     ///
-    /// `fs_type` must be initialised, and stay where it is for as long as the result lives.
+    /// The result must not outlive the registration that `internal` and `folder` belong to.
     unsafe fn new(
         module: &'static ThisModule,
-        fs_type: *mut bindings::file_system_type,
+        internal: InternalType<T>,
+        folder: TypeFolder,
     ) -> impl PinInit<Self, Error>;
+
+    /// All is registered, and stays for as long as the module. May sleep.
+    fn start(&self, settings: Self::Settings);
 
     /// The initial state of its part of an inode.
     fn new_inode_data() -> Self::InodeData;
@@ -112,6 +121,9 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
 pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     /// The name for mount(2) and `/proc/filesystems`, without a dot.
     const NAME: &'static CStr;
+    /// The name of the type that mounts have which the kernel makes for itself, or in the place of another type's; users
+    /// cannot ask for it.
+    const INTERNAL_NAME: &'static CStr = Self::NAME;
     /// The name of the slab cache of inodes.
     const INODE_CACHE_NAME: &'static CStr;
     /// `f_type` of statfs(2).

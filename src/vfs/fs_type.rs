@@ -4,19 +4,21 @@
 //!
 //! C headers: `include/linux/fs.h`, `Documentation/filesystems/vfs.rst`.
 
+use super::control::TypeFolder;
 use super::features::Features;
 use super::file_system::Memory;
 use super::folder::Folder;
 use super::inode::InodeCache;
+use super::internal_type::{InternalType, TypeOf};
 #[cfg(CONFIG_QUOTA)]
 use super::quota::QuotaFormat;
 use super::{context, superblock, FileSystem};
 use crate::bindings;
 use crate::mm::{Pos, MAX_FILE_SIZE};
 use core::marker::PhantomData;
+use core::ptr::NonNull;
 use kernel::error::to_result;
 use kernel::prelude::*;
-use kernel::types::Opaque;
 use kernel::ThisModule;
 
 /// Whether the VFS and sysfs take `name`: neither empty nor with a dot or a slash in it.
@@ -40,17 +42,55 @@ const fn is_size(bytes: Pos) -> bool {
     0 < bytes.to_loff() && bytes.to_loff() <= MAX_FILE_SIZE.to_loff()
 }
 
+/// A type with the functions of `T`.
+fn raw_type<T: FileSystem>(
+    name: &'static CStr,
+    module: &'static ThisModule,
+) -> bindings::file_system_type {
+    bindings::file_system_type {
+        name: name.as_char_ptr(),
+        owner: module.as_ptr().cast(),
+        fs_flags: bindings::int(
+            bindings::FS_USERNS_MOUNT | bindings::FS_ALLOW_IDMAP | bindings::FS_MGTIME,
+        ),
+        init_fs_context: Some(context::init_fs_context::<T>),
+        parameters: T::PARAMETERS.as_ptr(),
+        kill_sb: Some(superblock::kill_sb::<T>),
+        // Lists without members, and no more functions.
+        ..pin_init::zeroed()
+    }
+}
+
+/// How a file system type begins.
+pub(crate) struct Settings<T: FileSystem> {
+    /// Whether users may mount it.
+    pub(crate) mountable: bool,
+    /// What its memory does.
+    pub(crate) memory: <T::Memory as Memory<T>>::Settings,
+}
+
+impl<T: FileSystem> Default for Settings<T> {
+    fn default() -> Self {
+        Self {
+            mountable: true,
+            memory: Default::default(),
+        }
+    }
+}
+
 /// A registered file system type; dropping it unregisters the type. A module has one by
 /// [`module_file_system!`](crate::vfs::module_file_system).
 ///
 /// # Invariants
 ///
-/// `fs_type` is registered with the VFS from the end of initialisation until drop. It is pinned,
-/// since the VFS holds its address. No superblock of the type outlives the value.
+/// `fs_type` is registered with the VFS from the end of initialisation until drop, where users may mount it. It is
+/// pinned, since the VFS holds its address, and so is `internal`. No superblock of either outlives the value.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Registration<T: FileSystem> {
     #[pin]
-    fs_type: Opaque<bindings::file_system_type>,
+    fs_type: TypeOf<T>,
+    #[pin]
+    internal: TypeOf<T>,
     // Dropped after `fs_type` is unregistered: by then no superblock is left.
     #[pin]
     memory: T::Memory,
@@ -58,7 +98,7 @@ pub(crate) struct Registration<T: FileSystem> {
     #[cfg(CONFIG_QUOTA)]
     #[pin]
     _quota: QuotaFormat,
-    // Dropped before the folder that it is in.
+    // Dropped before the folder that it is in, as what `memory` has there.
     _features: Features,
     _folder: Folder,
     _fs: PhantomData<T>,
@@ -78,8 +118,13 @@ impl<T: FileSystem> Registration<T> {
     ///
     /// What is made must stay until `module` goes: mounts, which hold the module and nothing else, use it.
     /// There must be no other of `T`.
-    pub(crate) unsafe fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+    pub(crate) unsafe fn new(
+        module: &'static ThisModule,
+        settings: Settings<T>,
+    ) -> impl PinInit<Self, Error> {
+        let Settings { mountable, memory } = settings;
         const { assert!(is_name(T::NAME), "no name of a file system type") };
+        const { assert!(is_name(T::INTERNAL_NAME), "no name of a file system type") };
         const { assert!(is_name(T::INODE_CACHE_NAME), "no name of a slab cache") };
         const { assert!(is_size(T::MAX_BYTES), "no file can be that large") };
         try_pin_init!(&this in Self {
@@ -90,27 +135,35 @@ impl<T: FileSystem> Registration<T> {
             _folder: Folder::new(T::NAME)?,
             // SAFETY: The folder is dropped later.
             _features: unsafe { Features::new(_folder, T::FEATURES)? },
-            fs_type: Opaque::new(bindings::file_system_type {
-                name: T::NAME.as_char_ptr(),
-                owner: module.as_ptr().cast(),
-                fs_flags: bindings::int(
-                bindings::FS_USERNS_MOUNT | bindings::FS_ALLOW_IDMAP | bindings::FS_MGTIME,
-            ),
-                init_fs_context: Some(context::init_fs_context::<T>),
-                parameters: T::PARAMETERS.as_ptr(),
-                kill_sb: Some(superblock::kill_sb::<T>),
-                // Lists without members, and no more functions.
-                ..pin_init::zeroed()
-            }),
-            // SAFETY: `fs_type` was just initialised, and is pinned beside what is made here.
-            memory <- unsafe {
-                T::Memory::new(module, Opaque::cast_into(&raw const (*this.as_ptr()).fs_type))
+            // SAFETY: It is a part of this value, which by the caller's promise stays for as long as the module.
+            fs_type <- unsafe {
+                TypeOf::new(raw_type::<T>(T::NAME, module), this.as_ptr(), mountable)
+            },
+            // SAFETY: As above.
+            internal <- unsafe {
+                TypeOf::new(raw_type::<T>(T::INTERNAL_NAME, module), this.as_ptr(), mountable)
+            },
+            memory <- {
+                // SAFETY: The folder is dropped later than what is made with it.
+                let folder = unsafe { TypeFolder::of(_folder) };
+                // SAFETY: The type was just initialised, and goes with what is made with it.
+                let internal = unsafe {
+                    InternalType::new(NonNull::new_unchecked(&raw mut (*this.as_ptr()).internal))
+                };
+                // SAFETY: It is made where it stays, beside the folder and the type.
+                unsafe { T::Memory::new(module, internal, folder) }
             },
             _fs: PhantomData,
         })
-        .pin_chain(|this| {
-            // SAFETY: The type is complete and pinned, and stays valid until drop unregisters it.
-            to_result(unsafe { bindings::register_filesystem(this.fs_type.get()) })
+        .pin_chain(move |this| {
+            if mountable {
+                // SAFETY: The type is complete and pinned, and stays valid until drop unregisters it.
+                to_result(unsafe { bindings::register_filesystem(this.fs_type.as_ptr()) })?;
+            }
+            // SAFETY: Nothing can fail any more, and by the caller's promise it stays.
+            unsafe { this.internal.set_live() };
+            this.memory.start(memory);
+            Ok(())
         })
     }
 
@@ -118,10 +171,10 @@ impl<T: FileSystem> Registration<T> {
     ///
     /// # Safety
     ///
-    /// `fs_type` must be the `fs_type` of a `Registration<T>` that lives for `'a`.
+    /// `fs_type` must be one of a `Registration<T>` that lives for `'a`.
     pub(super) unsafe fn from_fs_type<'a>(fs_type: *mut bindings::file_system_type) -> &'a Self {
         // SAFETY: By the caller's promise.
-        unsafe { &*kernel::container_of!(Opaque::cast_from(fs_type), Self, fs_type) }
+        unsafe { &*TypeOf::<T>::owner(fs_type) }
     }
 
     pub(super) fn cache(&self) -> &InodeCache<T> {
@@ -137,13 +190,14 @@ impl<T: FileSystem> Registration<T> {
 #[pinned_drop]
 impl<T: FileSystem> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariants no superblock is left. Where the registration had failed, this finds
-        // nothing to do.
-        unsafe { bindings::unregister_filesystem(self.fs_type.get()) };
+        // SAFETY: By the type invariants no superblock is left. Where it was not registered, this finds nothing to
+        // do.
+        unsafe { bindings::unregister_filesystem(self.fs_type.as_ptr()) };
     }
 }
 
-/// Declares the module of a file system, which is registered for as long as the module is loaded.
+/// Declares the module of a file system, which is registered for as long as the module is loaded; with `settings`, if
+/// they are there, which may look at the module's parameters.
 ///
 /// # Examples
 ///
@@ -158,7 +212,7 @@ impl<T: FileSystem> PinnedDrop for Registration<T> {
 /// }
 /// ```
 macro_rules! module_file_system {
-    (type: $type:ty, $($info:tt)*) => {
+    (type: $type:ty, settings: $settings:expr, $($info:tt)*) => {
         /// The module: what is registered for as long as it is loaded.
         #[::kernel::prelude::pin_data]
         struct Module {
@@ -182,13 +236,20 @@ macro_rules! module_file_system {
                     },
                     // SAFETY: This is the first call, and hence the kernel's, which keeps what is made until
                     // the module goes.
-                    _fs_type <- unsafe { $crate::vfs::Registration::new(module) },
+                    _fs_type <- unsafe { $crate::vfs::Registration::new(module, $settings) },
                 })
             }
         }
 
         ::kernel::prelude::module! {
             type: Module,
+            $($info)*
+        }
+    };
+    (type: $type:ty, $($info:tt)*) => {
+        $crate::vfs::module_file_system! {
+            type: $type,
+            settings: $crate::vfs::Settings::default(),
             $($info)*
         }
     };

@@ -343,6 +343,13 @@ impl<T: FileSystem> Drop for InodeCache<T> {
     }
 }
 
+/// The next of the numbers that files without a name share, all over the system (`get_next_ino()`). Takes no lock,
+/// and each CPU counts by itself.
+pub(crate) fn next_anonymous_number() -> Ino {
+    // SAFETY: Changes counters of its own.
+    Ino::new(u64::from(unsafe { bindings::get_next_ino() }))
+}
+
 /// Makes an inode of `sb`, with the file system's `data`; its type and what goes with that are the caller's
 /// to set. Only the result refers to it, and it is on no list. May sleep.
 ///

@@ -17,6 +17,8 @@ pub(crate) mod attr;
 #[cfg_attr(not(CONFIG_UNICODE), path = "casefold_stub.rs")]
 pub(crate) mod casefold;
 pub(crate) mod context;
+#[cfg_attr(not(CONFIG_SYSFS), path = "control_stub.rs")]
+pub(crate) mod control;
 pub(crate) mod cookies;
 pub(crate) mod dentry;
 pub(crate) mod dir;
@@ -35,6 +37,8 @@ pub(crate) mod handle;
 pub(crate) mod ids;
 pub(crate) mod inode;
 pub(crate) mod inode_list;
+pub(crate) mod internal_type;
+pub(crate) mod kernel_mount;
 pub(crate) mod lock;
 pub(crate) mod mode;
 pub(crate) mod new_inode;
@@ -48,6 +52,7 @@ pub(crate) mod quota;
 )]
 pub(crate) mod ram;
 pub(crate) mod superblock;
+pub(crate) mod switch;
 pub(crate) mod xattr;
 
 pub(crate) use attr::AttrOperations;
@@ -56,7 +61,7 @@ pub(crate) use dentry::{Dentry, Negative, Positive};
 pub(crate) use dir::{DirectoryOperations, RenameDirs};
 pub(crate) use file::{File, FileOperations};
 pub(crate) use file_system::FileSystem;
-pub(crate) use fs_type::{module_file_system, Registration};
+pub(crate) use fs_type::{module_file_system, Registration, Settings};
 pub(crate) use ids::{IdMap, Kgid, Kuid};
 pub(crate) use inode::{Inode, InodeCore, InodeRef};
 pub(crate) use lock::{Exclusive, InodeGuard, Shared};

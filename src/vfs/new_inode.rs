@@ -54,6 +54,15 @@ impl<'a, T: FileSystem> Origin<'a, T> {
         }
     }
 
+    /// That of a regular file in `sb` that never has a name. Its owner is the current task.
+    pub(crate) fn unlinked_in(sb: &'a SuperBlock<T>) -> Self {
+        Self {
+            sb,
+            parent: None,
+            idmap: IdMap::nop(),
+        }
+    }
+
     /// The superblock.
     pub(crate) fn sb(&self) -> &'a SuperBlock<T> {
         self.sb
@@ -229,6 +238,12 @@ impl<'a, T: FileSystem> NewInode<'a, T> {
     /// The pages that the file will have are to stay in memory, as `mapping_set_unevictable()`.
     pub(crate) fn set_unevictable(&mut self) {
         self.inode.mapping().set_unevictable();
+    }
+
+    /// Sets the size of a regular file.
+    pub(crate) fn set_size(&mut self, size: Pos) {
+        // SAFETY: By the type invariants nothing else uses the inode.
+        unsafe { bindings::i_size_write(self.as_ptr(), size.to_loff()) }
     }
 
     /// Lets the security modules initialise the inode, as `security_inode_init_security()`.

@@ -8,7 +8,9 @@
 //!
 //! C headers: `include/linux/fs.h`, `include/linux/pagemap.h`.
 
+use super::control::TypeFolder;
 use super::file_system::Memory;
+use super::internal_type::InternalType;
 use super::pipe::PipeWriter;
 use super::{Exclusive, File, FileSystem, Inode};
 use crate::bindings;
@@ -33,15 +35,19 @@ impl Ram {
 
 // SAFETY: Both tables live for ever, and their functions are for any file that has `ram_aops`.
 unsafe impl<T: FileSystem<Memory = Self>> Memory<T> for Ram {
+    type Settings = ();
     type InodeBase = bindings::inode;
     type InodeData = ();
 
     unsafe fn new(
         _module: &'static ThisModule,
-        _fs_type: *mut bindings::file_system_type,
+        _internal: InternalType<T>,
+        _folder: TypeFolder,
     ) -> impl PinInit<Self, Error> {
         Ok(Self)
     }
+
+    fn start(&self, (): ()) {}
 
     fn new_inode_data() {}
 

@@ -154,7 +154,7 @@ impl<T: FileSystem> Tables<T> {
 /// # Safety
 ///
 /// `sb` must be new and unreachable for others, with its `s_umount` held for writing, and `fs_type`
-/// that of a live `Registration<T>`.
+/// one of a live `Registration<T>`.
 pub(super) unsafe fn fill<T: FileSystem>(
     sb: *mut bindings::super_block,
     fs_type: *mut bindings::file_system_type,

@@ -4,9 +4,9 @@
 // error: call to unsafe function `fs_type::Registration::<T>::new` is unsafe
 
 use crate::tmpfs::Tmpfs;
-use crate::vfs::Registration;
+use crate::vfs::{Registration, Settings};
 use kernel::prelude::*;
 
 pub(crate) fn register(module: &'static ThisModule) -> impl PinInit<Registration<Tmpfs>, Error> {
-    Registration::new(module)
+    Registration::new(module, Settings::default())
 }

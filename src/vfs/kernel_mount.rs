@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mounts of the kernel's own, which are nowhere in the tree of any task, and files without a name on them.
+//!
+//! A [`KernelMount`] is made and dropped like any value. Where tasks are to find it, it is in a [`PublishedMount`].
+//! A task that does takes a reference within a section of RCU, and the end of a mount, which is out of its place by
+//! then, waits for those sections. What a task has found goes on being a mount for as long as files on it are open.
+//!
+//! C headers: `include/linux/mount.h`, `include/linux/file.h`.
+
+use super::{FileSystem, FileType, NewInode, SuperBlock};
+use crate::bindings;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::ptr::NonNull;
+use kernel::error::from_err_ptr;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Acquire, Atomic, Full, Release};
+use kernel::sync::rcu;
+
+/// A mount for the kernel itself (`struct vfsmount`), unmounted when this is dropped, which may sleep.
+///
+/// # Invariants
+///
+/// Owns what `kern_mount()` has returned, of a file system type of `T`.
+pub(crate) struct KernelMount<T: FileSystem>(NonNull<bindings::vfsmount>, PhantomData<T>);
+
+// SAFETY: Any task may unmount it.
+unsafe impl<T: FileSystem> Send for KernelMount<T> {}
+// SAFETY: A shared mount offers nothing.
+unsafe impl<T: FileSystem> Sync for KernelMount<T> {}
+
+impl<T: FileSystem> KernelMount<T> {
+    /// # Safety
+    ///
+    /// The type invariants must hold.
+    pub(super) unsafe fn new(mount: NonNull<bindings::vfsmount>) -> Self {
+        // INVARIANT: By the caller's promise.
+        Self(mount, PhantomData)
+    }
+
+    fn into_raw(self) -> *mut bindings::vfsmount {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+}
+
+impl<T: FileSystem> Drop for KernelMount<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants. Waits for a grace period, see `PublishedMount`, and leaves the mount to
+        // those who have references.
+        unsafe { bindings::kern_unmount(self.0.as_ptr()) }
+    }
+}
+
+/// A place for a mount, where tasks find it.
+///
+/// # Invariants
+///
+/// `mount` is null, or what a [`KernelMount`] owned, which this owns now. It is unmounted after it was taken out only.
+pub(crate) struct PublishedMount<T: FileSystem> {
+    mount: Atomic<*mut c_void>,
+    _fs: PhantomData<KernelMount<T>>,
+}
+
+impl<T: FileSystem> PublishedMount<T> {
+    /// An empty place.
+    pub(crate) const fn new() -> Self {
+        Self {
+            mount: Atomic::new(core::ptr::null_mut()),
+            _fs: PhantomData,
+        }
+    }
+
+    /// Whether there is no mount; a snapshot.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.mount.load(Acquire).is_null()
+    }
+
+    /// Lets tasks find `mount`, unless there is one; then it is unmounted. May sleep.
+    pub(crate) fn publish(&self, mount: KernelMount<T>) {
+        let mount = mount.into_raw().cast();
+        // INVARIANT: The place owns it where it gets it.
+        if self
+            .mount
+            .cmpxchg(core::ptr::null_mut(), mount, Release)
+            .is_err()
+        {
+            // SAFETY: It was owned by the argument.
+            drop(unsafe { Self::owned(mount) });
+        }
+    }
+
+    /// Lets no more tasks find a mount. Dropping the result waits for those that do just now.
+    pub(crate) fn take(&self) -> Option<KernelMount<T>> {
+        // SAFETY: By the type invariants the place has owned it.
+        unsafe { Self::owned(self.mount.xchg(core::ptr::null_mut(), Full)) }
+    }
+
+    /// # Safety
+    ///
+    /// `mount` must be null, or be owned as a [`KernelMount`] owns it, by the caller alone.
+    unsafe fn owned(mount: *mut c_void) -> Option<KernelMount<T>> {
+        let mount = NonNull::new(mount.cast())?;
+        // SAFETY: By the caller's promise.
+        Some(unsafe { KernelMount::new(mount) })
+    }
+
+    /// The mount, if there is one. Does not sleep.
+    #[inline]
+    pub(crate) fn get(&self) -> Option<MountRef<T>> {
+        let _in_rcu = rcu::read_lock();
+        let mount = NonNull::new(self.mount.load(Acquire).cast::<bindings::vfsmount>())?;
+        // INVARIANT: By the type invariants the mount was not taken out before this section of RCU has begun, and
+        // is unmounted after that ends: then there is a reference more.
+        // SAFETY: As was just said, the mount is live.
+        unsafe { bindings::mntget(mount.as_ptr()) };
+        Some(MountRef(mount, PhantomData))
+    }
+}
+
+impl<T: FileSystem> Drop for PublishedMount<T> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
+/// A reference to a mount for the kernel itself.
+///
+/// # Invariants
+///
+/// Owns a reference to a mount of a superblock of `T`.
+pub(crate) struct MountRef<T: FileSystem>(NonNull<bindings::vfsmount>, PhantomData<T>);
+
+impl<T: FileSystem> Deref for MountRef<T> {
+    type Target = SuperBlock<T>;
+
+    /// The superblock that is mounted.
+    #[inline]
+    fn deref(&self) -> &SuperBlock<T> {
+        // SAFETY: By the type invariants; a mount holds its superblock, which does not change.
+        unsafe { SuperBlock::from_raw((*self.0.as_ptr()).mnt_sb) }
+    }
+}
+
+impl<T: FileSystem> MountRef<T> {
+    /// Opens `inode`, to read and to write, as a file that had the name `name` and has none any more. With `is_private`
+    /// security modules do not look at it. May sleep.
+    ///
+    /// Fails with `ENOMEM` and with `ENFILE`, and with `EINVAL` for what is no regular file of this superblock; then the
+    /// inode goes.
+    pub(crate) fn open_unlinked(
+        &self,
+        inode: NewInode<'_, T>,
+        name: &CStr,
+        is_private: bool,
+    ) -> Result<UnlinkedFile> {
+        if inode.file_type() != FileType::Regular {
+            return Err(EINVAL);
+        }
+        let raw = inode.as_ptr();
+        // SAFETY: The inode is new: nothing else uses it.
+        unsafe {
+            if is_private {
+                (*raw).i_flags |= bindings::S_PRIVATE;
+            }
+            bindings::clear_nlink(raw);
+        }
+        let inode = inode.into_ref().of(self)?;
+        // SAFETY: Mount and inode are live and of one superblock; the operations are the inode's. The file holds the
+        // mount, and has the reference to the inode where there is a file.
+        let file = unsafe {
+            from_err_ptr(bindings::alloc_file_pseudo(
+                inode.as_ptr(),
+                self.0.as_ptr(),
+                name.as_char_ptr(),
+                bindings::int(bindings::O_RDWR),
+                (*raw).__bindgen_anon_3.i_fop,
+            ))
+        }?;
+        let _ = inode.into_raw();
+        // INVARIANT: Just made.
+        // SAFETY: It is no error, and hence not null.
+        Ok(UnlinkedFile(unsafe { NonNull::new_unchecked(file) }))
+    }
+}
+
+impl<T: FileSystem> Drop for MountRef<T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants. May sleep, where the mount is unmounted and this is the last one.
+        unsafe { bindings::mntput(self.0.as_ptr()) }
+    }
+}
+
+/// An open file without a name.
+///
+/// # Invariants
+///
+/// Owns a reference to the file.
+pub(crate) struct UnlinkedFile(NonNull<bindings::file>);
+
+impl UnlinkedFile {
+    /// The pointer, with the reference that it holds.
+    pub(crate) fn into_raw(self) -> *mut bindings::file {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+}
+
+impl Drop for UnlinkedFile {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::fput(self.0.as_ptr()) }
+    }
+}
