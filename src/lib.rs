@@ -47,11 +47,32 @@ mod vfs;
 
 vfs::module_file_system! {
     type: tmpfs::Tmpfs,
+    settings: vfs::Settings {
+        mountable: module_parameters::mountable.value(),
+        memory: shmem::switches::Served {
+            files: module_parameters::shared.value(),
+            mounts: module_parameters::tmpfs.value(),
+        },
+    },
     name: "rtmpfs",
     authors: ["The rtmpfs developers"],
     description: "tmpfs in Rust: files in memory and swap",
     license: "GPL v2",
     alias: ["fs-rtmpfs"],
+    params: {
+        mountable: bool {
+            default: true,
+            description: "Whether users may mount the file system",
+        },
+        shared: bool {
+            default: false,
+            description: "Whether memfd, System V and anonymous shared memory are rtmpfs's from the beginning",
+        },
+        tmpfs: bool {
+            default: false,
+            description: "Whether mounts of type tmpfs are rtmpfs's from the beginning",
+        },
+    },
 }
 
 #[cfg(CONFIG_KUNIT)]

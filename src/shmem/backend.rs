@@ -8,15 +8,17 @@ use super::fault::Fault;
 use super::fault::FaultOperations;
 use super::outgoing::{OutgoingFolio, WrittenOut};
 use super::registration::Registered;
+use super::switches::{Files, Mounts};
 use crate::bindings;
 use crate::mm::folio::{MemoryOwner, NewFolio};
 use crate::mm::huge::VmaAdvice;
 use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
 use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
+use crate::vfs::control::ControlFile;
 #[cfg(CONFIG_SWAP)]
 use crate::vfs::inode_list::{InodeList, Link, ListKind};
-use crate::vfs::Inode;
+use crate::vfs::{Inode, NewInode, SuperBlock};
 use core::marker::PhantomData;
 use kernel::prelude::*;
 use kernel::types::Opaque;
@@ -88,6 +90,16 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
 
     /// The memory policies of a file.
     fn policy(inode: &Inode<Self>) -> &SharedPolicy;
+
+    /// Makes a regular file of `size` on a mount of the kernel's own, for any use. With `commits_whole_size` the size
+    /// counts against the overcommit limit from now on, for the current task, and not each page. May sleep.
+    ///
+    /// Fails with `ENOMEM`, and with `ENOSPC` as the file system does where there is no memory for an inode.
+    fn new_unlinked(
+        sb: &SuperBlock<Self>,
+        size: Pos,
+        commits_whole_size: bool,
+    ) -> Result<NewInode<'_, Self>>;
 }
 
 /// The tables of a file system type whose pages go to swap, and their registration with mm/.
@@ -100,6 +112,12 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
 pub(crate) struct Backend<T: SharedMemory> {
     // Dropped first.
     pub(super) _registered: Registered,
+    /// Whether files that the kernel makes are served.
+    #[pin]
+    pub(super) files: ControlFile<Files<T>>,
+    /// Whether mounts of type tmpfs are.
+    #[pin]
+    pub(super) mounts: ControlFile<Mounts<T>>,
     #[pin]
     pub(super) vm_ops: Opaque<bindings::vm_operations_struct>,
     #[pin]
@@ -113,9 +131,9 @@ pub(crate) struct Backend<T: SharedMemory> {
     pub(super) _fs: PhantomData<T>,
 }
 
-// SAFETY: All of it is immutable but the list, which locks.
+// SAFETY: All of it is immutable but the list, which locks, and the switches, which are atomic.
 unsafe impl<T: SharedMemory> Send for Backend<T> {}
-// SAFETY: All of it is immutable but the list, which locks.
+// SAFETY: All of it is immutable but the list, which locks, and the switches, which are atomic.
 unsafe impl<T: SharedMemory> Sync for Backend<T> {}
 
 /// Inodes with pages in swap, of all file systems of a type.
@@ -137,7 +155,6 @@ impl<T: SharedMemory> Backend<T> {
     /// # Safety
     ///
     /// `table` must be that of a backend of `T`, which stays for `'a`.
-    #[cfg(CONFIG_SWAP)]
     pub(super) unsafe fn from_table<'a>(table: *const bindings::shmem_backend) -> &'a Self {
         let table = Opaque::cast_from(table.cast_mut());
         // SAFETY: By the caller's promise.

@@ -190,29 +190,58 @@ pub(super) unsafe extern "C" fn huge_orders<T: SharedMemory>(
     T::huge_orders(inode, mapping, index, Pos::from_loff(write_end), forced)
 }
 
-/// `shmem_backend::file_setup`: tmpfs makes the file.
+/// `shmem_backend::file_setup`: a file for memfd_create(2), System V IPC, anonymous shared memory or a driver. Null
+/// leaves it to tmpfs.
 ///
 /// # Safety
 ///
-/// Nothing is asked: it does nothing.
-pub(super) unsafe extern "C" fn file_setup(
-    _table: *const bindings::shmem_backend,
-    _name: *const c_char,
-    _size: bindings::loff_t,
-    _flags: bindings::vma_flags_t,
-    _inode_flags: c_uint,
+/// `table` must be that of a [`Backend`] of `T`, which is not unregistered before the call returns; `name` must be a
+/// string for that time, and `size` one that a file can have.
+pub(super) unsafe extern "C" fn file_setup<T: SharedMemory>(
+    table: *const bindings::shmem_backend,
+    name: *const c_char,
+    size: bindings::loff_t,
+    flags: bindings::vma_flags_t,
+    inode_flags: c_uint,
 ) -> *mut bindings::file {
-    core::ptr::null_mut()
+    // SAFETY: By the caller's promise.
+    let backend = unsafe { Backend::<T>::from_table(table) };
+    let Some(mount) = backend.files.mount() else {
+        return core::ptr::null_mut();
+    };
+    // SAFETY: By the caller's promise.
+    let name = unsafe { CStr::from_char_ptr(name) };
+    // What a live update restores is filled by code that knows tmpfs only; nothing else is without a name.
+    if name.is_empty() {
+        return core::ptr::null_mut();
+    }
+    // SAFETY: Looks at the flags.
+    let commits = unsafe { !bindings::vma_flags_test(&flags, bindings::VMA_NORESERVE_BIT) };
+    let file = T::new_unlinked(&mount, Pos::from_loff(size), commits).and_then(|inode| {
+        let is_private = inode_flags & bindings::S_PRIVATE != 0;
+        mount.open_unlinked(inode, name, is_private)
+    });
+    match file {
+        Ok(file) => file.into_raw(),
+        Err(e) => e.to_ptr(),
+    }
 }
 
-/// `shmem_backend::init_fs_context`: tmpfs makes the mount.
+/// `shmem_backend::init_fs_context`: a mount of type tmpfs by a user. 1 leaves it to tmpfs.
 ///
 /// # Safety
 ///
-/// Nothing is asked: it does nothing.
-pub(super) unsafe extern "C" fn init_fs_context(
-    _table: *const bindings::shmem_backend,
-    _cx: *mut bindings::fs_context,
+/// `table` must be that of a [`Backend`] of `T` whose module is held, and `cx` a live context of a mount, without
+/// operations, which nobody else uses.
+pub(super) unsafe extern "C" fn init_fs_context<T: SharedMemory>(
+    table: *const bindings::shmem_backend,
+    cx: *mut bindings::fs_context,
 ) -> c_int {
-    1
+    // SAFETY: By the caller's promise.
+    let backend = unsafe { Backend::<T>::from_table(table) };
+    // SAFETY: By the caller's promise; tmpfs is built into the kernel.
+    match unsafe { backend.mounts.take_over(cx) } {
+        Ok(taken) => c_int::from(!taken),
+        Err(e) => e.to_errno(),
+    }
 }

@@ -18,6 +18,7 @@ pub(crate) mod outgoing;
 mod policy;
 mod registration;
 pub(crate) mod seals;
+pub(crate) mod switches;
 #[cfg_attr(not(CONFIG_USERFAULTFD), path = "userfault_stub.rs")]
 pub(crate) mod userfault;
 mod writeout;

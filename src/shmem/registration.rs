@@ -7,16 +7,18 @@
 use super::backend::{Backend, SharedMemory};
 #[cfg(CONFIG_NUMA)]
 use super::policy;
+use super::switches::{Files, Mounts, Served};
 #[cfg(CONFIG_USERFAULTFD)]
 use super::userfault;
 use super::{fault, hooks, inode, writeout};
 use crate::bindings;
 use crate::mm::Mapping;
-use crate::vfs::control::TypeFolder;
+use crate::vfs::control::{ControlFile, TypeFolder};
 use crate::vfs::file_system::Memory;
 #[cfg(CONFIG_SWAP)]
 use crate::vfs::inode_list::{InodeList, Link};
 use crate::vfs::internal_type::InternalType;
+use crate::vfs::switch::Switch;
 use crate::vfs::Inode;
 use core::marker::PhantomData;
 use kernel::error::to_result;
@@ -42,7 +44,7 @@ fn vm_operations<T: SharedMemory>() -> bindings::vm_operations_struct {
 
 // SAFETY: By the type invariants of the backend its tables stay, and their functions are those for files of `T`.
 unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
-    type Settings = ();
+    type Settings = Served;
     type InodeBase = bindings::shmem_inode_base;
     #[cfg(CONFIG_SWAP)]
     type InodeData = Link<T>;
@@ -51,10 +53,14 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
 
     unsafe fn new(
         module: &'static ThisModule,
-        _internal: InternalType<T>,
-        _folder: TypeFolder,
+        internal: InternalType<T>,
+        folder: TypeFolder,
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
+            // SAFETY: It is a part of this value.
+            files <- unsafe { ControlFile::new(folder, c"shared_memory", Files::new(internal)) },
+            // SAFETY: As above.
+            mounts <- unsafe { ControlFile::new(folder, c"mounts", Mounts::new(internal)) },
             vm_ops: Opaque::new(vm_operations::<T>()),
             anon_vm_ops: Opaque::new(vm_operations::<T>()),
             #[cfg(CONFIG_SWAP)]
@@ -80,8 +86,8 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
                 truncate_range: Some(hooks::truncate_range::<T>),
                 charge: Some(hooks::charge::<T>),
                 huge_orders: Some(hooks::huge_orders::<T>),
-                file_setup: Some(hooks::file_setup),
-                init_fs_context: Some(hooks::init_fs_context),
+                file_setup: Some(hooks::file_setup::<T>),
+                init_fs_context: Some(hooks::init_fs_context::<T>),
             }),
             _fs: PhantomData,
             // SAFETY: All else is there and pinned, and the table stays longer than this, which is dropped first.
@@ -91,7 +97,15 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
         })
     }
 
-    fn start(&self, (): ()) {}
+    fn start(&self, Served { files, mounts }: Served) {
+        // The module is of use without them.
+        if let Err(e) = self.files.turn(files) {
+            pr_err!("files of the kernel stay with tmpfs: {e:?}\n");
+        }
+        if let Err(e) = self.mounts.turn(mounts) {
+            pr_err!("mounts of type tmpfs stay with it: {e:?}\n");
+        }
+    }
 
     #[cfg(CONFIG_SWAP)]
     #[inline]

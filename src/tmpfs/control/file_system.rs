@@ -31,6 +31,8 @@ static CASEFOLD: Feature = Feature::new(c"casefold");
 
 impl FileSystem for Tmpfs {
     const NAME: &'static CStr = c"rtmpfs";
+    // Security modules and programs go by that name.
+    const INTERNAL_NAME: &'static CStr = c"tmpfs";
     const INODE_CACHE_NAME: &'static CStr = c"rtmpfs_inode_cache";
     // Programs that ask whether this is a temporary file system get tmpfs's answer.
     const MAGIC: u32 = crate::shmem::TMPFS_MAGIC;
@@ -79,15 +81,27 @@ impl FileSystem for Tmpfs {
 
     fn new_super<'a>(
         options: &'a mut Options,
-        _cx: &'a MountContext,
+        cx: &'a MountContext,
     ) -> impl PinInit<SuperInfo, Error> + 'a {
+        let is_internal = cx.is_internal();
+        // What the kernel asks for has no limits, and large folios as the system says.
+        let (blocks, inodes, huge) = if is_internal {
+            (PageCount::ZERO, 0, None)
+        } else {
+            (
+                options::default_blocks(),
+                options::default_inodes(),
+                Some(orders::default_policy()),
+            )
+        };
         SuperInfo::new(NewMount {
-            blocks: options.blocks.unwrap_or_else(options::default_blocks),
-            inodes: options.inodes.unwrap_or_else(options::default_inodes),
+            is_internal,
+            blocks: options.blocks.unwrap_or(blocks),
+            inodes: options.inodes.unwrap_or(inodes),
             wide_inos: options.wide_inos.unwrap_or(options::DEFAULT_WIDE_INOS),
             quota: options.quota,
             policy: options.policy.take(),
-            huge: options.huge.unwrap_or_else(orders::default_policy),
+            huge: options.huge.or(huge),
             without_swap: options.without_swap,
             mode: options.mode,
             uid: options.uid,

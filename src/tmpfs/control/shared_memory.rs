@@ -16,8 +16,9 @@ use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::swap;
 use crate::tmpfs::data::truncate;
 use crate::tmpfs::data::userfault;
+use crate::tmpfs::namespace::lifecycle;
 use crate::tmpfs::state::Tmpfs;
-use crate::vfs::Inode;
+use crate::vfs::{Inode, NewInode, SuperBlock};
 use kernel::prelude::*;
 
 impl SharedMemory for Tmpfs {
@@ -90,5 +91,12 @@ impl SharedMemory for Tmpfs {
 
     fn policy(inode: &Inode<Self>) -> &SharedPolicy {
         inode.data().policy()
+    }
+    fn new_unlinked(
+        sb: &SuperBlock<Self>,
+        size: Pos,
+        commits_whole_size: bool,
+    ) -> Result<NewInode<'_, Self>> {
+        lifecycle::new_unlinked(sb, size, commits_whole_size)
     }
 }

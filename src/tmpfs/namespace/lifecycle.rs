@@ -12,7 +12,7 @@ use crate::tmpfs::state::inode::{InodeInfo, TmpfsInode, DIR_ENTRY_SIZE};
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::{
     Exclusive, FileKind, FileType, IdMap, LinkTarget, Mode, NewInode, NewSuperBlock, Origin,
-    Special,
+    Special, SuperBlock,
 };
 use kernel::prelude::*;
 
@@ -62,6 +62,23 @@ pub(in crate::tmpfs) fn new_root<'a>(
     let mut root = init(Origin::root_of(sb), Kind::Directory, info.mode)?;
     root.set_owner(info.uid, info.gid);
     Ok(root)
+}
+
+/// Makes a regular file of `size` on a mount of the kernel's own, for any use. With `commits_whole_size` that counts
+/// against the overcommit limit from now on, and not each page. May sleep; fails as [`new`] does, and with
+/// `ENOMEM`.
+pub(in crate::tmpfs) fn new_unlinked(
+    sb: &SuperBlock<Tmpfs>,
+    size: Pos,
+    commits_whole_size: bool,
+) -> Result<NewInode<'_, Tmpfs>> {
+    let mode = Mode::from_raw(0o777);
+    let mut inode = init(Origin::unlinked_in(sb), Kind::Regular, mode)?;
+    inode.set_size(size);
+    if commits_whole_size {
+        whole_size::commit(&mut inode)?;
+    }
+    Ok(inode)
 }
 
 /// Reserves, numbers and makes an inode.

@@ -7,11 +7,13 @@ use super::Tmpfs;
 use crate::mm::counter::PerCpuCounter;
 use crate::mm::mempolicy::{MountPolicy, Policy};
 use crate::mm::{Ino, PageCount};
+use crate::shmem::huge as shmem;
 use crate::tmpfs::pure::huge_policy::HugePolicy;
 use crate::tmpfs::pure::inode_limit::{InodeLimit, InodeSpace};
 use crate::tmpfs::pure::inode_numbers;
 use crate::tmpfs::pure::limits::{Counter, Limit};
 use crate::vfs::ids::{Kgid, Kuid};
+use crate::vfs::inode::next_anonymous_number;
 use crate::vfs::{Mode, SuperBlock};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -33,6 +35,9 @@ impl Counter for SpaceCounter {
     }
 }
 
+/// No number of a policy for large folios: that of the system.
+const AS_SYSTEM_SAYS: u32 = u32::MAX;
+
 /// The file system's part of a superblock.
 #[pin_data]
 pub(crate) struct SuperInfo {
@@ -43,6 +48,8 @@ pub(crate) struct SuperInfo {
     pub(in crate::tmpfs) inodes: InodeLimit<SpaceCounter>,
     /// Quota, where the mount has any.
     quota: Option<Pin<KBox<Quota>>>,
+    /// Whether the kernel has mounted it for itself.
+    is_internal: bool,
     /// The number of the next inode. Under no lock.
     next_ino: Atomic<u64>,
     /// Whether inode numbers may have 64 bits. Written with `s_umount` held, read without.
@@ -50,7 +57,7 @@ pub(crate) struct SuperInfo {
     /// The memory policy that new files start with; with a lock of its own.
     #[pin]
     pub(in crate::tmpfs) policy: MountPolicy,
-    /// The number of the policy for large folios. Written with `s_umount` held, read without.
+    /// The number of the policy for large folios, or [`AS_SYSTEM_SAYS`]. Written with `s_umount` held, read without.
     huge: Atomic<u32>,
     /// Whether the pages of this mount stay in memory.
     without_swap: bool,
@@ -64,6 +71,8 @@ pub(crate) struct SuperInfo {
 
 /// What a mount starts with.
 pub(in crate::tmpfs) struct NewMount {
+    /// Whether the kernel mounts it for itself.
+    pub(in crate::tmpfs) is_internal: bool,
     /// The limit of blocks; 0 is none.
     pub(in crate::tmpfs) blocks: PageCount,
     /// The limit of inodes; 0 is none.
@@ -74,8 +83,8 @@ pub(in crate::tmpfs) struct NewMount {
     pub(in crate::tmpfs) quota: QuotaOptions,
     /// The memory policy that new files start with; none is the default one.
     pub(in crate::tmpfs) policy: Option<Policy>,
-    /// Where there are to be large folios.
-    pub(in crate::tmpfs) huge: HugePolicy,
+    /// Where there are to be large folios; none is where the system says at the time.
+    pub(in crate::tmpfs) huge: Option<HugePolicy>,
     /// Whether pages stay in memory.
     pub(in crate::tmpfs) without_swap: bool,
     /// The mode of the root directory.
@@ -102,10 +111,11 @@ impl SuperInfo {
                 )?
             ),
             quota: Quota::new(&mount.quota)?,
+            is_internal: mount.is_internal,
             next_ino: Atomic::new(Ino::FIRST.to_u64()),
             wide_inos: Atomic::new(mount.wide_inos),
             policy <- MountPolicy::new(mount.policy),
-            huge: Atomic::new(mount.huge.as_number()),
+            huge: Atomic::new(mount.huge.map_or(AS_SYSTEM_SAYS, HugePolicy::as_number)),
             without_swap: mount.without_swap,
             mode: mount.mode,
             uid: mount.uid,
@@ -125,6 +135,10 @@ impl SuperInfo {
 
     /// The number for a new inode.
     pub(in crate::tmpfs) fn next_ino(&self, sb: &SuperBlock<Tmpfs>) -> Ino {
+        // All tasks make files there.
+        if self.is_internal {
+            return next_anonymous_number();
+        }
         let wide = self.has_wide_inos();
         let mut next = self.next_ino.load(Relaxed);
         // Goes round only where another task has taken a number.
@@ -152,7 +166,13 @@ impl SuperInfo {
 
     /// Where there are to be large folios.
     pub(in crate::tmpfs) fn huge(&self) -> HugePolicy {
-        HugePolicy::from_number(self.huge.load(Relaxed))
+        match self.huge.load(Relaxed) {
+            // What is no policy of a mount (`deny`, `force`) goes before any.
+            AS_SYSTEM_SAYS => {
+                u32::try_from(shmem::enabled()).map_or(HugePolicy::Never, HugePolicy::from_number)
+            }
+            number => HugePolicy::from_number(number),
+        }
     }
 
     /// Sets where there are to be large folios from now on.
