@@ -95,6 +95,9 @@
 //!   of this file system: names are pinned, and inodes are in no LRU list.
 //! - **A fault waits for a punch** (`tmpfs::data::fallocate::wait_for_punch`) with `mmap_lock` released where the
 //!   MM can try again, once, and the puncher takes no `mmap_lock`.
+//! - **Switches need no lock.** What is switched (`shmem::switches`) is one word. A mount of the kernel's own is found in a
+//!   section of RCU, and `vfs::kernel_mount::PublishedMount` gives it out to be unmounted, which waits for a grace period, only after
+//!   no task can find it any more. A file in sysfs is taken away, which waits for the tasks that write to it, with no lock held.
 //! - **Quota allocates under `dq_lock`**, so `vfs::quota::LockedRecord` begins a scope without `__GFP_FS`: reclaim in
 //!   that task writes out no folio of a file and frees nothing of a superblock. What it does all the same is to count
 //!   what superblocks could free, without `s_umount` (`vfs::superblock::nr_cached_objects`).

@@ -6,8 +6,8 @@
 //! their work, beginning with a floor. `make lint` looks for each: on the left in the kernel's source, where that is at
 //! hand, on the right in src/.
 //!
-//! "Not here" means that C tmpfs goes on doing it, for all: memfd, System V and anonymous shared memory,
-//! what drivers ask for, the controls of the system, and what works on any mapping.
+//! "Not here" means that C tmpfs goes on doing it, for all: the controls of the system, what works on any mapping, and
+//! what leaves the work to whose turn it is.
 //!
 //! # Limits and counts
 //!
@@ -188,6 +188,7 @@
 //! | `mm/shmem.c` | here |
 //! | --- | --- |
 //! | `mapping_backend()`, `vma_backend()`, `vma_is_shmem()`, `vma_is_anon_shmem()`, `shmem_zero_vm_ops()` | not here: they tell what is rtmpfs's, by the table that `shmem::backend::Backend` registers |
-//! | `register_shmem_backend()`, `unregister_shmem_backend()`, `shmem_backend_get()`, `shmem_backend_unuse()`, `shmem_backend_init_fs_context()` | not here: they keep that table, and call what is about no file |
-//! | `__shmem_file_setup()`, `shmem_file_setup()`, `shmem_file_setup_with_mnt()`, `shmem_kernel_file_setup()`, `shmem_backend_file_setup()` | not here: memfd, System V shared memory and drivers |
-//! | `__shmem_zero_setup()`, `shmem_zero_setup()`, `shmem_zero_setup_desc()` | not here: anonymous shared memory |
+//! | `register_shmem_backend()`, `unregister_shmem_backend()`, `shmem_backend_get()`, `shmem_backend_unuse()`, `shmem_backend_init_fs_context()`, `shmem_backend_file_setup()` | not here: they keep that table, and call what is about no file |
+//! | `__shmem_file_setup()` | `shmem::hooks::file_setup` where that is switched on, see `shmem::switches` |
+//! | `shmem_file_setup()`, `shmem_file_setup_with_mnt()`, `shmem_kernel_file_setup()` | not here: they call `__shmem_file_setup()` for memfd, System V shared memory and drivers |
+//! | `__shmem_zero_setup()`, `shmem_zero_setup()`, `shmem_zero_setup_desc()` | not here: they do so for anonymous shared memory |
