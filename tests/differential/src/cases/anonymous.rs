@@ -339,7 +339,7 @@ fn frames(t: &mut Trace, _: &Fs) -> Done {
                 let of_frame = u64::from_ne_bytes(bytes);
                 letters = KEPT
                     .iter()
-                    .filter(|kept| of_frame >> kept.1 & 1 == 1)
+                    .filter(|kept| (of_frame >> kept.1) & 1 == 1)
                     .map(|kept| kept.0)
                     .collect();
             }

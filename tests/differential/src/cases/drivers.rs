@@ -105,11 +105,11 @@ fn ioctl<T>(file: &impl AsRawFd, number: u64, argument: &mut T) -> Res<i32> {
 
 /// The number of an ioctl that reads and writes its argument.
 const fn both<T>(group: u8, number: u8) -> u64 {
-    3 << 30 | (std::mem::size_of::<T>() as u64) << 16 | (group as u64) << 8 | number as u64
+    (3 << 30) | ((std::mem::size_of::<T>() as u64) << 16) | ((group as u64) << 8) | number as u64
 }
 
 const fn write_only<T>(group: u8, number: u8) -> u64 {
-    1 << 30 | (std::mem::size_of::<T>() as u64) << 16 | (group as u64) << 8 | number as u64
+    (1 << 30) | ((std::mem::size_of::<T>() as u64) << 16) | ((group as u64) << 8) | number as u64
 }
 
 /// The kernel's struct udmabuf_create, and an item of a list of it.
@@ -248,7 +248,7 @@ fn buffers_of_parts(t: &mut Trace, _: &Fs) -> Done {
         items: [item(&one, 1, 2), item(&other, 0, 1)],
     };
     // The size in the number is that of the head.
-    let number = 1 << 30 | 8 << 16 | u64::from(b'u') << 8 | 0x43;
+    let number = (1 << 30) | (8 << 16) | (u64::from(b'u') << 8) | 0x43;
     let fd = ioctl(&device, number, &mut list)?;
     // SAFETY: a new descriptor.
     let buffer = Fd(unsafe { OwnedFd::from_raw_fd(fd) });

@@ -479,8 +479,8 @@ fn of_huge_pages(t: &mut Trace, _: &Fs) -> Done {
         HUGETLB,
         HUGETLB | ALLOW_SEALING,
         HUGETLB | NOEXEC_SEAL,
-        HUGETLB | 21 << 26,
-        HUGETLB | 13 << 26,
+        HUGETLB | (21 << 26),
+        HUGETLB | (13 << 26),
     ] {
         t.text(format!("{flags:#x}"), quiet(|| made("huge", flags))?);
     }

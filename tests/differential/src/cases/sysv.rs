@@ -36,9 +36,9 @@ fn life(t: &mut Trace, _: &Fs) -> Done {
     map.fill(3, 2 * PAGE, b'x');
     let other = segment.attach(0)?;
     t.put("twice", (segment.status()?, other.bytes(0, LEN)));
-    t.put("detach", sysv::detach(map.start()));
+    t.put("detach", sysv::detach(map.start().addr()));
     std::mem::forget(map);
-    t.put("again", sysv::detach(other.start().wrapping_byte_add(PAGE)));
+    t.put("again", sysv::detach(other.start().addr() + PAGE));
     t.put("once", segment.status()?);
     drop(other);
     t.put("not at all", segment.status()?);
@@ -240,7 +240,7 @@ fn attached_in_place(t: &mut Trace, _: &Fs) -> Done {
             ),
         );
         for at in [begin.and_then(Result::ok), at.ok()].into_iter().flatten() {
-            sysv::detach(std::ptr::without_provenance(at))?;
+            sysv::detach(at)?;
         }
     }
     t.put(
@@ -280,7 +280,7 @@ fn detached_in_parts(t: &mut Trace, _: &Fs) -> Done {
     // SAFETY: a page of the mapping, of which nothing is referred to.
     unsafe { rustix::mm::munmap(map.start().wrapping_byte_add(2 * PAGE), PAGE) }?;
     t.put("with a hole", segment.status()?);
-    t.put("detach", sysv::detach(map.start()));
+    t.put("detach", sysv::detach(map.start().addr()));
     t.put("detached", segment.status()?);
     std::mem::forget(map);
     let map = segment.attach(0)?;
@@ -325,7 +325,7 @@ fn children(t: &mut Trace, _: &Fs) -> Done {
     t.forked("child", |t| {
         t.put("sees", (map.get(0), segment.status()));
         map.set(1, 2);
-        t.put("detach", sysv::detach(map.start()));
+        t.put("detach", sysv::detach(map.start().addr()));
         t.put("detached", segment.status());
     });
     t.put("seen", (map.bytes(0, 4), segment.status()?));

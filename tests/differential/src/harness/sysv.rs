@@ -114,8 +114,9 @@ pub fn info() -> Res<Info> {
 }
 
 /// Detaches what is attached at an address.
-pub fn detach(address: *const libc::c_void) -> Res<()> {
-    // SAFETY: who touches what is gone expects a signal.
+pub fn detach(address: usize) -> Res<()> {
+    let address = std::ptr::without_provenance(address);
+    // SAFETY: the kernel looks whether a segment is there; who touches what is gone expects a signal.
     Errno::check(unsafe { libc::shmdt(address) }.into()).map(drop)
 }
 
@@ -132,10 +133,9 @@ pub fn line(id: i32) -> anyhow::Result<String> {
     let shown = names
         .iter()
         .zip(line)
-        .filter(|(name, _)| !LEFT_OUT.contains(name));
-    Ok(shown
-        .map(|(name, word)| format!("{name} {word} "))
-        .collect())
+        .filter(|(name, _)| !LEFT_OUT.contains(name))
+        .map(|(name, word)| format!("{name} {word}"));
+    Ok(shown.collect::<Vec<_>>().join(" "))
 }
 
 impl Segment {
