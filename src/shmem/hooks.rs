@@ -215,16 +215,16 @@ pub(super) unsafe extern "C" fn file_setup<T: SharedMemory>(
     };
     // SAFETY: By the caller's promise.
     let name = unsafe { CStr::from_char_ptr(name) };
-    // What a live update restores is filled by code that knows tmpfs only; nothing else is without a name.
-    if name.is_empty() {
+    let is_private = inode_flags & bindings::S_PRIVATE != 0;
+    // What a live update restores is filled by code that knows tmpfs only. Nothing else that users can reach is
+    // without a name; a big key is, which they cannot.
+    if name.is_empty() && !is_private {
         return core::ptr::null_mut();
     }
     // SAFETY: Looks at the flags.
     let commits = unsafe { !bindings::vma_flags_test(&flags, bindings::VMA_NORESERVE_BIT) };
-    let file = T::new_unlinked(&mount, Pos::from_loff(size), commits).and_then(|inode| {
-        let is_private = inode_flags & bindings::S_PRIVATE != 0;
-        mount.open_unlinked(inode, name, is_private)
-    });
+    let file = T::new_unlinked(&mount, Pos::from_loff(size), commits)
+        .and_then(|inode| mount.open_unlinked(inode, name, is_private));
     match file {
         Ok(file) => file.into_raw(),
         Err(e) => e.to_ptr(),

@@ -84,10 +84,12 @@ fn of_zero(t: &mut Trace, _: &Fs) -> Done {
     one.set(0, 1);
     t.put("each has its own", (one.get(0), other.get(0)));
     t.put("the device", file.pread(4, 0));
-    t.put(
-        "offset",
-        Map::shared(&file, LEN, 3 * PAGE as u64)?.bytes(0, LEN),
-    );
+    // Its file is as long as the mapping, which begins within it.
+    let late = Map::shared(&file, LEN, 3 * PAGE as u64)?;
+    t.put("late", late.bytes(0, 5 * PAGE));
+    expecting("segfault at|Bus error", || {
+        t.forked("beyond the end", |t| t.put("value", late.get(5 * PAGE)));
+    });
     t.put("to read", Map::read_only(&file, LEN, 0)?.bytes(0, LEN));
     let reading = rustix::fs::open("/dev/zero", OFlags::RDONLY, Mode::empty())?;
     t.put("opened to read", Map::shared(&reading, LEN, 0).map(drop));
@@ -219,7 +221,7 @@ fn moved(t: &mut Trace, _: &Fs) -> Done {
     let place = Map::anonymous(2 * LEN)?;
     t.put("onto another", map.remap_onto(LEN, 0, place));
     t.put("contents", map.bytes(0, LEN));
-    let part = map.part(2 * PAGE, 2 * PAGE, 2 * PAGE, libc::MREMAP_MAYMOVE)?;
+    let part = map.part(2 * PAGE, 2 * PAGE, 3 * PAGE, libc::MREMAP_MAYMOVE)?;
     part.set(0, 6);
     t.put("part", (maps::line(&part)?, part.bytes(0, 2 * PAGE)));
     t.put("file", file_of(&part)?.pread(3 * PAGE, 0)?);

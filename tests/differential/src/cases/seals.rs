@@ -237,7 +237,7 @@ fn sizes(t: &mut Trace, _: &Fs) -> Done {
             ("truncate by a byte", |f| shown(f.truncate(END - 1))),
             ("truncate to the same", |f| shown(f.truncate(END))),
             ("grow by a byte", |f| shown(f.truncate(END + 1))),
-            ("grow", |f| shown(f.truncate(1 << 40))),
+            ("grow", |f| shown(f.truncate(4 * END))),
             ("truncate by opening", |f| {
                 shown(f.reopen(libc::O_RDWR | libc::O_TRUNC))
             }),
