@@ -519,10 +519,11 @@ unsafe extern "C" fn check_quota_file<T: QuotaOperations>(
     sb: *mut bindings::super_block,
     _kind: c_int,
 ) -> c_int {
-    // No two types of file system have the same name.
-    // SAFETY: By the caller's promise; a superblock holds its type, whose name does not change.
-    let name = unsafe { CStr::from_char_ptr((*(*sb).s_type).name) };
-    c_int::from(name == T::NAME)
+    // A name would not tell: another file system may have that of the kernel's own mounts of `T`.
+    let ours: unsafe extern "C" fn(*mut bindings::super_block) = super::superblock::kill_sb::<T>;
+    // SAFETY: By the caller's promise; a superblock holds its type, which does not change.
+    let theirs = unsafe { (*(*sb).s_type).kill_sb };
+    c_int::from(theirs.is_some_and(|theirs| core::ptr::fn_addr_eq(theirs, ours)))
 }
 
 /// `quota_format_ops::read_file_info`.

@@ -690,6 +690,8 @@ fn features(t: &mut Trace, fs: &Fs) -> Done {
                 .map(|e| e.map(|e| e.file_name()))
                 .collect::<Result<_, _>>()?;
             names.sort();
+            // What rtmpfs has beside tmpfs.
+            names.retain(|name| name != "mounts" && name != "shared_memory");
             t.put("names", names);
         } else {
             t.put("text", std::fs::read_to_string(&path)?);
