@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# Shared by what makes a Debian tree with mmdebstrap. Sourced after lib.sh, never run.
+# shellcheck disable=SC2034,SC2154 # used by what sources it; set by lib.sh
+
+mirror=http://deb.debian.org/debian
+
+# What nobody reads in such a tree; a third of the files are saved.
+leave_out=('/usr/share/man/*' '/usr/share/info/*' '/usr/share/locale/*' '/usr/share/doc/*')
+
+# packages_of FILE: the Debian packages that a file names, one a line.
+packages_of() { sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$1" | sort; }
+
+# The host needs two tools, and the two set-uid helpers of uidmap when the user
+# is not root. Root gets them installed; anyone else a line to paste.
+host_tools() {
+	local need=()
+	command -v mmdebstrap >/dev/null || need+=(mmdebstrap)
+	command -v bwrap >/dev/null || need+=(bubblewrap)
+	if ((EUID)); then
+		command -v newuidmap >/dev/null || need+=(uidmap)
+	fi
+	compgen -G '/usr/share/keyrings/debian-archive-keyring.*' >/dev/null || need+=(debian-archive-keyring)
+	((${#need[@]})) || return 0
+	if ((EUID)); then
+		die "the host lacks ${need[*]}; install with: sudo apt-get install -y ${need[*]}"
+	fi
+	command -v apt-get >/dev/null || die "the host lacks ${need[*]}, and has no apt-get to install them with"
+	step 'updating the host'\''s package lists' "$cache/logs/host-apt.log" apt-get update
+	step "installing ${need[*]} on the host" "$cache/logs/host-apt.log" \
+		env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
+}
