@@ -33,7 +33,7 @@ endif
 
 export $(variables)
 
-.PHONY: modules modules_install clean run test test-configs coverage random torture bench rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
+.PHONY: modules modules_install clean run machine test test-configs coverage random torture bench rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
 
 ifneq ($(KDIR),)
 override KDIR := $(abspath $(KDIR))
@@ -58,6 +58,8 @@ endif
 
 run:
 	@scripts/vm/run --timeout 0 $(if $(value CMD),-- bash -c "$$CMD")
+machine:
+	@tests/machine/run
 test:
 	@tests/run/all
 test-configs:
@@ -89,6 +91,7 @@ doc:
 help:
 	@printf '%s\n' \
 	'make run [CMD="..."]   a shell in a virtual machine with rtmpfs mounted at /mnt/rtmpfs; with CMD, that command only' \
+	'make machine           a login on a Debian machine, all of whose shared memory is rtmpfs from its first program on' \
 	'make test              all tests in the machine; ends with a line of what passed, failed and was skipped' \
 	'make test-configs      the same and clippy on kernels that lack an option, one after another' \
 	'make coverage          make test with a module that counts, and which of its lines were reached so far' \
