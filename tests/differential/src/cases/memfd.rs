@@ -12,6 +12,7 @@ use crate::harness::memfd::{self, Sealed, ALLOW_SEALING, CLOEXEC, EXEC, HUGETLB,
 use crate::harness::message::Socket;
 use crate::harness::prelude::*;
 use crate::harness::smaps;
+use crate::harness::sys::Space;
 
 cases! {
     shared => flags, noexec_policy, names, attributes, extended_attributes, contents, links, reopened, executed,
@@ -103,14 +104,7 @@ fn attributes(t: &mut Trace, _: &Fs) -> Done {
     let space = rustix::fs::fstatfs(&file)?;
     t.put(
         "file system",
-        (
-            space.f_type,
-            space.f_bsize,
-            space.f_blocks,
-            space.f_bfree,
-            space.f_files,
-            space.f_ffree,
-        ),
+        (space.f_type, space.f_bsize, Space::of(&space)),
     );
     t.put("flags of the mount", (space.f_flags, space.f_namelen));
     t.put(

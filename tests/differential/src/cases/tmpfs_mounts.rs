@@ -4,6 +4,7 @@ use nix::mount::MsFlags;
 use stage::switch::{self, Switch};
 
 use crate::harness::prelude::*;
+use crate::harness::sys::Space;
 
 cases! {
     mounts => shown, contents, options, remounts, by_context, with_other_types, side_by_side, in_user_namespaces, switched;
@@ -30,17 +31,7 @@ fn shown(t: &mut Trace, fs: &Fs) -> Done {
         let mount = fs.mount(options)?;
         t.text(options, shown_as(&mount)?);
         let space = rustix::fs::fstatfs(&mount.dir()?)?;
-        t.put(
-            "space",
-            (
-                space.f_type,
-                space.f_bsize,
-                space.f_blocks,
-                space.f_bfree,
-                space.f_files,
-                space.f_ffree,
-            ),
-        );
+        t.put("space", (space.f_type, space.f_bsize, Space::of(&space)));
         t.put("root", mount.dir()?.meta(".")?);
         mount.unmount()?;
     }

@@ -261,24 +261,30 @@ impl Dir {
         Ok(names)
     }
 
-    /// Blocks and inodes that are free, and their limits.
+    /// What there is on its file system.
     pub fn space(&self) -> Res<Space> {
-        let s = sys::fstatfs(self)?;
-        Ok(Space {
-            blocks: s.f_blocks,
-            free: s.f_bfree,
-            files: s.f_files,
-            free_files: s.f_ffree,
-        })
+        Ok(Space::of(&sys::fstatfs(self)?))
     }
 }
 
+/// Blocks and inodes that are free, and their limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
     pub blocks: u64,
     pub free: u64,
     pub files: u64,
     pub free_files: u64,
+}
+
+impl Space {
+    pub fn of(file_system: &sys::StatFs) -> Self {
+        Self {
+            blocks: file_system.f_blocks,
+            free: file_system.f_bfree,
+            files: file_system.f_files,
+            free_files: file_system.f_ffree,
+        }
+    }
 }
 
 pub struct Fd(pub OwnedFd);
