@@ -348,27 +348,35 @@ impl LockedFolio {
 
     /// Zeros all but `bytes` bytes from where byte `pos` of the file is in it.
     pub(crate) fn zero_around(&mut self, pos: Pos, bytes: Len) {
-        let size = self.size();
         let start = pos.offset_in(self.order());
-        let end = start.saturating_add(bytes).min(size);
+        let end = start.saturating_add(bytes).min(self.size());
+        // The pages that are wholly before, those that are not, and those that are wholly behind.
+        let (first, last) = (start.pages(), end.whole_pages());
+        self.zero_pages(PageCount::ZERO, first);
         // SAFETY: The folio is live and locked, and the ranges are within it.
         unsafe {
             bindings::folio_zero_segments(
                 self.0.as_ptr(),
-                0,
+                first.bytes().to_usize(),
                 start.to_usize(),
                 end.to_usize(),
-                size.to_usize(),
+                last.bytes().to_usize(),
             )
+        }
+        self.zero_pages(last, self.nr_pages());
+    }
+
+    /// Zeros the pages of the folio from `start` to before `end`, faster than bytes.
+    fn zero_pages(&mut self, start: PageCount, end: PageCount) {
+        for page in start.to_ulong()..end.min(self.nr_pages()).to_ulong() {
+            // SAFETY: The folio is live and locked, and has that page.
+            unsafe { bindings::clear_highpage(bindings::folio_page(self.0.as_ptr(), page)) }
         }
     }
 
     /// Zeros the whole folio.
     pub(crate) fn zero(&mut self) {
-        for page in 0..self.nr_pages().to_ulong() {
-            // SAFETY: The folio is live and locked, and has that page.
-            unsafe { bindings::clear_highpage(bindings::folio_page(self.0.as_ptr(), page)) }
-        }
+        self.zero_pages(PageCount::ZERO, self.nr_pages());
         self.flush_dcache();
     }
 
@@ -391,6 +399,22 @@ impl LockedFolio {
                 from.as_raw().cast(),
             )
         })
+    }
+
+    /// As [`LockedFolio::copy_from_iter`], but where not all of it can be copied nothing is gone of the iterator: the
+    /// folio has some of it then, and must not be shown. Returns whether all was copied.
+    pub(crate) fn copy_all_from_iter(
+        &mut self,
+        pos: Pos,
+        bytes: Len,
+        from: &mut IovIterSource<'_>,
+    ) -> bool {
+        let copied = self.copy_from_iter(pos, bytes, from);
+        if copied < bytes {
+            // SAFETY: The iterator was just moved on by as many bytes.
+            unsafe { from.revert(copied.to_usize()) };
+        }
+        copied == bytes
     }
 
     /// Takes the folio out of the page cache it is in and out of user mappings, as
@@ -437,11 +461,11 @@ pub(crate) fn copy_zeros_to_iter(bytes: Len, to: &mut IovIterDest<'_>) -> Len {
 
 /// Faults in user memory that is to be copied from; returns how many of `bytes` bytes could not be
 /// faulted in. May sleep; no folio may be locked.
-pub(crate) fn fault_in_source(from: &mut IovIterSource<'_>, bytes: Len) -> Len {
-    // SAFETY: The iterator is valid, and the same structure in both sets of bindings.
-    Len::new(unsafe {
-        bindings::fault_in_iov_iter_readable(from.as_raw().cast(), bytes.to_usize())
-    })
+pub(crate) fn fault_in_source(from: &IovIterSource<'_>, bytes: Len) -> Len {
+    let from = core::ptr::from_ref(from);
+    // SAFETY: The iterator is valid, and only looked at. Its type is transparent, and the structure the same in both
+    // sets of bindings.
+    Len::new(unsafe { bindings::fault_in_iov_iter_readable(from.cast(), bytes.to_usize()) })
 }
 
 /// Whom the memory of a new folio is charged to.

@@ -246,6 +246,13 @@ mod numa {
     }
 
     impl SharedPolicy {
+        /// Whether the file has no policy of its own; a snapshot.
+        #[inline]
+        pub(crate) fn is_empty(&self) -> bool {
+            // SAFETY: By the type invariants; the root is looked at without the lock in C, too.
+            unsafe { core::ptr::read_volatile(&(*self.raw.get()).root.rb_node).is_null() }
+        }
+
         /// Starts anew with a policy for all pages, restricted to the nodes that the current task
         /// may use; without any such node, or without memory, there is none. May sleep.
         pub(crate) fn start_with(self: Pin<&mut Self>, policy: Policy) {
@@ -308,6 +315,12 @@ mod numa {
     }
 
     impl SharedPolicy {
+        /// Whether the file has no policy of its own.
+        #[inline(always)]
+        pub(crate) fn is_empty(&self) -> bool {
+            true
+        }
+
         /// Starts anew with a policy for all pages.
         pub(crate) fn start_with(self: Pin<&mut Self>, policy: Policy) {
             match policy.0 {}

@@ -20,6 +20,10 @@ pub(crate) const IS_BUILT_IN: bool = true;
 /// The largest folio that is read in at once.
 pub(crate) const MAX_ORDER: Order = super::huge::MAX_ORDER;
 
+/// The order of the largest folio that comes back from a device which takes its time: more than is read ahead there of
+/// single pages, and little enough to wait for.
+const MAX_ORDER_OF_DISK: Order = Order::from_uint(4);
+
 /// Where a page is in swap: a device and an offset in it (`swp_entry_t`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SwapEntry(usize);
@@ -166,33 +170,36 @@ impl SwapDevice {
                 return Ok(SwapFolio(Folio::from_raw(folio)));
             }
 
-            let order = order.min(MAX_ORDER);
             let device_flags = core::ptr::read_volatile(&(*self.0.as_ptr()).flags);
-            let folio = if device_flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0 {
+            let is_synchronous = device_flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0;
+            let order = if !bindings::zswap_never_enabled() {
                 // What zswap may have some pages of is read page by page.
-                let order = if bindings::zswap_never_enabled() {
-                    order
-                } else {
-                    Order::ZERO
-                };
-                let read = |order: Order| {
-                    let placement = place(order);
-                    from_err_ptr(bindings::swapin_sync(
-                        entry.as_raw(),
-                        flags.as_raw(),
-                        order.bit(),
-                        reader.fault,
-                        placement.policy(),
-                        placement.turn(),
-                    ))
-                };
-                read(order).or_else(|e| {
-                    if order.is_zero() {
-                        Err(e)
-                    } else {
-                        read(Order::ZERO)
-                    }
-                })?
+                Order::ZERO
+            } else if is_synchronous {
+                order.min(MAX_ORDER)
+            } else {
+                order.min(MAX_ORDER).min(MAX_ORDER_OF_DISK)
+            };
+            let read = |order: Order| {
+                let placement = place(order);
+                from_err_ptr(bindings::swapin_sync(
+                    entry.as_raw(),
+                    flags.as_raw(),
+                    order.bit(),
+                    reader.fault,
+                    placement.policy(),
+                    placement.turn(),
+                ))
+            };
+            let large = if order.is_zero() {
+                Err(ENOMEM)
+            } else {
+                read(order)
+            };
+            let folio = if let Ok(folio) = large {
+                folio
+            } else if is_synchronous {
+                read(Order::ZERO)?
             } else {
                 let placement = place(Order::ZERO);
                 bindings::swap_cluster_readahead(

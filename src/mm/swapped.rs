@@ -67,11 +67,12 @@ impl SwappedPage<'_> {
         }
     }
 
-    /// Splits the slot until the page has one of its own. May sleep.
+    /// Splits the slot until that of the page is of `order`, where it is larger. May sleep.
     ///
     /// Fails with `EEXIST` where the slot has something else by now, and with `ENOMEM`.
-    pub(crate) fn split_slot(&self) -> Result {
-        self.mapping.split_entry(self.index, self.slot, self.flags)
+    pub(crate) fn split_slot(&self, order: Order) -> Result {
+        self.mapping
+            .split_entry(self.index, self.slot, order, self.flags)
     }
 
     /// Moves a folio with the page from the swap cache back into the place of its entries, or a copy of it, in a place
@@ -252,9 +253,11 @@ impl Mapping {
         core::ptr::eq(found, value).then_some(order)
     }
 
-    /// The order of the folio at page `index`, or of the folio that went to swap from there; a snapshot.
-    pub(crate) fn slot_order(&self, index: PageIndex) -> Order {
-        self.load(index).1
+    /// The order of the folio at page `index`, or of the folio that went to swap from there; `None` where there is
+    /// nothing. A snapshot.
+    pub(crate) fn slot_order(&self, index: PageIndex) -> Option<Order> {
+        let (found, order) = self.load(index);
+        (!found.is_null()).then_some(order)
     }
 
     /// What the slot of page `index` holds, and the order of how many pages it covers; a snapshot.
@@ -310,7 +313,12 @@ impl Mapping {
     ) -> Result {
         let pages = order.pages();
         for page in pages.each() {
-            self.split_entry(index.saturating_add(page), entry.add(page), flags)?;
+            self.split_entry(
+                index.saturating_add(page),
+                entry.add(page),
+                Order::ZERO,
+                flags,
+            )?;
         }
         // While the swap cache has the folio nobody puts entries like these into one slot again.
         // SAFETY: The xarray is that of a live mapping, and locked where that must be. What replaces
@@ -337,12 +345,18 @@ impl Mapping {
         }
     }
 
-    /// Splits the slot of several pages that holds `entry` and page `index` among others, until that
-    /// page has a slot of its own; each then holds the entry of its first page. May sleep.
+    /// Splits the slot that holds `entry` and page `index` among others, until that page has one of at most `wanted`, an
+    /// order; each then holds the entry of its first page. May sleep.
     ///
     /// Fails with `EEXIST` where the entry is not there any more, and with `ENOMEM`.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    fn split_entry(&self, index: PageIndex, mut entry: SwapEntry, flags: GfpFlags) -> Result {
+    fn split_entry(
+        &self,
+        index: PageIndex,
+        mut entry: SwapEntry,
+        wanted: Order,
+        flags: GfpFlags,
+    ) -> Result {
         let xa = self.xa();
         // Ends: the slot has fewer pages each time, and no task makes it larger while it has the entry.
         loop {
@@ -360,8 +374,9 @@ impl Mapping {
                     if found {
                         order = Order::from_int(bindings::xas_get_order(&mut xas));
                     }
-                    if found && !order.is_zero() {
-                        let smaller = bindings::xas_try_split_min_order(order.to_uint());
+                    if found && order > wanted {
+                        let smaller = bindings::xas_try_split_min_order(order.to_uint())
+                            .max(wanted.to_uint());
                         bindings::xas_set_order(&mut xas, index.to_pgoff(), smaller);
                         bindings::xas_try_split(&mut xas, value, order.to_uint());
                         if bindings::xas_error(&xas) == 0 {
@@ -382,7 +397,7 @@ impl Mapping {
                 to_result(bindings::xas_error(&xas))?;
                 order
             };
-            if order.is_zero() {
+            if order <= wanted {
                 return Ok(());
             }
         }
@@ -395,6 +410,7 @@ impl Mapping {
         &self,
         _index: PageIndex,
         _entry: SwapEntry,
+        _wanted: Order,
         _flags: GfpFlags,
     ) -> Result {
         Ok(())

@@ -34,8 +34,8 @@ impl SwappedPage<'_> {
         match self.0 {}
     }
 
-    /// Splits the slot until the page has one of its own.
-    pub(crate) fn split_slot(&self) -> Result {
+    /// Splits the slot until that of the page is of an order.
+    pub(crate) fn split_slot(&self, _order: Order) -> Result {
         match self.0 {}
     }
 
@@ -65,11 +65,11 @@ impl Mapping {
         match slot.0 {}
     }
 
-    /// The order of the folio at page `index`; a snapshot.
-    pub(crate) fn slot_order(&self, index: PageIndex) -> Order {
+    /// The order of the folio at page `index`; `None` where there is nothing. A snapshot.
+    pub(crate) fn slot_order(&self, index: PageIndex) -> Option<Order> {
         match self.get(index) {
-            Slot::Folio(folio) => folio.order(),
-            _ => Order::ZERO,
+            Slot::Folio(folio) => Some(folio.order()),
+            _ => None,
         }
     }
 

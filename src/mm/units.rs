@@ -116,6 +116,18 @@ impl Len {
         to_usize(self.0)
     }
 
+    /// How many whole pages it has.
+    #[inline(always)]
+    pub(crate) const fn pages(self) -> PageCount {
+        PageCount(self.0 >> PAGE_SHIFT)
+    }
+
+    /// How many pages have room for it.
+    #[inline(always)]
+    pub(crate) const fn whole_pages(self) -> PageCount {
+        PageCount(self.0.saturating_add(PAGE_BYTES - 1) >> PAGE_SHIFT)
+    }
+
     /// The order of the smallest folio that has as many bytes; [`Order::MAX`] where none has.
     #[inline(always)]
     pub(crate) const fn order(self) -> Order {
@@ -485,6 +497,12 @@ impl PageCount {
         Self(self.0 / 2)
     }
 
+    /// An eighth of them, rounded down.
+    #[inline(always)]
+    pub(crate) const fn eighth(self) -> Self {
+        Self(self.0 / 8)
+    }
+
     /// How many KiB they have, as the kernel shows it: of more than fits, the lower 64 bits.
     #[inline(always)]
     pub(crate) const fn shown_kib(self) -> u64 {
@@ -629,6 +647,17 @@ impl Order {
     pub(crate) const fn smaller(self) -> Self {
         // INVARIANT: No more than it was.
         Self(self.0.saturating_sub(1))
+    }
+
+    /// The next larger; [`Order::MAX`] has none but itself.
+    #[inline(always)]
+    pub(crate) const fn larger(self) -> Self {
+        if self.0 < Self::MAX.0 {
+            // INVARIANT: Just checked.
+            Self(self.0.wrapping_add(1))
+        } else {
+            self
+        }
     }
 
     /// How many pages a folio of it has.

@@ -8,7 +8,7 @@ use crate::bindings;
 use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::{Effort, VmaAdvice};
 use crate::mm::swap::{self, Reader};
-use crate::mm::{LockedFolio, Mapping, PageIndex};
+use crate::mm::{Len, LockedFolio, Mapping, PageIndex, PageRange};
 use crate::vfs::{FileSystem, Inode};
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -115,6 +115,20 @@ impl<T: FileSystem> Fault<'_, T> {
         unsafe { VmaAdvice::of(self.vma(), false) }
     }
 
+    /// The pages of the file that the mapping shows.
+    pub(crate) fn mapped(&self) -> PageRange {
+        // SAFETY: By the type invariants the mapping is locked, so that its place is stable.
+        let (start, bytes) = unsafe {
+            let vma = self.vma();
+            let place = (*vma).__bindgen_anon_1.__bindgen_anon_1;
+            (
+                PageIndex::from_pgoff((*vma).vm_pgoff),
+                Len::new(place.vm_end.wrapping_sub(place.vm_start)),
+            )
+        };
+        PageRange::new(start, start.saturating_add(bytes.pages()))
+    }
+
     /// Those of a bitmap of orders whose folio with the page of the fault would fit in the mapping.
     pub(crate) fn suitable_orders(&self, orders: c_ulong) -> c_ulong {
         let address = self.vmf.__bindgen_anon_1.address;
@@ -156,6 +170,35 @@ pub(crate) trait FaultOperations: FileSystem {
     /// Errors become signals as `vmf_error()` says: `ENOMEM` is the OOM killer's, others are
     /// SIGBUS.
     fn fault(fault: Fault<'_, Self>) -> Result<Faulted>;
+
+    /// Whether a read fault may map what is around its page as well: the MM maps whole folios, also where one reaches
+    /// beyond the end of the file. Must not sleep.
+    fn may_map_around(inode: &Inode<Self>) -> bool {
+        let _ = inode;
+        true
+    }
+}
+
+/// `vm_operations_struct::map_pages`.
+///
+/// # Safety
+///
+/// As for [`fault`]; RCU is held, and the pages from `start` to `end` are in the mapping and in one page table.
+pub(super) unsafe extern "C" fn map_pages<T: FaultOperations>(
+    vmf: *mut bindings::vm_fault,
+    start: c_ulong,
+    end: c_ulong,
+) -> bindings::vm_fault_t {
+    // SAFETY: By the caller's promise; a mapping holds its file, and that its inode.
+    let inode = unsafe {
+        let file = (*(*vmf).__bindgen_anon_1.vma).vm_file;
+        Inode::<T>::from_raw((*(*file).f_mapping).host)
+    };
+    if !T::may_map_around(inode) {
+        return 0;
+    }
+    // SAFETY: By the caller's promise.
+    unsafe { bindings::filemap_map_pages(vmf, start, end) }
 }
 
 /// `vm_operations_struct::fault`.

@@ -30,7 +30,7 @@ use kernel::ThisModule;
 fn vm_operations<T: SharedMemory>() -> bindings::vm_operations_struct {
     bindings::vm_operations_struct {
         fault: Some(fault::fault::<T>),
-        map_pages: Some(bindings::filemap_map_pages),
+        map_pages: Some(fault::map_pages::<T>),
         #[cfg(CONFIG_NUMA)]
         set_policy: Some(policy::set_policy::<T>),
         #[cfg(CONFIG_NUMA)]

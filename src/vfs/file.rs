@@ -48,6 +48,17 @@ impl<T: FileSystem> File<T> {
         unsafe { Inode::from_raw((*(*self.as_ptr()).f_mapping).host) }
     }
 
+    /// Whether it is open for writing and no other file of its inode is, nor a task about to open one; a snapshot.
+    #[inline]
+    pub(crate) fn is_last_writer(&self) -> bool {
+        // SAFETY: The file is live and pins its inode, whose count of writers is read without a lock everywhere.
+        unsafe {
+            let file = self.as_ptr();
+            let count = &raw const (*(*(*file).f_mapping).host).i_writecount.counter;
+            (*file).f_mode & bindings::FMODE_WRITE != 0 && core::ptr::read_volatile(count) <= 1
+        }
+    }
+
     /// Updates the access time as the mount says, as `file_accessed()`.
     pub(crate) fn accessed(&self) {
         // SAFETY: The file is live.
@@ -102,6 +113,11 @@ pub(crate) trait FileOperations: FileSystem {
         None
     }
 
+    /// An open file is closed for good. May sleep.
+    fn release(file: &File<Self>) {
+        let _ = file;
+    }
+
     /// Gives pages of the file from byte `pos` on to a pipe, as far as that has room. What was added was
     /// read; an error counts only where nothing was. May sleep; `i_rwsem` is not held.
     fn splice_read(file: &File<Self>, pos: Pos, pipe: &mut PipeWriter<'_>) -> Result;
@@ -113,6 +129,7 @@ pub(super) struct Tables<T>(PhantomData<T>);
 impl<T: FileOperations> Tables<T> {
     pub(super) const FILE_OPERATIONS: bindings::file_operations = bindings::file_operations {
         open: Some(open),
+        release: Some(release::<T>),
         llseek: Some(llseek::<T>),
         read_iter: Some(read_iter::<T>),
         write_iter: Some(write_iter::<T>),
@@ -187,6 +204,20 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
     unsafe { (*file).f_mode |= bindings::FMODE_CAN_ODIRECT };
     // SAFETY: By the caller's promise both are live.
     unsafe { bindings::generic_file_open(inode, file) }
+}
+
+/// `file_operations::release`.
+///
+/// # Safety
+///
+/// `file` must be an open file of `T` that is being closed for good.
+unsafe extern "C" fn release<T: FileOperations>(
+    _inode: *mut bindings::inode,
+    file: *mut bindings::file,
+) -> c_int {
+    // SAFETY: By the caller's promise.
+    T::release(unsafe { File::from_raw(file) });
+    0
 }
 
 /// `file_operations::read_iter`.

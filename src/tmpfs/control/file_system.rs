@@ -102,6 +102,7 @@ impl FileSystem for Tmpfs {
             quota: options.quota,
             policy: options.policy.take(),
             huge: options.huge.or(huge),
+            huge_is_given: options.huge.is_some(),
             without_swap: options.without_swap,
             mode: options.mode,
             uid: options.uid,
@@ -121,6 +122,7 @@ impl FileSystem for Tmpfs {
     }
 
     fn stat_fs(sb: &SuperBlock<Self>) -> StatFs {
+        beyond_eof::trim_all(sb);
         let info = sb.data();
         StatFs {
             blocks: PageCount::new(info.blocks.max()),

@@ -318,8 +318,9 @@ static OPTIONS: &[MountOption] = &[
                 sb.set_huge(policy);
             }
         },
+        // A default of the machine's, which others may not have, shows like an option.
         show: |sb, seq| match sb.huge() {
-            HugePolicy::Never => {}
+            HugePolicy::Never | HugePolicy::Fit if !sb.huge_is_given() => {}
             policy => seq_print!(seq, ",huge={}", policy.name()),
         },
         ..MountOption::new(c"huge", ParameterKind::String, |options, _, value| {

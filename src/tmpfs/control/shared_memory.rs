@@ -45,9 +45,13 @@ impl SharedMemory for Tmpfs {
             Want::Valid { flags } => {
                 lookup::find_or_make(inode, index, Purpose::Valid { flags }, &mut false).map(Some)
             }
-            Want::Write { end } => {
-                lookup::find_or_make(inode, index, Purpose::Write { end }, &mut false).map(Some)
-            }
+            Want::Write { end } => lookup::find_or_make(
+                inode,
+                index,
+                Purpose::Write { end, source: None },
+                &mut false,
+            )
+            .map(Some),
         }
     }
 

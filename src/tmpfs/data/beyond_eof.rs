@@ -10,15 +10,17 @@
 //! Lock order: a folio lock, which is tried only, since a task that runs out of memory may hold others.
 //! The lock of the list is not held meanwhile.
 
-use crate::mm::{Folio, LockedFolio, PageCount, Slot};
+use super::orders;
+use crate::mm::{huge, Folio, LockedFolio, PageCount, Pos, Slot};
 use crate::tmpfs::pure::folio_orders;
+use crate::tmpfs::pure::huge_policy::HugePolicy;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::SuperBlock;
 use core::cell::Cell;
 use kernel::prelude::*;
 
-/// How many inodes a search for blocks looks at.
+/// How many inodes a search for blocks looks at where those are what the mount was asked for, and not this file's doing.
 const OBJECTS: usize = 128;
 
 /// What became of an inode that was looked at.
@@ -31,16 +33,54 @@ enum Outcome {
     Busy,
 }
 
-/// A folio was added to `inode` that may be larger than it needs. Does not sleep.
-pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio) {
-    if inode.size().page_end() < folio.end() && inode.data().note_beyond_eof() {
+/// A folio was added to `inode`, for a call that is about to go on to before byte `end`, which may be larger than the
+/// file needs. Does not sleep.
+pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio, end: Pos) {
+    if inode.size().max(end).page_end() < folio.end() && inode.data().note_beyond_eof() {
         inode.list_cached();
     }
 }
 
-/// Gives back `pages` pages of a mount, if there are as many. May sleep, but waits for no other task.
-pub(super) fn give_back_pages(sb: &SuperBlock<Tmpfs>, pages: PageCount) {
-    shrink(sb, OBJECTS, pages);
+/// Gives back what a folio of `inode` has beyond the end of the file, where that is to have no more pages than single
+/// ones would be: what was made for a file that grows is not to be seen, nor to stay when nobody writes any more. May
+/// sleep.
+#[inline]
+pub(in crate::tmpfs) fn trim(inode: &TmpfsInode) {
+    if may_be_seen(inode) {
+        trim_last(inode);
+    }
+}
+
+/// Whether there may be something for [`trim`] to do. Does not sleep.
+#[inline]
+pub(super) fn may_be_seen(inode: &TmpfsInode) -> bool {
+    inode.data().may_be_beyond_eof() && orders::is_fitting(inode)
+}
+
+#[cold]
+fn trim_last(inode: &TmpfsInode) {
+    inode.data().clear_beyond_eof();
+    if let Outcome::Busy = split_last(inode) {
+        inode.data().note_beyond_eof();
+    }
+}
+
+/// Gives back `pages` pages of the mount of `inode`, if there are as many. May sleep, but waits for no other task.
+pub(super) fn give_back_pages(inode: &TmpfsInode, pages: PageCount) {
+    let objects = if orders::is_fitting(inode) {
+        usize::MAX
+    } else {
+        OBJECTS
+    };
+    shrink(inode.sb(), objects, pages);
+}
+
+/// Gives back what [`trim`] would of each file, so that what a mount has free is what single pages would leave. May
+/// sleep, but waits for no other task.
+pub(in crate::tmpfs) fn trim_all(sb: &SuperBlock<Tmpfs>) {
+    if huge::IS_BUILT_IN && sb.data().huge() == HugePolicy::Fit {
+        shrink(sb, usize::MAX, PageCount::MAX);
+    }
 }
 
 /// Looks at `objects` inodes at most, until `pages` pages are given back; returns how many folios were

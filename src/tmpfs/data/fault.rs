@@ -2,9 +2,11 @@
 
 //! Page faults in mappings of a file.
 
+use super::beyond_eof;
 use super::fallocate;
 use super::lookup::{self, Purpose};
 use crate::shmem::fault::{Fault, FaultOperations, Faulted};
+use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
 use core::ops::ControlFlow;
 use kernel::prelude::*;
@@ -16,6 +18,7 @@ impl FaultOperations for Tmpfs {
             ControlFlow::Continue(fault) => fault,
             ControlFlow::Break(ended) => return Ok(ended),
         };
+        beyond_eof::trim(fault.inode());
         let mut major = false;
         let result = lookup::find_or_make(
             fault.inode(),
@@ -27,5 +30,11 @@ impl FaultOperations for Tmpfs {
             fault.set_major();
         }
         result.map(Faulted::Folio)
+    }
+
+    #[inline]
+    fn may_map_around(inode: &TmpfsInode) -> bool {
+        // Else the fault gives it back.
+        !beyond_eof::may_be_seen(inode)
     }
 }

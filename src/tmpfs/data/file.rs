@@ -2,6 +2,7 @@
 
 //! The operations of regular files, each of which has its own file.
 
+use super::beyond_eof;
 use super::fallocate;
 use super::orders;
 use super::read;
@@ -48,6 +49,12 @@ impl FileOperations for Tmpfs {
 
     fn mapping_alignment(inode: &TmpfsInode) -> Option<Order> {
         orders::mapping_alignment(inode)
+    }
+
+    fn release(file: &File<Self>) {
+        if file.is_last_writer() {
+            beyond_eof::trim(file.inode());
+        }
     }
 
     fn splice_read(file: &File<Self>, pos: Pos, pipe: &mut PipeWriter<'_>) -> Result {

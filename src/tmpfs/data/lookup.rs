@@ -9,12 +9,13 @@
 //! their locks only.
 
 use super::beyond_eof;
-use super::orders;
+use super::fitting;
+use super::orders::{self, Rule};
 use super::page_accounting;
 use super::swap;
 use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::{self, Effort};
-use crate::mm::swap::{Reader, MAX_ORDER};
+use crate::mm::swap::Reader;
 use crate::mm::PageRange;
 use crate::mm::{
     task, Folio, GfpFlags, LockedFolio, NewFolio, Order, PageCount, PageIndex, Pos, Slot,
@@ -24,6 +25,7 @@ use crate::shmem::userfault::Found;
 use crate::tmpfs::pure::folio_orders::Orders;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
+use kernel::iov::IovIterSource;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
@@ -35,6 +37,8 @@ pub(in crate::tmpfs) enum Purpose<'a> {
     Write {
         /// The start of the file where that is not known. Only large folios care.
         end: Pos,
+        /// What is to be written, where that is known.
+        source: Option<&'a Source<'a>>,
     },
     /// To be used like a mapped one: all of it must be valid.
     Valid {
@@ -52,6 +56,14 @@ pub(in crate::tmpfs) enum Purpose<'a> {
 }
 
 impl Purpose<'_> {
+    /// The end of what is to be written or allocated; the start of the file where that is not known.
+    fn end(self) -> Pos {
+        match self {
+            Self::Write { end, .. } | Self::Allocate { end } => end,
+            Self::Fault(_) | Self::Valid { .. } => Pos::ZERO,
+        }
+    }
+
     /// Whether the folio is to be within the file.
     fn is_within_size(self) -> bool {
         matches!(self, Self::Valid { .. } | Self::Fault(_))
@@ -88,16 +100,32 @@ impl Purpose<'_> {
         matches!(self, Self::Fault(fault) if fault.is_anonymous())
     }
 
-    /// The order of the largest folio that may be read from swap for it.
+    /// The order of the largest folio of `inode` that may be read from swap for it.
     #[inline]
-    fn largest_read(self) -> Order {
+    fn largest_read(self, inode: &TmpfsInode) -> Order {
         if let Self::Fault(fault) = self {
             // What the monitor was not asked for stays where it is.
             if fault.is_watched_by_user() {
                 return Order::ZERO;
             }
         }
-        MAX_ORDER
+        orders::largest_read(inode)
+    }
+
+    /// Whether `folio`, which has page `index` of `inode`, is more than what may be used as a whole for it.
+    #[inline]
+    fn is_for_part(self, inode: &TmpfsInode, folio: &LockedFolio, index: PageIndex) -> bool {
+        if folio.is_uptodate() {
+            // A mapping must not show what is behind the end of the file.
+            return matches!(self, Self::Fault(_)) && folio.end() > inode.size().page_end();
+        }
+        // It was allocated in advance: what makes one page of it valid must not make data of all.
+        match self {
+            Self::Write { end, .. } | Self::Allocate { end } => {
+                !PageRange::new(index, end.page_end()).contains_all(&folio.pages())
+            }
+            Self::Fault(_) | Self::Valid { .. } => true,
+        }
     }
 
     /// Who reads from swap for it.
@@ -120,6 +148,16 @@ impl Purpose<'_> {
         }
         false
     }
+}
+
+/// What write(2) is to write.
+pub(in crate::tmpfs) struct Source<'a> {
+    /// Where the call begins.
+    pub(super) call: Pos,
+    /// Where it has come to, in the page that the folio is wanted for.
+    pub(super) start: Pos,
+    /// The rest of what the caller has given, which begins there.
+    pub(super) data: &'a IovIterSource<'a>,
 }
 
 /// What is to become of a folio that was allocated and never written.
@@ -219,6 +257,11 @@ pub(super) fn find_locked(
         if !folio.is_uptodate() {
             match unwritten {
                 Unwritten::IsHole => return Ok(None),
+                // What makes one page of it valid must not make data of all.
+                Unwritten::MakeValid if is_fitting(inode, &folio) && folio.split() => {
+                    look_again()?;
+                    continue;
+                }
                 Unwritten::MakeValid => make_valid(&mut folio),
                 Unwritten::Leave => {}
             }
@@ -250,7 +293,9 @@ pub(super) fn find_large(
     index: PageIndex,
     range: &PageRange,
 ) -> Result<Option<LockedFolio>> {
-    let order = inode.mapping().slot_order(index);
+    let Some(order) = inode.mapping().slot_order(index) else {
+        return Ok(None);
+    };
     if range.contains_all(&index.folio(order)) {
         return Ok(None);
     }
@@ -262,18 +307,29 @@ fn make_valid(folio: &mut LockedFolio) {
     folio.mark_uptodate();
 }
 
-/// Finds the folio at page `index`, or makes it. May sleep. `major` is set where it had to be read from
-/// swap.
-///
-/// Fails with `ENOSPC` or `EDQUOT` where the limits forbid another page, with `ENOMEM`, where the folio is
-/// to be mapped with `EINVAL` beyond the end of the file, and with `EINTR` for a task that is killed while
-/// other tasks change the page again and again.
+/// Finds the folio at page `index`, or makes it, as [`find_or_make_noting`] does.
 pub(in crate::tmpfs) fn find_or_make(
     inode: &TmpfsInode,
     index: PageIndex,
     purpose: Purpose<'_>,
     major: &mut bool,
 ) -> Result<LockedFolio> {
+    find_or_make_noting(inode, index, purpose, major).map(|(folio, _)| folio)
+}
+
+/// Finds the folio at page `index`, or makes it, and notes whether it is new. May sleep. `major` is set where it had
+/// to be read from swap.
+///
+/// Fails with `ENOSPC` or `EDQUOT` where the limits forbid another page, with `ENOMEM`, where the folio is
+/// to be mapped with `EINVAL` beyond the end of the file, and with `EINTR` for a task that is killed while
+/// other tasks change the page again and again.
+#[inline]
+pub(super) fn find_or_make_noting(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    purpose: Purpose<'_>,
+    major: &mut bool,
+) -> Result<(LockedFolio, bool)> {
     // Goes round only where another task has just changed the page; a fatal signal ends it.
     loop {
         check_size(inode, index, purpose)?;
@@ -297,7 +353,7 @@ pub(in crate::tmpfs) fn find_or_make(
                 result => (result?, true),
             },
             Slot::Swap(entry) => {
-                let (largest, reader) = (purpose.largest_read(), purpose.reader());
+                let (largest, reader) = (purpose.largest_read(inode), purpose.reader());
                 let flags = purpose.flags(inode);
                 match swap::swap_in(inode, index, entry, largest, reader, flags, major) {
                     Err(EEXIST) => {
@@ -310,6 +366,14 @@ pub(in crate::tmpfs) fn find_or_make(
             Slot::Poisoned(_) => return Err(EIO),
         };
 
+        if !is_new
+            && purpose.is_for_part(inode, &folio, index)
+            && is_fitting(inode, &folio)
+            && folio.split()
+        {
+            look_again()?;
+            continue;
+        }
         if let (Purpose::Write { .. }, false) = (purpose, is_new) {
             folio.mark_accessed();
         }
@@ -324,19 +388,36 @@ pub(in crate::tmpfs) fn find_or_make(
         // The file may have been truncated before the folio was locked.
         if let Err(e) = check_size(inode, index, purpose) {
             if is_new {
-                folio.remove_from_cache();
-                page_accounting::recalc(inode);
+                take_back(inode, folio);
             }
             return Err(e);
         }
-        return Ok(folio);
+        return Ok((folio, is_new));
     }
+}
+
+/// Whether a folio of `inode` is a large one that is to look like single pages.
+#[inline]
+pub(super) fn is_fitting(inode: &TmpfsInode, folio: &LockedFolio) -> bool {
+    !folio.order().is_zero() && orders::is_fitting(inode)
+}
+
+/// Takes a new folio, which no other task has used, out of the file again. May sleep.
+#[cold]
+pub(super) fn take_back(inode: &TmpfsInode, folio: LockedFolio) {
+    folio.remove_from_cache();
+    page_accounting::recalc(inode);
 }
 
 /// Makes the folio at page `index`; `EEXIST` where another task was faster.
 fn make(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Result<LockedFolio> {
-    if orders::may_be_large(inode, || purpose.is_for_anonymous()) {
-        match make_large(inode, index, purpose) {
+    let orders = match orders::rule(inode, || purpose.is_for_anonymous()) {
+        Rule::SinglePage => Orders::NONE,
+        Rule::Fit => fitting::orders(inode, index, purpose),
+        Rule::Allowed => allowed(inode, index, purpose),
+    };
+    if !orders.is_empty() {
+        match make_large(inode, index, purpose, orders) {
             Ok(Some(folio)) => return Ok(folio),
             Err(EEXIST) => return Err(EEXIST),
             // A single page may do where there is no memory or no room for more.
@@ -363,34 +444,35 @@ fn unless_there(inode: &TmpfsInode, index: PageIndex, order: Order, error: Error
     }
 }
 
-/// Makes a folio of several pages that has page `index`, where that may and can be; `EEXIST` where
-/// there is something now.
+/// The orders that a new folio with page `index` may have by what the mount, the system and the mapping say.
+#[inline(never)]
+fn allowed(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Orders {
+    let advice = match purpose {
+        Purpose::Fault(fault) => Some(orders::advice(fault.advice(), fault.is_anonymous())),
+        _ => None,
+    };
+    let orders = orders::allowed_for(inode, index, purpose.end(), advice, false);
+    match purpose {
+        Purpose::Fault(fault) if !orders.is_empty() => {
+            Orders::from_bits(fault.suitable_orders(orders.bits()))
+        }
+        _ => orders,
+    }
+}
+
+/// Makes a folio of one of `orders` that has page `index`, where that can be; `EEXIST` where there is something now.
 #[inline(never)]
 fn make_large(
     inode: &TmpfsInode,
     index: PageIndex,
     purpose: Purpose<'_>,
+    mut orders: Orders,
 ) -> Result<Option<LockedFolio>> {
-    let (end, advice) = match purpose {
-        Purpose::Write { end } | Purpose::Allocate { end } => (end, None),
-        Purpose::Fault(fault) => {
-            let advice = orders::advice(fault.advice(), fault.is_anonymous());
-            (Pos::ZERO, Some(advice))
-        }
-        Purpose::Valid { .. } => (Pos::ZERO, None),
-    };
-    let mut orders = orders::allowed_for(inode, index, end, advice, false);
-    if orders.is_empty() {
-        return Ok(None);
-    }
+    let end = purpose.end();
     let effort = match purpose {
-        Purpose::Fault(fault) => {
-            orders = Orders::from_bits(fault.suitable_orders(orders.bits()));
-            fault.effort()
-        }
+        Purpose::Fault(fault) => fault.effort(),
         _ => Effort::unmapped(),
     };
-
     let (mapping, flags) = (inode.mapping(), purpose.flags(inode));
     orders = orders::without_conflict(mapping, orders, index);
     // Ends: there are fewer orders each time.
@@ -412,7 +494,7 @@ fn make_large(
             Ok(mut folio) => {
                 huge::count_allocated(order);
                 purpose.note_use(&mut folio);
-                beyond_eof::note(inode, &folio);
+                beyond_eof::note(inode, &folio, end);
                 return Ok(Some(folio));
             }
             // What is left goes to pages that are asked for.
@@ -458,7 +540,9 @@ fn count_after_giving_back(inode: &TmpfsInode, pages: PageCount, why: Error) -> 
     if !huge::IS_BUILT_IN {
         return Err(why);
     }
-    beyond_eof::give_back_pages(inode.sb(), pages);
+    // What is given back of other files may be of other users.
+    let wanted = if why == EDQUOT { PageCount::MAX } else { pages };
+    beyond_eof::give_back_pages(inode, wanted);
     page_accounting::count_cached(inode, pages)
 }
 

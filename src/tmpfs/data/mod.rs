@@ -7,6 +7,7 @@ pub(super) mod beyond_eof;
 pub(super) mod fallocate;
 mod fault;
 mod file;
+mod fitting;
 pub(super) mod lookup;
 pub(super) mod orders;
 pub(super) mod page_accounting;

@@ -2,7 +2,9 @@
 
 //! Which orders a new folio may have: what `huge` decides, on what the kernel says.
 
+use super::fitting;
 use crate::mm::huge::{self, VmaAdvice};
+use crate::mm::swap::MAX_ORDER;
 use crate::mm::{Len, Mapping, Order, PageIndex, Pos};
 use crate::shmem::huge as shmem;
 use crate::tmpfs::pure::folio_orders::{allowed, Advice, Controls, Orders, Request, System};
@@ -15,9 +17,12 @@ pub(in crate::tmpfs) fn are_supported() -> bool {
     huge::is_supported()
 }
 
-/// The policy of a mount that has no option for it.
+/// The policy of a mount that has no option for it: what the machine was booted with, if that is more than nothing.
 pub(in crate::tmpfs) fn default_policy() -> HugePolicy {
-    HugePolicy::from_number(shmem::mount_default())
+    match HugePolicy::from_number(shmem::mount_default()) {
+        HugePolicy::Never if are_supported() => HugePolicy::Fit,
+        policy => policy,
+    }
 }
 
 fn system() -> System {
@@ -41,18 +46,58 @@ fn decode(controls: &shmem::Controls) -> Controls {
     }
 }
 
-/// Whether a new folio of `inode` may be large at all; `is_anonymous` says whether it is for a mapping
-/// of anonymous shared memory. What most mounts say is no, and each new page asks. Does not
-/// sleep.
+/// What says how large a new folio is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// Nothing: it is a single page.
+    SinglePage,
+    /// What it is for, see [`mod@super::fitting`].
+    Fit,
+    /// What the mount, the system and the mapping allow, see [`allowed_for`].
+    Allowed,
+}
+
+/// What says how large a new folio of `inode` is; `is_anonymous` says whether it is for a mapping of anonymous shared
+/// memory. Each new page asks. Does not sleep.
 #[inline]
-pub(in crate::tmpfs) fn may_be_large(
-    inode: &TmpfsInode,
-    is_anonymous: impl FnOnce() -> bool,
-) -> bool {
+pub(super) fn rule(inode: &TmpfsInode, is_anonymous: impl FnOnce() -> bool) -> Rule {
+    if !huge::IS_BUILT_IN {
+        return Rule::SinglePage;
+    }
+    let policy = inode.sb().data().huge();
+    match shmem::enabled() {
+        shmem::FORCE => Rule::Allowed,
+        shmem::DENY => Rule::SinglePage,
+        _ => match policy {
+            HugePolicy::Fit => Rule::Fit,
+            HugePolicy::Never if !is_anonymous() => Rule::SinglePage,
+            _ => Rule::Allowed,
+        },
+    }
+}
+
+/// Whether the folios of `inode` are to look like single pages wherever that can be seen.
+#[inline]
+pub(super) fn is_fitting(inode: &TmpfsInode) -> bool {
     huge::IS_BUILT_IN
-        && (inode.sb().data().huge() != HugePolicy::Never
-            || shmem::enabled() == shmem::FORCE
-            || is_anonymous())
+        && inode.sb().data().huge() == HugePolicy::Fit
+        && shmem::enabled() != shmem::FORCE
+}
+
+/// The order of the largest folio that may come back from swap for one of its pages.
+#[inline]
+pub(super) fn largest_read(inode: &TmpfsInode) -> Order {
+    if is_fitting(inode) {
+        MAX_ORDER.min(fitting::LARGEST_READ)
+    } else {
+        MAX_ORDER
+    }
+}
+
+/// Whether a new folio of `inode` may be large at all. Does not sleep.
+#[inline]
+pub(in crate::tmpfs) fn may_be_large(inode: &TmpfsInode) -> bool {
+    rule(inode, || false) != Rule::SinglePage
 }
 
 /// The orders that a new folio with page `index` of `inode` may have. `advice` is what the
@@ -106,11 +151,10 @@ pub(in crate::tmpfs) fn without_conflict(
 /// that it begins with. Does not sleep.
 #[inline]
 pub(in crate::tmpfs) fn block_size(inode: &TmpfsInode) -> Option<Len> {
-    let begins_large = || {
-        inode.file_type() == FileType::Regular
-            && !allowed_for(inode, PageIndex::ZERO, Pos::ZERO, None, false).is_empty()
-    };
-    (may_be_large(inode, || false) && begins_large()).then_some(huge::PMD_ORDER.bytes())
+    (rule(inode, || false) == Rule::Allowed
+        && inode.file_type() == FileType::Regular
+        && !allowed_for(inode, PageIndex::ZERO, Pos::ZERO, None, false).is_empty())
+    .then_some(huge::PMD_ORDER.bytes())
 }
 
 /// The order of the folios that mappings of `inode` are best aligned to.
@@ -118,7 +162,11 @@ pub(in crate::tmpfs) fn mapping_alignment(inode: &TmpfsInode) -> Option<Order> {
     let wanted = match system() {
         System::Deny => false,
         System::Force => true,
-        System::Mount => inode.sb().data().huge() != HugePolicy::Never,
+        System::Mount => match inode.sb().data().huge() {
+            HugePolicy::Never => false,
+            HugePolicy::Fit => inode.size() >= Pos::ZERO.saturating_add(huge::PMD_ORDER.bytes()),
+            _ => true,
+        },
     };
     wanted.then_some(huge::PMD_ORDER)
 }

@@ -11,8 +11,9 @@
 //! Lock order: the folio lock, then that of the page cache or of [`crate::tmpfs::state::page_counts::PageCounts`],
 //! or of the list of inodes with pages in swap.
 
+use super::orders;
 use super::page_accounting;
-use crate::mm::swap::{is_there_swap, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry, MAX_ORDER};
+use crate::mm::swap::{is_there_swap, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry};
 use crate::mm::{task, GfpFlags, LockedFolio, Order, PageCount, PageIndex, SwappedPage};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::tmpfs::state::inode::{self, TmpfsInode};
@@ -49,7 +50,7 @@ pub(super) fn swap_in(
             // All slots of the folio's pages are to be its own. A folio that the swap cache has may
             // have more pages or fewer.
             if folio.order() < page.slot_order() {
-                page.split_slot()?;
+                page.split_slot(folio.order())?;
             }
             add_to_cache(inode, index, &page, folio.lock())
         });
@@ -71,7 +72,7 @@ pub(super) fn read_in(
         inode,
         index,
         entry,
-        MAX_ORDER,
+        orders::largest_read(inode),
         Reader::CURRENT,
         flags,
         &mut false,

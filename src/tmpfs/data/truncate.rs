@@ -106,7 +106,7 @@ impl Truncation {
         if edge.is_partial {
             return lookup::find_locked(inode, edge.index, Unwritten::Leave);
         }
-        if (to_stay && orders::may_be_large(inode, || false)) || !inode.swapped().is_zero() {
+        if (to_stay && orders::may_be_large(inode)) || !inode.swapped().is_zero() {
             return lookup::find_large(inode, edge.index, &self.whole());
         }
         Ok(None)

@@ -6,7 +6,7 @@
 //! `mmap_lock` and perhaps a folio lock of this very file, so that it is let happen only where no
 //! folio is locked.
 
-use super::lookup::{self, Purpose};
+use super::lookup::{self, Purpose, Source};
 use crate::mm::folio::fault_in_source;
 use crate::mm::{huge, task, Len, Order, Pos};
 use crate::shmem::seals::Seals;
@@ -28,6 +28,7 @@ pub(super) fn write(
     mut pos: Pos,
     from: &mut IovIterSource<'_>,
 ) -> Result {
+    let call = pos;
     let mut unit = Unit::MAX;
     let is_sealed = inode.seals().intersects(AGAINST_WRITES.union(Seals::GROW));
     // A round that writes nothing faults the source in and halves the next one; one of a page writes
@@ -36,7 +37,7 @@ pub(super) fn write(
         if is_sealed {
             check_seals(inode, pos, Len::new(from.len()), &unit)?;
         }
-        let bytes = write_some(inode, pos, from, &mut unit)?;
+        let bytes = write_some(inode, call, pos, from, &mut unit)?;
         pos = pos.saturating_add(bytes);
         task::cond_resched();
     }
@@ -87,10 +88,11 @@ impl Unit {
     }
 }
 
-/// Writes from `pos` on, at most to the end of a folio. Returns 0 where the user's buffer had to be
+/// Writes from `pos` on, for a call that began at `call`, at most to the end of a folio. Returns 0 where the user's buffer had to be
 /// faulted in first.
 fn write_some(
     inode: &mut Exclusive<'_, Tmpfs>,
+    call: Pos,
     pos: Pos,
     from: &mut IovIterSource<'_>,
     unit: &mut Unit,
@@ -99,11 +101,16 @@ fn write_some(
         return Err(EINTR);
     }
     let wanted = Len::new(from.len());
-    let mut folio = lookup::find_or_make(
+    let (mut folio, is_new) = lookup::find_or_make_noting(
         inode,
         pos.page(),
         Purpose::Write {
-            end: pos.saturating_add(wanted),
+            end: pos.saturating_add(range::chunk(pos, wanted, unit.copied)),
+            source: Some(&Source {
+                call,
+                start: pos,
+                data: from,
+            }),
         },
         &mut false,
     )?;
@@ -116,7 +123,17 @@ fn write_some(
     if shared {
         folio.flush_dcache();
     }
-    let copied = folio.copy_from_iter(pos, bytes, from);
+    let copied = if is_new && lookup::is_fitting(inode, &folio) {
+        // It is not larger than what was there to be copied a moment ago: what is not there now gets no pages.
+        if !folio.copy_all_from_iter(pos, bytes, from) {
+            lookup::take_back(inode, folio);
+            unit.fault_in(bytes, pos, from)?;
+            return Ok(Len::ZERO);
+        }
+        bytes
+    } else {
+        folio.copy_from_iter(pos, bytes, from)
+    };
     folio.flush_dcache();
 
     let end = pos.saturating_add(copied);

@@ -5,6 +5,7 @@
 //! Lock order: `i_rwsem`, then what truncation takes.
 
 use crate::shmem::seals::Seals;
+use crate::tmpfs::data::beyond_eof;
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::truncate;
@@ -23,6 +24,7 @@ impl AttrOperations for Tmpfs {
 
     fn update_blocks(inode: &Inode<Self>) {
         if inode.file_type() == FileType::Regular {
+            beyond_eof::trim(inode);
             page_accounting::update(inode);
         }
     }

@@ -166,6 +166,8 @@ fn allowed_by_mount(policy: HugePolicy, controls: &Controls, request: &Request) 
             within(controls.supported, request.index, end)
         }
         HugePolicy::Advise => Orders::NONE,
+        // Neither what a mapping asks for nor what khugepaged would like is a need.
+        HugePolicy::Fit => return Orders::NONE,
     };
     if of_size.is_empty() && wanted {
         controls.supported

@@ -13,14 +13,17 @@ pub(crate) enum HugePolicy {
     WithinSize,
     /// Where a mapping asks for them.
     Advise,
+    /// As large as what they are for, see [`mod@super::fitting`].
+    Fit,
 }
 
 impl HugePolicy {
-    const ALL: [(Self, &'static str); 4] = [
+    const ALL: [(Self, &'static str); 5] = [
         (Self::Never, "never"),
         (Self::Always, "always"),
         (Self::WithinSize, "within_size"),
         (Self::Advise, "advise"),
+        (Self::Fit, "fit"),
     ];
 
     /// The policy with a name.
@@ -34,13 +37,14 @@ impl HugePolicy {
         Self::ALL[self.as_number() as usize].1
     }
 
-    /// Its number in the kernel (`SHMEM_HUGE_*`).
+    /// Its number: that of the kernel (`SHMEM_HUGE_*`), which has none for [`HugePolicy::Fit`].
     pub(crate) fn as_number(self) -> u32 {
         match self {
             Self::Never => 0,
             Self::Always => 1,
             Self::WithinSize => 2,
             Self::Advise => 3,
+            Self::Fit => 4,
         }
     }
 
@@ -63,7 +67,7 @@ mod tests {
             assert_eq!(HugePolicy::from_number(number), policy);
             assert_eq!(HugePolicy::parse(name.as_bytes()), Some(policy));
         }
-        assert_eq!(HugePolicy::from_number(4), HugePolicy::Never);
+        assert_eq!(HugePolicy::from_number(5), HugePolicy::Never);
         assert_eq!(HugePolicy::from_number(u32::MAX), HugePolicy::Never);
     }
 

@@ -5,6 +5,7 @@
 //!
 //! User space compiles this very room with those types, and tests it; what needs more belongs into another one.
 
+pub(crate) mod fitting;
 pub(crate) mod folio_orders;
 pub(crate) mod huge_policy;
 pub(crate) mod inode_limit;

@@ -59,6 +59,8 @@ pub(crate) struct SuperInfo {
     pub(in crate::tmpfs) policy: MountPolicy,
     /// The number of the policy for large folios, or [`AS_SYSTEM_SAYS`]. Written with `s_umount` held, read without.
     huge: Atomic<u32>,
+    /// Whether an option said so. Written with `s_umount` held, read without.
+    huge_is_given: Atomic<bool>,
     /// Whether the pages of this mount stay in memory.
     without_swap: bool,
     /// The mode of the root directory at the time of the mount.
@@ -85,6 +87,8 @@ pub(in crate::tmpfs) struct NewMount {
     pub(in crate::tmpfs) policy: Option<Policy>,
     /// Where there are to be large folios; none is where the system says at the time.
     pub(in crate::tmpfs) huge: Option<HugePolicy>,
+    /// Whether an option said so.
+    pub(in crate::tmpfs) huge_is_given: bool,
     /// Whether pages stay in memory.
     pub(in crate::tmpfs) without_swap: bool,
     /// The mode of the root directory.
@@ -116,6 +120,7 @@ impl SuperInfo {
             wide_inos: Atomic::new(mount.wide_inos),
             policy <- MountPolicy::new(mount.policy),
             huge: Atomic::new(mount.huge.map_or(AS_SYSTEM_SAYS, HugePolicy::as_number)),
+            huge_is_given: Atomic::new(mount.huge_is_given),
             without_swap: mount.without_swap,
             mode: mount.mode,
             uid: mount.uid,
@@ -175,9 +180,15 @@ impl SuperInfo {
         }
     }
 
-    /// Sets where there are to be large folios from now on.
+    /// Whether an option of the mount has said where there are to be large folios.
+    pub(in crate::tmpfs) fn huge_is_given(&self) -> bool {
+        self.huge_is_given.load(Relaxed)
+    }
+
+    /// Sets where there are to be large folios from now on, for an option that says so.
     pub(in crate::tmpfs) fn set_huge(&self, policy: HugePolicy) {
         self.huge.store(policy.as_number(), Relaxed);
+        self.huge_is_given.store(true, Relaxed);
     }
 
     /// Whether the pages of this mount stay in memory.

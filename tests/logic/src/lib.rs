@@ -15,6 +15,7 @@ mod pure;
 
 mod of_alignment;
 mod of_cookies;
+mod of_fitting;
 mod of_folio_orders;
 mod of_handle;
 mod of_inode_limit;

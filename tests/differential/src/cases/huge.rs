@@ -135,10 +135,17 @@ pub fn punch(file: &Fd, at: usize, len: usize) -> Res<()> {
 }
 
 fn options(t: &mut Trace, fs: &Fs) -> Done {
-    for options in MODES.map(|mode| format!("huge={mode}")) {
+    for mode in MODES {
+        let options = format!("huge={mode}");
         let mount = fs.mount(&options)?;
         t.text(&options, mount.options());
         t.text(&options, mount.mountinfo());
+        let shown = mount.options();
+        let has_to = fs.is_subject() || mode != "never";
+        ensure!(
+            shown.contains(&options) == has_to,
+            "{options} is shown as {shown}"
+        );
         mount.unmount()?;
     }
     for options in [

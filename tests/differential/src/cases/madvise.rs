@@ -7,7 +7,9 @@ use crate::harness::prelude::*;
 
 cases! {
     "" => removed, removed_in_part, populated, paged_out, guarded, locked, kept_at_the_old_place, advised_by_pidfd,
-        pinned, with_memory_errors, memory_errors_in_holes;
+        with_memory_errors, memory_errors_in_holes;
+    // Pages that are pinned stay with the folio that they are a part of.
+    "huge=never" => pinned;
     "size=16k" => populated_beyond_the_limit;
 }
 

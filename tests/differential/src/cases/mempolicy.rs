@@ -10,8 +10,10 @@ use crate::harness::prelude::*;
 cases! {
     own => options, remounts, in_a_user_namespace, files_of_a_mount, files_that_interleave, policy_of_the_task,
         files_keep_theirs, within_a_cpuset;
-    "" => ranges, ranges_interleave, refused, shared_by_all, moved_pages, gone_with_the_file, in_numa_maps,
+    "" => ranges, ranges_interleave, refused, shared_by_all, gone_with_the_file, in_numa_maps,
         not_for_private_copies;
+    // The MM moves whole folios.
+    "huge=never" => moved_pages;
 }
 
 const PAGES: usize = 8;

@@ -16,7 +16,9 @@ use crate::harness::owned::{set, write, Own};
 use crate::harness::prelude::*;
 
 cases! {
-    "" => by_move_pages, by_migrate_pages, of_two_processes;
+    "" => by_migrate_pages;
+    // The MM moves whole folios.
+    "huge=never" => by_move_pages, of_two_processes;
     own => large_folios, back_from_swap, large_back_from_swap, while_in_use, unplugged;
 }
 

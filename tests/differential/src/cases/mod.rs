@@ -63,6 +63,7 @@ subjects! {
     memory,
     dropped_pages,
     huge,
+    fitting,
     khugepaged,
     concurrency,
     leaks,

@@ -155,7 +155,7 @@ fn in_modes(t: &mut Trace, fs: &Fs, options: &str, modes: &[u64]) -> Done {
 fn single_pages(t: &mut Trace, fs: &Fs) -> Done {
     let _single = Setting::new("/proc/sys/vm/page-cluster", "0")?;
     let mut swap = Swap::disk(1)?;
-    in_modes(t, fs, "size=16m", &[MISSING | WP, MINOR])?;
+    in_modes(t, fs, "size=16m,huge=never", &[MISSING | WP, MINOR])?;
     Ok(swap.off()?)
 }
 

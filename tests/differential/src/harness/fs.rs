@@ -9,6 +9,7 @@ pub use stage::mount::Mount;
 
 use super::case::Done;
 use super::errno::Res;
+use super::run::SUBJECT;
 use super::sys::Dir;
 
 /// One of the two types, and where it may be mounted.
@@ -26,6 +27,11 @@ impl Fs {
     }
 
     /// A directory to mount on. The same name on both types: it is seen in /proc/mounts.
+    /// Whether it is the one that is tested, and not the one that it is compared with.
+    pub fn is_subject(&self) -> bool {
+        self.kind == SUBJECT
+    }
+
     pub fn point(&self, name: &str) -> PathBuf {
         let path = self.base.join(name);
         if let Err(e) = std::fs::create_dir(&path) {

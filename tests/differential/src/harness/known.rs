@@ -10,6 +10,9 @@ pub struct Known {
     pub subject: &'static str,
 }
 
+/// In all cases: a mount shows where it has been told to have no large folios, which is no default here.
+pub const SHOWN_HERE: &str = ",huge=never";
+
 const OVERFLOW: &str =
     "a size that does not fit 64 bits is an error, where tmpfs takes what is left of it";
 const ORDER: &str = "a name keeps its place when another file takes it over, and a file that is renamed within a directory its own";

@@ -18,7 +18,7 @@ use stage::switch::Switch;
 
 use super::case::{Body, Case, Done, Skip};
 use super::fs::{Fs, Mounted};
-use super::known::{Known, Lacking, KNOWN, LACKING};
+use super::known::{Known, Lacking, KNOWN, LACKING, SHOWN_HERE};
 use super::trace::{self, Trace};
 
 /// The type that is always right: tmpfs, or what the environment variable RTMPFS_ORACLE names.
@@ -68,6 +68,7 @@ pub fn run(subject: &str, case: Case, kind: &str, base: &Path) -> Done {
         text.push_str(&format!("skipped on {kind} alone: {reason}\n"));
     }
     if kind == SUBJECT {
+        show_as_oracle(&oracle.lines, &mut other.lines);
         for known in KNOWN.iter().filter(|k| k.case == (subject, case.name)) {
             text.push_str(&allow(known, &oracle.lines, &mut other.lines));
         }
@@ -103,6 +104,19 @@ fn refused(right: &Outcome, other: &Outcome, kind: &str, lacks: &str) -> Done {
     }
     let reason = format!("{oracle} refuses too, in a kernel without {lacks}: {theirs}");
     Err(Skip(reason).into())
+}
+
+/// Takes an option that only the subject shows for equal.
+fn show_as_oracle(oracle: &[String], other: &mut [String]) {
+    for (line, other) in oracle.iter().zip(other) {
+        let without = |at: usize| [&other[..at], &other[at + SHOWN_HERE.len()..]].concat();
+        if other
+            .match_indices(SHOWN_HERE)
+            .any(|(at, _)| without(at) == *line)
+        {
+            other.clone_from(line);
+        }
+    }
 }
 
 /// Takes a known difference for equal; says so where it is not there any more.

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The orders that a new folio may have with `huge=fit`, by what it is wanted for.
+
+use super::lookup::{Purpose, Source};
+use crate::mm::folio::fault_in_source;
+use crate::mm::{huge, Order, PageIndex, PageRange};
+use crate::shmem::fault::Fault;
+use crate::tmpfs::pure::fitting;
+use crate::tmpfs::pure::folio_orders::Orders;
+use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::Tmpfs;
+
+/// The largest folio that is allocated in advance: what is written into a part of it has to take it apart.
+const LARGEST_IN_ADVANCE: Order = Order::from_uint(4);
+
+/// The largest folio that comes back from swap for a page of it.
+pub(super) const LARGEST_READ: Order = Order::from_uint(4);
+
+/// The orders that a new folio with page `index` may have, which it begins with; none where it is to be a single page.
+/// May sleep, and faults in the source of a write; no folio may be locked.
+#[inline]
+pub(super) fn orders(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Orders {
+    // Each page has the place that the policy of the file says for it.
+    if index.largest_order().is_zero() || !inode.data().policy().is_empty() {
+        return Orders::NONE;
+    }
+    let order = match purpose {
+        Purpose::Write { end, source } => for_write(inode, index, end.page_end(), source),
+        Purpose::Allocate { end } => fitting::within(index, end.page_end()).min(LARGEST_IN_ADVANCE),
+        Purpose::Fault(fault) => for_fault(inode, index, fault),
+        Purpose::Valid { .. } => Order::ZERO,
+    };
+    if order.is_zero() || huge::is_disabled() {
+        return Orders::NONE;
+    }
+    Orders::up_to(order.min(huge::MAX_ORDER))
+}
+
+#[inline]
+fn for_write(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    end: PageIndex,
+    source: Option<&Source<'_>>,
+) -> Order {
+    let order = fitting::within(index, end).min(huge::MAX_ORDER);
+    let Some(source) = source else {
+        return order;
+    };
+    let call = PageRange::new(source.call.page(), end);
+    if fitting::may_run(index) && fitting::is_append(index, &call, inode.size().page_end()) {
+        if let Some(before) = order_before(inode, index) {
+            let pages = inode.mapping().nr_pages();
+            return order.max(fitting::for_append(index, before, pages, huge::PMD_ORDER));
+        }
+    }
+    if order.is_zero() {
+        return order;
+    }
+    order.min(fitting::within(index, readable_end(index, order, source)))
+}
+
+/// The page after the last one of a folio of `order` that the source of a write can be read for. A large folio for what
+/// cannot be read would be more than the file is to have.
+#[inline]
+fn readable_end(index: PageIndex, order: Order, source: &Source<'_>) -> PageIndex {
+    let bytes = source
+        .start
+        .distance_to(index.folio(order).end.start_or_max());
+    let missing = fault_in_source(source.data, bytes);
+    source
+        .start
+        .saturating_add(bytes.saturating_sub(missing))
+        .page_end()
+}
+
+fn for_fault(inode: &TmpfsInode, index: PageIndex, fault: &Fault<'_, Tmpfs>) -> Order {
+    // What the monitor was not asked for stays as it is.
+    if !fitting::may_run(index) || fault.is_watched_by_user() || fault.advice().forbids {
+        return Order::ZERO;
+    }
+    let Some(before) = order_before(inode, index) else {
+        return Order::ZERO;
+    };
+    let file = PageRange::new(PageIndex::ZERO, inode.size().page_end());
+    fitting::for_fault(index, before, &fault.mapped().clip(&file))
+}
+
+/// The order of what is before page `index`, if there is something.
+fn order_before(inode: &TmpfsInode, index: PageIndex) -> Option<Order> {
+    inode.mapping().slot_order(index.before()?)
+}

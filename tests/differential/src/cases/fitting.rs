@@ -1,0 +1,432 @@
+//! A mount without huge=, whose folios are as large as what they are for: a file has the pages that it would have of
+//! single ones, wherever that can be seen.
+
+use rustix::fs::FallocateFlags;
+
+use super::huge::{compact, punch, HUGE};
+use crate::harness::prelude::*;
+
+cases! {
+    own => large_at_all;
+    "size=32m" => by_one_call, by_small_calls, two_that_grow, in_advance, punched, cut, from_a_source_with_an_end,
+        from_a_source_that_is_not_there, mapped_by_chance;
+    "size=1m" => to_the_last_block, grown_to_the_last_block, beside_one_that_grows;
+}
+
+/// How many folios of this size, in KiB, files without a disk were given so far.
+fn allocated(size: usize) -> anyhow::Result<u64> {
+    let path = format!("/sys/kernel/mm/transparent_hugepage/hugepages-{size}kB/stats/shmem_alloc");
+    let text = std::fs::read_to_string(&path).context(path)?;
+    Ok(text.trim().parse()?)
+}
+
+/// All that the other cases say is true of a mount of single pages as well.
+fn large_at_all(t: &mut Trace, fs: &Fs) -> Done {
+    if std::fs::metadata("/sys/kernel/mm/transparent_hugepage").is_err() {
+        skip!("this kernel has no large folios (CONFIG_TRANSPARENT_HUGEPAGE)");
+    }
+    compact()?;
+    let expect = |what: &str, size, options: &str, body: &dyn Fn(&Dir) -> Done| -> Done {
+        for (options, large) in [(options, fs.is_subject()), ("huge=never", false)] {
+            let mount = fs.mount(options)?;
+            let before = allocated(size)?;
+            body(&mount.dir()?)?;
+            let got = allocated(size)? - before;
+            ensure!((got > 0) == large, "{what}, {options}: {got} of {size} KiB");
+            mount.unmount()?;
+        }
+        Ok(())
+    };
+    let data = pattern(1, HUGE);
+    let map = |d: &Dir, pages: usize| -> Done {
+        let file = d.create("m")?;
+        file.truncate((pages * PAGE) as u64)?;
+        Map::first(&file, pages)?.touch(pages);
+        Ok(())
+    };
+    expect("one call", 2048, "", &|d| {
+        d.file("f", &data).map(drop).map_err(Into::into)
+    })?;
+    expect("16 KiB", 16, "", &|d| {
+        d.file("f", &data[..16 << 10]).map(drop).map_err(Into::into)
+    })?;
+    expect("small calls", 64, "", &|d| {
+        let file = d.create("f")?;
+        for part in data.chunks(PAGE) {
+            ensure!(file.write(part)? == PAGE, "short write");
+        }
+        Ok(())
+    })?;
+    expect("preallocated", 64, "", &|d| {
+        let file = d.create("f")?;
+        Ok(rustix::fs::fallocate(
+            &file,
+            FallocateFlags::empty(),
+            0,
+            1 << 20,
+        )?)
+    })?;
+    expect("faults in a row", 64, "", &|d| map(d, 256))?;
+    t.put("done", true);
+    Ok(())
+}
+
+/// Calls of sizes and at places that fit no folio.
+fn by_one_call(t: &mut Trace, d: &Dir) -> Done {
+    for (n, (at, len)) in [
+        (0, 1),
+        (0, PAGE + 1),
+        (PAGE - 1, 2),
+        (PAGE, 7 * PAGE),
+        (3 * PAGE + 5, 64 << 10),
+        (HUGE - 1, HUGE + 2),
+        (HUGE, 3 * HUGE),
+        (HUGE - 3 * PAGE, 6 * PAGE + 100),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let file = d.create("f")?;
+        t.put("write", file.pwrite(&pattern(n as u32, len), at as u64));
+        t.counts(format!("{len} at {at}"), d, &file)?;
+        t.put(
+            "before",
+            file.pread(at.min(PAGE), at.saturating_sub(PAGE) as u64),
+        );
+        t.put("contents", file.pread(len + PAGE, at as u64));
+        // The hole before it, in one call that meets it.
+        t.put("fill", file.pwrite(&pattern(9, at + 1), 0));
+        t.counts("filled", d, &file)?;
+        drop(file);
+        d.unlink("f")?;
+    }
+    Ok(())
+}
+
+/// What is made for a file that grows is not to be seen: neither in the file nor in what the mount has free.
+fn by_small_calls(t: &mut Trace, d: &Dir) -> Done {
+    let data = pattern(3, HUGE + 300_000);
+    for step in [100, PAGE, 3 * PAGE, 15 * PAGE + 1, 64 << 10, 100_001] {
+        let file = d.create("f")?;
+        for (n, part) in data.chunks(step).enumerate() {
+            ensure!(file.write(part)? == part.len(), "short write");
+            if n % 61 == 17 {
+                t.put(format!("{step}, {n}"), file.meta()?);
+            }
+            if n % 67 == 31 {
+                t.put(format!("{step}, {n}"), d.space()?);
+            }
+        }
+        t.counts(format!("{step}: open"), d, &file)?;
+        ensure!(file.all()?.0 == data, "other contents");
+        drop(file);
+        t.put(format!("{step}: closed"), d.space()?);
+        // It goes on to grow where it has ended.
+        let file = d.read_write("f")?;
+        file.seek(SeekFrom::End(0))?;
+        for part in data.chunks(step).take(100) {
+            ensure!(file.write(part)? == part.len(), "short write");
+        }
+        drop(file);
+        t.put(format!("{step}: grown"), (d.meta("f")?, d.space()?));
+        // The end is moved beyond what was made for it, and back.
+        let file = d.read_write("f")?;
+        file.seek(SeekFrom::End(0))?;
+        ensure!(file.write(&data[..PAGE])? == PAGE, "short write");
+        let size = file.size()?;
+        t.put("up", file.truncate(size + 100 * PAGE as u64));
+        t.counts("up", d, &file)?;
+        t.put("tail", file.pread(8 * PAGE, size));
+        t.put("down", file.truncate(size - 5));
+        t.counts("down", d, &file)?;
+        drop(file);
+        d.unlink("f")?;
+        t.put("space", d.space()?);
+    }
+    Ok(())
+}
+
+/// One is closed by a task while another goes on writing.
+fn two_that_grow(t: &mut Trace, d: &Dir) -> Done {
+    let data = pattern(4, 64 * PAGE);
+    let (a, b) = (d.create("f")?, d.read_write("f")?);
+    for part in data.chunks(PAGE) {
+        ensure!(a.write(part)? == PAGE, "short write");
+    }
+    b.seek(SeekFrom::End(0))?;
+    ensure!(b.write(&data[..3 * PAGE])? == 3 * PAGE, "short write");
+    drop(a);
+    t.counts("one", d, &b)?;
+    ensure!(b.write(&data[..40 * PAGE])? == 40 * PAGE, "short write");
+    drop(b);
+    t.put("none", (d.meta("f")?, d.space()?));
+    t.put("contents", d.contents("f")?);
+    Ok(())
+}
+
+/// Of what is allocated in advance only that is data which was written.
+fn in_advance(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.create("f")?;
+    let allocate = |flags, at: usize, len: usize| {
+        rustix::fs::fallocate(&file, flags, at as u64, len as u64).map_err(|e| e.raw_os_error())
+    };
+    t.put("allocate", allocate(FallocateFlags::empty(), 5, 100 * PAGE));
+    t.counts("allocated", d, &file)?;
+    for (at, len) in [
+        (0, 1),
+        (17 * PAGE + 5, 100),
+        (32 * PAGE, 16 * PAGE),
+        (63 * PAGE, 3 * PAGE),
+    ] {
+        t.put(
+            format!("{len} at {at}"),
+            file.pwrite(&pattern(1, len), at as u64),
+        );
+        t.counts("written", d, &file)?;
+    }
+    let map = Map::first(&file, 101)?;
+    map.set(70 * PAGE + 3, 7);
+    t.put("read", map.get(80 * PAGE));
+    t.counts("mapped", d, &file)?;
+    t.put(
+        "once more",
+        allocate(FallocateFlags::empty(), 84 * PAGE, 3 * PAGE),
+    );
+    t.counts("once more", d, &file)?;
+    t.put(
+        "beyond the end",
+        allocate(FallocateFlags::KEEP_SIZE, 0, 300 * PAGE),
+    );
+    t.counts("beyond the end", d, &file)?;
+    t.put("punch", punch(&file, 90 * PAGE, 100 * PAGE));
+    t.counts("punched", d, &file)?;
+    t.put(
+        "too much",
+        allocate(FallocateFlags::empty(), 0, 16384 * PAGE),
+    );
+    t.counts("too much", d, &file)?;
+    t.put("contents", file.all()?);
+    Ok(())
+}
+
+fn punched(t: &mut Trace, d: &Dir) -> Done {
+    let data = pattern(5, HUGE + 35 * PAGE);
+    for (at, len) in [
+        (0, PAGE),
+        (PAGE, PAGE),
+        (HUGE - PAGE, 2 * PAGE),
+        (100, 200),
+        (PAGE - 1, PAGE + 2),
+        (1, HUGE + PAGE),
+        (7 * PAGE, 10 * HUGE),
+    ] {
+        let file = d.file("f", &data)?;
+        t.put(format!("{len} at {at}"), punch(&file, at, len));
+        t.counts("punched", d, &file)?;
+        // Odd pages, one by one.
+        for page in (1..40).step_by(2) {
+            punch(&file, page * PAGE, PAGE)?;
+        }
+        t.counts("every other", d, &file)?;
+        t.put("contents", file.all()?);
+        ensure!(file.pwrite(&data, 0)? == data.len(), "short write");
+        t.counts("filled again", d, &file)?;
+        drop(file);
+        d.unlink("f")?;
+    }
+    Ok(())
+}
+
+fn cut(t: &mut Trace, d: &Dir) -> Done {
+    let data = pattern(6, 2 * HUGE);
+    let file = d.file("f", &data)?;
+    for size in [
+        2 * HUGE - 1,
+        2 * HUGE - PAGE,
+        HUGE + 17 * PAGE + 3,
+        HUGE,
+        5 * PAGE,
+        1,
+        0,
+    ] {
+        t.put(format!("to {size}"), file.truncate(size as u64));
+        t.counts("cut", d, &file)?;
+        t.put("longer", file.truncate((size + 3 * PAGE) as u64));
+        t.put(
+            "tail",
+            file.pread(4 * PAGE, size.saturating_sub(PAGE) as u64),
+        );
+        t.counts("longer", d, &file)?;
+    }
+    Ok(())
+}
+
+/// A write whose source ends in the middle of it leaves pages for what was there.
+fn from_a_source_with_an_end(t: &mut Trace, d: &Dir) -> Done {
+    // It has grown, and is open still.
+    let source = d.create("source")?;
+    for part in pattern(7, 37 * PAGE + 9).chunks(PAGE) {
+        ensure!(source.write(part)? == part.len(), "short write");
+    }
+    // What is mapped beyond the end of the file is not there.
+    let map = Map::read_only(&source, 200 * PAGE, 0)?;
+    for (n, (from, at, len)) in [
+        (0, 0, 200),
+        (0, 5 * PAGE, 200),
+        (36, 64 * PAGE + 7, 100),
+        (38, 0, 64),
+        (37, 16 * PAGE, 64),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let file = d.create("f")?;
+        if n % 2 == 1 {
+            ensure!(
+                file.pwrite(&pattern(1, 20 * PAGE), 0)? == 20 * PAGE,
+                "short write"
+            );
+        }
+        // SAFETY: The kernel looks whether the memory is there.
+        let bytes = unsafe {
+            std::slice::from_raw_parts(map.start().cast::<u8>().add(from * PAGE), len * PAGE)
+        };
+        t.put(
+            format!("{len} pages from {from} at {at}"),
+            file.pwrite(bytes, at as u64),
+        );
+        t.counts("written", d, &file)?;
+        t.put("contents", file.all()?);
+        drop(file);
+        d.unlink("f")?;
+    }
+    Ok(())
+}
+
+/// A source that has to be faulted in first.
+fn from_a_source_that_is_not_there(t: &mut Trace, d: &Dir) -> Done {
+    let data = pattern(8, HUGE);
+    let source = d.file("source", &data)?;
+    for at in [0, PAGE + 1, 16 * PAGE] {
+        // None of it is mapped yet.
+        let map = Map::read_only(&source, HUGE, 0)?;
+        let file = d.create("f")?;
+        // SAFETY: The mapping is as long, and the file behind it stays as it is.
+        let bytes = unsafe { std::slice::from_raw_parts(map.start().cast::<u8>(), HUGE) };
+        t.put(format!("at {at}"), file.pwrite(bytes, at as u64));
+        t.counts("written", d, &file)?;
+        ensure!(file.pread(HUGE, at as u64)?.0 == data, "other contents");
+        drop(file);
+        d.unlink("f")?;
+        // A file from its own mapping.
+        let map = Map::shared(&source, HUGE, 0)?;
+        // SAFETY: As above; the bytes that are written are those that are there.
+        let bytes = unsafe { std::slice::from_raw_parts(map.start().cast::<u8>(), HUGE) };
+        t.put("onto itself", source.pwrite(bytes, 0));
+    }
+    Ok(())
+}
+
+/// Pages that are touched here and there are all that there are.
+fn mapped_by_chance(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.create("f")?;
+    file.truncate(4 * HUGE as u64)?;
+    let map = Map::shared(&file, 4 * HUGE, 0)?;
+    let pages = 4 * HUGE / PAGE;
+    for n in 0..200 {
+        let page = n * 7919 % pages;
+        // None has a neighbour before it.
+        if page % 3 == 0 {
+            map.set(page * PAGE, 1);
+        }
+    }
+    t.counts("touched", d, &file)?;
+    // Nor do small files have more.
+    let file = d.create("g")?;
+    file.truncate(16 * PAGE as u64)?;
+    Map::first(&file, 16)?.touch(11);
+    t.counts("small", d, &file)
+}
+
+/// The last blocks are given as single pages would be.
+fn to_the_last_block(t: &mut Trace, d: &Dir) -> Done {
+    for (n, step) in [PAGE, 7 * PAGE, 60 << 10, 1 << 20, 3 << 20]
+        .into_iter()
+        .enumerate()
+    {
+        let file = d.create("f")?;
+        let data = pattern(n as u32, step);
+        // Ends: the mount is full.
+        loop {
+            match file.write(&data) {
+                Ok(len) if len == step => {}
+                end => {
+                    t.put(format!("{step}: end"), end);
+                    break;
+                }
+            }
+        }
+        t.counts("full", d, &file)?;
+        t.put("more", file.write(b"x"));
+        t.put("punch", punch(&file, 3 * PAGE, 5 * PAGE));
+        let other = d.create("g")?;
+        t.put("into what was freed", other.write(&data));
+        t.counts("g", d, &other)?;
+        t.put("f", file.meta()?);
+        drop((file, other));
+        d.unlink("f")?;
+        d.unlink("g")?;
+        t.put("space", d.space()?);
+    }
+    Ok(())
+}
+
+/// What a file was given to grow goes to others that ask for it.
+fn grown_to_the_last_block(t: &mut Trace, d: &Dir) -> Done {
+    let files: Vec<Fd> = (0..4)
+        .map(|n| d.create(n.to_string()))
+        .collect::<Result<_, _>>()?;
+    let page = pattern(2, PAGE);
+    let mut written = [0; 4];
+    // Ends: the mount is full.
+    'full: loop {
+        for (file, written) in files.iter().zip(&mut written) {
+            match file.write(&page) {
+                Ok(PAGE) => *written += 1,
+                end => {
+                    t.put("end", end);
+                    break 'full;
+                }
+            }
+        }
+    }
+    t.put("written", written);
+    for file in &files {
+        t.counts("full", d, file)?;
+    }
+    Ok(())
+}
+
+fn beside_one_that_grows(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.create("f")?;
+    let page = pattern(2, PAGE);
+    for _ in 0..130 {
+        ensure!(file.write(&page)? == PAGE, "short write");
+    }
+    // All that is left but what the file has for its growth.
+    let other = d.create("g")?;
+    t.put("write", other.write(&pattern(3, 1 << 20)));
+    t.counts("g", d, &other)?;
+    t.counts("f", d, &file)?;
+    t.put(
+        "fallocate",
+        rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, 131 * PAGE as u64).is_ok(),
+    );
+    t.put("mapped", {
+        let map = Map::first(&file, 130)?;
+        map.set(129 * PAGE + 1, 3);
+        map.get(129 * PAGE)
+    });
+    t.put("contents", file.all()?);
+    Ok(())
+}
