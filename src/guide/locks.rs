@@ -34,6 +34,8 @@
 //!       inode->i_lock           (i_blocks)
 //!         dquot->dq_dqb_lock    (bytes)
 //!         mapping->i_pages      (interrupts off; also without i_lock)
+//! sb->s_inode_list_lock         (a figure is read; the VFS lists a new inode)
+//!   inode->i_lock
 //! export_hashing                (a file handle is made)
 //!   inode_hash_lock
 //!     inode->i_lock
@@ -69,6 +71,7 @@
 //! | `mm->mmap_lock` | `&mm->mmap_lock`, `vm_lock` |
 //! | `shared_policy->lock` | `&sp->lock` |
 //! | `mapping->i_mmap_rwsem` | `&mapping->i_mmap_rwsem` |
+//! | `sb->s_inode_list_lock` | `&s->s_inode_list_lock` |
 //! | `inode->i_lock` | `&sb->s_type->i_lock_key` |
 //! | `mapping->i_pages` | `&xa->xa_lock` |
 //! | `inode_hash_lock` | `inode_hash_lock` |
@@ -98,6 +101,10 @@
 //! - **Switches need no lock.** What is switched (`shmem::switches`) is one word. A mount of the kernel's own is found in a
 //!   section of RCU, and `vfs::kernel_mount::PublishedMount` gives it out to be unmounted, which waits for a grace period, only after
 //!   no task can find it any more. A file in sysfs is taken away, which waits for the tasks that write to it, with no lock held.
+//! - **A figure of the type waits for umount, umount for a figure of its mount.** The tasks that read a file in sysfs are to
+//!   lockdep the holders of a lock (`kn->active`), which who takes the file away takes. A file of the type is read with
+//!   `s_umount` taken below it; one of a superblock (`vfs::figures`), which umount takes away with `s_umount` held, without.
+//!   Two classes tell them apart. Both may drop the last reference to an inode, with no spinlock held, and evict it.
 //! - **Quota allocates under `dq_lock`**, so `vfs::quota::LockedRecord` begins a scope without `__GFP_FS`: reclaim in
 //!   that task writes out no folio of a file and frees nothing of a superblock. What it does all the same is to count
 //!   what superblocks could free, without `s_umount` (`vfs::superblock::nr_cached_objects`).

@@ -7,6 +7,7 @@
 use super::casefold::CaseFolding;
 use super::control::TypeFolder;
 use super::features::Feature;
+use super::figures::Figure;
 use super::internal_type::InternalType;
 #[cfg(CONFIG_QUOTA)]
 use super::quota::QuotaFormatTable;
@@ -142,6 +143,9 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
 
     /// What user space shall know to be supported, in `/sys/fs`.
     const FEATURES: &'static [&'static Feature] = &[];
+
+    /// What user space can read of the inodes, in `/sys/fs`; each has a name of its own.
+    const FIGURES: &'static [Figure<Self>] = &[];
 
     /// What the type keeps registered with the MM.
     type Memory: Memory<Self>;

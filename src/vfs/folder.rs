@@ -32,7 +32,7 @@ impl Folder {
     /// # Safety
     ///
     /// The result must be dropped before this one is.
-    pub(super) unsafe fn folder(&self, name: &'static CStr) -> Result<Self> {
+    pub(super) unsafe fn folder(&self, name: &CStr) -> Result<Self> {
         // SAFETY: By the caller's promise.
         unsafe { Self::at(name, self.as_ptr()) }
     }
@@ -40,8 +40,8 @@ impl Folder {
     /// # Safety
     ///
     /// `parent` must be in sysfs for as long as the result lives.
-    unsafe fn at(name: &'static CStr, parent: *mut bindings::kobject) -> Result<Self> {
-        // SAFETY: By the caller's promise; the name is terminated.
+    unsafe fn at(name: &CStr, parent: *mut bindings::kobject) -> Result<Self> {
+        // SAFETY: By the caller's promise; the name is terminated, and copied.
         let object = unsafe { bindings::kobject_create_and_add(name.as_char_ptr(), parent) };
         // INVARIANT: Just added, with one reference.
         NonNull::new(object).map(Self).ok_or(ENOMEM)

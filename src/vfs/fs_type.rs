@@ -6,6 +6,7 @@
 
 use super::control::TypeFolder;
 use super::features::Features;
+use super::figures::TypeFigures;
 use super::file_system::Memory;
 use super::folder::Folder;
 use super::inode::InodeCache;
@@ -98,9 +99,10 @@ pub(crate) struct Registration<T: FileSystem> {
     #[cfg(CONFIG_QUOTA)]
     #[pin]
     _quota: QuotaFormat,
-    // Dropped before the folder that it is in, as what `memory` has there.
+    // Dropped before the folder that they are in, as what `memory` has there.
+    _figures: TypeFigures<T>,
     _features: Features,
-    _folder: Folder,
+    folder: Folder,
     _fs: PhantomData<T>,
 }
 
@@ -132,9 +134,9 @@ impl<T: FileSystem> Registration<T> {
             // Before the first mount can ask for it.
             #[cfg(CONFIG_QUOTA)]
             _quota <- QuotaFormat::new(&T::QUOTA_FORMAT, module),
-            _folder: Folder::new(T::NAME)?,
+            folder: Folder::new(T::NAME)?,
             // SAFETY: The folder is dropped later.
-            _features: unsafe { Features::new(_folder, T::FEATURES)? },
+            _features: unsafe { Features::new(folder, T::FEATURES)? },
             // SAFETY: It is a part of this value, which by the caller's promise stays for as long as the module.
             fs_type <- unsafe {
                 TypeOf::new(raw_type::<T>(T::NAME, module), this.as_ptr(), mountable)
@@ -143,9 +145,11 @@ impl<T: FileSystem> Registration<T> {
             internal <- unsafe {
                 TypeOf::new(raw_type::<T>(T::INTERNAL_NAME, module), this.as_ptr(), mountable)
             },
+            // SAFETY: The types were just initialised, and have nothing to drop; the folder is dropped later.
+            _figures: unsafe { TypeFigures::new(folder, this)? },
             memory <- {
                 // SAFETY: The folder is dropped later than what is made with it.
-                let folder = unsafe { TypeFolder::of(_folder) };
+                let folder = unsafe { TypeFolder::of(folder) };
                 // SAFETY: The type was just initialised, and goes with what is made with it.
                 let internal = unsafe {
                     InternalType::new(NonNull::new_unchecked(&raw mut (*this.as_ptr()).internal))
@@ -179,6 +183,17 @@ impl<T: FileSystem> Registration<T> {
 
     pub(super) fn cache(&self) -> &InodeCache<T> {
         &self.cache
+    }
+
+    /// The folder of the type in sysfs.
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The types whose superblocks are of `T`.
+    #[cfg(CONFIG_SYSFS)]
+    pub(super) fn types(&self) -> [*mut bindings::file_system_type; 2] {
+        [self.fs_type.as_ptr(), self.internal.as_ptr()]
     }
 
     /// What the type keeps registered with the MM.

@@ -12,7 +12,7 @@ use super::quota::{self, Records};
 use super::{eviction, xattr};
 use super::{Exclusive, FileSystem, FileType, InodeGuard, Mode, SuperBlock};
 use crate::bindings;
-use crate::mm::{Ino, Len, Mapping, Pos};
+use crate::mm::{Ino, Len, Mapping, PageCount, Pos};
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::mem::{size_of, ManuallyDrop};
@@ -152,6 +152,12 @@ impl<T: FileSystem> InodeCore<T> {
     pub(crate) fn size(&self) -> Pos {
         // SAFETY: The inode is live.
         Pos::from_loff(unsafe { bindings::i_size_read(self.as_ptr()) })
+    }
+
+    /// How many pages the file has in its own page cache; a snapshot.
+    pub(crate) fn cached_pages(&self) -> PageCount {
+        // SAFETY: The mapping is a part of the inode, and valid for as long as that is.
+        unsafe { Mapping::from_raw(&raw mut (*self.as_ptr()).i_data) }.nr_pages()
     }
 
     /// Adds to `i_blocks`; `bytes` is a multiple of the block size. Takes `i_lock`.

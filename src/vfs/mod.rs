@@ -13,6 +13,8 @@
 //! only where that lock is held.
 
 pub(crate) mod acl;
+#[cfg(CONFIG_SYSFS)]
+mod all_inodes;
 pub(crate) mod attr;
 #[cfg_attr(not(CONFIG_UNICODE), path = "casefold_stub.rs")]
 pub(crate) mod casefold;
@@ -27,6 +29,8 @@ mod eviction;
 mod export;
 #[cfg_attr(not(CONFIG_SYSFS), path = "features_stub.rs")]
 pub(crate) mod features;
+#[cfg_attr(not(CONFIG_SYSFS), path = "figures_stub.rs")]
+pub(crate) mod figures;
 pub(crate) mod file;
 pub(crate) mod file_system;
 pub(crate) mod fileattr;

@@ -7,6 +7,7 @@
 use super::acl;
 use super::casefold::CaseFolding;
 use super::export::{self, Exports};
+use super::figures::SuperFigures;
 use super::inode::{self, InodeCache};
 use super::inode_list::{Cached, InodeList};
 #[cfg(CONFIG_QUOTA)]
@@ -14,6 +15,7 @@ use super::quota;
 use super::{FileSystem, MountContext, Registration};
 use crate::bindings;
 use crate::mm::{Len, PAGE_SHIFT, PAGE_SIZE};
+use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::Deref;
 use kernel::error::from_result;
@@ -34,6 +36,8 @@ pub(super) struct SuperInfo<T: FileSystem> {
     /// Inodes that [`FileSystem::free_cached`] is to look at.
     #[pin]
     cached: InodeList<T, Cached>,
+    /// What sysfs has of the superblock. Under `s_umount` held for writing: [`fill`] sets it, [`kill_sb`] takes it.
+    figures: UnsafeCell<Option<SuperFigures<T>>>,
     #[pin]
     data: T::SuperData,
 }
@@ -106,7 +110,13 @@ impl<T: FileSystem> SuperBlock<T> {
         &self.info().exports
     }
 
-    /// The minor number of `s_dev`, for messages.
+    /// The major number of `s_dev`.
+    pub(crate) fn major(&self) -> u32 {
+        // SAFETY: The superblock is live, and `s_dev` does not change.
+        unsafe { (*self.as_ptr()).s_dev >> 20 }
+    }
+
+    /// The minor number of `s_dev`.
     pub(crate) fn minor(&self) -> u32 {
         // SAFETY: The superblock is live, and `s_dev` does not change.
         unsafe { (*self.as_ptr()).s_dev & ((1 << 20) - 1) }
@@ -171,6 +181,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
             exports <- Exports::new(),
             // SAFETY: The list is only for inodes of the superblock, and their eviction takes them out.
             cached <- unsafe { InodeList::new() },
+            figures: UnsafeCell::new(None),
             data <- T::new_super(options, cx),
         }? Error),
         GFP_KERNEL,
@@ -203,6 +214,14 @@ pub(super) unsafe fn fill<T: FileSystem>(
         if let Some(case_folding) = SuperBlock::<T>::from_raw(sb).case_folding() {
             case_folding.set_up(sb);
         }
+    }
+
+    // SAFETY: `s_fs_info` was just set. The folder of the type goes with the registration, which superblocks do not
+    // outlive, and `kill_sb()` drops the figures before the superblock is shut down. It is called later, with
+    // `s_umount` held as it is here.
+    unsafe {
+        let sb = SuperBlock::<T>::from_raw(sb);
+        *sb.info().figures.get() = SuperFigures::new(sb.registration().folder(), sb)?;
     }
 
     // INVARIANT: The caller holds `s_umount`.
@@ -249,6 +268,12 @@ unsafe extern "C" fn put_super(sb: *mut bindings::super_block) {
 /// `sb` must be a superblock that [`fill`] was called for with `T`, or none, which is used no more, with `s_umount`
 /// held for writing.
 pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_block) {
+    // SAFETY: It is null, or the box that `fill()` has stored.
+    if let Some(info) = unsafe { (*sb).s_fs_info.cast::<SuperInfo<T>>().as_ref() } {
+        // Waits for the tasks that read them, and so before the eviction: they may keep an inode meanwhile.
+        // SAFETY: `fill()` has returned, and by the caller's promise `s_umount` is held.
+        drop(unsafe { (*info.figures.get()).take() });
+    }
     // SAFETY: By the caller's promise.
     unsafe { bindings::kill_anon_super(sb) };
     // SAFETY: That leaves `s_fs_info` alone, and does not free `sb`, which nobody else uses.

@@ -15,6 +15,7 @@ use crate::tmpfs::state::mount::{NewMount, SuperInfo};
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::casefold::{self, CaseFolding};
 use crate::vfs::features::Feature;
+use crate::vfs::figures::Figure;
 use crate::vfs::file_system::StatFs;
 #[cfg(CONFIG_TMPFS_QUOTA)]
 use crate::vfs::quota::QuotaFormatTable;
@@ -52,6 +53,13 @@ impl FileSystem for Tmpfs {
     } else {
         &[]
     };
+
+    // Pages, what the names say of them, and a count.
+    const FIGURES: &'static [Figure<Self>] = &[
+        Figure::new(c"resident", |inode| inode.cached_pages().to_u64()),
+        Figure::new(c"swapped", |inode| inode.swapped().to_u64()),
+        Figure::new(c"inodes", |_| 1),
+    ];
 
     type Memory = Backend<Self>;
     type MountOptions = Options;

@@ -98,7 +98,7 @@ def control(*arguments: object) -> str:
 def regress(shared: str, dynamic: str, tests: Sequence[str], *options: str) -> str:
     """The tests with a server that has these; what is wrong."""
     wrong = control("-o", f"-c shared_memory_type={shared} -c dynamic_shared_memory_type={dynamic} -c jit=off -c fsync=off "
-                    f"-k {SOCKETS} -c listen_addresses= -c max_wal_size=256MB", "start")
+                    f"-c full_page_writes=off -c synchronous_commit=off -k {SOCKETS} -c listen_addresses= -c max_wal_size=256MB", "start")
     if wrong:
         return wrong
     try:

@@ -3,114 +3,48 @@
 
 import contextlib
 import ctypes
-import errno
 import mmap
 import os
 import re
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterator
 
+import figures
 import program
+from figures import CONTROL
 
-CONTROL = Path("/sys/fs/rtmpfs")
 # The files that the kernel makes, as /proc/PID/maps and the links in /proc/PID/fd name them.
 KERNELS_OWN = re.compile(r"/(?:memfd:|SYSV[0-9a-f]{8} \(deleted\)|dev/zero \(deleted\))")
 MAPPING = re.compile(r"\S+ (\S+) \S+ ([0-9a-f]+):([0-9a-f]+) \d+\s*(.*)")
 SHM_RDONLY = 0o10000
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.shmat.restype = ctypes.c_void_p
-FSCONFIG, FSPICK = 431, 433
-FSCONFIG_SET_STRING = 1
-AT_FDCWD = -100
-SHRINK = Path("/sys/kernel/slab/rtmpfs_inode_cache/shrink")
-# Files, so that a count in the slab allocator's own units shows them.
-MANY = 600
-# What own_device() has found so far: what was made there stays there.
-OWN: set[str] = set()
-
-
-def number(device: int) -> str:
-    return f"{os.major(device)}:{os.minor(device)}"
-
-
-def is_ours(root: Path) -> bool:
-    """Whether a mount of type tmpfs is the module's, by a row of the README's known differences: rtmpfs refuses a size
-    of more than 64 bits, as soon as it is said. The mount stays as it is, for it is never told to change.
-    """
-    context = LIBC.syscall(FSPICK, AT_FDCWD, os.fsencode(root), 0)
-    if context < 0:
-        raise OSError(ctypes.get_errno(), f"fspick {root}")
-    try:
-        done = LIBC.syscall(FSCONFIG, context, FSCONFIG_SET_STRING, b"size", b"16e", 0)
-        if done < 0 and ctypes.get_errno() != errno.EINVAL:
-            raise OSError(ctypes.get_errno(), f"fsconfig {root}")
-        return done < 0
-    finally:
-        os.close(context)
 
 
 def memfd() -> tuple[int, str]:
     file = os.memfd_create("machine")
-    return file, number(os.fstat(file).st_dev)
-
-
-def inodes() -> int:
-    """Those of the module's that are in use, roughly. What the processors keep for the next ones counts, too: they give
-    it back first."""
-    SHRINK.write_text("1", encoding="ascii")
-    rows = Path("/proc/slabinfo").read_text(encoding="ascii")
-    match = re.search(r"^rtmpfs_inode_cache +(\d+)", rows, re.MULTILINE)
-    return int(match[1]) if match else 0
-
-
-def needs_our_inodes() -> bool:
-    """Whether new files without a mount need the module's inodes: many of them at one time."""
-    many, before = [], inodes()
-    try:
-        many.extend(memfd()[0] for _ in range(MANY))
-        return inodes() - before > MANY // 2
-    finally:
-        for file in many:
-            os.close(file)
-
-
-def own_device() -> str:
-    """MAJOR:MINOR of the module's files without a mount, or "" where it does not make them. Each time that the switch is
-    turned on, that is another one.
-    """
-    file, device = memfd()
-    os.close(file)
-    # Those that have just been closed may be counted for a while, and hide as many new ones: three looks.
-    for look_again in (True, True, False):
-        if device in OWN:
-            return device
-        if needs_our_inodes():
-            OWN.add(device)
-            return device
-        if look_again:
-            time.sleep(1)
-    return ""
+    return file, figures.device(os.fstat(file).st_dev)
 
 
 def devices() -> set[str]:
-    """MAJOR:MINOR of all superblocks of the module's that are seen from here or from any process."""
-    own_device()
-    found, ours = Found(), set(OWN)
-    for process in processes():
-        # It may have ended by now.
-        with contextlib.suppress(OSError):
-            mounts(process, found)
-    for device, mount in found.mounts.items():
-        where, process = mount.rsplit(" of ", 1)
-        # Another mount is in its place, or the process is gone: then it is not said to be ours.
-        with contextlib.suppress(OSError):
-            root = Path(f"/proc/{process}/root{where}")
-            if number(root.stat().st_dev) == device and is_ours(root):
-                ours.add(device)
-    return ours
+    """MAJOR:MINOR of all superblocks of the module's. That these are all that has pages is said by Shmem."""
+    return {folder.name for folder in figures.folders()}
+
+
+def is_ours(where: Path) -> bool:
+    """Whether the mount is the module's."""
+    return figures.folder(where).is_dir()
+
+
+def are_files_ours() -> bool:
+    """Whether files without a mount are."""
+    file, device = memfd()
+    try:
+        return device in devices()
+    finally:
+        os.close(file)
 
 
 @dataclass
@@ -152,7 +86,7 @@ def files(process: Path, found: Found) -> None:
             target = os.readlink(link)
             if KERNELS_OWN.match(target):
                 found.kind(target)
-                found.files.setdefault(number(link.stat().st_dev), f"{target} of {process.name}")
+                found.files.setdefault(figures.device(link.stat().st_dev), f"{target} of {process.name}")
 
 
 def segments(found: Found) -> None:
@@ -191,7 +125,7 @@ def off_and_on() -> str:
         for switch in files:
             switch.write_text("0", encoding="ascii")
         try:
-            if own_device():
+            if are_files_ours():
                 wrong.append("a memfd is still rtmpfs's")
             program.call("mount", "-t", "tmpfs", "off", folder)
         finally:
@@ -204,25 +138,17 @@ def off_and_on() -> str:
         if not is_ours(Path(folder)):
             wrong.append("a mount is not rtmpfs's again")
         program.call("umount", folder)
-    if not own_device():
+    if not are_files_ours():
         wrong.append("a memfd is not rtmpfs's again")
     return "; ".join(wrong)
 
 
-def figures() -> tuple[int, int]:
-    """Bytes of Shmem in /proc/meminfo, and what the module holds."""
-    shmem = re.search(r"^Shmem: +(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"), re.MULTILINE)
-    return int(shmem[1]) * 1024, int((CONTROL / "resident").read_text(encoding="ascii")) * mmap.PAGESIZE
-
-
-def nothing_of_tmpfs() -> str:
-    """The machine goes on working, so that the two are only equal in a quiet moment; ten seconds must have one."""
-    for _ in range(100):
-        shmem, resident = figures()
-        if shmem == resident:
-            return ""
-        time.sleep(0.1)
-    return f"Shmem is {shmem}, and rtmpfs has {resident}"
+def figures_of(mounts_found: dict[str, str]) -> str:
+    missing = [f"{where} has no figures" for device, where in mounts_found.items() if not (CONTROL / device).is_dir()]
+    for name in figures.NAMES:
+        missing.append(figures.differ(name, lambda name=name: figures.read(CONTROL / name),
+                                      lambda name=name: sum(figures.read(of / name) for of in figures.folders())))
+    return "\n".join(filter(None, missing))
 
 
 def checks():
@@ -237,8 +163,9 @@ def checks():
     yield "every open memfd is rtmpfs's", elsewhere(found.files)
     missing = {"/memfd", "SYSV", "/dev/zero"} - found.kinds
     yield "there are some of each kind", f"there is no {', '.join(sorted(missing))}" if missing else ""
-    if (CONTROL / "resident").exists():
-        yield "what /proc/meminfo calls Shmem is what rtmpfs holds: tmpfs has no page", nothing_of_tmpfs()
+    yield "what /proc/meminfo calls Shmem is what rtmpfs holds: tmpfs has no page", figures.differ(
+        "pages of tmpfs", figures.of_tmpfs, lambda: 0)
+    yield "each mount of rtmpfs has figures, and these together are the module's", figures_of(found.mounts)
 
 
 def switches():

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import module
 import suite
+from disk import disk
 from module import refused, unloads
 from switch import FILES, MOUNTS, turn
 
@@ -306,15 +307,6 @@ def storm_swapped():
             time.sleep(0.05)
             if memory[:] != data:
                 raise AssertionError("memory came back from swap as something else")
-
-
-def disk():
-    """The disk of this machine that is for swap, or None."""
-    for block in Path("/sys/block").iterdir():
-        serial = block / "serial"
-        if serial.is_file() and serial.read_text(encoding="ascii").strip() == "disk1":
-            return Path("/dev") / block.name
-    return None
 
 
 def storm_swapoff():
