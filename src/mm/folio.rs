@@ -558,8 +558,20 @@ impl NewFolio {
     }
 
     pub(super) fn charge(self, owner: MemoryOwner<'_>, flags: GfpFlags) -> Result<Self> {
+        self.charge_with(owner, flags.effort())
+    }
+
+    /// Charges the folio to `owner`'s memory cgroup, at once and whatever the limit is: for a folio in whose place
+    /// another is freed right after. Does not sleep.
+    #[cfg(CONFIG_SWAP)]
+    pub(super) fn charge_beyond_limit(self, owner: MemoryOwner<'_>) -> Result<Self> {
+        // A charge that may not wait for reclaim, and is urgent, is let through.
+        self.charge_with(owner, bindings::__GFP_HIGH)
+    }
+
+    fn charge_with(self, owner: MemoryOwner<'_>, effort: bindings::gfp_t) -> Result<Self> {
         // SAFETY: The folio is new, and the owner live.
-        match unsafe { bindings::mem_cgroup_charge(self.as_ptr(), owner.0, flags.effort()) } {
+        match unsafe { bindings::mem_cgroup_charge(self.as_ptr(), owner.0, effort) } {
             0 => Ok(self),
             error => Err(Error::from_errno(error)),
         }

@@ -76,7 +76,7 @@ impl NewFolio {
             Effort::unmapped().within(flags)
         };
         let copy = Self::allocate(flags.on_any_node(), order, place).ok_or(ENOMEM)?;
-        let mut copy = on_behalf_of(folio, || copy.charge(MemoryOwner::CURRENT, flags))?;
+        let mut copy = on_behalf_of(folio, || copy.charge_beyond_limit(MemoryOwner::CURRENT))?;
         // SAFETY: Both are live and have as many pages; the copy is known to nobody else.
         unsafe { bindings::folio_copy(copy.as_ptr(), folio.as_ptr()) };
         copy.locked().flush_dcache();

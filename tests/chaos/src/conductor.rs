@@ -4,8 +4,8 @@
 //! In a process of its own without threads, since it forks, and since it may wait for ever.
 
 use crate::board::{now, Board};
-use crate::calls::Step;
-use crate::config::{Config, Swapping};
+use crate::calls::{self, Step};
+use crate::config::{Config, Shared, Swapping};
 use crate::ledger::{self, Before};
 use crate::machine::{self as hands, Scene};
 use crate::process::start;
@@ -21,6 +21,7 @@ use stage::device::{self, Swap, Zram};
 use stage::group::Group;
 use stage::machine::{self, Expected};
 use stage::mounted::Mounted;
+use stage::switch::Switch;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -221,6 +222,8 @@ pub fn run(board: &'static Board, drawn: &Drawn<'_>) {
     // Orphans of killed workers are to be waited for, too.
     // SAFETY: no pointers.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+    // Segments of System V are the round's own, where the kernel has them.
+    let _ = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWIPC);
     if let Err(error) = round(board, drawn) {
         board.wrong(&format!("{error:#}"));
     }
@@ -233,16 +236,18 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
     step(Step::SetUp);
     let kind = &drawn.arguments.kind;
     let before = Before::look(kind)?;
-    let mut provoked = Vec::new();
+    // The kernel says once of each boot that a program says nothing of execution.
+    let mut provoked = vec!["memfd_create\\(\\)"];
     if config.group.is_some() {
         provoked.push("oom-kill|Memory cgroup out of memory|Out of memory and no killable");
     }
     if config.faults > 0 {
         provoked.push(faults::EXPECTED);
     }
-    let _expected = match provoked.as_slice() {
-        [] => None,
-        some => Some(Expected::new(&some.join("|"))?),
+    let _expected = Expected::new(&provoked.join("|"))?;
+    let served = match config.shared {
+        Shared::Tmpfs => None,
+        _ => Some(Switch::SharedMemory.turn(true)?),
     };
     // What is dropped last is swapped to by the others.
     let (zram, mut swaps) = swap_devices(config)?;
@@ -301,6 +306,8 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
     }
     round.wait()?;
     conducted?;
+    calls::remove_segments();
+    drop(served);
     drop(injected);
 
     if rng.bool() {

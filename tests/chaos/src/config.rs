@@ -2,6 +2,7 @@
 //! What a round is like: drawn from the seed, and from what the machine has.
 
 use fastrand::Rng;
+use stage::switch::Switch;
 use stage::{device, group, inject, skip};
 use std::fmt::{self, Display, Formatter};
 
@@ -15,6 +16,8 @@ pub struct Machine {
     pub quota: bool,
     pub casefold: bool,
     pub faults: bool,
+    /// The module serves files without a mount when it is told to.
+    pub switch: bool,
 }
 
 impl Machine {
@@ -33,6 +36,7 @@ impl Machine {
             quota: !skip::lacks("TMPFS_QUOTA"),
             casefold: !skip::lacks("UNICODE"),
             faults: inject::available(),
+            switch: std::path::Path::new(Switch::SharedMemory.path()).exists(),
         }
     }
 }
@@ -56,6 +60,15 @@ pub struct Limits {
     pub all: bool,
 }
 
+/// Who serves files without a mount.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Shared {
+    Tmpfs,
+    Module,
+    /// Now the one, now the other.
+    Changes,
+}
+
 pub struct Config {
     pub seconds: u64,
     /// Options of the mount.
@@ -76,6 +89,7 @@ pub struct Config {
     /// How many of a hundred allocations fail; 0: none.
     pub faults: u32,
     pub remount: bool,
+    pub shared: Shared,
 }
 
 impl Config {
@@ -158,6 +172,12 @@ impl Config {
             kill: rng.u8(0..3) > 0,
             faults: if machine.faults { faults } else { 0 },
             remount: rng.bool(),
+            shared: match rng.u8(0..5) {
+                _ if !machine.switch => Shared::Tmpfs,
+                0 => Shared::Tmpfs,
+                1 | 2 => Shared::Module,
+                _ => Shared::Changes,
+            },
         }
     }
 }
@@ -183,6 +203,11 @@ impl Display for Config {
             (self.awake, "khugepaged awake"),
             (self.kill, "kill"),
             (self.remount, "remount"),
+            (self.shared == Shared::Module, "shared memory served"),
+            (
+                self.shared == Shared::Changes,
+                "shared memory served now and then",
+            ),
         ] {
             if is {
                 write!(f, ", {what}")?;

@@ -3,12 +3,13 @@
 
 use crate::board::{now, Board};
 use crate::calls::Step;
-use crate::config::{Config, Swapping};
+use crate::config::{Config, Shared, Swapping};
 use anyhow::Result;
 use fastrand::Rng;
 use stage::machine::{self, Setting};
 use stage::map::Map;
 use stage::mounted::Mounted;
+use stage::switch::Switch;
 use stage::{device, pages};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -179,6 +180,19 @@ impl Hand {
         }
     }
 
+    /// The value of before comes back with what holds it.
+    fn switch(&mut self) {
+        let mut on = false;
+        while self.goes_on() {
+            self.pause(300);
+            on = !on;
+            let value = if on { "1" } else { "0" };
+            self.does(Step::Switch, || {
+                machine::write(Switch::SharedMemory.path(), value)
+            });
+        }
+    }
+
     fn remount(&mut self) {
         use nix::mount::{mount, MsFlags};
         let scene = self.scene.clone();
@@ -303,6 +317,9 @@ pub fn run(scene: Scene, config: &Config, slot: usize, seed: u64) {
     }
     if config.awake {
         hands.push(Hand::huge);
+    }
+    if config.shared == Shared::Changes {
+        hands.push(Hand::switch);
     }
     if config.remount {
         hands.push(Hand::remount);

@@ -10,14 +10,41 @@ thread_local! {
     /// The mapping that this thread looks at.
     static LOOKED_AT: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
     static FAULTS: Cell<u32> = const { Cell::new(0) };
+    /// Signals since then that are about no address.
+    static FROM_KERNEL: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The code of a signal that the kernel sends for reasons of its own.
+const SI_KERNEL: i32 = 0x80;
+/// As often as that in a row, it is a mistake of this program: an address that no memory has.
+const MOST_FROM_KERNEL: u32 = 1000;
+
+/// Writes a line without any memory but the stack's.
+fn tell(text: std::fmt::Arguments<'_>) {
+    let mut line = [0_u8; 160];
+    let mut rest = line.as_mut_slice();
+    // What does not fit is left out.
+    let _ = std::io::Write::write_fmt(&mut rest, text);
+    let len = 160 - rest.len();
+    // SAFETY: may be called in a handler; the line is as long as is said.
+    unsafe { libc::write(libc::STDOUT_FILENO, line.as_ptr().cast(), len) };
 }
 
 /// In place of a page that does not come, memory of the process comes, so that the access goes on.
 extern "C" fn replace(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     // SAFETY: the kernel passes a valid one, and these signals have an address.
-    let address = unsafe { (*info).si_addr() } as usize;
+    let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
     let (start, end) = LOOKED_AT.get();
     if address < start || address >= end {
+        if code == SI_KERNEL && FROM_KERNEL.get() < MOST_FROM_KERNEL {
+            // The kernel itself did not get at the memory of this thread: to tell a fault's handler, or where the thread
+            // last ran. For want of a page that is for later: the thread goes on where it was.
+            FROM_KERNEL.set(FROM_KERNEL.get() + 1);
+            return;
+        }
+        tell(format_args!(
+            "# signal {signal} with code {code} at {address:#x}, while {start:#x}-{end:#x} is looked at\n"
+        ));
         // A mistake of this program: it happens again at once, and ends the process.
         // SAFETY: may be called in a handler.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
@@ -93,6 +120,25 @@ impl Area {
         made.map(|start| Self { start, len })
     }
 
+    /// A segment of System V, at an address of the kernel's choice.
+    pub fn attached(id: i32, len: usize) -> rustix::io::Result<Self> {
+        // SAFETY: no address is demanded.
+        let start = unsafe { libc::shmat(id, std::ptr::null(), 0) };
+        if start == libc::MAP_FAILED {
+            return Err(super::call::last());
+        }
+        let start = start as usize;
+        Ok(Self { start, len })
+    }
+
+    /// By the call for segments.
+    pub fn detach(self) -> rustix::io::Result<()> {
+        // SAFETY: nobody has its address.
+        super::call::check(unsafe { libc::shmdt(self.start as *const _) })?;
+        std::mem::forget(self);
+        Ok(())
+    }
+
     pub fn address(&self, page: usize) -> *mut libc::c_void {
         debug_assert!(page * PAGE <= self.len);
         (self.start + page * PAGE) as *mut _
@@ -116,6 +162,7 @@ impl Area {
 
     fn look<T>(&self, access: impl FnOnce() -> T) -> Option<T> {
         FAULTS.set(0);
+        FROM_KERNEL.set(0);
         LOOKED_AT.set((self.start, self.start + self.len));
         // The handler reads and writes these in the midst of the access.
         compiler_fence(SeqCst);

@@ -2,7 +2,7 @@
 //! A process of several threads that do calls, one after another, until the end or until they are killed.
 
 use crate::board::Board;
-use crate::calls::CALLS;
+use crate::calls::{CALLS, WITHOUT_MOUNT};
 use crate::config::Config;
 use crate::faults;
 use crate::memory::{self, Area};
@@ -34,6 +34,8 @@ pub struct Opened {
     pub foreign: bool,
     /// Only its owner may change it.
     pub owned: bool,
+    /// It is on no mount, whose size would limit it.
+    pub boundless: bool,
 }
 
 impl Opened {
@@ -79,6 +81,8 @@ pub struct Worker<'a> {
     pub config: &'a Config,
     pub rng: Rng,
     pub root: &'a OwnedFd,
+    /// Of the mount.
+    pub device: u64,
     /// What tells this round's files from those of others.
     pub salt: u64,
     pub buffer: Box<Buffer>,
@@ -153,11 +157,14 @@ impl Worker<'_> {
             return Err(Errno::INVAL);
         }
         let foreign = stat.st_mode & libc::S_ISVTX != 0;
+        let boundless = stat.st_dev != self.device;
+        let kind = if boundless { WITHOUT_MOUNT } else { 0 };
         Ok(Opened {
             fd,
-            id: self.salt ^ stat.st_ino,
+            id: self.salt ^ kind ^ stat.st_ino,
             foreign,
             owned,
+            boundless,
         })
     }
 
@@ -406,6 +413,9 @@ pub fn run(
     else {
         return;
     };
+    let Ok(stat) = rustix::fs::fstat(&root) else {
+        return;
+    };
     if config.quota {
         // Who may exceed limits is not limited.
         rights::drop_resource();
@@ -425,6 +435,7 @@ pub fn run(
                     config,
                     rng: Rng::with_seed(seed.wrapping_add(n as u64)),
                     root,
+                    device: stat.st_dev,
                     salt,
                     buffer: Box::new(Buffer([0; BUFFER * PAGE])),
                     kept: Vec::with_capacity(KEPT),

@@ -14,6 +14,7 @@ use operations::{Operation, Place};
 use stage::inject::{self, Countdown};
 use stage::mount::Mount;
 use stage::skip::Skip;
+use stage::switch::Switch;
 use stage::tap::{self, Tap};
 use std::io;
 use std::path::Path;
@@ -124,13 +125,27 @@ fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
     }
     operations::wipe(place)?;
     operations::set_huge(place, operation.huge)?;
-    let empty = state::of(&place.mount)?;
+    let switch = Switch::SharedMemory;
+    let _served = match operation.without_mount && place.fstype != "tmpfs" {
+        true if !Path::new(switch.path()).exists() => {
+            return Err(Skip(format!("{} has no such switch", place.fstype)).into());
+        }
+        true => Some(switch.turn(true)?),
+        false => None,
+    };
+    let committed = stage::machine::meminfo("Committed_AS")?;
+    let everything = || -> Result<Vec<String>> {
+        let mut lines = state::of(&place.mount)?;
+        lines.push(state::without_mount(committed)?);
+        Ok(lines)
+    };
+    let empty = everything()?;
     let mut survived = 0;
     for nth in 1..=MOST_ALLOCATIONS {
         let during = || format!("with allocation {nth} failing");
         operations::populate(place)?;
         let mut held = (operation.prepare)(place).context("preparing")?;
-        let before = whole_state(place)?;
+        let before = whole_state(place, committed)?;
 
         countdown.arm(nth)?;
         let result = (operation.act)(&mut held);
@@ -141,7 +156,7 @@ fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
             Ok(()) => {}
             Err(error) if injected => {
                 ensure_out_of_memory(&error).with_context(during)?;
-                let changed = state::difference(&before, &whole_state(place)?);
+                let changed = state::difference(&before, &whole_state(place, committed)?);
                 if !changed.is_empty() {
                     bail!(
                         "{}: {error}, but not all is as it was\n{}",
@@ -159,7 +174,7 @@ fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
         }
         (operation.verify)(place, held).with_context(during)?;
         operations::wipe(place)?;
-        let left = state::difference(&empty, &state::of(&place.mount)?);
+        let left = state::difference(&empty, &everything()?);
         if !left.is_empty() {
             bail!(
                 "{}: with all deleted again, something is left\n{}",
@@ -188,8 +203,9 @@ fn unsupported(place: &Place, operation: &Operation) -> Result<bool> {
     Ok(matches!(result, Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP)))
 }
 
-fn whole_state(place: &Place) -> Result<Vec<String>> {
+fn whole_state(place: &Place, committed: u64) -> Result<Vec<String>> {
     let mut lines = state::of(&place.mount)?;
+    lines.push(state::without_mount(committed)?);
     if operations::is_mounted(place)? {
         lines.extend(
             state::of(&place.outside)?

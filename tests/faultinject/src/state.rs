@@ -2,6 +2,7 @@
 //! What a failed operation must leave as it was: the tree with its contents, and the space in use.
 
 use anyhow::{Context, Result};
+use stage::machine;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write as _;
 use std::fs;
@@ -22,6 +23,28 @@ pub fn of(mount: &Path) -> Result<Vec<String>> {
     walk(mount, mount, &mut lines)?;
     lines[1..].sort();
     Ok(lines)
+}
+
+/// What there is of files that no mount shows: segments of System V, pages of all mounts and of none, what holds the
+/// module, and what is committed since there were `committed` KiB; that is not exact, since this program's own memory is
+/// among it.
+pub fn without_mount(committed: u64) -> Result<String> {
+    const SHM_INFO: libc::c_int = 14;
+    // All CPUs hand in theirs.
+    machine::write("/proc/sys/vm/stat_refresh", "1")?;
+    // The kernel's structure begins with that number, and is shorter.
+    let mut segments = [0_i32; 32];
+    // SAFETY: there is room for what the kernel writes.
+    if unsafe { libc::shmctl(0, SHM_INFO, segments.as_mut_ptr().cast()) } < 0 {
+        segments[0] = -1;
+    }
+    Ok(format!(
+        "{} segments, {} pages, the module is used {} times, {} times 4 MiB are committed",
+        segments[0],
+        machine::vmstat("nr_shmem")?,
+        stage::switch::uses().unwrap_or(0),
+        (machine::meminfo("Committed_AS")? as i64 - committed as i64 + 2048) >> 12
+    ))
 }
 
 fn walk(top: &Path, path: &Path, lines: &mut Vec<String>) -> Result<()> {

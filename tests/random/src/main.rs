@@ -8,6 +8,7 @@ mod made;
 mod shrink;
 mod sides;
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -15,10 +16,12 @@ use std::time::{Duration, Instant};
 use anyhow::{ensure, Context};
 use clap::Parser;
 use differential::harness::place::Place;
+use differential::harness::run::SUBJECT;
 
 use sides::Sides;
 use stage::group::Group;
 use stage::machine;
+use stage::switch::Switch;
 use stage::tap::{self, note, Tap};
 
 #[derive(Parser)]
@@ -79,10 +82,23 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     if arguments.log_calls {
         std::env::set_var(differential::calls::LOG, "1");
     }
+    let switched = kind == SUBJECT && std::path::Path::new(Switch::SharedMemory.path()).exists();
     let sides = Sides {
         kind: &kind,
         base: place.path(),
+        switched,
+        cut_short: RefCell::default(),
     };
+    // The kernel says once of each boot that a program says nothing of execution.
+    let _expected = machine::Expected::new("memfd_create\\(\\)")?;
+    note(match switched {
+        true => {
+            "shared memory without a mount is tmpfs's on one side, and the module's on the other"
+        }
+        false => {
+            "shared memory without a mount is the same on both sides: the module has no switch"
+        }
+    });
     let deadline = Instant::now() + Duration::from_secs(arguments.seconds);
     let (mut calls, mut sequences, mut unsteady) = (0, 0, 0);
     let mut tap = Tap::new();
@@ -128,6 +144,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         _ => tap.ok(&ended),
     }
     note(&format!("{unsteady} sequences differed once and not again"));
+    let (cut_short, reason) = sides.cut_short.take();
+    if cut_short > 0 {
+        note(&format!(
+            "{cut_short} times tmpfs could not play a sequence to its end: {reason}"
+        ));
+    }
     if let Some(group) = &group {
         tap.result(
             "no page of a file is charged to the memory cgroup when all is unmounted",

@@ -310,6 +310,56 @@ fn simpler(call: Call) -> Vec<Call> {
             byte,
             flags,
         }],
+        Call::Child {
+            map,
+            from,
+            pages,
+            write,
+        } => [(0, pages), (from, 1)]
+            .map(|(from, pages)| Call::Child {
+                map,
+                from,
+                pages,
+                write,
+            })
+            .to_vec(),
+        Call::MapCommon {
+            map,
+            len,
+            prot,
+            flags,
+            zero,
+        } => [
+            (page, prot, flags),
+            (len, 3, flags),
+            (len, prot, libc::MAP_SHARED),
+        ]
+        .map(|(len, prot, flags)| Call::MapCommon {
+            map,
+            len,
+            prot,
+            flags,
+            zero,
+        })
+        .to_vec(),
+        Call::Shmget {
+            segment,
+            key,
+            len,
+            flags,
+        } => [(0, len, flags), (key, page, flags), (key, len, 0o1666)]
+            .map(|(key, len, flags)| Call::Shmget {
+                segment,
+                key,
+                len,
+                flags,
+            })
+            .to_vec(),
+        Call::Shmat { segment, map, .. } => vec![Call::Shmat {
+            segment,
+            map,
+            flags: 0,
+        }],
         _ => Vec::new(),
     }
 }

@@ -1,10 +1,12 @@
 //! A sequence on both sides.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::path::Path;
 
 use differential::calls::replay;
 use differential::harness::run::{self, observe, Outcome};
+use stage::switch::Switch;
 
 use crate::made::Sequence;
 
@@ -13,6 +15,10 @@ pub struct Sides<'a> {
     pub kind: &'a str,
     /// Where to mount.
     pub base: &'a Path,
+    /// The type serves files without a mount, too, when it is told to.
+    pub switched: bool,
+    /// Of sequences that neither side could play to its end: how many, and why the last one.
+    pub cut_short: RefCell<(usize, String)>,
 }
 
 /// The first line in which two records are not the same, and the one before.
@@ -26,17 +32,26 @@ pub struct Difference {
 impl Sides<'_> {
     /// The first difference between the two; fails where the oracle itself hangs.
     pub fn difference(&self, sequence: &Sequence) -> anyhow::Result<Option<Difference>> {
-        let play = |kind| {
-            observe(kind, self.base, |trace, fs| {
+        let play = |kind, on| -> anyhow::Result<Outcome> {
+            // It is turned for the whole machine, and so for as long as the sequence runs.
+            let _turned = match self.switched {
+                true => Some(run::turned(Switch::SharedMemory, on)?),
+                false => None,
+            };
+            Ok(observe(kind, self.base, |trace, fs| {
                 replay(trace, fs, &sequence.options, &sequence.calls)
-            })
+            }))
         };
-        let oracle = play(run::oracle());
+        let oracle = play(run::oracle(), false)?;
         if oracle.hangs {
             let last = oracle.lines.last().map_or("the start", String::as_str);
             anyhow::bail!("{} hangs after {last}", run::oracle());
         }
-        let (oracle, subject) = (lines(oracle), lines(play(self.kind)));
+        if let Some(reason) = oracle.failures.first() {
+            let mut cut_short = self.cut_short.borrow_mut();
+            *cut_short = (cut_short.0 + 1, reason.clone());
+        }
+        let (oracle, subject) = (lines(oracle), lines(play(self.kind, true)?));
         let at = oracle.iter().zip(&subject).position(|(a, b)| a != b);
         let at = match at {
             None if oracle.len() == subject.len() => return Ok(None),

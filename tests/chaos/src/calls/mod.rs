@@ -5,8 +5,11 @@ mod data;
 mod maps;
 mod names;
 mod pipes;
+mod shared;
 mod space;
 mod userfault;
+
+pub use shared::{remove_segments, WITHOUT_MOUNT};
 
 use crate::board;
 use crate::own;
@@ -33,10 +36,11 @@ pub enum Step {
     OtherMount,
     Look,
     Migrate,
+    Switch,
 }
 
 const FIRST_STEP: usize = 100;
-const STEPS: [&str; 17] = [
+const STEPS: [&str; 18] = [
     "setting up",
     "conducting",
     "waiting for the workers",
@@ -54,6 +58,7 @@ const STEPS: [&str; 17] = [
     "another mount",
     "looking at /proc/PID",
     "migrate_pages",
+    "the switch of shared memory",
 ];
 
 const _: () = assert!(CALLS.len() <= FIRST_STEP && FIRST_STEP + STEPS.len() <= board::CALLS);
@@ -137,6 +142,11 @@ calls! {
     "tee" 2 pipes::tee;
     "full pipe" 4 pipes::leave_full;
     "pipe read" 4 pipes::drain;
+
+    "memfd_create" 8 shared::memfd;
+    "seals" 6 shared::seal;
+    "shared anonymous memory" 6 shared::anonymous;
+    "segment of System V" 6 shared::segment;
 
     "create" 10 names::create;
     "unlink" 14 names::unlink;

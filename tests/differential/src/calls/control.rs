@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 
+use anyhow::Context;
 use rustix::fs::OFlags;
 use stage::device::Swap;
 
@@ -156,9 +157,12 @@ impl Player {
                 }
             }
             Call::DropCaches { what } => {
-                // Without a word in the kernel log.
-                const QUIETLY: u8 = 4;
-                std::fs::write("/proc/sys/vm/drop_caches", (what | QUIETLY).to_string())?;
+                const CONTROL: &str = "/proc/sys/vm/drop_caches";
+                // From then on without a word in the kernel log. It is no bit that goes with others.
+                const QUIETLY: &str = "4";
+                for value in [QUIETLY, &what.to_string()] {
+                    std::fs::write(CONTROL, value).context(CONTROL)?;
+                }
             }
             _ => unreachable!("{call:?} is none of memory"),
         }

@@ -157,6 +157,19 @@ impl Player {
 
     fn map(&mut self, map: usize, fd: usize, at: i64, len: usize, prot: i32, flags: i32) -> Said {
         let fd = self.raw(fd)?;
+        Some(self.map_in_place(map, len, |start, fixed| {
+            // SAFETY: nothing else is in the places of mappings.
+            unsafe { libc::mmap(start, len, prot, flags | fixed, fd, at) }
+        }))
+    }
+
+    /// Maps so many bytes in the place of a mapping; `mmap` is told where, and by which flag.
+    pub fn map_in_place(
+        &mut self,
+        map: usize,
+        len: usize,
+        mmap: impl FnOnce(*mut libc::c_void, i32) -> *mut libc::c_void,
+    ) -> Res<String> {
         self.unmap_all(map);
         let (start, _) = self.range(map, 0, 0);
         // Where it would not fit, the kernel may look for a place itself.
@@ -165,10 +178,9 @@ impl Player {
         } else {
             (start, libc::MAP_FIXED)
         };
-        // SAFETY: nothing else is in the places of mappings.
-        let done = unsafe { libc::mmap(start, len, prot, flags | fixed, fd, at) };
+        let done = mmap(start, fixed);
         if done == libc::MAP_FAILED {
-            return Some(Err(Errno::last()));
+            return Err(Errno::last());
         }
         if fixed == 0 {
             // SAFETY: it was made just now.
@@ -176,7 +188,7 @@ impl Player {
         } else {
             self.maps[map] = len;
         }
-        Some(Ok("mapped".to_owned()))
+        Ok("mapped".to_owned())
     }
 
     pub fn unmap_all(&mut self, map: usize) {

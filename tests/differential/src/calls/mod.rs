@@ -6,6 +6,7 @@ mod maps;
 mod names;
 mod pipes;
 mod player;
+mod shared;
 mod state;
 
 pub use player::{replay, LOG};
@@ -16,6 +17,7 @@ pub const MAPS: usize = 4;
 pub const PIPES: usize = 2;
 pub const HANDLES: usize = 2;
 pub const MARKS: usize = 3;
+pub const SEGMENTS: usize = 3;
 
 /// A system call, or a short fixed series of them.
 ///
@@ -421,6 +423,65 @@ pub enum Call {
         mode: i32,
         nodes: u64,
         flags: u32,
+    },
+
+    // Without a mount.
+    Memfd {
+        fd: usize,
+        flags: u32,
+    },
+    /// Shared memory without a file, or of /dev/zero.
+    MapCommon {
+        map: usize,
+        len: usize,
+        prot: i32,
+        flags: i32,
+        zero: bool,
+    },
+    /// The file of a mapping, by its link in /proc.
+    OpenMapped {
+        fd: usize,
+        map: usize,
+        flags: i32,
+    },
+    Shmget {
+        segment: usize,
+        key: i32,
+        len: usize,
+        flags: i32,
+    },
+    Shmat {
+        segment: usize,
+        map: usize,
+        flags: i32,
+    },
+    Shmdt {
+        map: usize,
+        from: usize,
+    },
+    /// A command that takes nothing, or asks for the status.
+    Shmctl {
+        segment: usize,
+        command: i32,
+    },
+    /// IPC_SET
+    ShmSet {
+        segment: usize,
+        mode: u16,
+        uid: u32,
+    },
+    /// SHM_INFO
+    ShmInfo,
+    /// As `Touch`, by a child with a copy of the memory, which reads each byte before and after.
+    Child {
+        map: usize,
+        from: usize,
+        pages: usize,
+        write: Option<u8>,
+    },
+    /// What `shmem_enabled` says, until the end.
+    HugeShared {
+        value: &'static str,
     },
 
     // Locks.

@@ -123,13 +123,12 @@ impl Player {
                 let moved = self.moved;
                 self.raw(fd).map(|fd| list(fd, size, moved))
             }
-            Call::Mark { fd, mark } => {
-                let fd = self.raw(fd)?;
+            Call::Mark { fd, mark } => self.raw(fd).map(|fd| {
                 // SAFETY: no memory is involved.
                 let at = unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) };
                 self.marks[mark] = (at >= 0).then_some(at);
-                Some(Ok("kept".to_owned()))
-            }
+                Ok("kept".to_owned())
+            }),
             Call::Return { fd, mark } => match (self.raw(fd), self.marks[mark]) {
                 // A position of a directory is a number of its own.
                 // SAFETY: no memory is involved.

@@ -7,7 +7,9 @@ use anyhow::Context;
 use nix::mount::MsFlags;
 use stage::device::Swap;
 use stage::group::Group;
+use stage::machine::Setting;
 
+use super::shared::Segments;
 use super::state::Figures;
 use super::{Call, FDS, HANDLES, MAPS, MARKS, PIPES};
 use crate::harness::case::Done;
@@ -16,6 +18,7 @@ use crate::harness::fs::{Fs, Mount, Mounted};
 use crate::harness::handle::Handle;
 use crate::harness::process::User;
 use crate::harness::sys::Dir;
+use crate::harness::sysv;
 use crate::harness::trace::Trace;
 
 /// Where mappings are: each has a place of its own, the same on both sides.
@@ -39,8 +42,11 @@ pub struct Player {
     pub pipes: [(File, File); PIPES],
     pub handles: [Option<Handle>; HANDLES],
     pub marks: [Option<i64>; MARKS],
+    pub segments: Segments,
     pub watched: Option<(&'static str, rustix::fs::Statx)>,
     pub user: Option<(u32, User)>,
+    /// What was said of large folios without a mount is taken back with this; by root, which the player is again by then.
+    pub huge_shared: Option<Setting>,
     pub swap: Option<Swap>,
     pub group: Option<Group>,
     /// Which pages are in memory is for reclaim to decide.
@@ -75,6 +81,8 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
     } else {
         Some(Group::enter(&[])?)
     };
+    // A kernel without System V IPC has no namespaces of it.
+    let _ = sysv::own_namespace();
     let figures = Figures::now()?;
     let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
     let mount = match fs.mount_at("m", options, flags) {
@@ -97,6 +105,8 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
         pipes: [pipe()?, pipe()?],
         handles: [None; HANDLES],
         marks: [None; MARKS],
+        segments: Segments::default(),
+        huge_shared: None,
         watched: None,
         user: None,
         swap: None,
@@ -141,6 +151,7 @@ impl Player {
     fn parts(&mut self, call: Call, said: &Said) -> Option<&'static str> {
         match call {
             Call::Remount { options } => self.large |= options.contains("huge="),
+            Call::HugeShared { .. } => self.large = true,
             Call::Advise {
                 advice: libc::MADV_COLLAPSE,
                 ..
@@ -187,7 +198,8 @@ impl Player {
             .on_files(call)
             .or_else(|| self.on_pipes(call))
             .or_else(|| self.on_names(call))
-            .or_else(|| self.on_maps(call));
+            .or_else(|| self.on_maps(call))
+            .or_else(|| self.on_shared(call));
         match said {
             Some(said) => Ok(said),
             None => self.control(call),
@@ -229,13 +241,16 @@ impl Player {
         for map in 0..MAPS {
             self.unmap_all(map);
         }
+        self.segments.remove_all();
         let Player {
             mount,
             swap,
             group,
             figures,
+            huge_shared,
             ..
         } = self;
+        drop(huge_shared);
         drop((self.root, self.fds, self.pipes));
         t.put("umount", mount.unmount());
         drop(swap);

@@ -94,12 +94,13 @@ impl Figures {
 
 /// Numbers of inodes, in the order in which they are seen.
 #[derive(Default)]
-struct Numbers(HashMap<u64, usize>);
+struct Numbers(HashMap<(u32, u32, u64), usize>);
 
 impl Numbers {
-    fn of(&mut self, ino: u64) -> usize {
+    fn of(&mut self, s: &Statx) -> usize {
         let next = self.0.len();
-        *self.0.entry(ino).or_insert(next)
+        let file = (s.stx_dev_major, s.stx_dev_minor, s.stx_ino);
+        *self.0.entry(file).or_insert(next)
     }
 }
 
@@ -127,7 +128,7 @@ impl Player {
             };
             t.text(
                 &label,
-                format!("at {at:?} inode {} {}", numbers.of(s.stx_ino), metadata(&s)),
+                format!("at {at:?} inode {} {}", numbers.of(&s), metadata(&s)),
             );
             if kind == FileType::RegularFile {
                 let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
@@ -142,6 +143,9 @@ impl Player {
         t.text("options", self.mount.options());
         for kind in [Kind::User, Kind::Group] {
             t.put(format!("quota {kind:?}"), quota::all(&root, kind));
+        }
+        for (n, seen) in self.segments.seen().into_iter().enumerate() {
+            t.text(format!("segment {n}"), seen);
         }
         t.text("memory", self.figures.since(self.vague || self.long_link)?);
         Ok(())
@@ -167,7 +171,7 @@ fn tree(t: &mut Trace, numbers: &mut Numbers, dir: &Dir, at: &str, depth: usize)
         let same = entry.ino == s.stx_ino && entry.kind == kind;
         t.text(
             &here,
-            format!("inode {} {same} {}", numbers.of(s.stx_ino), metadata(&s)),
+            format!("inode {} {same} {}", numbers.of(&s), metadata(&s)),
         );
         if name == "." {
             continue;

@@ -177,7 +177,7 @@ fn run_on(case: Case, kind: &str, base: &Path) -> Outcome {
 }
 
 /// Turns a switch and sees to it that it does what it says.
-fn turned(switch: Switch, on: bool) -> anyhow::Result<Setting> {
+pub fn turned(switch: Switch, on: bool) -> anyhow::Result<Setting> {
     let turned = switch.turn(on)?;
     let found = switch.is_in_force()?;
     ensure!(

@@ -5,6 +5,7 @@ mod data;
 mod large;
 mod mounts;
 mod names;
+mod shared;
 
 pub use mounts::is_mounted;
 
@@ -36,6 +37,9 @@ pub struct Held {
     path: Vec<CString>,
     buffer: Vec<u8>,
     moved: usize,
+    segment: Option<shared::Segment>,
+    /// A control has its old value again with this.
+    _before: Option<stage::machine::Setting>,
 }
 
 pub struct Operation {
@@ -50,6 +54,8 @@ pub struct Operation {
     pub optional: bool,
     /// What the mount says about large folios meanwhile.
     pub huge: &'static str,
+    /// Works on files without a mount, which the module under test serves meanwhile.
+    pub without_mount: bool,
 }
 
 impl Operation {
@@ -66,11 +72,17 @@ impl Operation {
             verify,
             optional: false,
             huge: "never",
+            without_mount: false,
         }
     }
 
     const fn huge(mut self, huge: &'static str) -> Self {
         self.huge = huge;
+        self
+    }
+
+    const fn without_mount(mut self) -> Self {
+        self.without_mount = true;
         self
     }
 
@@ -85,6 +97,7 @@ pub fn all() -> Vec<Operation> {
     all.extend(data::operations());
     all.extend(large::operations());
     all.extend(mounts::operations());
+    all.extend(shared::operations());
     all
 }
 

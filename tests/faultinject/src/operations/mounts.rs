@@ -145,13 +145,13 @@ fn busy(place: &Place, options: &std::ffi::CStr) -> Result<Held> {
     mountable(place, options)
 }
 
-fn mounted(place: &Place, _: Held) -> Result<()> {
+pub fn mounted(place: &Place, _: Held) -> Result<()> {
     ensure!(is_mounted(place)?, "not mounted after a success");
     drop(filled(&place.outside.join("after"), PAGE)?);
     Ok(())
 }
 
-fn mount(held: &mut Held, flags: libc::c_ulong) -> io::Result<()> {
+pub fn mount(held: &mut Held, flags: libc::c_ulong) -> io::Result<()> {
     let (target, fstype, options) = (&held.path[0], &held.path[1], &held.path[2]);
     // SAFETY: NUL-terminated strings that live across the call.
     check(

@@ -4,6 +4,7 @@ mod contents;
 mod control;
 mod memory;
 mod names;
+mod shared;
 mod values;
 
 use differential::calls::{Call, FDS, MAPS};
@@ -31,6 +32,9 @@ struct Maker {
     /// Which descriptors and mappings calls before may have made, a bit each.
     opened: usize,
     mapped: usize,
+    /// Which descriptors may be of memfd_create(2), and which segments there may be.
+    memfds: usize,
+    segments: usize,
     /// A hard limit by option: ids that are set to have none are a known difference.
     hard: bool,
 }
@@ -59,6 +63,15 @@ const KINDS: &[Make] = &[
     Maker::memory,
 ];
 
+/// Those of sequences with files without a mount, besides.
+const SHARED_KINDS: &[Make] = &[
+    Maker::without_mount,
+    Maker::without_mount,
+    Maker::segments,
+    Maker::seals,
+    Maker::children,
+];
+
 /// The sequence of this number: the same one, whenever it is asked for.
 pub fn sequence(seed: u64, number: u64) -> Sequence {
     let source = fastrand::Rng::with_seed(
@@ -73,6 +86,11 @@ pub fn sequence(seed: u64, number: u64) -> Sequence {
     let has = |wanted: &str| options.split(',').any(|option| option == wanted);
     rng.limited = !has("size=0");
     rng.large = options.contains("huge=") && !has("huge=never");
+    // Nothing limits files without a mount.
+    let shared = rng.one_in(2);
+    rng.limited &= !shared;
+    let huge = shared && rng.one_in(4);
+    rng.large |= huge;
     // tmpfs was seen not to return from a truncation in a large folio that is in swap.
     let swap = !rng.large && rng.one_in(3);
     let mut maker = Maker {
@@ -80,9 +98,15 @@ pub fn sequence(seed: u64, number: u64) -> Sequence {
         swap,
         opened: 0b111,
         mapped: 1,
+        memfds: 0,
+        segments: 0,
         hard: options.contains("hardlimit"),
     };
-    let weights: Vec<usize> = KINDS
+    let kinds: Vec<Make> = match shared {
+        true => [KINDS, SHARED_KINDS].concat(),
+        false => KINDS.to_vec(),
+    };
+    let weights: Vec<usize> = kinds
         .iter()
         .map(|_| {
             if maker.rng.one_in(3) {
@@ -93,6 +117,10 @@ pub fn sequence(seed: u64, number: u64) -> Sequence {
         })
         .collect();
     let mut calls = maker.beginning();
+    if huge {
+        let value = maker.rng.of(&["always", "within_size", "advise"]);
+        calls.push(Call::HugeShared { value });
+    }
     if options.contains("casefold") {
         calls.push(Call::Mkdir {
             path: "d2",
@@ -124,7 +152,7 @@ pub fn sequence(seed: u64, number: u64) -> Sequence {
             at = at.wrapping_sub(weight);
             here
         });
-        let make = KINDS[kind.expect("at is below their sum")];
+        let make = kinds[kind.expect("at is below their sum")];
         let call = make(&mut maker);
         maker.note(&call);
         calls.push(call);
@@ -284,7 +312,15 @@ impl Maker {
             | Call::Dup { fd, .. } => {
                 self.opened |= 1 << fd;
             }
-            Call::Map { map, .. } => self.mapped |= 1 << map,
+            Call::Memfd { fd, .. } => {
+                self.opened |= 1 << fd;
+                self.memfds |= 1 << fd;
+            }
+            Call::OpenMapped { fd, .. } => self.opened |= 1 << fd,
+            Call::Shmget { segment, .. } => self.segments |= 1 << segment,
+            Call::Map { map, .. } | Call::MapCommon { map, .. } | Call::Shmat { map, .. } => {
+                self.mapped |= 1 << map;
+            }
             Call::Remap { to, .. } => self.mapped |= 1 << to,
             _ => {}
         }
