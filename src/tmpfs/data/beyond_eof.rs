@@ -38,6 +38,7 @@ enum Outcome {
 pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio, end: Pos) {
     if inode.size().max(end).page_end() < folio.end() && inode.data().note_beyond_eof() {
         inode.list_cached();
+        inode.sb().data().note_beyond_eof();
     }
 }
 
@@ -62,6 +63,7 @@ fn trim_last(inode: &TmpfsInode) {
     inode.data().clear_beyond_eof();
     if let Outcome::Busy = split_last(inode) {
         inode.data().note_beyond_eof();
+        inode.sb().data().note_beyond_eof();
     }
 }
 
@@ -78,7 +80,8 @@ pub(super) fn give_back_pages(inode: &TmpfsInode, pages: PageCount) {
 /// Gives back what [`trim`] would of each file, so that what a mount has free is what single pages would leave. May
 /// sleep, but waits for no other task.
 pub(in crate::tmpfs) fn trim_all(sb: &SuperBlock<Tmpfs>) {
-    if huge::IS_BUILT_IN && sb.data().huge() == HugePolicy::Fit {
+    let info = sb.data();
+    if huge::IS_BUILT_IN && info.huge() == HugePolicy::Fit && info.take_beyond_eof() {
         shrink(sb, usize::MAX, PageCount::MAX);
     }
 }
@@ -108,6 +111,7 @@ pub(in crate::tmpfs) fn shrink(sb: &SuperBlock<Tmpfs>, objects: usize, pages: Pa
                 }
                 Outcome::Busy => {
                     inode.data().note_beyond_eof();
+                    sb.data().note_beyond_eof();
                 }
             }
             Ok(())

@@ -117,7 +117,9 @@ impl Purpose<'_> {
     fn is_for_part(self, inode: &TmpfsInode, folio: &LockedFolio, index: PageIndex) -> bool {
         if folio.is_uptodate() {
             // A mapping must not show what is behind the end of the file.
-            return matches!(self, Self::Fault(_)) && folio.end() > inode.size().page_end();
+            return matches!(self, Self::Fault(_))
+                && inode.data().may_be_beyond_eof()
+                && folio.end() > inode.size().page_end();
         }
         // It was allocated in advance: what makes one page of it valid must not make data of all.
         match self {

@@ -61,6 +61,8 @@ pub(crate) struct SuperInfo {
     huge: Atomic<u32>,
     /// Whether an option said so. Written with `s_umount` held, read without.
     huge_is_given: Atomic<bool>,
+    /// Whether a file may have pages beyond its end that were made for its growth. Under no lock.
+    has_beyond_eof: Atomic<bool>,
     /// Whether the pages of this mount stay in memory.
     without_swap: bool,
     /// The mode of the root directory at the time of the mount.
@@ -121,6 +123,7 @@ impl SuperInfo {
             policy <- MountPolicy::new(mount.policy),
             huge: Atomic::new(mount.huge.map_or(AS_SYSTEM_SAYS, HugePolicy::as_number)),
             huge_is_given: Atomic::new(mount.huge_is_given),
+            has_beyond_eof: Atomic::new(false),
             without_swap: mount.without_swap,
             mode: mount.mode,
             uid: mount.uid,
@@ -189,6 +192,17 @@ impl SuperInfo {
     pub(in crate::tmpfs) fn set_huge(&self, policy: HugePolicy) {
         self.huge.store(policy.as_number(), Relaxed);
         self.huge_is_given.store(true, Relaxed);
+    }
+
+    /// Notes that a file may have pages beyond its end.
+    pub(in crate::tmpfs) fn note_beyond_eof(&self) {
+        self.has_beyond_eof.store(true, Relaxed);
+    }
+
+    /// Whether a file may have had such pages since the last call.
+    #[inline]
+    pub(in crate::tmpfs) fn take_beyond_eof(&self) -> bool {
+        self.has_beyond_eof.load(Relaxed) && self.has_beyond_eof.xchg(false, Relaxed)
     }
 
     /// Whether the pages of this mount stay in memory.

@@ -61,7 +61,7 @@ pub fn sparse(place: &Place) -> Result<File> {
     Ok(file)
 }
 
-fn write_sequential(file: &File, data: &[u8]) -> Result<()> {
+pub fn write_sequential(file: &File, data: &[u8]) -> Result<()> {
     for _ in 0..FILE_SIZE / data.len() {
         whole(rustix::io::write(file, data)?, data.len())?;
     }
@@ -79,6 +79,13 @@ fn read_sequential(file: &File, data: &mut [u8]) -> Result<()> {
 fn shuffled(block: usize) -> Vec<u64> {
     let mut offsets: Vec<u64> = (0..FILE_SIZE as u64).step_by(block).collect();
     fastrand::Rng::with_seed(block as u64).shuffle(&mut offsets);
+    offsets
+}
+
+/// The offsets of a sixteenth of the pages of the file, in no order.
+pub fn scattered() -> Vec<u64> {
+    let mut offsets = shuffled(PAGE);
+    offsets.truncate(offsets.len() / 16);
     offsets
 }
 
@@ -160,6 +167,53 @@ pub fn operations() -> Vec<Operation> {
             timer.time(FILE_PAGES, || read_sequential(&file, &mut data))
         })
     });
+    for (name, at) in [("read 100 bytes", 0), ("read at the end", FILE_SIZE as u64)] {
+        list.push(Operation::new(name, "call", move |place, timer| {
+            let file = settled(place)?;
+            let mut data = [0; 100];
+            let there = data.len().min(FILE_SIZE - at as usize);
+            timer.time(FILE_PAGES, || {
+                (0..FILE_PAGES)
+                    .try_for_each(|_| whole(rustix::io::pread(&file, &mut data, at)?, there))
+            })
+        }));
+    }
+    list.push(Operation::new(
+        "append 100 bytes",
+        "call",
+        |place, timer| {
+            let file = place.create(c"file")?;
+            timer.time(FILE_PAGES, || {
+                (0..FILE_PAGES).try_for_each(|_| whole(rustix::io::write(&file, &[1; 100])?, 100))
+            })
+        },
+    ));
+    list.push(Operation::new(
+        "append 4 KiB to 1 MiB",
+        "page",
+        |place, timer| {
+            let data = buffer(PAGE);
+            let files = (0..16)
+                .map(|number| {
+                    place.create(&std::ffi::CString::new(number.to_string()).expect("no NUL"))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            timer.time(FILE_PAGES, || {
+                files.iter().try_for_each(|file| {
+                    (0..256).try_for_each(|_| whole(rustix::io::write(file, &data)?, PAGE))
+                })
+            })
+        },
+    ));
+    list.push(Operation::new(
+        "random write, 1 page of 16 of a sparse file",
+        "page",
+        |place, timer| {
+            let file = place.create(c"file")?;
+            let (data, offsets) = (buffer(PAGE), scattered());
+            timer.time(offsets.len() as u64, || write_at(&file, &data, &offsets))
+        },
+    ));
     list.push(Operation::new("pread 1 byte", "call", |place, timer| {
         let file = settled(place)?;
         let offsets = single_bytes();

@@ -7,6 +7,7 @@ mod mapping;
 mod mounting;
 mod names;
 mod shared;
+mod small;
 mod space;
 mod swap;
 
@@ -51,6 +52,7 @@ fn all() -> Vec<Operation> {
     operations.extend(mapping::operations());
     operations.extend(space::operations());
     operations.extend(names::operations());
+    operations.extend(small::operations());
     operations.extend(mounting::operations());
     operations.extend(swap::operations());
     operations.extend(shared::operations());

@@ -3,7 +3,7 @@
 
 use rustix::fs::{fallocate, ftruncate, FallocateFlags};
 
-use super::io::{written, FILE_PAGES, FILE_SIZE};
+use super::io::{write_sequential, written, FILE_PAGES, FILE_SIZE};
 use super::{Operation, PAGE};
 
 const ROUNDS: u64 = 1000;
@@ -33,6 +33,12 @@ pub fn operations() -> Vec<Operation> {
             timer.time(FILE_PAGES, || {
                 fallocate(&file, FallocateFlags::empty(), 0, FILE_SIZE as u64)
             })
+        }),
+        Operation::new("write after fallocate, 1 MiB", "page", |place, timer| {
+            let file = place.create(c"file")?;
+            fallocate(&file, FallocateFlags::empty(), 0, FILE_SIZE as u64)?;
+            let data = vec![0xa5; 1 << 20];
+            timer.time(FILE_PAGES, || write_sequential(&file, &data))
         }),
         Operation::new("punch the whole file", "page", |place, timer| {
             let file = written(place)?;
