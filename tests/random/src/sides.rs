@@ -51,7 +51,8 @@ impl Sides<'_> {
             let mut cut_short = self.cut_short.borrow_mut();
             *cut_short = (cut_short.0 + 1, reason.clone());
         }
-        let (oracle, subject) = (lines(oracle), lines(play(self.kind, true)?));
+        let (oracle, mut subject) = (lines(oracle), lines(play(self.kind, true)?));
+        run::show_as_oracle(&oracle, &mut subject);
         let at = oracle.iter().zip(&subject).position(|(a, b)| a != b);
         let at = match at {
             None if oracle.len() == subject.len() => return Ok(None),

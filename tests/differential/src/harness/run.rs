@@ -107,7 +107,7 @@ fn refused(right: &Outcome, other: &Outcome, kind: &str, lacks: &str) -> Done {
 }
 
 /// Takes an option that only the subject shows for equal.
-fn show_as_oracle(oracle: &[String], other: &mut [String]) {
+pub fn show_as_oracle(oracle: &[String], other: &mut [String]) {
     for (line, other) in oracle.iter().zip(other) {
         let without = |at: usize| [&other[..at], &other[at + SHOWN_HERE.len()..]].concat();
         if other
