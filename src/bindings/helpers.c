@@ -443,6 +443,12 @@ struct timespec64 rtmpfs_helper_inode_get_mtime(const struct inode *inode)
 }
 
 __rtmpfs_helper
+void rtmpfs_helper_inode_has_no_xattr(struct inode *inode)
+{
+	inode_has_no_xattr(inode);
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_inode_inc_iversion(struct inode *inode)
 {
 	inode_inc_iversion(inode);

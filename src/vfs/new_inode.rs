@@ -124,6 +124,9 @@ impl<'a, T: FileSystem> NewInode<'a, T> {
         unsafe {
             (*this.as_ptr()).__bindgen_anon_3.i_fop = &file::Tables::<T>::FILE_OPERATIONS;
             (*(*this.as_ptr()).i_mapping).a_ops = this.sb().memory().a_ops();
+            // There is no attribute that the first write would have to look for, and the VFS takes this back where
+            // one comes that matters.
+            bindings::inode_has_no_xattr(this.as_ptr());
         }
         // SAFETY: The inode is new, and the operations of its mapping were just set.
         unsafe { this.sb().memory().init_mapping(this.inode.mapping()) };
