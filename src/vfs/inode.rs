@@ -424,14 +424,22 @@ pub(super) unsafe extern "C" fn alloc_inode(
 pub(super) unsafe extern "C" fn free_inode<T: FileSystem>(inode: *mut bindings::inode) {
     let object = box_of::<T>(inode);
     // SAFETY: By the safety requirements.
-    if Mode::from_raw(unsafe { (*inode).i_mode }).file_type() == FileType::Symlink {
+    match Mode::from_raw(unsafe { (*inode).i_mode }).file_type() {
         // SAFETY: By the safety requirements.
-        unsafe { bindings::kfree((*inode).__bindgen_anon_5.i_link.cast()) };
+        FileType::Symlink => unsafe {
+            bindings::kfree((*inode).__bindgen_anon_5.i_link.cast());
+        },
+        // That of other files has never had an entry, and takes no memory; to find out costs a call.
+        // SAFETY: By the invariants of `InodeBox` the field is initialised, and by the safety requirements nothing
+        // uses it any more.
+        FileType::Directory => unsafe {
+            core::ptr::drop_in_place(addr_of_mut!((*object).locked));
+        },
+        _ => {}
     }
     // SAFETY: By the invariants of `InodeBox` the fields are initialised, and by the safety requirements
     // nothing uses them or the object any more. `kfree()` takes objects of any slab cache.
     unsafe {
-        core::ptr::drop_in_place(addr_of_mut!((*object).locked));
         core::ptr::drop_in_place(addr_of_mut!((*object).memory));
         core::ptr::drop_in_place(addr_of_mut!((*object).data));
         bindings::kfree(object.cast());
