@@ -15,6 +15,7 @@ use super::page_accounting;
 use crate::mm::swap::{is_there_swap, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry, MAX_ORDER};
 use crate::mm::{task, GfpFlags, LockedFolio, Order, PageCount, PageIndex, SwappedPage};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
+use crate::tmpfs::state::activity;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
 use kernel::prelude::*;
@@ -117,8 +118,7 @@ pub(in crate::tmpfs) fn write_out<'a>(mut folio: OutgoingFolio<'a, Tmpfs>) -> Wr
         return folio.keep();
     }
     if !folio.is_valid() {
-        let activity = &folio.inode().data().activity;
-        if activity.refuse_to_write_out(folio.index(), folio.nr_pages()) {
+        if activity::refuse_to_write_out(folio.inode(), folio.index(), folio.nr_pages()) {
             return folio.keep();
         }
         folio.make_valid();

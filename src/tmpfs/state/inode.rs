@@ -2,11 +2,11 @@
 
 //! What an inode holds.
 
-use super::activity::FileActivity;
 use super::config;
 use super::page_counts::PageCounts;
 use super::Tmpfs;
 use crate::mm::mempolicy::{Placement, Policy, SharedPolicy};
+use crate::mm::wait::WaitKey;
 use crate::mm::{Len, Order, PageIndex};
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::Inode;
@@ -29,9 +29,8 @@ pub(crate) struct InodeInfo {
     /// The time of creation. Written while the inode is new.
     btime_seconds: Atomic<i64>,
     btime_nanoseconds: Atomic<u32>,
-    /// What fallocate(2) is doing; with a lock of its own.
-    #[pin]
-    pub(in crate::tmpfs) activity: FileActivity,
+    /// Woken when a hole has been punched.
+    pub(super) punched: WaitKey,
     /// Whether a folio may have pages beyond the end of the file. Under no lock.
     beyond_eof: Atomic<bool>,
     /// From which nodes the memory comes; with a lock of its own.
@@ -48,7 +47,7 @@ impl InodeInfo {
             counts <- PageCounts::new(),
             btime_seconds: Atomic::new(0),
             btime_nanoseconds: Atomic::new(0),
-            activity <- FileActivity::new(),
+            punched: WaitKey::new(),
             beyond_eof: Atomic::new(false),
             policy <- SharedPolicy::new(),
             flags: Atomic::new(FileFlags::NONE.as_raw()),
