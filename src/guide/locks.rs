@@ -44,7 +44,7 @@
 //!
 //! | lock | is | protects | under it |
 //! | --- | --- | --- | --- |
-//! | `rtmpfs_page_counts` | `tmpfs::state::page_counts::PageCounts::counts` | the counts of a file's pages | nothing |
+//! | `rtmpfs_page_counts` | `tmpfs::state::inode::InodeInfo::counting` | the counts of a file's pages | nothing |
 //! | `rtmpfs_quota` | `tmpfs::state::quota::Quota::users`, `tmpfs::state::quota::Quota::groups` | the limits of each id; a mutex | memory is allocated, so `inode_list` |
 //! | `inode_list` | `vfs::inode_list::InodeList::head` | the links of the inodes in a list | that of its wait queue, `inode_list_unpinned`, or `i_lock` |
 //! | `export_hashing` | `vfs::export::Exports::hashing` | that an inode is hashed once | `inode_hash_lock`; for a random number `batched_entropy_u32.lock` |

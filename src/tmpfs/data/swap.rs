@@ -8,7 +8,7 @@
 //! between tasks that try at once: the one that finds the entry still in its slot puts the folio there.
 //! swapoff brings back all that is on its device ([`unuse`], as `shmem_unuse()`).
 //!
-//! Lock order: the folio lock, then that of the page cache or of [`crate::tmpfs::state::page_counts::PageCounts`],
+//! Lock order: the folio lock, then that of the page cache or of [`mod@crate::tmpfs::state::page_counts`],
 //! or of the list of inodes with pages in swap.
 
 use super::page_accounting;

@@ -12,6 +12,7 @@ use crate::vfs::fileattr::FileFlags;
 use crate::vfs::Inode;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::{new_spinlock, SpinLock};
 
 /// An inode of this file system.
 pub(in crate::tmpfs) type TmpfsInode = Inode<Tmpfs>;
@@ -23,9 +24,11 @@ pub(in crate::tmpfs) const DIR_ENTRY_SIZE: Len = Len::new(20);
 /// The file system's part of an inode.
 #[pin_data]
 pub(crate) struct InodeInfo {
-    /// How many pages there are, and where; with a lock of its own.
+    /// How many pages there are, and where: see [`super::page_counts`].
+    pub(super) counts: PageCounts,
+    /// The lock of the counts.
     #[pin]
-    pub(in crate::tmpfs) counts: PageCounts,
+    pub(super) counting: SpinLock<()>,
     /// The time of creation. Written while the inode is new.
     btime_seconds: Atomic<i64>,
     btime_nanoseconds: Atomic<u32>,
@@ -44,7 +47,8 @@ impl InodeInfo {
     /// What an inode starts with whose memory comes from anywhere.
     fn without_policy() -> impl PinInit<Self> {
         pin_init!(Self {
-            counts <- PageCounts::new(),
+            counts: PageCounts::new(),
+            counting <- new_spinlock!((), "rtmpfs_page_counts"),
             btime_seconds: Atomic::new(0),
             btime_nanoseconds: Atomic::new(0),
             punched: WaitKey::new(),
