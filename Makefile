@@ -33,7 +33,7 @@ endif
 
 export $(variables)
 
-.PHONY: modules modules_install clean run machine test test-configs coverage random torture bench rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
+.PHONY: modules modules_install clean run machine test test-configs coverage random torture bench bench-memory rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
 
 ifneq ($(KDIR),)
 override KDIR := $(abspath $(KDIR))
@@ -72,6 +72,8 @@ torture:
 	@tests/suites/swap/torture
 bench:
 	@tests/bench/run
+bench-memory:
+	@tests/bench/memory
 
 clippy:
 	@scripts/module/build CLIPPY=1 W=e >/dev/null
@@ -99,6 +101,7 @@ help:
 	'                       MODE=differential|chaos is one of them' \
 	'make torture           swap and everything else at once; DURATION=SECONDS (600), SEED=NUMBER' \
 	'make bench             tmpfs, rtmpfs and ramfs compared; OPS=REGEX picks operations' \
+	'make bench-memory      the memory that a file takes on each; OPERATIONS=N files of each kind (100000)' \
 	'make [modules]         build the module; with KDIR, for a kernel of your own and in place' \
 	'make modules_install   install it (KDIR)' \
 	'make clean             remove what a build in place left (KDIR)' \

@@ -443,6 +443,12 @@ struct timespec64 rtmpfs_helper_inode_get_mtime(const struct inode *inode)
 }
 
 __rtmpfs_helper
+void rtmpfs_helper_inode_has_no_xattr(struct inode *inode)
+{
+	inode_has_no_xattr(inode);
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_inode_inc_iversion(struct inode *inode)
 {
 	inode_inc_iversion(inode);
@@ -707,16 +713,17 @@ void rtmpfs_helper_percpu_counter_add_batch(struct percpu_counter *counter,
 }
 
 __rtmpfs_helper
-void rtmpfs_helper_percpu_counter_destroy(struct percpu_counter *counter)
+void rtmpfs_helper_percpu_counter_destroy_many(struct percpu_counter *counters,
+					       u32 nr)
 {
-	percpu_counter_destroy(counter);
+	percpu_counter_destroy_many(counters, nr);
 }
 
 __rtmpfs_helper
-int rtmpfs_helper_percpu_counter_init(struct percpu_counter *counter,
-				      s64 amount, gfp_t gfp)
+int rtmpfs_helper_percpu_counter_init_many(struct percpu_counter *counters,
+					   s64 amount, gfp_t gfp, u32 nr)
 {
-	return percpu_counter_init(counter, amount, gfp);
+	return percpu_counter_init_many(counters, amount, gfp, nr);
 }
 
 #ifndef CONFIG_SMP

@@ -23,15 +23,14 @@
 //!   mapping->i_mmap_rwsem       (unmapping a range before it is truncated)
 //!   mm->mmap_lock               (the user's buffer of a write is faulted in; or the lock of the VMA)
 //!     shared_policy->lock       (where a new page goes)
-//!     rtmpfs_activity           (a fault asks for a punch)
+//!     inode->i_lock             (a fault asks for a punch)
 //!     folio lock                (one at a time; more by trying only)
 //!       mapping->i_mmap_rwsem   (a mapped folio is truncated or split)
 //!         rtmpfs_page_counts    (a page is removed or counted meanwhile)
-//!       rtmpfs_activity         (an allocated page, and reclaim that wants it)
 //!       inode_list              (a folio goes to swap, or reaches beyond the end of its file)
 //!         inode->i_lock         (whether the inode is being evicted)
 //!       rtmpfs_page_counts      (a page is added, goes to swap, comes back)
-//!       inode->i_lock           (i_blocks)
+//!       inode->i_lock           (i_blocks; an allocated page, and reclaim that wants it)
 //!         dquot->dq_dqb_lock    (bytes)
 //!         mapping->i_pages      (interrupts off; also without i_lock)
 //! sb->s_inode_list_lock         (a figure is read; the VFS lists a new inode)
@@ -47,8 +46,7 @@
 //!
 //! | lock | is | protects | under it |
 //! | --- | --- | --- | --- |
-//! | `rtmpfs_activity` | `tmpfs::state::activity::FileActivity::current` | what fallocate(2) does with the file | nothing |
-//! | `rtmpfs_page_counts` | `tmpfs::state::page_counts::PageCounts::counts` | the counts of a file's pages | nothing |
+//! | `rtmpfs_page_counts` | `tmpfs::state::inode::InodeInfo::counting` | the counts of a file's pages | nothing |
 //! | `rtmpfs_quota` | `tmpfs::state::quota::Quota::users`, `tmpfs::state::quota::Quota::groups` | the limits of each id; a mutex | memory is allocated, so `inode_list` |
 //! | `inode_list` | `vfs::inode_list::InodeList::head` | the links of the inodes in a list | that of its wait queue, `inode_list_unpinned`, or `i_lock` |
 //! | `export_hashing` | `vfs::export::Exports::hashing` | that an inode is hashed once | `inode_hash_lock`; for a random number `batched_entropy_u32.lock` |
@@ -81,7 +79,7 @@
 //! # Why it holds
 //!
 //! - **Reclaim comes from below.** It calls `shmem::writeout::writeout` with a folio locked, in any task that
-//!   allocates memory. What that takes (`rtmpfs_activity`, `inode_list`, `rtmpfs_page_counts`, `i_lock`,
+//!   allocates memory. What that takes (`inode_list`, `rtmpfs_page_counts`, `i_lock`,
 //!   `dq_dqb_lock`, `i_pages`) is spinlocks, which no task holds while it allocates; it never waits for `i_rwsem`
 //!   or `dq_lock`.
 //! - **One folio lock at a time.** `tmpfs::data::lookup::find_or_make` waits for one with none held.

@@ -92,7 +92,7 @@
 //! | `mm/shmem.c` | here |
 //! | --- | --- |
 //! | `shmem_fault()` | `shmem::fault::fault`, `tmpfs::data::fault::fault` |
-//! | `shmem_falloc_wait()` | `tmpfs::data::fallocate::wait_for_punch`, `tmpfs::state::activity::FileActivity::wait_for_punch` |
+//! | `shmem_falloc_wait()` | `tmpfs::data::fallocate::wait_for_punch`, `tmpfs::state::activity::wait_for_punch` |
 //! | `synchronous_wake_function()` | `mm::wait::WaitKey::wake_all` |
 //! | `shmem_mmap_prepare()` | `vfs::file::mmap_prepare` |
 //! | `shmem_get_unmapped_area()` | `vfs::file::get_unmapped_area`, `tmpfs::data::orders::mapping_alignment`, `mm::alignment::placement` |

@@ -14,9 +14,7 @@ use super::mapping::{decode_value, is_value, Slot};
 #[cfg(CONFIG_SWAP)]
 use super::swap;
 use super::task;
-#[cfg(CONFIG_SWAP)]
-use super::Order;
-use super::{PageCount, PageIndex, PageRange};
+use super::{Order, PageCount, PageIndex, PageRange};
 use crate::bindings;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -80,6 +78,8 @@ struct Batch {
     indices: [MaybeUninit<c_ulong>; SIZE],
     /// What was removed so far.
     removed: Removed,
+    /// How many pages [`Batch::remove_locked`] has taken out, folios and values.
+    gone: PageCount,
 }
 
 impl Batch {
@@ -89,6 +89,7 @@ impl Batch {
             batch: bindings::folio_batch::default(),
             indices: [const { MaybeUninit::uninit() }; SIZE],
             removed: Removed::default(),
+            gone: PageCount::ZERO,
         }
     }
 
@@ -170,7 +171,8 @@ impl Batch {
             #[cfg(CONFIG_SWAP)]
             if is_value(folio.cast()) {
                 if what == Removal::All {
-                    mapping.remove_value(index, end, folio.cast(), &mut self.removed);
+                    let pages = mapping.remove_value(index, end, folio.cast(), &mut self.removed);
+                    self.gone = self.gone.saturating_add(pages);
                 }
                 continue;
             }
@@ -183,6 +185,8 @@ impl Batch {
                     bindings::folio_unlock(folio);
                     bindings::folio_put(folio);
                 } else {
+                    let pages = Order::from_uint(bindings::folio_order(folio)).pages();
+                    self.gone = self.gone.saturating_add(pages);
                     bindings::folio_cancel_dirty(folio);
                     // Those that are left for the end, in the place of those that are done with.
                     self.batch.folios[self.batch.nr as usize] = folio;
@@ -221,7 +225,9 @@ impl Batch {
                 let value = folio.cast();
                 if what == Removal::All
                     && matches!(stopped, Stopped::Not)
-                    && !mapping.remove_value(index, range.end, value, &mut self.removed)
+                    && mapping
+                        .remove_value(index, range.end, value, &mut self.removed)
+                        .is_zero()
                 {
                     stopped = why_it_stays(mapping, range, index, value);
                 }
@@ -333,7 +339,17 @@ impl Mapping {
             task::cond_resched_tasks_rcu_qs();
         }
 
+        // Where the cache is empty now there is nothing in part either; what another task adds from here on might have
+        // come later.
+        if !self.has_nodes() {
+            return batch.removed;
+        }
+        // No page is met twice: each of them was there, and was taken out.
+        let all_gone = batch.gone == range.len();
         let mut range = cut();
+        if all_gone {
+            return batch.removed;
+        }
         #[cfg(CONFIG_SWAP)]
         let mut may_cut = true;
         next = range.start;
@@ -383,7 +399,7 @@ impl Mapping {
 
     /// Takes the swap entry at page `index` out of the cache and frees it, where it is still there
     /// and all of it in the pages before `end`; a poisoned page too. Counts it in `removed`, and
-    /// returns whether the slot is empty now.
+    /// returns how many pages there were, none where it stays.
     #[cfg(CONFIG_SWAP)]
     #[inline(always)]
     fn remove_value(
@@ -392,7 +408,7 @@ impl Mapping {
         end: PageIndex,
         value: *mut c_void,
         removed: &mut Removed,
-    ) -> bool {
+    ) -> PageCount {
         let mut nr = PageCount::ZERO;
         // SAFETY: The xarray is that of a live mapping.
         unsafe {
@@ -417,7 +433,7 @@ impl Mapping {
             }
             _ => removed.poisoned = removed.poisoned.saturating_add(nr),
         }
-        !nr.is_zero()
+        nr
     }
 
     /// The pages of the slot that has page `index` and still holds `value`; `None` where it holds

@@ -148,8 +148,9 @@ pub(super) struct Swapped;
 // SAFETY: The place is for this kind alone.
 unsafe impl<T: SharedMemory> ListKind<T> for Swapped {
     #[inline]
-    fn link(inode: &Inode<T>) -> &Link<T> {
-        inode.memory_data()
+    unsafe fn link(inode: &Inode<T>) -> &Link<T> {
+        // SAFETY: By the caller's promise.
+        unsafe { inode.memory_data() }
     }
 }
 

@@ -20,11 +20,11 @@ use kernel::prelude::*;
 /// # Invariants
 ///
 /// The fault is in progress: `mmap_lock` or the lock of the VMA is held, and the VMA maps a file
-/// of `T`.
+/// of `T`. Nobody else uses `vmf` meanwhile.
 pub(crate) struct Fault<'a, T: FileSystem> {
-    vmf: &'a mut bindings::vm_fault,
+    vmf: NonNull<bindings::vm_fault>,
     pub(super) remarks: &'a Remarks,
-    _fs: PhantomData<T>,
+    _fs: PhantomData<(&'a mut bindings::vm_fault, T)>,
 }
 
 /// What the MM is told beside the result.
@@ -32,6 +32,8 @@ pub(crate) struct Fault<'a, T: FileSystem> {
 pub(super) struct Remarks {
     /// `VM_FAULT_MAJOR`; `VM_FAULT_RETRY` alone, which says that the mapping is no longer locked.
     told: Cell<bindings::vm_fault_t>,
+    /// The page is mapped.
+    pub(super) is_mapped: Cell<bool>,
     /// Why the fault is left to user space; 0 where it is not.
     #[cfg(CONFIG_USERFAULTFD)]
     pub(super) user_reason: Cell<c_ulong>,
@@ -40,7 +42,12 @@ pub(super) struct Remarks {
 impl<T: FileSystem> Fault<'_, T> {
     /// The page of the file, as an index.
     pub(crate) fn index(&self) -> PageIndex {
-        PageIndex::from_pgoff(self.vmf.__bindgen_anon_1.pgoff)
+        // SAFETY: By the type invariants.
+        PageIndex::from_pgoff(unsafe { (*self.as_ptr()).__bindgen_anon_1.pgoff })
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut bindings::vm_fault {
+        self.vmf.as_ptr()
     }
 
     /// The file.
@@ -54,7 +61,8 @@ impl<T: FileSystem> Fault<'_, T> {
 
     /// The mapping.
     pub(super) fn vma(&self) -> *mut bindings::vm_area_struct {
-        self.vmf.__bindgen_anon_1.vma
+        // SAFETY: By the type invariants.
+        unsafe { (*self.as_ptr()).__bindgen_anon_1.vma }
     }
 
     /// The fault had to wait for a read from swap: counts it, and tells the MM.
@@ -94,10 +102,10 @@ impl<T: FileSystem> Fault<'_, T> {
     ///
     /// Where it returns one, nothing of the fault or of its mapping is to be used any more.
     unsafe fn unlock_mapping(&self) -> Option<NonNull<bindings::file>> {
-        let vmf = core::ptr::from_ref(&*self.vmf).cast_mut();
-        let flags = self.vmf.flags;
+        let vmf = self.as_ptr();
         // SAFETY: By the type invariants; a mapping holds its file.
         unsafe {
+            let flags = (*vmf).flags;
             if !bindings::fault_flag_allow_retry_first(flags)
                 || flags & bindings::fault_flag_FAULT_FLAG_RETRY_NOWAIT != 0
             {
@@ -131,9 +139,11 @@ impl<T: FileSystem> Fault<'_, T> {
 
     /// Those of a bitmap of orders whose folio with the page of the fault would fit in the mapping.
     pub(crate) fn suitable_orders(&self, orders: c_ulong) -> c_ulong {
-        let address = self.vmf.__bindgen_anon_1.address;
         // SAFETY: By the type invariants.
-        unsafe { bindings::thp_vma_suitable_orders(self.vma(), address, orders) }
+        unsafe {
+            let address = (*self.as_ptr()).__bindgen_anon_1.address;
+            bindings::thp_vma_suitable_orders(self.vma(), address, orders)
+        }
     }
 
     /// How hard an allocation of a large folio for the mapping is to try.
@@ -145,7 +155,7 @@ impl<T: FileSystem> Fault<'_, T> {
     /// Who reads pages from swap for this fault.
     pub(crate) fn reader(&self) -> Reader<'_> {
         // SAFETY: By the type invariants.
-        unsafe { Reader::from_fault(core::ptr::from_ref(&*self.vmf).cast_mut()) }
+        unsafe { Reader::from_fault(self.as_ptr()) }
     }
 
     /// Whom memory for this fault is charged to: the owner of the address space.
@@ -220,8 +230,8 @@ pub(super) unsafe extern "C" fn fault<T: FaultOperations>(
     let index = unsafe { (*vmf).__bindgen_anon_1.pgoff };
     // INVARIANT: By the caller's promise.
     let fault = Fault::<T> {
-        // SAFETY: By the caller's promise nobody else uses it.
-        vmf: unsafe { &mut *vmf },
+        // SAFETY: A fault is somewhere.
+        vmf: unsafe { NonNull::new_unchecked(vmf) },
         remarks: &remarks,
         _fs: PhantomData,
     };
@@ -247,6 +257,7 @@ pub(super) unsafe extern "C" fn fault<T: FaultOperations>(
             (*vmf).page = bindings::folio_file_page(folio.into_raw(), index);
             told | bindings::VM_FAULT_LOCKED
         },
+        Err(_) if remarks.is_mapped.get() => told | bindings::VM_FAULT_NOPAGE,
         #[cfg(CONFIG_USERFAULTFD)]
         // SAFETY: The fault is in progress still, and no folio is locked for it.
         Err(_) if remarks.user_reason.get() != 0 => unsafe {

@@ -7,6 +7,7 @@
 //! of the patched kernel than exports and declarations. Uses [`crate::vfs`] and [`crate::mm`], and knows
 //! nothing of the file system above it.
 
+mod around;
 pub(crate) mod backend;
 pub(crate) mod fault;
 mod hooks;

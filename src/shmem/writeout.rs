@@ -36,7 +36,7 @@ impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
         let nr = this.folio.nr_pages();
         // Once it is in the swap cache only, the lock of the folio does not keep the inode any more.
         let backend: &Backend<T> = inode.sb().memory();
-        // SAFETY: This is the list that `forget()` takes it out of.
+        // SAFETY: This is the list that `forget()` takes it out of, and a directory has no folios.
         let pinned = unsafe { backend.swapped.pin(inode) };
         counted(inode, nr);
         // SAFETY: By the type invariants the folio has an entry, which gets the page cache's count

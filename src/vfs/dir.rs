@@ -591,8 +591,8 @@ unsafe extern "C" fn iterate_shared<T: DirectoryOperations>(
         let dir = unsafe { Inode::<T>::from_raw(bindings::file_inode(file)) };
         // SAFETY: By the safety requirements it is locked.
         let dir = unsafe { Shared::new(dir) };
-        // SAFETY: By the safety requirements.
-        dir.iterate(unsafe { &mut *ctx });
+        // SAFETY: By the safety requirements; it is a directory.
+        unsafe { dir.iterate(&mut *ctx) };
     }
     0
 }

@@ -258,10 +258,10 @@ pub(super) struct Names<'a, T: FileSystem> {
 impl<'a, T: FileSystem> Names<'a, T> {
     /// # Safety
     ///
-    /// For `'a`, the current task must hold `i_rwsem` of `dir` for writing, and this must be the only
+    /// For `'a`, the current task must hold `i_rwsem` of `dir`, a directory, for writing, and this must be the only
     /// value of the type for `dir`.
     pub(super) unsafe fn of(dir: &'a Inode<T>) -> Self {
-        // SAFETY: By the caller's promise nothing else looks at the index: only this type, the holder
+        // SAFETY: By the caller's promise it is a directory, and nothing else looks at the index: only this type, the holder
         // of the lock for reading, and the eviction of the inode do.
         let index = unsafe { &mut (*dir.locked_state()).index };
         Self { dir, index }
@@ -416,8 +416,12 @@ impl<'a, T: FileSystem> NewName<'a, T> {
 
 impl<T: FileSystem> Shared<'_, T> {
     /// Lists the entries from `ctx->pos` on, which is above that of `..`.
-    pub(super) fn iterate(&self, ctx: &mut bindings::dir_context) {
-        // SAFETY: By the type invariants of `Shared` nobody changes the index.
+    ///
+    /// # Safety
+    ///
+    /// The inode must be a directory.
+    pub(super) unsafe fn iterate(&self, ctx: &mut bindings::dir_context) {
+        // SAFETY: It is a directory, and by the type invariants of `Shared` nobody changes the index.
         let index = unsafe { &(*self.locked_state()).index };
         index.iterate(ctx)
     }

@@ -9,7 +9,7 @@
 //! C headers: `include/linux/fs.h`, `include/linux/pagemap.h`.
 
 use super::file_system::Memory;
-use super::{FileSystem, Inode};
+use super::{FileSystem, FileType, Inode};
 use crate::mm::{Mapping, PageRange};
 
 /// Before the file system gives back what the inode holds.
@@ -29,6 +29,10 @@ pub(super) unsafe fn begin<T: FileSystem>(inode: &Inode<T>) {
 ///
 /// [`begin`] must have been called.
 pub(super) unsafe fn finish<T: FileSystem>(inode: &Inode<T>) {
+    if inode.file_type() == FileType::Directory {
+        // It has no operations for a page cache, so no pages, and is in no list.
+        return;
+    }
     // SAFETY: By the caller's promise the inode is on its way out; what lists it as one with something to give back
     // uses this list.
     unsafe { inode.sb().cached().remove(inode) };

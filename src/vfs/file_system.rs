@@ -66,7 +66,7 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
     type Settings: Default;
     /// The C structure that each inode is embedded in.
     type InodeBase: InodeBase;
-    /// Its part of each inode, reached without a lock.
+    /// Its part of each inode that is no directory, reached without a lock.
     type InodeData: Send + Sync;
 
     /// Registers it. May sleep. `internal` is the type of mounts that the MM asks for, of which there are none before
@@ -111,7 +111,7 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
     ///
     /// # Safety
     ///
-    /// The inode must be on its way out, and of a file system of this type.
+    /// The inode must be on its way out, of a file system of this type, and no directory.
     unsafe fn forget(&self, inode: &Inode<T>);
 }
 

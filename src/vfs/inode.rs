@@ -30,26 +30,62 @@ pub(super) struct LockedState<T: FileSystem> {
 /// The C structure that an inode of `T` is embedded in.
 type Base<T> = <<T as FileSystem>::Memory as Memory<T>>::InodeBase;
 
+/// The places of an inode in lists of those whose page caches are looked at. A directory has no page cache, and no place.
+struct Places<T: FileSystem> {
+    /// Under the lock of the list.
+    cached: Link<T>,
+    memory: <T::Memory as Memory<T>>::InodeData,
+}
+
+/// What depends on the type of a file.
+union ByType<T: FileSystem> {
+    /// Of a directory; under `i_rwsem`.
+    directory: ManuallyDrop<UnsafeCell<LockedState<T>>>,
+    /// Of any other file.
+    other: ManuallyDrop<Places<T>>,
+}
+
+impl<T: FileSystem> ByType<T> {
+    /// Makes that of a new file in its place: else it would be copied there.
+    ///
+    /// # Safety
+    ///
+    /// `this` must be valid for writes.
+    #[inline]
+    unsafe fn init(this: *mut Self, is_directory: bool) {
+        // SAFETY: By the caller's promise, for each variant.
+        unsafe {
+            if is_directory {
+                let locked = addr_of_mut!((*this).directory).cast::<UnsafeCell<LockedState<T>>>();
+                let index = DirIndex::new();
+                locked.write(UnsafeCell::new(LockedState { index }));
+            } else {
+                let places = addr_of_mut!((*this).other).cast::<Places<T>>();
+                addr_of_mut!((*places).cached).write(Link::new());
+                addr_of_mut!((*places).memory).write(T::Memory::new_inode_data());
+            }
+        }
+    }
+}
+
 /// The object in the slab cache: the VFS's inode and the file system's parts of it.
 ///
 /// # Invariants
 ///
-/// From [`make`] to [`free_inode`] all fields are initialised. Before and after, the VFS's inode in `base` is as
+/// `by_type` has the variant of a directory where [`make`] was told that the file is one, and `i_mode` says so then as
+/// of when another has a reference to the inode; else it has the other variant. From [`make`] to [`free_inode`] all fields are initialised. Before and after, the VFS's inode in `base` is as
 /// the slab's constructor has initialised it once: the VFS returns it to that state.
 #[repr(C)]
 struct InodeBox<T: FileSystem> {
     /// The VFS's, which says what is under which lock (`include/linux/fs.h`), and what the MM has around it.
     base: Opaque<Base<T>>,
-    /// Under `i_rwsem`.
-    locked: UnsafeCell<LockedState<T>>,
-    /// Under the lock of the list.
-    cached: Link<T>,
+    by_type: ByType<T>,
     /// Changed under `i_rwsem`, read under RCU.
     xattrs: super::xattr::List,
-    /// The quota core's, which changes them under `dq_data_lock` and reads them under SRCU.
+    /// The quota core's, which changes them under `dq_data_lock` and reads them under SRCU; there where the superblock
+    /// has quota.
     #[cfg(CONFIG_QUOTA)]
-    records: UnsafeCell<Records>,
-    memory: <T::Memory as Memory<T>>::InodeData,
+    records: Option<KBox<UnsafeCell<Records>>>,
     data: T::InodeData,
 }
 
@@ -118,11 +154,15 @@ impl<T: FileSystem> InodeCore<T> {
         unsafe { (*self.as_box()).xattrs.get() }
     }
 
-    /// Where the records of quota are in which the inode counts; the quota core's.
+    /// Where the records of quota are in which the inode counts; the quota core's. Null where the superblock has no
+    /// quota.
     #[cfg(CONFIG_QUOTA)]
     pub(super) fn records(&self) -> *mut Records {
-        // SAFETY: By the type invariants the box is there; no reference is made.
-        UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).records) })
+        // SAFETY: By the type invariants the box is initialised; the field never changes.
+        let records = unsafe { &(*self.as_box()).records };
+        records
+            .as_ref()
+            .map_or(core::ptr::null_mut(), |records| records.get())
     }
 
     /// The superblock.
@@ -207,31 +247,57 @@ impl<T: FileSystem> Inode<T> {
         unsafe { &*inode.cast() }
     }
 
-    /// Where the data protected by `i_rwsem` is; looking at it takes that lock.
-    pub(super) fn locked_state(&self) -> *mut LockedState<T> {
-        // SAFETY: By the type invariants the box is there; no reference is made.
-        UnsafeCell::raw_get(unsafe { core::ptr::addr_of!((*self.as_box()).locked) })
+    /// Where the data of a directory is that `i_rwsem` protects; looking at it takes that lock.
+    ///
+    /// # Safety
+    ///
+    /// The inode must be a directory.
+    pub(super) unsafe fn locked_state(&self) -> *mut LockedState<T> {
+        // SAFETY: By the type invariants the box is there, and by the caller's promise with that variant; no reference
+        // is made.
+        let locked = unsafe { &raw const (*self.as_box()).by_type.directory };
+        UnsafeCell::raw_get(locked.cast())
+    }
+
+    /// The places in lists.
+    ///
+    /// # Safety
+    ///
+    /// The inode must be no directory.
+    unsafe fn places(&self) -> &Places<T> {
+        // SAFETY: By the type invariants the box is initialised, and by the caller's promise with that variant; it is
+        // never changed but through interior mutability.
+        unsafe { &(*self.as_box()).by_type.other }
     }
 
     /// The part of what the type keeps registered with the MM.
-    pub(crate) fn memory_data(&self) -> &<T::Memory as Memory<T>>::InodeData {
-        // SAFETY: By the type invariants the box is initialised; `memory` is never changed but
-        // through interior mutability.
-        unsafe { &(*self.as_box()).memory }
+    ///
+    /// # Safety
+    ///
+    /// The inode must be no directory.
+    pub(crate) unsafe fn memory_data(&self) -> &<T::Memory as Memory<T>>::InodeData {
+        // SAFETY: By the caller's promise.
+        &unsafe { self.places() }.memory
     }
 
     /// Adds the inode to the list of those of its superblock that [`FileSystem::free_cached`] is to
-    /// look at; its eviction takes it out. Does not sleep.
+    /// look at; its eviction takes it out. Does nothing where it is a directory. Does not sleep.
     pub(crate) fn list_cached(&self) {
-        // SAFETY: This is the list that eviction takes it out of.
+        if self.file_type() == FileType::Directory {
+            return;
+        }
+        // SAFETY: This is the list that eviction takes it out of, and the inode is no directory.
         drop(unsafe { self.sb().cached().pin(self) });
     }
 
     /// The inode's place in that list.
-    pub(super) fn cached_link(&self) -> &Link<T> {
-        // SAFETY: By the type invariants the box is initialised; the link is never changed but
-        // through interior mutability.
-        unsafe { &(*self.as_box()).cached }
+    ///
+    /// # Safety
+    ///
+    /// The inode must be no directory.
+    pub(super) unsafe fn cached_link(&self) -> &Link<T> {
+        // SAFETY: By the caller's promise.
+        &unsafe { self.places() }.cached
     }
 
     /// The page cache of the file: the inode's own. While a device is open it may have another one in use.
@@ -360,10 +426,18 @@ pub(crate) fn next_anonymous_number() -> Ino {
 /// to set. Only the result refers to it, and it is on no list. May sleep.
 ///
 /// Returns `None` without memory.
-pub(super) fn make<T: FileSystem>(
+///
+/// # Safety
+///
+/// The caller must set `i_mode` before anything else is done with the inode, to that of a directory where
+/// `is_directory` says so, and to that of another file where it does not.
+pub(super) unsafe fn make<T: FileSystem>(
     sb: &SuperBlock<T>,
+    is_directory: bool,
     data: impl PinInit<T::InodeData>,
 ) -> Option<InodeRef<T>> {
+    #[cfg(CONFIG_QUOTA)]
+    let records = quota::new_records(sb).ok()?;
     let cache = sb.cache().cache.as_ptr();
     // SAFETY: Superblock and cache are live.
     let object = unsafe { bindings::alloc_inode_sb(sb.as_ptr(), cache, bindings::GFP_KERNEL) };
@@ -384,14 +458,10 @@ pub(super) fn make<T: FileSystem>(
     // initialising the data cannot fail.
     unsafe {
         T::Memory::init_base(Opaque::cast_into(addr_of_mut!((*raw).base)));
-        addr_of_mut!((*raw).locked).write(UnsafeCell::new(LockedState {
-            index: DirIndex::new(),
-        }));
-        addr_of_mut!((*raw).cached).write(Link::new());
-        addr_of_mut!((*raw).memory).write(T::Memory::new_inode_data());
+        ByType::init(addr_of_mut!((*raw).by_type), is_directory);
         xattr::init_list(addr_of_mut!((*raw).xattrs));
         #[cfg(CONFIG_QUOTA)]
-        addr_of_mut!((*raw).records).write(UnsafeCell::new(quota::NO_RECORDS));
+        addr_of_mut!((*raw).records).write(records);
         let Ok(()) = pin_init::raw_try_init(addr_of_mut!((*raw).data), data);
     }
     // INVARIANT: The inode starts with one reference.
@@ -430,15 +500,22 @@ pub(super) unsafe extern "C" fn alloc_inode(
 pub(super) unsafe extern "C" fn free_inode<T: FileSystem>(inode: *mut bindings::inode) {
     let object = box_of::<T>(inode);
     // SAFETY: By the safety requirements.
-    if Mode::from_raw(unsafe { (*inode).i_mode }).file_type() == FileType::Symlink {
+    let file_type = Mode::from_raw(unsafe { (*inode).i_mode }).file_type();
+    if file_type == FileType::Symlink {
         // SAFETY: By the safety requirements.
         unsafe { bindings::kfree((*inode).__bindgen_anon_5.i_link.cast()) };
     }
     // SAFETY: By the invariants of `InodeBox` the fields are initialised, and by the safety requirements
     // nothing uses them or the object any more. `kfree()` takes objects of any slab cache.
     unsafe {
-        core::ptr::drop_in_place(addr_of_mut!((*object).locked));
-        core::ptr::drop_in_place(addr_of_mut!((*object).memory));
+        let by_type = addr_of_mut!((*object).by_type);
+        if file_type == FileType::Directory {
+            ManuallyDrop::drop(&mut (*by_type).directory);
+        } else {
+            ManuallyDrop::drop(&mut (*by_type).other);
+        }
+        #[cfg(CONFIG_QUOTA)]
+        core::ptr::drop_in_place(addr_of_mut!((*object).records));
         core::ptr::drop_in_place(addr_of_mut!((*object).data));
         bindings::kfree(object.cast());
     }
@@ -457,9 +534,11 @@ pub(super) unsafe extern "C" fn evict_inode<T: FileSystem>(inode: *mut bindings:
     unsafe { eviction::begin(this) };
     // SAFETY: By the safety requirements nothing else uses the inode in ways for which there are locks.
     T::evict(&mut unsafe { Exclusive::new(this) });
-    // A large one takes its time, which `free_inode()` has not.
-    // SAFETY: By the safety requirements nothing else looks at the index.
-    unsafe { (*this.locked_state()).index.clear() };
+    if this.file_type() == FileType::Directory {
+        // A large one takes its time, which `free_inode()` has not.
+        // SAFETY: The inode is a directory, and by the safety requirements nothing else looks at its index.
+        unsafe { (*this.locked_state()).index.clear() };
+    }
     // SAFETY: The inode is being evicted, as was said above.
     unsafe { eviction::finish(this) };
     // The table of the superblock must not refer to an inode that is gone.

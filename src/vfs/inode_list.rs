@@ -27,7 +27,11 @@ use kernel::sync::{new_condvar, new_spinlock, CondVar, SpinLock};
 /// [`ListKind::link`] must return the same place each time, which is in no list of another kind.
 pub(crate) unsafe trait ListKind<T: FileSystem> {
     /// An inode's place in lists of this kind.
-    fn link(inode: &Inode<T>) -> &Link<T>;
+    ///
+    /// # Safety
+    ///
+    /// The inode must be no directory.
+    unsafe fn link(inode: &Inode<T>) -> &Link<T>;
 }
 
 /// Inodes of a superblock that [`FileSystem::free_cached`] is to look at.
@@ -36,8 +40,9 @@ pub(crate) struct Cached;
 // SAFETY: The place is for this kind alone.
 unsafe impl<T: FileSystem> ListKind<T> for Cached {
     #[inline]
-    fn link(inode: &Inode<T>) -> &Link<T> {
-        inode.cached_link()
+    unsafe fn link(inode: &Inode<T>) -> &Link<T> {
+        // SAFETY: By the caller's promise.
+        unsafe { inode.cached_link() }
     }
 }
 
@@ -102,7 +107,7 @@ unsafe impl<T: FileSystem, K: ListKind<T>> Send for Head<T, K> {}
 ///
 /// # Invariants
 ///
-/// An inode that is put in this list is put in no other of its kind, and [`InodeList::remove`] is
+/// An inode that is put in this list is no directory, and is put in no other of its kind, and [`InodeList::remove`] is
 /// called when it is evicted, which is before the list goes.
 #[pin_data]
 pub(crate) struct InodeList<T: FileSystem, K: ListKind<T>> {
@@ -127,7 +132,7 @@ impl<T: FileSystem, K: ListKind<T>> Head<T, K> {
 
     /// # Safety
     ///
-    /// `inode` must be live; the result must be dropped before another is made.
+    /// `inode` must be live and no directory; the result must be dropped before another is made.
     unsafe fn neighbours(&mut self, inode: NonNull<Inode<T>>) -> &mut Neighbours<T> {
         // SAFETY: By the caller's promise; the lock of the list, which `self` is behind, protects
         // the neighbours.
@@ -138,7 +143,7 @@ impl<T: FileSystem, K: ListKind<T>> Head<T, K> {
     ///
     /// # Safety
     ///
-    /// `inode` must be live, and [`InodeList::remove`] be called before it is not.
+    /// `inode` must be live and no directory, and [`InodeList::remove`] be called before it is not.
     unsafe fn insert(&mut self, inode: NonNull<Inode<T>>) {
         // SAFETY: All inodes in the list are live, and `inode` is.
         unsafe {
@@ -166,7 +171,7 @@ impl<T: FileSystem, K: ListKind<T>> Head<T, K> {
     ///
     /// # Safety
     ///
-    /// `inode` must be live, and in no other list of the kind.
+    /// `inode` must be live, no directory, and in no other list of the kind.
     unsafe fn remove(&mut self, inode: NonNull<Inode<T>>) {
         // SAFETY: All inodes in the list are live, and `inode` is one of them or in no list.
         unsafe {
@@ -220,7 +225,7 @@ fn unless_evicted<T: FileSystem>(inode: &Inode<T>, f: impl FnOnce()) -> bool {
 ///
 /// # Invariants
 ///
-/// Owns one of the pins of the inode, which is in the list or being evicted.
+/// Owns one of the pins of the inode, which is no directory, and in the list or being evicted.
 pub(crate) struct PinnedInode<'a, T: FileSystem, K: ListKind<T>> {
     list: &'a InodeList<T, K>,
     inode: NonNull<Inode<T>>,
@@ -238,7 +243,8 @@ impl<T: FileSystem, K: ListKind<T>> Deref for PinnedInode<'_, T, K> {
 impl<T: FileSystem, K: ListKind<T>> Drop for PinnedInode<'_, T, K> {
     fn drop(&mut self) {
         // The inode may go as soon as the pin has gone; from then on only the list is looked at.
-        K::link(self).pins.fetch_sub(1, Full);
+        // SAFETY: By the type invariants it is no directory.
+        unsafe { K::link(self) }.pins.fetch_sub(1, Full);
         if self.list.waiting.load(Relaxed) > 0 {
             self.list.wake();
         }
@@ -277,11 +283,12 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
     ///
     /// # Safety
     ///
-    /// The inode must not be on its way out, or have pages still, and [`InodeList::remove`] must be
+    /// The inode must be no directory, not be on its way out, or have pages still, and [`InodeList::remove`] must be
     /// called on this list when it goes.
     #[inline]
     pub(crate) unsafe fn pin(&self, inode: &Inode<T>) -> PinnedInode<'_, T, K> {
-        let link = K::link(inode);
+        // SAFETY: By the caller's promise.
+        let link = unsafe { K::link(inode) };
         // The pin is there before the look at the list: see `for_each()`.
         link.pins.fetch_add(1, Full);
         // INVARIANT: Just pinned, and soon in the list.
@@ -310,10 +317,11 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
     ///
     /// # Safety
     ///
-    /// The eviction of the inode must have begun, and it must have been put in no other list of the
+    /// The eviction of the inode, no directory, must have begun, and it must have been put in no other list of the
     /// kind: it would be taken out of that without its lock.
     pub(crate) unsafe fn remove(&self, inode: &Inode<T>) {
-        let link = K::link(inode);
+        // SAFETY: By the caller's promise.
+        let link = unsafe { K::link(inode) };
         // It is listed no more, and pinned by the list no more, as of when that began, see `unless_evicted()`: where
         // it is in neither it stays so.
         if link.pins.load(Acquire) == 0 && link.state.load(Acquire) == OUTSIDE {

@@ -48,6 +48,8 @@ pub(crate) mod mode;
 pub(crate) mod new_inode;
 pub(crate) mod parameter;
 pub(crate) mod pipe;
+#[allow(dead_code, reason = "not all file systems show what they do")]
+pub(crate) mod published;
 #[cfg(CONFIG_QUOTA)]
 pub(crate) mod quota;
 #[allow(

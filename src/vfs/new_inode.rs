@@ -18,8 +18,8 @@ use super::file_system::Memory;
 use super::inode::{self, InodeCore, InodeRef};
 use super::{attr, dir, file};
 use super::{
-    AttrOperations, DirectoryOperations, FileOperations, FileSystem, IdMap, Inode, Kgid, Kuid,
-    Mode, Negative, NewSuperBlock, Special, SuperBlock,
+    AttrOperations, DirectoryOperations, FileOperations, FileSystem, FileType, IdMap, Inode, Kgid,
+    Kuid, Mode, Negative, NewSuperBlock, Special, SuperBlock,
 };
 use crate::bindings;
 use crate::mm::{Ino, Pos};
@@ -124,6 +124,9 @@ impl<'a, T: FileSystem> NewInode<'a, T> {
         unsafe {
             (*this.as_ptr()).__bindgen_anon_3.i_fop = &file::Tables::<T>::FILE_OPERATIONS;
             (*(*this.as_ptr()).i_mapping).a_ops = this.sb().memory().a_ops();
+            // There is no attribute that the first write would have to look for, and the VFS takes this back where
+            // one comes that matters.
+            bindings::inode_has_no_xattr(this.as_ptr());
         }
         // SAFETY: The inode is new, and the operations of its mapping were just set.
         unsafe { this.sb().memory().init_mapping(this.inode.mapping()) };
@@ -209,9 +212,12 @@ impl<'a, T: FileSystem> NewInode<'a, T> {
         data: impl PinInit<T::InodeData>,
     ) -> Option<Self> {
         let Origin { sb, parent, idmap } = origin;
+        let is_directory = mode.file_type() == FileType::Directory;
+        // SAFETY: The mode is set below, before anything can fail.
+        let inode = unsafe { inode::make(sb, is_directory, data)? };
         // INVARIANT: The inode was just made, and `'a` is the life of a reference to the superblock.
         let this = Self {
-            inode: inode::make(sb, data)?,
+            inode,
             _sb: PhantomData,
         };
         let inode = this.as_ptr();

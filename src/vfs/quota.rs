@@ -19,6 +19,7 @@ use super::attr::SetAttr;
 use super::{FileSystem, Inode, InodeCore, NewInode, NewSuperBlock, SuperBlock};
 use crate::bindings;
 use crate::mm::Len;
+use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::error::{from_result, to_result};
@@ -32,7 +33,21 @@ use kernel::ThisModule;
 pub(super) type Records = [*mut bindings::dquot; bindings::MAXQUOTAS as usize];
 
 /// What an inode starts with.
-pub(super) const NO_RECORDS: Records = [core::ptr::null_mut(); bindings::MAXQUOTAS as usize];
+const NO_RECORDS: Records = [core::ptr::null_mut(); bindings::MAXQUOTAS as usize];
+
+/// The records of a new inode, where the superblock has quota: it has them from before its first inode on, or never.
+/// May sleep; fails with `ENOMEM`.
+#[inline]
+pub(super) fn new_records<T: FileSystem>(
+    sb: &SuperBlock<T>,
+) -> Result<Option<KBox<UnsafeCell<Records>>>> {
+    // SAFETY: The superblock is live, and the field does not change once it has an inode.
+    if unsafe { (*sb.as_ptr()).s_quota_types } == 0 {
+        return Ok(None);
+    }
+    let records = KBox::new(UnsafeCell::new(NO_RECORDS), GFP_KERNEL_ACCOUNT)?;
+    Ok(Some(records))
+}
 
 /// Whose files are counted together.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -301,8 +316,10 @@ impl<T: FileSystem> NewInode<'_, T> {
 ///
 /// Nobody else may use the inode, or ever will.
 pub(super) unsafe fn evict<T: FileSystem>(inode: &Inode<T>) {
-    // SAFETY: The records are there as long as the inode, and nobody else uses it.
-    let records = unsafe { &*inode.records() };
+    // SAFETY: The records, where there are any, are there as long as the inode, and nobody else uses it.
+    let Some(records) = (unsafe { inode.records().as_ref() }) else {
+        return;
+    };
     if records.iter().any(|record| !record.is_null()) {
         // SAFETY: By the caller's promise.
         unsafe {

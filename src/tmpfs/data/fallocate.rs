@@ -9,7 +9,7 @@
 //!
 //! What `shmem_fallocate()` and `struct shmem_falloc` are for tmpfs.
 //!
-//! Lock order: `i_rwsem`, folio locks, then the lock of [`Activity`].
+//! Lock order: `i_rwsem`, folio locks, then `i_lock`, under which others look at the [`Activity`].
 
 use super::lookup::{self, Purpose};
 use super::page_accounting;
@@ -18,7 +18,7 @@ use super::write::AGAINST_WRITES;
 use crate::mm::{task, PageIndex, PageRange, Pos};
 use crate::shmem::fault::{Fault, Faulted};
 use crate::shmem::seals::Seals;
-use crate::tmpfs::state::activity::Activity;
+use crate::tmpfs::state::activity::{self, Activity};
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::Exclusive;
@@ -48,14 +48,13 @@ pub(in crate::tmpfs) fn allocate(
         return Err(ENOSPC);
     }
 
-    inode.data().activity.begin_allocation(pages.start);
+    let activity = Activity::allocating(pages.start);
     let fallocend = inode.fallocend(PageIndex::ZERO);
     inode.set_fallocend(fallocend.max(pages.end));
-    let result = allocate_pages(inode, pages, end);
+    let result = activity.during(inode, |inode| allocate_pages(inode, &activity, pages, end));
     if result.is_err() {
         inode.set_fallocend(fallocend);
     }
-    inode.data().activity.set(Activity::None);
     result?;
     if !keep_size && end > inode.size() {
         inode.set_size(end);
@@ -63,7 +62,7 @@ pub(in crate::tmpfs) fn allocate(
     Ok(())
 }
 
-fn allocate_pages(inode: &TmpfsInode, pages: PageRange, end: Pos) -> Result {
+fn allocate_pages(inode: &TmpfsInode, activity: &Activity, pages: PageRange, end: Pos) -> Result {
     let mut next = pages.start;
     let mut is_driven_into_swap = false;
     // Each round goes on after the folio that it has got; a fatal signal ends it.
@@ -71,7 +70,7 @@ fn allocate_pages(inode: &TmpfsInode, pages: PageRange, end: Pos) -> Result {
         let allocated = if is_driven_into_swap {
             Err(ENOMEM)
         } else {
-            allocate_one(inode, &mut next, end)
+            allocate_one(inode, activity, &mut next, end)
         };
         match allocated {
             Ok(driven) => is_driven_into_swap = driven,
@@ -89,16 +88,18 @@ fn allocate_pages(inode: &TmpfsInode, pages: PageRange, end: Pos) -> Result {
 
 /// Allocates the folio at page `*next`, of all that are before byte `end`, and moves `*next` to its end.
 /// Returns whether reclaim wants to write out more of what was allocated than that is.
-fn allocate_one(inode: &TmpfsInode, next: &mut PageIndex, end: Pos) -> Result<bool> {
+fn allocate_one(
+    inode: &TmpfsInode,
+    activity: &Activity,
+    next: &mut PageIndex,
+    end: Pos,
+) -> Result<bool> {
     if task::fatal_signal_pending() {
         return Err(EINTR);
     }
     let mut folio = lookup::find_or_make(inode, *next, Purpose::Allocate { end }, &mut false)?;
     *next = folio.end();
-    let is_driven_into_swap = inode
-        .data()
-        .activity
-        .allocated_up_to(*next, !folio.is_uptodate());
+    let is_driven_into_swap = activity.allocated_up_to(*next, !folio.is_uptodate());
     // Memory pressure is to swap it out rather than drop it.
     folio.mark_dirty();
     Ok(is_driven_into_swap)
@@ -116,12 +117,12 @@ pub(super) fn punch_hole(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end: Pos)
     let mut truncation = Truncation::new(start, Some(end));
     truncation.prepare(inode)?;
     let whole = truncation.whole();
-    inode.data().activity.set(Activity::Punching(whole));
-    // Private copies stay.
-    inode.mapping().unmap_shared(whole);
-    truncation.run(inode);
-    inode.touch();
-    inode.data().activity.end_punch();
+    Activity::punching(whole).during(inode, |inode| {
+        // Private copies stay.
+        inode.mapping().unmap_shared(whole);
+        truncation.run(inode);
+        inode.touch();
+    });
     Ok(())
 }
 
@@ -131,7 +132,7 @@ pub(super) fn punch_hole(inode: &mut Exclusive<'_, Tmpfs>, start: Pos, end: Pos)
 pub(in crate::tmpfs) fn wait_for_punch(
     fault: Fault<'_, Tmpfs>,
 ) -> ControlFlow<Faulted, Fault<'_, Tmpfs>> {
-    if fault.inode().data().activity.is_any() {
+    if fault.inode().shows_record() {
         wait_for_activity(fault)
     } else {
         ControlFlow::Continue(fault)
@@ -141,8 +142,8 @@ pub(in crate::tmpfs) fn wait_for_punch(
 #[cold]
 fn wait_for_activity(fault: Fault<'_, Tmpfs>) -> ControlFlow<Faulted, Fault<'_, Tmpfs>> {
     let index = fault.index();
-    if !fault.inode().data().activity.is_punching(index) {
+    if !activity::is_punching(fault.inode(), index) {
         return ControlFlow::Continue(fault);
     }
-    ControlFlow::Break(fault.wait(|inode| inode.data().activity.wait_for_punch(index)))
+    ControlFlow::Break(fault.wait(|inode| activity::wait_for_punch(inode, index)))
 }

@@ -173,7 +173,7 @@ pub(in crate::tmpfs) fn recalc(inode: &TmpfsInode) {
 /// pages. A change at the same moment may be missed.
 #[inline]
 pub(in crate::tmpfs) fn update(inode: &TmpfsInode) {
-    if !inode.data().counts.agrees(inode.mapping().nr_pages()) {
+    if !page_counts::agree(inode, inode.mapping().nr_pages()) {
         recalc(inode);
     }
 }
@@ -212,8 +212,11 @@ fn release_bytes(inode: &TmpfsInode, bytes: Len) {
     }
 }
 
-/// Gives back the memory outside the page cache, which the file no longer has.
+/// Gives back the memory outside the page cache of a file that goes.
 pub(in crate::tmpfs) fn release_counted_only(inode: &TmpfsInode) {
+    if page_counts::are_zero(inode) {
+        return;
+    }
     recalc_with(inode, |counts| counts.counted_only = PageCount::ZERO);
 }
 
@@ -270,5 +273,5 @@ pub(super) fn removed(inode: &TmpfsInode, pages: Removed) {
 
 /// Whether the file has any pages, in the page cache or not; a new one is there before it counts.
 pub(in crate::tmpfs) fn has_pages(inode: &TmpfsInode) -> bool {
-    !page_counts::with(inode, |counts| counts.alloced.is_zero()) || !inode.mapping().is_empty()
+    !page_counts::are_zero(inode) || !inode.mapping().is_empty()
 }

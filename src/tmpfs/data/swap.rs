@@ -8,7 +8,7 @@
 //! between tasks that try at once: the one that finds the entry still in its slot puts the folio there.
 //! swapoff brings back all that is on its device ([`unuse`], as `shmem_unuse()`).
 //!
-//! Lock order: the folio lock, then that of the page cache or of [`crate::tmpfs::state::page_counts::PageCounts`],
+//! Lock order: the folio lock, then that of the page cache or of [`mod@crate::tmpfs::state::page_counts`],
 //! or of the list of inodes with pages in swap.
 
 use super::orders;
@@ -16,6 +16,7 @@ use super::page_accounting;
 use crate::mm::swap::{is_there_swap, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry};
 use crate::mm::{task, GfpFlags, LockedFolio, Order, PageCount, PageIndex, SwappedPage};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
+use crate::tmpfs::state::activity;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
 use kernel::prelude::*;
@@ -118,8 +119,7 @@ pub(in crate::tmpfs) fn write_out<'a>(mut folio: OutgoingFolio<'a, Tmpfs>) -> Wr
         return folio.keep();
     }
     if !folio.is_valid() {
-        let activity = &folio.inode().data().activity;
-        if activity.refuse_to_write_out(folio.index(), folio.nr_pages()) {
+        if activity::refuse_to_write_out(folio.inode(), folio.index(), folio.nr_pages()) {
             return folio.keep();
         }
         folio.make_valid();

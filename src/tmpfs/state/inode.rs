@@ -2,16 +2,17 @@
 
 //! What an inode holds.
 
-use super::activity::FileActivity;
 use super::config;
 use super::page_counts::PageCounts;
 use super::Tmpfs;
 use crate::mm::mempolicy::{Placement, Policy, SharedPolicy};
+use crate::mm::wait::WaitKey;
 use crate::mm::{Len, Order, PageIndex};
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::Inode;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::{new_spinlock, SpinLock};
 
 /// An inode of this file system.
 pub(in crate::tmpfs) type TmpfsInode = Inode<Tmpfs>;
@@ -23,15 +24,16 @@ pub(in crate::tmpfs) const DIR_ENTRY_SIZE: Len = Len::new(20);
 /// The file system's part of an inode.
 #[pin_data]
 pub(crate) struct InodeInfo {
-    /// How many pages there are, and where; with a lock of its own.
+    /// How many pages there are, and where: see [`super::page_counts`].
+    pub(super) counts: PageCounts,
+    /// The lock of the counts.
     #[pin]
-    pub(in crate::tmpfs) counts: PageCounts,
+    pub(super) counting: SpinLock<()>,
     /// The time of creation. Written while the inode is new.
     btime_seconds: Atomic<i64>,
     btime_nanoseconds: Atomic<u32>,
-    /// What fallocate(2) is doing; with a lock of its own.
-    #[pin]
-    pub(in crate::tmpfs) activity: FileActivity,
+    /// Woken when a hole has been punched.
+    pub(super) punched: WaitKey,
     /// Whether a folio may have pages beyond the end of the file. Under no lock.
     beyond_eof: Atomic<bool>,
     /// From which nodes the memory comes; with a lock of its own.
@@ -45,10 +47,11 @@ impl InodeInfo {
     /// What an inode starts with whose memory comes from anywhere.
     fn without_policy() -> impl PinInit<Self> {
         pin_init!(Self {
-            counts <- PageCounts::new(),
+            counts: PageCounts::new(),
+            counting <- new_spinlock!((), "rtmpfs_page_counts"),
             btime_seconds: Atomic::new(0),
             btime_nanoseconds: Atomic::new(0),
-            activity <- FileActivity::new(),
+            punched: WaitKey::new(),
             beyond_eof: Atomic::new(false),
             policy <- SharedPolicy::new(),
             flags: Atomic::new(FileFlags::NONE.as_raw()),

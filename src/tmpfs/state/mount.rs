@@ -4,7 +4,7 @@
 
 use super::quota::{self, Quota, QuotaOptions};
 use super::Tmpfs;
-use crate::mm::counter::PerCpuCounter;
+use crate::mm::counter::{PerCpuCounter, PerCpuCounters};
 use crate::mm::mempolicy::{MountPolicy, Policy};
 use crate::mm::{Ino, PageCount};
 use crate::shmem::huge as shmem;
@@ -17,23 +17,48 @@ use crate::vfs::inode::next_anonymous_number;
 use crate::vfs::{Mode, SuperBlock};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::Arc;
 
-/// The counter that block and inode limits use.
-pub(in crate::tmpfs) type SpaceCounter = Pin<KBox<PerCpuCounter>>;
+/// One of the counters of a mount, which are made in one piece.
+pub(in crate::tmpfs) struct MountCounter<const WHICH: usize>(Arc<PerCpuCounters<2>>);
 
-impl Counter for SpaceCounter {
+/// That of its blocks.
+pub(in crate::tmpfs) type SpaceCounter = MountCounter<0>;
+
+/// That of its inodes.
+pub(in crate::tmpfs) type InodeCounter = MountCounter<1>;
+
+impl<const WHICH: usize> MountCounter<WHICH> {
+    #[inline(always)]
+    fn counter(&self) -> PerCpuCounter<'_> {
+        self.0.get::<WHICH>()
+    }
+}
+
+impl<const WHICH: usize> Counter for MountCounter<WHICH> {
     fn add(&self, amount: i64) {
-        PerCpuCounter::add(self, amount)
+        self.counter().add(amount)
     }
 
     fn add_limited(&self, limit: i64, amount: i64) -> bool {
-        PerCpuCounter::add_limited(self, limit, amount)
+        self.counter().add_limited(limit, amount)
     }
 
     fn sum(&self) -> i64 {
-        PerCpuCounter::sum(self)
+        self.counter().sum()
     }
 }
+
+/// The counters of a new mount, of 0. May sleep; fails with `ENOMEM`.
+fn new_counters() -> Result<Arc<PerCpuCounters<2>>> {
+    let units = [1, InodeSpace::INODE_BYTES];
+    Arc::pin_init(PerCpuCounters::new(units), GFP_KERNEL)
+}
+
+/// What each new inode changes, apart from what all CPUs read for each page: in no cache line of others, which are of 64
+/// bytes on most machines.
+#[repr(align(64))]
+struct OwnLine<T>(T);
 
 /// No number of a policy for large folios: that of the system.
 const AS_SYSTEM_SAYS: u32 = u32::MAX;
@@ -41,17 +66,19 @@ const AS_SYSTEM_SAYS: u32 = u32::MAX;
 /// The file system's part of a superblock.
 #[pin_data]
 pub(crate) struct SuperInfo {
+    /// Those of the limits, here to be made once.
+    _counters: Arc<PerCpuCounters<2>>,
     /// Blocks, which are pages. The limit is written with `s_umount` held.
     pub(in crate::tmpfs) blocks: Limit<SpaceCounter>,
     /// Inodes, and what counts as such: names and extended attributes take memory too. The limit is written with
     /// `s_umount` held.
-    pub(in crate::tmpfs) inodes: InodeLimit<SpaceCounter>,
+    pub(in crate::tmpfs) inodes: InodeLimit<InodeCounter>,
     /// Quota, where the mount has any.
     quota: Option<Pin<KBox<Quota>>>,
     /// Whether the kernel has mounted it for itself.
     is_internal: bool,
     /// The number of the next inode. Under no lock.
-    next_ino: Atomic<u64>,
+    next_ino: OwnLine<Atomic<u64>>,
     /// Whether inode numbers may have 64 bits. Written with `s_umount` held, read without.
     wide_inos: Atomic<bool>,
     /// The memory policy that new files start with; with a lock of its own.
@@ -105,20 +132,12 @@ impl SuperInfo {
     /// The file system's part of a new superblock. May sleep; fails with `ENOMEM`.
     pub(in crate::tmpfs) fn new(mount: NewMount) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            blocks: Limit::new(
-                mount.blocks.to_u64(),
-                KBox::pin_init(PerCpuCounter::new(), GFP_KERNEL)?
-            ),
-            inodes: InodeLimit::new(
-                mount.inodes,
-                KBox::pin_init(
-                    PerCpuCounter::with_unit(InodeSpace::INODE_BYTES),
-                    GFP_KERNEL
-                )?
-            ),
+            _counters: new_counters()?,
+            blocks: Limit::new(mount.blocks.to_u64(), MountCounter(_counters.clone())),
+            inodes: InodeLimit::new(mount.inodes, MountCounter(_counters.clone())),
             quota: Quota::new(&mount.quota)?,
             is_internal: mount.is_internal,
-            next_ino: Atomic::new(Ino::FIRST.to_u64()),
+            next_ino: OwnLine(Atomic::new(Ino::FIRST.to_u64())),
             wide_inos: Atomic::new(mount.wide_inos),
             policy <- MountPolicy::new(mount.policy),
             huge: Atomic::new(mount.huge.map_or(AS_SYSTEM_SAYS, HugePolicy::as_number)),
@@ -148,11 +167,12 @@ impl SuperInfo {
             return next_anonymous_number();
         }
         let wide = self.has_wide_inos();
-        let mut next = self.next_ino.load(Relaxed);
+        let next_ino = &self.next_ino.0;
+        let mut next = next_ino.load(Relaxed);
         // Goes round only where another task has taken a number.
         loop {
             let (ino, after, wrapped) = inode_numbers::allocate(Ino::new(next), wide);
-            match self.next_ino.cmpxchg(next, after.to_u64(), Relaxed) {
+            match next_ino.cmpxchg(next, after.to_u64(), Relaxed) {
                 Ok(_) => {
                     if wrapped {
                         pr_warn!(
@@ -212,7 +232,7 @@ impl SuperInfo {
 
     /// Whether inode numbers could keep to 32 bits from now on.
     pub(in crate::tmpfs) fn could_narrow_inos(&self) -> bool {
-        Ino::new(self.next_ino.load(Relaxed)).is_narrow()
+        Ino::new(self.next_ino.0.load(Relaxed)).is_narrow()
     }
 
     /// Sets how many bits inode numbers may have.

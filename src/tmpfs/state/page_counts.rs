@@ -2,17 +2,14 @@
 
 //! How many pages a file has, and where.
 //!
-//! Lock order: no lock is taken below that of [`PageCounts`].
+//! Lock order: no lock is taken below that of the counts.
 
 use super::Tmpfs;
 use crate::mm::{swap, PageCount};
 use crate::vfs::InodeCore;
-use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
-use kernel::sync::{new_spinlock, SpinLock};
 
 /// The pages of a file, counted.
-#[derive(Default)]
 pub(in crate::tmpfs) struct Counts {
     /// Pages that count against the limits.
     pub(in crate::tmpfs) alloced: PageCount,
@@ -43,42 +40,68 @@ impl Counts {
     }
 }
 
-/// The counts of a file, under a lock.
-#[pin_data]
+/// The counts of a file that the MM does not keep for it: how many pages are in swap it looks at itself.
+///
+/// Both are written under the lock, and read without it for a snapshot.
 pub(in crate::tmpfs) struct PageCounts {
-    /// Under this lock.
-    #[pin]
-    counts: SpinLock<Counts>,
-    /// How many pages there are in the page cache if nothing has changed since. Written under the lock of
-    /// `counts`, read without.
-    cached: Atomic<u64>,
+    alloced: Atomic<u64>,
+    counted_only: Atomic<u64>,
 }
 
 impl PageCounts {
     /// A file without pages.
-    pub(in crate::tmpfs) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            counts <- new_spinlock!(Counts::default(), "rtmpfs_page_counts"),
-            cached: Atomic::new(0),
-        })
+    pub(super) const fn new() -> Self {
+        Self {
+            alloced: Atomic::new(0),
+            counted_only: Atomic::new(0),
+        }
     }
 
-    /// Whether the counts go with a page cache of `cached` pages. Takes no lock: a snapshot.
-    #[inline]
-    pub(in crate::tmpfs) fn agrees(&self, cached: PageCount) -> bool {
-        self.cached.load(Relaxed) == cached.to_u64()
+    fn load(&self, swapped: PageCount) -> Counts {
+        Counts {
+            alloced: PageCount::new(self.alloced.load(Relaxed)),
+            swapped,
+            counted_only: PageCount::new(self.counted_only.load(Relaxed)),
+        }
     }
+}
+
+/// The counts of a file. Takes no lock: a snapshot, of which a part may have changed meanwhile.
+#[inline]
+fn look(inode: &InodeCore<Tmpfs>) -> Counts {
+    let swapped = if swap::IS_BUILT_IN {
+        inode.swapped()
+    } else {
+        PageCount::ZERO
+    };
+    inode.data().counts.load(swapped)
+}
+
+/// Whether the counts go with a page cache of `cached` pages. Takes no lock: a snapshot.
+#[inline]
+pub(in crate::tmpfs) fn agree(inode: &InodeCore<Tmpfs>, cached: PageCount) -> bool {
+    let counts = look(inode);
+    // Less than nothing while a page is counted at two places.
+    counts.alloced.wrapping_sub(counts.others()) == cached
+}
+
+/// Whether no page counts. Takes no lock: a snapshot.
+#[inline]
+pub(in crate::tmpfs) fn are_zero(inode: &InodeCore<Tmpfs>) -> bool {
+    look(inode).alloced.is_zero()
 }
 
 /// Reads or changes the counts of a file. Takes their lock; `f` must not sleep.
 #[inline]
 pub(in crate::tmpfs) fn with<R>(inode: &InodeCore<Tmpfs>, f: impl FnOnce(&mut Counts) -> R) -> R {
-    let this = &inode.data().counts;
-    let mut counts = this.counts.lock();
+    let info = inode.data();
+    let _lock = info.counting.lock();
+    let mut counts = look(inode);
     let result = f(&mut counts);
-    // Less than nothing while a page is counted at two places.
-    let cached = counts.alloced.wrapping_sub(counts.others());
-    this.cached.store(cached.to_u64(), Relaxed);
+    info.counts.alloced.store(counts.alloced.to_u64(), Relaxed);
+    info.counts
+        .counted_only
+        .store(counts.counted_only.to_u64(), Relaxed);
     if swap::IS_BUILT_IN {
         inode.set_swapped(counts.swapped);
     }

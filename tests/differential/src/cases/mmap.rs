@@ -4,12 +4,13 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::harness::kmsg::expecting;
 use crate::harness::prelude::*;
+use crate::harness::smaps;
 
 cases! {
     "" => shared_is_the_file, private_is_not, tail_of_the_page, sigbus_beyond_the_end, holes, truncated_under,
         private_copies_after_truncate, extended_under, blocks_of_faults, unlinked_file, msync_calls,
         times, protection, offsets, resident, forked_mappings, many_pages, madvise_calls,
-        unmapped_parts, open_modes, execute, around_faults;
+        unmapped_parts, open_modes, execute, around_faults, around_stores, around_stores_at_edges;
     "size=16k" => no_block_is_sigbus, no_block_for_the_kernel;
 }
 
@@ -441,6 +442,68 @@ fn around_faults(t: &mut Trace, d: &Dir) -> Done {
     file.truncate(2 * PAGE as u64)?;
     t.forked("beyond the new end", |t| t.put("value", map.get(3 * PAGE)));
     t.put("before it", map.bytes(0, 2 * PAGE));
+    Ok(())
+}
+
+/// A fault of a writer may map what is around it, never what is beyond the end or was not there. The times change with
+/// the first store.
+fn around_stores(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.file("f", &pattern(1, 5 * PAGE + 10))?;
+    let map = Map::shared(&file, 16 * PAGE, 0)?;
+    t.effects("store", d, &["f"], || map.set(3 * PAGE, 1));
+    t.put("around it", map.bytes(0, 6 * PAGE));
+    t.forked("beyond", |_| map.set(6 * PAGE, 1));
+    file.truncate(2 * PAGE as u64)?;
+    t.forked("beyond the new end", |_| map.set(3 * PAGE, 1));
+    file.truncate(16 * PAGE as u64)?;
+    t.put("grown", map.bytes(0, 16 * PAGE));
+    drop(map);
+
+    let map = Map::shared(&file, 16 * PAGE, 0)?;
+    file.pwrite(b"there", 4 * PAGE as u64)?;
+    map.set(0, 2);
+    t.put("holes stay", (file.blocks()?, file.extents()?));
+    map.set(5 * PAGE, 3);
+    t.put("filled", (file.blocks()?, file.extents()?));
+    t.put("contents", file.all()?);
+    // What a store finds mapped reaches the file all the same.
+    map.set(4 * PAGE + 1, b'H');
+    drop(map);
+    t.put(
+        "after a store to a neighbour",
+        file.pread(5, 4 * PAGE as u64)?,
+    );
+
+    let private = Map::private(&file, 16 * PAGE, 0)?;
+    private.set(4 * PAGE, b'p');
+    t.put("a private one", file.pread(5, 4 * PAGE as u64)?);
+    Ok(())
+}
+
+/// Mappings that begin and end within what a fault maps, and those in which it should map nothing else.
+fn around_stores_at_edges(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.file("f", &pattern(1, 70 * PAGE))?;
+    for (start, pages) in [(0, 1), (1, 1), (3, 6), (15, 2), (17, 40), (0, 70), (69, 1)] {
+        for advice in [libc::MADV_NORMAL, libc::MADV_RANDOM] {
+            let map = Map::shared(&file, pages * PAGE, (start * PAGE) as u64)?;
+            map.advise(0, pages * PAGE, advice)?;
+            map.set(pages / 2 * PAGE, start as u8);
+            map.set(0, pages as u8);
+            map.set(pages * PAGE - 1, b'e');
+        }
+        t.put(format!("{pages} from {start}"), file.all()?);
+    }
+    let map = Map::shared(&file, 70 * PAGE, 0)?;
+    map.advise(0, 70 * PAGE, libc::MADV_RANDOM)?;
+    map.set(20 * PAGE, 1);
+    t.put("pages at random", smaps::one(&map, "Rss")?);
+    let locked = Map::shared(&file, 20 * PAGE, 0)?;
+    // SAFETY: the range is the mapping.
+    let done = unsafe { libc::mlock(locked.start(), 20 * PAGE) };
+    t.put("locked", Errno::check(done.into()));
+    locked.set(7 * PAGE, b'l');
+    t.put("locked pages", smaps::some(&locked, &["Rss", "Locked"])?);
+    t.put("contents", file.all()?);
     Ok(())
 }
 

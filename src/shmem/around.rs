@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Faults of writers that map what is around their page, too, as those of readers do.
+//!
+//! What a writer meets is mostly there when it writes to a file once more; each of its pages would cost a fault.
+//! Pages that are mapped so are writable and dirty, and the first write to them tells the file nothing: its times
+//! change with the fault.
+//!
+//! What `do_fault_around()` in mm/memory.c does for readers.
+
+use super::backend::SharedMemory;
+use super::fault::Fault;
+use crate::bindings;
+use crate::mm::PAGE_SHIFT;
+
+/// How many pages at once: as many as for readers, where `fault_around_bytes` was not changed.
+const AROUND: usize = if PAGE_SHIFT < 16 {
+    1 << (16 - PAGE_SHIFT)
+} else {
+    1
+};
+
+/// How many pages before that at `address` and after it are mapped with it: those of an aligned group that are in the
+/// mapping, from `start` to before `end`, and in the same page table.
+const fn window(address: usize, start: usize, end: usize) -> (usize, usize) {
+    let slot = (address >> PAGE_SHIFT) % bindings::PTRS_PER_PTE;
+    let before = least(slot % AROUND, address.saturating_sub(start) >> PAGE_SHIFT);
+    let behind = end.saturating_sub(1).saturating_sub(address) >> PAGE_SHIFT;
+    let after = least(
+        AROUND.saturating_sub(1).saturating_sub(before),
+        bindings::PTRS_PER_PTE
+            .saturating_sub(1)
+            .saturating_sub(slot),
+    );
+    (before, least(after, behind))
+}
+
+const fn least(one: usize, other: usize) -> usize {
+    if one < other {
+        one
+    } else {
+        other
+    }
+}
+
+impl<T: SharedMemory> Fault<'_, T> {
+    /// Whether it is a write that changes the file, in a mapping where pages may be mapped that were not asked for:
+    /// user space neither handles its faults nor asks which pages were written, nor says that it goes about at random.
+    fn may_map_around(&self) -> bool {
+        let vmf = self.as_ptr();
+        // SAFETY: By the type invariants the fault is in progress and the mapping locked, so that its flags are stable.
+        let (write, flags) = unsafe {
+            (
+                (*vmf).flags & bindings::fault_flag_FAULT_FLAG_WRITE,
+                (*self.vma()).__bindgen_anon_2.vm_flags,
+            )
+        };
+        write != 0
+            && flags & (bindings::VM_SHARED | bindings::VM_RAND_READ) == bindings::VM_SHARED
+            && flags & bindings::VM_SOFTDIRTY == bindings::VM_SOFTDIRTY
+            && !self.is_watched_by_user()
+    }
+
+    /// Maps the page of a write, with those around it that the file has, where both are possible without waiting; the
+    /// fault is over then, which the implementor says by an error. May sleep.
+    pub(crate) fn map_around(&self) -> bool {
+        if !self.may_map_around() {
+            return false;
+        }
+        let (vmf, vma) = (self.as_ptr(), self.vma());
+        // SAFETY: By the type invariants the mapping is locked.
+        let (before, after) = unsafe {
+            let address = (*vmf).__bindgen_anon_1.address;
+            let [start, end] = [
+                (*vma).__bindgen_anon_1.__bindgen_anon_1.vm_start,
+                (*vma).__bindgen_anon_1.__bindgen_anon_1.vm_end,
+            ];
+            window(address, start, end)
+        };
+        if before == 0 && after == 0 {
+            return false;
+        }
+        let index = self.index().to_pgoff();
+        let (first, last) = (index.saturating_sub(before), index.saturating_add(after));
+        // SAFETY: By the type invariants the fault is in progress, nobody else uses it, and its mapping is one of
+        // `vm_fault` that `->map_pages` is for, with a page table that is there or was allocated in advance. The pages
+        // are in the mapping and in one page table.
+        let result = unsafe { bindings::filemap_map_pages(vmf, first, last) };
+        if result & bindings::VM_FAULT_NOPAGE == 0 {
+            return false;
+        }
+        // As `fault_dirty_shared_page()` does. Where it fails, the times are not to change.
+        // SAFETY: A mapping holds its file.
+        unsafe { bindings::file_update_time((*vma).vm_file) };
+        self.remarks.is_mapped.set(true);
+        true
+    }
+}
+
+#[cfg(CONFIG_KUNIT)]
+#[kernel::prelude::kunit_tests(shmem_around)]
+mod tests {
+    use super::*;
+
+    const PAGE: usize = 1 << PAGE_SHIFT;
+    const TABLE: usize = bindings::PTRS_PER_PTE << PAGE_SHIFT;
+
+    #[test]
+    fn the_group_is_aligned_and_in_the_mapping() {
+        let start = 4 * TABLE;
+        let end = start + TABLE;
+        assert_eq!(window(start, start, end), (0, AROUND - 1));
+        assert_eq!(window(start + PAGE, start, end), (1, AROUND - 2));
+        assert_eq!(window(end - PAGE, start, end), (AROUND - 1, 0));
+        assert_eq!(window(start, start, start + PAGE), (0, 0));
+        assert_eq!(
+            window(start + 2 * PAGE, start + PAGE, start + 4 * PAGE),
+            (1, 1)
+        );
+        // What is in the table before does not count.
+        assert_eq!(window(start, start - TABLE, end), (0, AROUND - 1));
+    }
+}
