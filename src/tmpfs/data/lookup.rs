@@ -141,8 +141,9 @@ impl Purpose<'_> {
 
     /// Whether it is a fault that is over, as what is in the slot is mapped now with what is around it.
     #[inline]
-    fn maps_around(self, slot: &Slot) -> bool {
-        matches!((self, slot), (Self::Fault(fault), Slot::Folio(_)) if fault.map_around())
+    fn maps_around(self, inode: &TmpfsInode, slot: &Slot) -> bool {
+        matches!((self, slot), (Self::Fault(fault), Slot::Folio(_))
+            if !beyond_eof::may_be_seen(inode) && fault.map_around())
     }
 
     /// Whether it is a fault that user space handles, and that therefore has to end.
@@ -342,7 +343,7 @@ pub(super) fn find_or_make_noting(
     loop {
         check_size(inode, index, purpose)?;
         let slot = inode.mapping().get(index);
-        if purpose.is_left_to_user(&slot) || purpose.maps_around(&slot) {
+        if purpose.is_left_to_user(&slot) || purpose.maps_around(inode, &slot) {
             return Err(EAGAIN);
         }
         let (mut folio, is_new) = match slot {
