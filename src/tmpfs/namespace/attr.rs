@@ -22,6 +22,7 @@ impl AttrOperations for Tmpfs {
         FlagTable::NONE
     };
 
+    #[inline(always)]
     fn update_blocks(inode: &Inode<Self>) {
         if inode.file_type() == FileType::Regular {
             beyond_eof::trim(inode);
@@ -29,6 +30,7 @@ impl AttrOperations for Tmpfs {
         }
     }
 
+    #[inline(always)]
     fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>) {
         stat.set_btime(inode.data().btime());
         stat.know_flags();
