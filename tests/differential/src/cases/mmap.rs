@@ -10,7 +10,9 @@ cases! {
     "" => shared_is_the_file, private_is_not, tail_of_the_page, sigbus_beyond_the_end, holes, truncated_under,
         private_copies_after_truncate, extended_under, blocks_of_faults, unlinked_file, msync_calls,
         times, protection, offsets, resident, forked_mappings, many_pages, madvise_calls,
-        unmapped_parts, open_modes, execute, around_faults, around_stores, around_stores_at_edges;
+        unmapped_parts, open_modes, execute, around_faults;
+    // What is mapped around a page is that of single ones: a large folio is mapped as a whole.
+    "huge=never" => around_stores, around_stores_at_edges;
     "size=16k" => no_block_is_sigbus, no_block_for_the_kernel;
 }
 
