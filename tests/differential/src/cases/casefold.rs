@@ -690,8 +690,12 @@ fn features(t: &mut Trace, fs: &Fs) -> Done {
                 .map(|e| e.map(|e| e.file_name()))
                 .collect::<Result<_, _>>()?;
             names.sort();
-            // What rtmpfs has beside tmpfs.
-            names.retain(|name| name != "mounts" && name != "shared_memory");
+            // What rtmpfs has beside tmpfs: switches and figures, and a folder for each of its mounts.
+            const BESIDE: [&str; 5] = ["inodes", "mounts", "resident", "shared_memory", "swapped"];
+            names.retain(|name| {
+                let name = name.to_string_lossy();
+                !BESIDE.contains(&&*name) && !name.contains(':')
+            });
             t.put("names", names);
         } else {
             t.put("text", std::fs::read_to_string(&path)?);
