@@ -44,6 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         eprintln!("{}: {}", operation.name, progress(&outcomes));
         measured.push(Measured {
             name: operation.name.clone(),
+            group: operation.group.to_owned(),
             unit: operation.unit.to_owned(),
             units,
             outcomes,

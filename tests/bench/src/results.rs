@@ -21,6 +21,7 @@ pub struct Run {
 #[derive(Serialize, Deserialize)]
 pub struct Measured {
     pub name: String,
+    pub group: String,
     pub unit: String,
     /// How many of them one repetition does.
     pub units: u64,

@@ -24,6 +24,8 @@ type Body = Box<dyn Fn(&Place, &Timer) -> rustix::io::Result<Sample>>;
 
 pub struct Operation {
     pub name: String,
+    /// What it is shown together with.
+    pub group: &'static str,
     /// What one of its units is: "page", "call", "entry".
     pub unit: &'static str,
     body: Body,
@@ -37,6 +39,7 @@ impl Operation {
     ) -> Self {
         Self {
             name: name.into(),
+            group: "",
             unit,
             body: Box::new(body),
         }
@@ -48,15 +51,24 @@ impl Operation {
 }
 
 fn all() -> Vec<Operation> {
-    let mut operations = io::operations();
-    operations.extend(mapping::operations());
-    operations.extend(space::operations());
-    operations.extend(names::operations());
-    operations.extend(small::operations());
-    operations.extend(mounting::operations());
-    operations.extend(swap::operations());
-    operations.extend(shared::operations());
-    operations
+    let groups = [
+        ("reading and writing", io::operations()),
+        ("mapped", mapping::operations()),
+        ("space", space::operations()),
+        ("names", names::operations()),
+        ("small files and calls", small::operations()),
+        ("mounts", mounting::operations()),
+        ("swap", swap::operations()),
+        ("shared memory", shared::operations()),
+    ];
+    groups
+        .into_iter()
+        .flat_map(|(group, operations)| {
+            operations
+                .into_iter()
+                .map(move |operation| Operation { group, ..operation })
+        })
+        .collect()
 }
 
 /// The error number of an error of the standard library.

@@ -19,6 +19,7 @@ pub struct Summary {
 
 pub struct Row {
     pub name: String,
+    pub group: String,
     pub unit: String,
     pub cells: Vec<Cell>,
 }
@@ -81,6 +82,13 @@ impl Summary {
             .filter_map(|row| Some((row.name.as_str(), self.ratio(row, self.subject?)?)))
     }
 
+    /// The groups of the operations, in their order.
+    pub fn groups(&self) -> Vec<&str> {
+        let mut groups: Vec<_> = self.rows.iter().map(|row| row.group.as_str()).collect();
+        groups.dedup();
+        groups
+    }
+
     /// The columns that show the baseline's type, with whatever mount options.
     pub fn baseline_modes(&self) -> Vec<usize> {
         let fstype = |label: &str| label.split(',').next().map(str::to_owned);
@@ -126,6 +134,7 @@ fn row(runs: &[Run], index: usize) -> Result<Row> {
         .collect::<Result<Vec<_>>>()?;
     Ok(Row {
         name: model.name.clone(),
+        group: model.group.clone(),
         unit: model.unit.clone(),
         cells,
     })

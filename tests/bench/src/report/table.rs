@@ -20,8 +20,12 @@ pub fn render(summary: &Summary, counted: &str) -> String {
     for row in &summary.rows {
         table.add_row(line(summary, row));
     }
-    if let Some(last) = mean_line(summary) {
-        table.add_row(last);
+    if let Some(subject) = summary.subject {
+        for group in summary.groups() {
+            let of_group = |row: &&Row| row.group == group;
+            table.add_row(mean_line(summary, subject, group, of_group));
+        }
+        table.add_row(mean_line(summary, subject, "all", |_| true));
     }
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -80,20 +84,24 @@ fn marked(ratio: Option<f64>) -> String {
     }
 }
 
-fn mean_line(summary: &Summary) -> Option<Vec<String>> {
-    let subject = summary.subject?;
-    let mean = |ratios: Vec<f64>| marked(geometric_mean(&ratios));
-    let mut line = vec!["geometric mean".to_owned()];
+fn mean_line(
+    summary: &Summary,
+    subject: usize,
+    label: &str,
+    is_meant: impl Fn(&&Row) -> bool,
+) -> Vec<String> {
+    let rows: Vec<_> = summary.rows.iter().filter(is_meant).collect();
+    let mean = |ratio: &dyn Fn(&Row) -> Option<f64>| {
+        let ratios: Vec<_> = rows.iter().filter_map(|row| ratio(row)).collect();
+        marked(geometric_mean(&ratios))
+    };
+    let mut line = vec![format!("geometric mean, {label}")];
     line.resize(2 + summary.columns.len(), String::new());
-    line.push(mean(summary.ratios().map(|(_, ratio)| ratio).collect()));
+    line.push(mean(&|row| summary.ratio(row, subject)));
     if summary.baseline_modes().len() > 1 {
-        let rows = summary.rows.iter();
-        line.push(mean(
-            rows.filter_map(|row| ratio_to_best(summary, row, subject))
-                .collect(),
-        ));
+        line.push(mean(&|row| ratio_to_best(summary, row, subject)));
     }
-    Some(line)
+    line
 }
 
 fn notes(summary: &Summary, counted: &str) -> String {
