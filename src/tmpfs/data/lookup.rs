@@ -160,6 +160,8 @@ pub(in crate::tmpfs) struct Source<'a> {
     pub(super) start: Pos,
     /// The rest of what the caller has given, which begins there.
     pub(super) data: &'a IovIterSource<'a>,
+    /// Whether all of it could be copied so far.
+    pub(super) is_there: bool,
 }
 
 /// What is to become of a folio that was allocated and never written.

@@ -72,6 +72,11 @@ impl Unit {
         announced: huge::MAX_ORDER,
     };
 
+    /// Whether nothing had to be faulted in again so far.
+    fn is_whole(&self) -> bool {
+        self.copied == Order::MAX
+    }
+
     /// Nothing of `bytes` bytes could be copied at `pos`: faults the source in for half as much, which has a
     /// better chance to be there still when it is copied. May sleep; no folio may be locked.
     ///
@@ -110,6 +115,7 @@ fn write_some(
                 call,
                 start: pos,
                 data: from,
+                is_there: unit.is_whole(),
             }),
         },
         &mut false,
