@@ -9,6 +9,7 @@
 //! Lock order: `i_rwsem`, where the size changes; then folio locks, one at a time, under which unmapping takes
 //! `i_mmap_rwsem`; see `mm::removal` for whole pages.
 
+use super::beyond_eof;
 use super::lookup::{self, Unwritten};
 use super::orders;
 use super::page_accounting;
@@ -213,6 +214,8 @@ pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> R
     }
     if size > old {
         whole_size::recommit(inode, old, size)?;
+        // It is not to become part of the file.
+        beyond_eof::trim(inode);
         inode.set_size(size);
         return Ok(());
     }

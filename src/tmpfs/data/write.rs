@@ -6,6 +6,7 @@
 //! `mmap_lock` and perhaps a folio lock of this very file, so that it is let happen only where no
 //! folio is locked.
 
+use super::beyond_eof;
 use super::lookup::{self, Purpose, Source};
 use crate::mm::folio::fault_in_source;
 use crate::mm::{huge, task, Len, Order, Pos};
@@ -29,6 +30,10 @@ pub(super) fn write(
     from: &mut IovIterSource<'_>,
 ) -> Result {
     let call = pos;
+    if pos > inode.size() {
+        // What is between becomes a hole.
+        beyond_eof::trim(inode);
+    }
     let mut unit = Unit::MAX;
     let is_sealed = inode.seals().intersects(AGAINST_WRITES.union(Seals::GROW));
     // A round that writes nothing faults the source in and halves the next one; one of a page writes
