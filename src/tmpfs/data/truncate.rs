@@ -153,6 +153,7 @@ impl Truncation {
                     self.last = None;
                 }
                 if !folio.cut_out(self.start, self.end) {
+                    beyond_eof::note(inode, &folio, Pos::ZERO);
                     // What it was: it may be in pieces by now, of which none was taken out.
                     left.start = done;
                     if self.pages.last.is_some_and(|last| last.index < done) {
@@ -166,6 +167,7 @@ impl Truncation {
             let held = self.last.take();
             if let Some(mut folio) = self.lock(inode, held, last) {
                 if !folio.cut_out(self.start, self.end) {
+                    beyond_eof::note(inode, &folio, Pos::ZERO);
                     left.end = folio.index();
                 }
             }

@@ -16,7 +16,7 @@ use crate::vfs::ids::{Kgid, Kuid};
 use crate::vfs::inode::next_anonymous_number;
 use crate::vfs::{Mode, SuperBlock};
 use kernel::prelude::*;
-use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::atomic::{Atomic, Relaxed, Release};
 
 /// The counter that block and inode limits use.
 pub(in crate::tmpfs) type SpaceCounter = Pin<KBox<PerCpuCounter>>;
@@ -196,7 +196,8 @@ impl SuperInfo {
 
     /// Notes that a file may have pages beyond its end.
     pub(in crate::tmpfs) fn note_beyond_eof(&self) {
-        self.has_beyond_eof.store(true, Relaxed);
+        // The file is listed before that.
+        self.has_beyond_eof.store(true, Release);
     }
 
     /// Whether a file may have had such pages since the last call.
