@@ -66,6 +66,14 @@ pub(super) fn may_be_seen(inode: &TmpfsInode) -> bool {
     inode.data().may_be_beyond_eof() && orders::is_fitting(inode)
 }
 
+/// Whether a folio may have valid pages beyond the end of the file that no mapping is to show, also those that were
+/// allocated in advance. Does not sleep.
+#[inline]
+pub(super) fn may_be_mapped(inode: &TmpfsInode) -> bool {
+    let end = inode.size().page_end();
+    (inode.data().may_be_beyond_eof() || inode.fallocend(end) > end) && orders::is_fitting(inode)
+}
+
 #[cold]
 fn trim_last(inode: &TmpfsInode) {
     inode.data().clear_beyond_eof();
