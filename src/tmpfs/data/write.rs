@@ -134,10 +134,16 @@ fn write_some(
     if shared {
         folio.flush_dcache();
     }
-    let copied = if is_new && lookup::is_fitting(inode, &folio) {
+    // Of one that was allocated in advance only a page may be filled in part.
+    let is_whole = is_new || (bytes > Len::PAGE && !folio.is_uptodate());
+    let copied = if is_whole && lookup::is_fitting(inode, &folio) {
         // It is not larger than what was there to be copied a moment ago: what is not there now gets no pages.
         if !folio.copy_all_from_iter(pos, bytes, from) {
-            lookup::take_back(inode, folio);
+            if is_new {
+                lookup::take_back(inode, folio);
+            } else {
+                drop(folio);
+            }
             unit.fault_in(bytes, pos, from)?;
             return Ok(Len::ZERO);
         }
