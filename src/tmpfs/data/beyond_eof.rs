@@ -36,7 +36,15 @@ enum Outcome {
 /// A folio was added to `inode`, for a call that is about to go on to before byte `end`, which may be larger than the
 /// file needs. Does not sleep.
 pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio, end: Pos) {
-    if inode.size().max(end).page_end() < folio.end() && inode.data().note_beyond_eof() {
+    if inode.size().max(end).page_end() < folio.end() {
+        look_later(inode);
+    }
+}
+
+/// There is, or may be, something to give back. Another task that has just found nothing may have taken `inode` from
+/// the list. Does not sleep.
+fn look_later(inode: &TmpfsInode) {
+    if inode.data().note_beyond_eof() {
         inode.list_cached();
         inode.sb().data().note_beyond_eof();
     }
@@ -58,12 +66,19 @@ pub(super) fn may_be_seen(inode: &TmpfsInode) -> bool {
     inode.data().may_be_beyond_eof() && orders::is_fitting(inode)
 }
 
+/// Whether a folio may have valid pages beyond the end of the file that no mapping is to show, also those that were
+/// allocated in advance. Does not sleep.
+#[inline]
+pub(super) fn may_be_mapped(inode: &TmpfsInode) -> bool {
+    let end = inode.size().page_end();
+    (inode.data().may_be_beyond_eof() || inode.fallocend(end) > end) && orders::is_fitting(inode)
+}
+
 #[cold]
 fn trim_last(inode: &TmpfsInode) {
     inode.data().clear_beyond_eof();
     if let Outcome::Busy = split_last(inode) {
-        inode.data().note_beyond_eof();
-        inode.sb().data().note_beyond_eof();
+        look_later(inode);
     }
 }
 
@@ -109,10 +124,7 @@ pub(in crate::tmpfs) fn shrink(sb: &SuperBlock<Tmpfs>, objects: usize, pages: Pa
                     given_back.set(given_back.get().saturating_add(n));
                     split.set(split.get().saturating_add(1));
                 }
-                Outcome::Busy => {
-                    inode.data().note_beyond_eof();
-                    sb.data().note_beyond_eof();
-                }
+                Outcome::Busy => look_later(inode),
             }
             Ok(())
         },
@@ -123,8 +135,10 @@ pub(in crate::tmpfs) fn shrink(sb: &SuperBlock<Tmpfs>, objects: usize, pages: Pa
 
 /// Splits the folio at the end of a file, where that gives something back.
 fn split_last(inode: &TmpfsInode) -> Outcome {
-    let size = inode.size();
-    let Slot::Folio(folio) = inode.mapping().get(size.page()) else {
+    // A folio that reaches beyond has this page. So has one that is being made behind an end which a write is about to
+    // move, and which its lock shows.
+    let end = inode.fallocend(inode.size().page_end());
+    let Slot::Folio(folio) = inode.mapping().get(end) else {
         return Outcome::Nothing;
     };
     if folio.order().is_zero() {
@@ -133,11 +147,12 @@ fn split_last(inode: &TmpfsInode) -> Outcome {
     let Some(folio) = Folio::try_lock(folio) else {
         return Outcome::Busy;
     };
+    // Another one may be in its place by now.
     let Some(mut folio) = folio.belongs_to(inode.mapping()) else {
-        return Outcome::Nothing;
+        return Outcome::Busy;
     };
-    let fallocend = inode.fallocend(size.page_end());
-    match folio_orders::pages_beyond(folio.pages(), fallocend) {
+    let end = inode.fallocend(inode.size().page_end());
+    match folio_orders::pages_beyond(folio.pages(), end) {
         PageCount::ZERO => Outcome::Nothing,
         pages if folio.split() => Outcome::GivenBack(pages),
         _ => Outcome::Busy,

@@ -11,6 +11,7 @@
 //!
 //! Lock order: `i_rwsem`, folio locks, then `i_lock`, under which others look at the [`Activity`].
 
+use super::beyond_eof;
 use super::lookup::{self, Purpose};
 use super::page_accounting;
 use super::truncate::Truncation;
@@ -48,6 +49,8 @@ pub(in crate::tmpfs) fn allocate(
         return Err(ENOSPC);
     }
 
+    // What was made for a file that grows was not asked for.
+    beyond_eof::trim(inode);
     let activity = Activity::allocating(pages.start);
     let fallocend = inode.fallocend(PageIndex::ZERO);
     inode.set_fallocend(fallocend.max(pages.end));

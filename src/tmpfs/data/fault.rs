@@ -34,7 +34,7 @@ impl FaultOperations for Tmpfs {
 
     #[inline]
     fn may_map_around(inode: &TmpfsInode) -> bool {
-        // Else the fault gives it back.
-        !beyond_eof::may_be_seen(inode)
+        // Else the fault gives it back, or maps a page of it.
+        !beyond_eof::may_be_mapped(inode)
     }
 }

@@ -49,7 +49,12 @@ fn for_write(
         return order;
     };
     let call = PageRange::new(source.call.page(), end);
-    if fitting::may_run(index) && fitting::is_append(index, &call, inode.size().page_end()) {
+    // What could not be copied at once gets folios that are filled as far as it goes: they become smaller each time,
+    // down to a page, which is kept with whatever there is for it.
+    if source.is_there
+        && fitting::may_run(index)
+        && fitting::is_append(index, &call, asked_for(inode))
+    {
         if let Some(before) = order_before(inode, index) {
             let pages = inode.mapping().nr_pages();
             return order.max(fitting::for_append(index, before, pages, huge::PMD_ORDER));
@@ -59,6 +64,12 @@ fn for_write(
         return order;
     }
     order.min(fitting::within(index, readable_end(index, order, source)))
+}
+
+/// The page after the last one of the file, and of what was allocated for it beyond its end.
+#[inline]
+fn asked_for(inode: &TmpfsInode) -> PageIndex {
+    inode.fallocend(inode.size().page_end())
 }
 
 /// The page after the last one of a folio of `order` that the source of a write can be read for. A large folio for what

@@ -116,10 +116,7 @@ impl Purpose<'_> {
     #[inline]
     fn is_for_part(self, inode: &TmpfsInode, folio: &LockedFolio, index: PageIndex) -> bool {
         if folio.is_uptodate() {
-            // A mapping must not show what is behind the end of the file.
-            return matches!(self, Self::Fault(_))
-                && inode.data().may_be_beyond_eof()
-                && folio.end() > inode.size().page_end();
+            return self.shows_beyond_eof(inode, folio);
         }
         // It was allocated in advance: what makes one page of it valid must not make data of all.
         match self {
@@ -128,6 +125,17 @@ impl Purpose<'_> {
             }
             Self::Fault(_) | Self::Valid { .. } => true,
         }
+    }
+
+    /// Whether a mapping would show what `folio` has beyond the end of the file, which it must not: the MM maps folios as
+    /// a whole. One that it maps by one entry shows it anyway, if it was not made to be given back.
+    #[inline]
+    fn shows_beyond_eof(self, inode: &TmpfsInode, folio: &LockedFolio) -> bool {
+        let order = folio.order();
+        matches!(self, Self::Fault(_))
+            && !order.is_zero()
+            && folio.end() > inode.size().page_end()
+            && (order < huge::PMD_ORDER || inode.data().may_be_beyond_eof())
     }
 
     /// Who reads from swap for it.
@@ -167,6 +175,8 @@ pub(in crate::tmpfs) struct Source<'a> {
     pub(super) start: Pos,
     /// The rest of what the caller has given, which begins there.
     pub(super) data: &'a IovIterSource<'a>,
+    /// Whether all of it could be copied so far.
+    pub(super) is_there: bool,
 }
 
 /// What is to become of a folio that was allocated and never written.
@@ -400,6 +410,11 @@ pub(super) fn find_or_make_noting(
                 take_back(inode, folio);
             }
             return Err(e);
+        }
+        if is_new && purpose.shows_beyond_eof(inode, &folio) && is_fitting(inode, &folio) {
+            take_back(inode, folio);
+            look_again()?;
+            continue;
         }
         return Ok((folio, is_new));
     }

@@ -9,6 +9,7 @@
 //! Lock order: `i_rwsem`, where the size changes; then folio locks, one at a time, under which unmapping takes
 //! `i_mmap_rwsem`; see `mm::removal` for whole pages.
 
+use super::beyond_eof;
 use super::lookup::{self, Unwritten};
 use super::orders;
 use super::page_accounting;
@@ -152,6 +153,7 @@ impl Truncation {
                     self.last = None;
                 }
                 if !folio.cut_out(self.start, self.end) {
+                    beyond_eof::note(inode, &folio, Pos::ZERO);
                     // What it was: it may be in pieces by now, of which none was taken out.
                     left.start = done;
                     if self.pages.last.is_some_and(|last| last.index < done) {
@@ -165,6 +167,7 @@ impl Truncation {
             let held = self.last.take();
             if let Some(mut folio) = self.lock(inode, held, last) {
                 if !folio.cut_out(self.start, self.end) {
+                    beyond_eof::note(inode, &folio, Pos::ZERO);
                     left.end = folio.index();
                 }
             }
@@ -213,6 +216,8 @@ pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> R
     }
     if size > old {
         whole_size::recommit(inode, old, size)?;
+        // It is not to become part of the file.
+        beyond_eof::trim(inode);
         inode.set_size(size);
         return Ok(());
     }

@@ -6,6 +6,7 @@
 //! `mmap_lock` and perhaps a folio lock of this very file, so that it is let happen only where no
 //! folio is locked.
 
+use super::beyond_eof;
 use super::lookup::{self, Purpose, Source};
 use crate::mm::folio::fault_in_source;
 use crate::mm::{huge, task, Len, Order, Pos};
@@ -29,6 +30,10 @@ pub(super) fn write(
     from: &mut IovIterSource<'_>,
 ) -> Result {
     let call = pos;
+    if pos > inode.size() {
+        // What is between becomes a hole.
+        beyond_eof::trim(inode);
+    }
     let mut unit = Unit::MAX;
     let is_sealed = inode.seals().intersects(AGAINST_WRITES.union(Seals::GROW));
     // A round that writes nothing faults the source in and halves the next one; one of a page writes
@@ -72,6 +77,11 @@ impl Unit {
         announced: huge::MAX_ORDER,
     };
 
+    /// Whether nothing had to be faulted in again so far.
+    fn is_whole(&self) -> bool {
+        self.copied == Order::MAX
+    }
+
     /// Nothing of `bytes` bytes could be copied at `pos`: faults the source in for half as much, which has a
     /// better chance to be there still when it is copied. May sleep; no folio may be locked.
     ///
@@ -110,6 +120,7 @@ fn write_some(
                 call,
                 start: pos,
                 data: from,
+                is_there: unit.is_whole(),
             }),
         },
         &mut false,
@@ -123,10 +134,16 @@ fn write_some(
     if shared {
         folio.flush_dcache();
     }
-    let copied = if is_new && lookup::is_fitting(inode, &folio) {
+    // Of one that was allocated in advance only a page may be filled in part.
+    let is_whole = is_new || (bytes > Len::PAGE && !folio.is_uptodate());
+    let copied = if is_whole && lookup::is_fitting(inode, &folio) {
         // It is not larger than what was there to be copied a moment ago: what is not there now gets no pages.
         if !folio.copy_all_from_iter(pos, bytes, from) {
-            lookup::take_back(inode, folio);
+            if is_new {
+                lookup::take_back(inode, folio);
+            } else {
+                drop(folio);
+            }
             unit.fault_in(bytes, pos, from)?;
             return Ok(Len::ZERO);
         }

@@ -11,7 +11,8 @@ use crate::mm::{Len, Order, PageIndex};
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::Inode;
 use kernel::prelude::*;
-use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::atomic::{Atomic, Full, Relaxed};
+use kernel::sync::barrier::smp_mb;
 use kernel::sync::{new_spinlock, SpinLock};
 
 /// An inode of this file system.
@@ -71,13 +72,16 @@ impl InodeInfo {
 
     /// Notes that a folio may have pages beyond the end of the file; returns whether that is new.
     pub(in crate::tmpfs) fn note_beyond_eof(&self) -> bool {
+        // What was added is there before the look: either this sees that the note was taken back, or the task that has
+        // done so sees what was added.
+        smp_mb(Full);
         !self.beyond_eof.load(Relaxed) && !self.beyond_eof.xchg(true, Relaxed)
     }
 
     /// Takes the note back. The caller looks at the folios only after that, so that what is added
     /// meanwhile is noted again.
     pub(in crate::tmpfs) fn clear_beyond_eof(&self) {
-        self.beyond_eof.store(false, Relaxed);
+        self.beyond_eof.xchg(false, Full);
     }
 
     /// Whether a folio may have pages beyond the end of the file; a snapshot.

@@ -16,7 +16,7 @@ use crate::vfs::ids::{Kgid, Kuid};
 use crate::vfs::inode::next_anonymous_number;
 use crate::vfs::{Mode, SuperBlock};
 use kernel::prelude::*;
-use kernel::sync::atomic::{Atomic, Relaxed};
+use kernel::sync::atomic::{Atomic, Relaxed, Release};
 use kernel::sync::Arc;
 
 /// One of the counters of a mount, which are made in one piece.
@@ -216,7 +216,8 @@ impl SuperInfo {
 
     /// Notes that a file may have pages beyond its end.
     pub(in crate::tmpfs) fn note_beyond_eof(&self) {
-        self.has_beyond_eof.store(true, Relaxed);
+        // The file is listed before that.
+        self.has_beyond_eof.store(true, Release);
     }
 
     /// Whether a file may have had such pages since the last call.

@@ -9,7 +9,8 @@ use crate::harness::prelude::*;
 cases! {
     own => large_at_all;
     "size=32m" => by_one_call, by_small_calls, two_that_grow, in_advance, punched, cut, from_a_source_with_an_end,
-        from_a_source_that_is_not_there, mapped_by_chance;
+        from_a_source_that_is_not_there, from_a_source_that_ends_in_a_page, end_moved_on, preallocated_beyond_the_end,
+        source_ends_in_preallocated, at_the_largest_position, mapped_by_chance;
     "size=1m" => to_the_last_block, grown_to_the_last_block, beside_one_that_grows;
 }
 
@@ -323,6 +324,153 @@ fn from_a_source_that_is_not_there(t: &mut Trace, d: &Dir) -> Done {
         // SAFETY: As above; the bytes that are written are those that are there.
         let bytes = unsafe { std::slice::from_raw_parts(map.start().cast::<u8>(), HUGE) };
         t.put("onto itself", source.pwrite(bytes, 0));
+    }
+    Ok(())
+}
+
+/// What the source has of a page is written, also where the file grows.
+fn from_a_source_that_ends_in_a_page(t: &mut Trace, d: &Dir) -> Done {
+    let source = d.file("source", &pattern(7, 8 * PAGE))?;
+    let map = Map::read_only(&source, 64 * PAGE, 0)?;
+    for (before, at, from, len) in [
+        (16 * PAGE, 16 * PAGE, 8 * PAGE - 2048, PAGE),
+        (16 * PAGE, 16 * PAGE, 8 * PAGE - 1, 3 * PAGE),
+        (64 * PAGE, 64 * PAGE, 5 * PAGE - 7, 15 * PAGE),
+        (64 * PAGE, 64 * PAGE, 5 * PAGE - 7, 30 * PAGE),
+        (64 * PAGE, 64 * PAGE, 8 * PAGE, PAGE),
+        (64 * PAGE, 65 * PAGE + 5, 7 * PAGE + 3, 9 * PAGE),
+    ] {
+        let file = d.file("f", &pattern(1, before))?;
+        // SAFETY: The kernel looks whether the memory is there.
+        let bytes = unsafe { std::slice::from_raw_parts(map.start().cast::<u8>().add(from), len) };
+        t.put(
+            format!("{len} from {from} at {at}"),
+            file.pwrite(bytes, at as u64),
+        );
+        t.counts("written", d, &file)?;
+        t.put("contents", file.all()?);
+        drop(file);
+        d.unlink("f")?;
+    }
+    Ok(())
+}
+
+/// What was made for a file that grows does not become part of it where its end moves past it.
+fn end_moved_on(t: &mut Trace, d: &Dir) -> Done {
+    let page = pattern(3, PAGE);
+    for pages in [17, 33, 65, 129, 257] {
+        for how in ["truncate", "write", "fallocate", "fallocate, over it"] {
+            let file = d.create("f")?;
+            for _ in 0..pages {
+                ensure!(file.write(&page)? == PAGE, "short write");
+            }
+            let allocate = |at: usize, len: usize| {
+                rustix::fs::fallocate(
+                    &file,
+                    FallocateFlags::empty(),
+                    (at * PAGE) as u64,
+                    (len * PAGE) as u64,
+                )
+            };
+            match how {
+                "truncate" => file.truncate(((pages + 200) * PAGE) as u64)?,
+                "write" => {
+                    let at = ((pages + 200) * PAGE + 9) as u64;
+                    ensure!(file.pwrite(&page, at)? == PAGE, "short write");
+                }
+                "fallocate" => allocate(pages + 200, 3)?,
+                _ => allocate(pages, 100)?,
+            }
+            t.counts(format!("{pages}, {how}"), d, &file)?;
+            t.put("contents", file.all()?);
+            drop(file);
+            d.unlink("f")?;
+        }
+    }
+    Ok(())
+}
+
+/// A mapping shows nothing beyond the end, though there are pages; and a file that grows into what was punched out of
+/// them gets no more than it asks for.
+fn preallocated_beyond_the_end(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.create("f")?;
+    let allocate = || {
+        rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, 64 * PAGE as u64)
+            .map_err(|e| e.raw_os_error())
+    };
+    t.put("allocate", allocate());
+    t.put("size", file.truncate(20 * PAGE as u64));
+    // All that is there is valid afterwards.
+    t.put("again", allocate());
+    t.counts("allocated", d, &file)?;
+    let map = Map::shared(&file, 64 * PAGE, 0)?;
+    for page in [18, 19, 20, 30] {
+        t.forked(format!("page {page}"), |t| {
+            map.set(18 * PAGE, 1);
+            map.set(page * PAGE, 2);
+            t.put("there", map.get(page * PAGE));
+        });
+    }
+    t.counts("mapped", d, &file)?;
+    drop(map);
+    t.put("punch", punch(&file, 20 * PAGE, 40 * PAGE));
+    file.seek(SeekFrom::Start(20 * PAGE as u64))?;
+    for n in 0..7 {
+        t.put("write", file.write(&pattern(n, PAGE / 2 + 1)));
+        t.counts("written", d, &file)?;
+    }
+    t.put("contents", file.all()?);
+    Ok(())
+}
+
+/// What a write did not reach stays as it was allocated.
+fn source_ends_in_preallocated(t: &mut Trace, d: &Dir) -> Done {
+    let source = d.file("source", &pattern(7, 8 * PAGE))?;
+    let map = Map::read_only(&source, 64 * PAGE, 0)?;
+    for from in [8 * PAGE, 7 * PAGE, 5 * PAGE, 5 * PAGE + 9, 0] {
+        let file = d.create("f")?;
+        t.put(
+            "allocate",
+            rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, 48 * PAGE as u64).is_ok(),
+        );
+        // SAFETY: The kernel looks whether the memory is there.
+        let bytes =
+            unsafe { std::slice::from_raw_parts(map.start().cast::<u8>().add(from), 16 * PAGE) };
+        t.put(format!("from {from}"), file.pwrite(bytes, 16 * PAGE as u64));
+        t.counts("written", d, &file)?;
+        t.put("contents", file.all()?);
+        drop(file);
+        d.unlink("f")?;
+    }
+    Ok(())
+}
+
+/// Folios that end where positions do.
+fn at_the_largest_position(t: &mut Trace, d: &Dir) -> Done {
+    const LAST: u64 = i64::MAX as u64;
+    let data = pattern(2, HUGE);
+    for before in [
+        HUGE as u64 - 1,
+        HUGE as u64,
+        17 * PAGE as u64,
+        PAGE as u64,
+        5,
+        1,
+        0,
+    ] {
+        let file = d.create("f")?;
+        let at = LAST - before;
+        t.put(format!("{before} before"), file.pwrite(&data, at));
+        t.counts("written", d, &file)?;
+        t.put("contents", file.pread(HUGE, at));
+        t.put(
+            "allocate",
+            rustix::fs::fallocate(&file, FallocateFlags::empty(), at, before.max(1))
+                .map_err(|e| e.raw_os_error()),
+        );
+        t.counts("allocated", d, &file)?;
+        drop(file);
+        d.unlink("f")?;
     }
     Ok(())
 }
