@@ -151,7 +151,7 @@ impl Purpose<'_> {
     #[inline]
     fn maps_around(self, inode: &TmpfsInode, slot: &Slot) -> bool {
         matches!((self, slot), (Self::Fault(fault), Slot::Folio(_))
-            if !beyond_eof::may_be_seen(inode) && fault.map_around())
+            if !beyond_eof::may_be_mapped(inode) && fault.map_around())
     }
 
     /// Whether it is a fault that user space handles, and that therefore has to end.
