@@ -135,10 +135,15 @@ pub(in crate::tmpfs) fn shrink(sb: &SuperBlock<Tmpfs>, objects: usize, pages: Pa
 
 /// Splits the folio at the end of a file, where that gives something back.
 fn split_last(inode: &TmpfsInode) -> Outcome {
-    // A folio that reaches beyond has this page. So has one that is being made behind an end which a write is about to
-    // move, and which its lock shows.
-    let end = inode.fallocend(inode.size().page_end());
-    let Slot::Folio(folio) = inode.mapping().get(end) else {
+    let size = inode.size();
+    let at = if orders::is_fitting(inode) {
+        // A folio that reaches beyond has this page. So has one that is being made behind an end which a write is about
+        // to move, and which its lock shows.
+        inode.fallocend(size.page_end())
+    } else {
+        size.page()
+    };
+    let Slot::Folio(folio) = inode.mapping().get(at) else {
         return Outcome::Nothing;
     };
     if folio.order().is_zero() {
