@@ -206,19 +206,14 @@ const EVICTED: u32 =
 /// Calls `f` where the eviction of an inode has not begun, and keeps it from beginning meanwhile. Takes `i_lock`: an
 /// eviction that begins later sees what `f` has done. `f` must not sleep.
 fn unless_evicted<T: FileSystem>(inode: &Inode<T>, f: impl FnOnce()) -> bool {
-    let inode = inode.as_ptr();
-    // SAFETY: The inode is live; no reference is made.
-    let lock = unsafe { &raw mut (*inode).i_lock };
-    // SAFETY: The inode is live.
-    unsafe { bindings::spin_lock(lock) };
-    // SAFETY: The inode is live, and its lock held.
-    let stays = unsafe { bindings::inode_state_read(inode) } & EVICTED == 0;
-    if stays {
-        f();
-    }
-    // SAFETY: The lock was just taken.
-    unsafe { bindings::spin_unlock(lock) };
-    stays
+    inode.with_i_lock(|inode| {
+        // SAFETY: The inode is live, and its lock held.
+        let stays = unsafe { bindings::inode_state_read(inode) } & EVICTED == 0;
+        if stays {
+            f();
+        }
+        stays
+    })
 }
 
 /// An inode that is there until this goes, though its eviction may have begun.

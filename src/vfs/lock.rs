@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `i_rwsem`, and what may be done only by its holder.
+//! `i_rwsem`, and what may be done only by its holder; and `i_lock`.
 //!
 //! Lock order (see also `Documentation/filesystems/directory-locking.rst`): `i_rwsem` of the parent
 //! before that of the child; `i_rwsem` before `mmap_lock` (a fault on user memory inside a write)
-//! and before folio locks, which a fault takes under `mmap_lock`.
+//! and before folio locks, which a fault takes under `mmap_lock`. No lock of this module is taken below `i_lock`.
 
 use super::{FileSystem, Inode};
 use crate::bindings;
@@ -178,5 +178,22 @@ impl<T: FileSystem> Drop for InodeGuard<'_, T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants this value holds the lock.
         unsafe { bindings::inode_unlock(self.inode.as_ptr()) }
+    }
+}
+
+impl<T: FileSystem> Inode<T> {
+    /// Calls `f` with `i_lock` held, which C code takes for the inode's state, its bytes and what others look at
+    /// without `i_rwsem`. Does not sleep; neither must `f`, nor take the lock again.
+    #[inline]
+    pub(super) fn with_i_lock<R>(&self, f: impl FnOnce(*mut bindings::inode) -> R) -> R {
+        let inode = self.as_ptr();
+        // SAFETY: The inode is live; no reference is made.
+        let lock = unsafe { &raw mut (*inode).i_lock };
+        // SAFETY: The inode is live.
+        unsafe { bindings::spin_lock(lock) };
+        let result = f(inode);
+        // SAFETY: The lock was just taken.
+        unsafe { bindings::spin_unlock(lock) };
+        result
     }
 }

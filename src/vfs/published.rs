@@ -8,7 +8,6 @@
 //! C header: `include/linux/fs.h`.
 
 use super::{Exclusive, FileSystem, Inode};
-use crate::bindings;
 use core::ptr::NonNull;
 
 /// A file system that shows what it is doing with an inode.
@@ -33,18 +32,12 @@ impl<T: Publish> Inode<T> {
         if !self.shows_record() {
             return None;
         }
-        let inode = self.as_ptr();
-        // SAFETY: The inode is live; no reference is made.
-        let lock = unsafe { &raw mut (*inode).i_lock };
-        // SAFETY: The inode is live.
-        unsafe { bindings::spin_lock(lock) };
-        // SAFETY: The inode is live, and its lock held.
-        let record = NonNull::new(unsafe { (*inode).i_private }.cast::<T::Record>());
-        // SAFETY: By the invariant of the pointer the record is live, and stays so while the lock is held.
-        let result = record.map(|record| f(unsafe { record.as_ref() }));
-        // SAFETY: The lock was just taken.
-        unsafe { bindings::spin_unlock(lock) };
-        result
+        self.with_i_lock(|inode| {
+            // SAFETY: The inode is live, and its lock held.
+            let record = NonNull::new(unsafe { (*inode).i_private }.cast::<T::Record>());
+            // SAFETY: By the invariant of the pointer the record is live, and stays so while the lock is held.
+            record.map(|record| f(unsafe { record.as_ref() }))
+        })
     }
 
     /// Sets the record that is shown, and returns the one that was. Takes `i_lock`.
@@ -53,21 +46,15 @@ impl<T: Publish> Inode<T> {
     ///
     /// The record must be live until it is replaced.
     unsafe fn replace_record(&self, record: *const T::Record) -> *const T::Record {
-        let inode = self.as_ptr();
-        // SAFETY: The inode is live; no reference is made.
-        let lock = unsafe { &raw mut (*inode).i_lock };
-        // SAFETY: The inode is live.
-        unsafe { bindings::spin_lock(lock) };
-        // SAFETY: The inode is live, and its lock held; those who look without it read the pointer as a whole.
-        let old = unsafe {
-            let shown = &raw mut (*inode).i_private;
-            let old = *shown;
-            shown.write_volatile(record.cast_mut().cast());
-            old
-        };
-        // SAFETY: The lock was just taken.
-        unsafe { bindings::spin_unlock(lock) };
-        old.cast()
+        self.with_i_lock(|inode| {
+            // SAFETY: The inode is live, and its lock held; a look without it reads the pointer as a whole.
+            unsafe {
+                let shown = &raw mut (*inode).i_private;
+                let old = *shown;
+                shown.write_volatile(record.cast_mut().cast());
+                old.cast()
+            }
+        })
     }
 }
 
