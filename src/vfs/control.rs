@@ -4,12 +4,11 @@
 //!
 //! C header: `include/linux/sysfs.h`.
 
-use super::folder::Folder;
+use super::folder::{Folder, Listed};
 use super::switch::Switch;
 use crate::bindings;
 use core::ops::Deref;
-use core::pin::Pin;
-use kernel::error::{from_result, to_result};
+use kernel::error::from_result;
 use kernel::prelude::*;
 use kernel::str::kstrtobool_bytes;
 use kernel::types::Opaque;
@@ -38,11 +37,12 @@ impl TypeFolder {
 /// # Invariants
 ///
 /// The file is there from the end of initialisation until drop.
-#[pin_data(PinnedDrop)]
+#[pin_data]
 pub(crate) struct ControlFile<S: Switch> {
+    // Dropped before what the tasks that read or write the file look at.
+    _listed: Listed,
     #[pin]
     attribute: Opaque<bindings::kobj_attribute>,
-    folder: TypeFolder,
     switch: S,
 }
 
@@ -63,7 +63,7 @@ impl<S: Switch> ControlFile<S> {
         name: &'static CStr,
         switch: S,
     ) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
+        try_pin_init!(&this in Self {
             attribute: Opaque::new({
                 let mut attribute: bindings::kobj_attribute = pin_init::zeroed();
                 attribute.attr.name = name.as_char_ptr();
@@ -72,21 +72,13 @@ impl<S: Switch> ControlFile<S> {
                 attribute.__bindgen_anon_2.store = Some(store::<S>);
                 attribute
             }),
-            folder,
             switch,
+            // SAFETY: All else is there and pinned, and dropped later than this; the folder stays by the caller's
+            // promise.
+            _listed: unsafe {
+                Listed::new(folder.0, &raw const (*Opaque::cast_into(&raw const (*this.as_ptr()).attribute)).attr)?
+            },
         })
-        .pin_chain(|this| {
-            // SAFETY: By the caller's promise the folder is there. The attribute is complete and pinned, and drop
-            // takes the file away.
-            to_result(unsafe {
-                bindings::sysfs_create_file_ns(this.folder.0, this.attribute(), core::ptr::null())
-            })
-        })
-    }
-
-    fn attribute(&self) -> *const bindings::attribute {
-        // SAFETY: Computes an address inside the attribute.
-        unsafe { &raw const (*self.attribute.get()).attr }
     }
 
     /// The control file that sysfs calls.
@@ -105,17 +97,6 @@ impl<S: Switch> Deref for ControlFile<S> {
 
     fn deref(&self) -> &S {
         &self.switch
-    }
-}
-
-#[pinned_drop]
-impl<S: Switch> PinnedDrop for ControlFile<S> {
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariants; where it could not be made, there is none of that name. Waits for the
-        // tasks that read or write it.
-        unsafe {
-            bindings::sysfs_remove_file_ns(self.folder.0, self.attribute(), core::ptr::null());
-        }
     }
 }
 

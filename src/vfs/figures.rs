@@ -12,12 +12,12 @@
 //!
 //! C headers: `include/linux/sysfs.h`, `include/linux/fs.h`.
 
-use super::folder::Folder;
+use super::folder::{Folder, Listed};
 use super::inode::InodeCore;
 use super::{FileSystem, Registration, SuperBlock};
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::error::{from_result, to_result};
+use kernel::error::from_result;
 use kernel::prelude::*;
 use kernel::str::CString;
 use kernel::types::Opaque;
@@ -76,40 +76,6 @@ impl<T: FileSystem> Whose<T> {
 
     #[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
     fn set_lock_class(self, _attribute: &mut bindings::attribute) {}
-}
-
-/// An attribute that is in sysfs until this is dropped, which waits for the tasks that read it.
-///
-/// # Invariants
-///
-/// The file is there, and folder and attribute are valid.
-struct Listed {
-    folder: *mut bindings::kobject,
-    attribute: *const bindings::attribute,
-}
-
-impl Listed {
-    /// May sleep; fails with `ENOMEM`, and with `EEXIST` where there is one of the name.
-    ///
-    /// # Safety
-    ///
-    /// The attribute must be complete. It and the folder must stay until the result has been dropped.
-    unsafe fn new(
-        folder: *mut bindings::kobject,
-        attribute: *const bindings::attribute,
-    ) -> Result<Self> {
-        // SAFETY: By the caller's promise.
-        to_result(unsafe { bindings::sysfs_create_file_ns(folder, attribute, core::ptr::null()) })?;
-        // INVARIANT: Just made.
-        Ok(Self { folder, attribute })
-    }
-}
-
-impl Drop for Listed {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants.
-        unsafe { bindings::sysfs_remove_file_ns(self.folder, self.attribute, core::ptr::null()) }
-    }
 }
 
 /// A file by which user space reads a figure.

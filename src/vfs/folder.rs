@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Folders in `/sys/fs`.
+//! Folders in `/sys/fs`, and files in them that go before their folder does.
 //!
-//! C header: `include/linux/kobject.h`.
+//! C headers: `include/linux/kobject.h`, `include/linux/sysfs.h`.
 
 use crate::bindings;
 use core::ptr::NonNull;
+use kernel::error::to_result;
 use kernel::prelude::*;
 
 /// A folder in sysfs, which goes when this is dropped.
@@ -60,5 +61,39 @@ impl Drop for Folder {
             bindings::kobject_del(self.0.as_ptr());
             bindings::kobject_put(self.0.as_ptr());
         }
+    }
+}
+
+/// An attribute that is a file in sysfs until this is dropped, which waits for the tasks that read or write it.
+///
+/// # Invariants
+///
+/// The file is there, and folder and attribute are valid.
+pub(super) struct Listed {
+    folder: *mut bindings::kobject,
+    attribute: *const bindings::attribute,
+}
+
+impl Listed {
+    /// May sleep; fails with `ENOMEM`, and with `EEXIST` where there is one of the name.
+    ///
+    /// # Safety
+    ///
+    /// The attribute must be complete. It and the folder must stay until the result has been dropped.
+    pub(super) unsafe fn new(
+        folder: *mut bindings::kobject,
+        attribute: *const bindings::attribute,
+    ) -> Result<Self> {
+        // SAFETY: By the caller's promise.
+        to_result(unsafe { bindings::sysfs_create_file_ns(folder, attribute, core::ptr::null()) })?;
+        // INVARIANT: Just made.
+        Ok(Self { folder, attribute })
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::sysfs_remove_file_ns(self.folder, self.attribute, core::ptr::null()) }
     }
 }
