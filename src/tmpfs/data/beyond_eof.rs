@@ -14,7 +14,7 @@ use super::orders;
 use crate::mm::{huge, Folio, LockedFolio, PageCount, Pos, Slot};
 use crate::tmpfs::pure::folio_orders;
 use crate::tmpfs::pure::huge_policy::HugePolicy;
-use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
 use crate::vfs::SuperBlock;
 use core::cell::Cell;
@@ -55,31 +55,18 @@ fn look_later(inode: &TmpfsInode) {
 /// sleep.
 #[inline]
 pub(in crate::tmpfs) fn trim(inode: &TmpfsInode) {
-    if may_be_seen(inode) {
-        trim_last(inode);
+    if inode.data().may_be_beyond_eof() && orders::is_fitting(inode) {
+        split_noted(inode);
     }
-}
-
-/// Whether there may be something for [`trim`] to do. Does not sleep.
-#[inline]
-pub(super) fn may_be_seen(inode: &TmpfsInode) -> bool {
-    inode.data().may_be_beyond_eof() && orders::is_fitting(inode)
 }
 
 /// Whether a folio may have valid pages beyond the end of the file that no mapping is to show, also those that were
 /// allocated in advance. Does not sleep.
 #[inline]
 pub(super) fn may_be_mapped(inode: &TmpfsInode) -> bool {
-    let end = inode.size().page_end();
-    (inode.data().may_be_beyond_eof() || inode.fallocend(end) > end) && orders::is_fitting(inode)
-}
-
-#[cold]
-fn trim_last(inode: &TmpfsInode) {
-    inode.data().clear_beyond_eof();
-    if let Outcome::Busy = split_last(inode) {
-        look_later(inode);
-    }
+    let is_beyond =
+        inode.data().may_be_beyond_eof() || inode::end_asked_for(inode) > inode.size().page_end();
+    is_beyond && orders::is_fitting(inode)
 }
 
 /// Gives back `pages` pages of the mount of `inode`, if there are as many. May sleep, but waits for no other task.
@@ -117,14 +104,9 @@ pub(in crate::tmpfs) fn shrink(sb: &SuperBlock<Tmpfs>, objects: usize, pages: Pa
                 return Err(EAGAIN);
             }
             left.set(left.get().saturating_sub(1));
-            inode.data().clear_beyond_eof();
-            match split_last(inode) {
-                Outcome::Nothing => {}
-                Outcome::GivenBack(n) => {
-                    given_back.set(given_back.get().saturating_add(n));
-                    split.set(split.get().saturating_add(1));
-                }
-                Outcome::Busy => look_later(inode),
+            if let Outcome::GivenBack(n) = split_noted(inode) {
+                given_back.set(given_back.get().saturating_add(n));
+                split.set(split.get().saturating_add(1));
             }
             Ok(())
         },
@@ -133,15 +115,25 @@ pub(in crate::tmpfs) fn shrink(sb: &SuperBlock<Tmpfs>, objects: usize, pages: Pa
     split.get()
 }
 
+/// Takes the note of an inode back, and splits what it is about; notes it again where another task is using that.
+#[cold]
+fn split_noted(inode: &TmpfsInode) -> Outcome {
+    inode.data().clear_beyond_eof();
+    let outcome = split_last(inode);
+    if let Outcome::Busy = outcome {
+        look_later(inode);
+    }
+    outcome
+}
+
 /// Splits the folio at the end of a file, where that gives something back.
 fn split_last(inode: &TmpfsInode) -> Outcome {
-    let size = inode.size();
     let at = if orders::is_fitting(inode) {
         // A folio that reaches beyond has this page. So has one that is being made behind an end which a write is about
         // to move, and which its lock shows.
-        inode.fallocend(size.page_end())
+        inode::end_asked_for(inode)
     } else {
-        size.page()
+        inode.size().page()
     };
     let Slot::Folio(folio) = inode.mapping().get(at) else {
         return Outcome::Nothing;
@@ -156,8 +148,7 @@ fn split_last(inode: &TmpfsInode) -> Outcome {
     let Some(mut folio) = folio.belongs_to(inode.mapping()) else {
         return Outcome::Busy;
     };
-    let end = inode.fallocend(inode.size().page_end());
-    match folio_orders::pages_beyond(folio.pages(), end) {
+    match folio_orders::pages_beyond(folio.pages(), inode::end_asked_for(inode)) {
         PageCount::ZERO => Outcome::Nothing,
         pages if folio.split() => Outcome::GivenBack(pages),
         _ => Outcome::Busy,

@@ -8,7 +8,7 @@ use crate::mm::{huge, Order, PageIndex, PageRange};
 use crate::shmem::fault::Fault;
 use crate::tmpfs::pure::fitting;
 use crate::tmpfs::pure::folio_orders::Orders;
-use crate::tmpfs::state::inode::TmpfsInode;
+use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
 
 /// The largest folio that is allocated in advance: what is written into a part of it has to take it apart.
@@ -53,7 +53,7 @@ fn for_write(
     // down to a page, which is kept with whatever there is for it.
     if source.is_there
         && fitting::may_run(index)
-        && fitting::is_append(index, &call, asked_for(inode))
+        && fitting::is_append(index, &call, inode::end_asked_for(inode))
     {
         if let Some(before) = order_before(inode, index) {
             let pages = inode.mapping().nr_pages();
@@ -64,12 +64,6 @@ fn for_write(
         return order;
     }
     order.min(fitting::within(index, readable_end(index, order, source)))
-}
-
-/// The page after the last one of the file, and of what was allocated for it beyond its end.
-#[inline]
-fn asked_for(inode: &TmpfsInode) -> PageIndex {
-    inode.fallocend(inode.size().page_end())
 }
 
 /// The page after the last one of a folio of `order` that the source of a write can be read for. A large folio for what

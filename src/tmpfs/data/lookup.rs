@@ -253,7 +253,7 @@ pub(super) fn find_locked(
     unwritten: Unwritten,
 ) -> Result<Option<LockedFolio>> {
     // Goes round only where another task has just moved the page: in or out of swap, out of the file,
-    // or to another folio. Those can go on for ever, so a fatal signal ends it.
+    // or to another folio; and once where the folio was split. The former can go on for ever, so a fatal signal ends it.
     loop {
         let mut folio = match inode.mapping().get(index) {
             Slot::Empty => return Ok(None),
@@ -277,7 +277,7 @@ pub(super) fn find_locked(
             match unwritten {
                 Unwritten::IsHole => return Ok(None),
                 // What makes one page of it valid must not make data of all.
-                Unwritten::MakeValid if is_fitting(inode, &folio) && folio.split() => {
+                Unwritten::MakeValid if must_look_single(inode, &folio) && folio.split() => {
                     look_again()?;
                     continue;
                 }
@@ -349,7 +349,8 @@ pub(super) fn find_or_make_noting(
     purpose: Purpose<'_>,
     major: &mut bool,
 ) -> Result<(LockedFolio, bool)> {
-    // Goes round only where another task has just changed the page; a fatal signal ends it.
+    // Goes round only where another task has just changed the page or the size, and once where the folio was split; a
+    // fatal signal ends it.
     loop {
         check_size(inode, index, purpose)?;
         let slot = inode.mapping().get(index);
@@ -387,7 +388,7 @@ pub(super) fn find_or_make_noting(
 
         if !is_new
             && purpose.is_for_part(inode, &folio, index)
-            && is_fitting(inode, &folio)
+            && must_look_single(inode, &folio)
             && folio.split()
         {
             look_again()?;
@@ -411,7 +412,7 @@ pub(super) fn find_or_make_noting(
             }
             return Err(e);
         }
-        if is_new && purpose.shows_beyond_eof(inode, &folio) && is_fitting(inode, &folio) {
+        if is_new && purpose.shows_beyond_eof(inode, &folio) && must_look_single(inode, &folio) {
             take_back(inode, folio);
             look_again()?;
             continue;
@@ -422,7 +423,7 @@ pub(super) fn find_or_make_noting(
 
 /// Whether a folio of `inode` is a large one that is to look like single pages.
 #[inline]
-pub(super) fn is_fitting(inode: &TmpfsInode, folio: &LockedFolio) -> bool {
+pub(super) fn must_look_single(inode: &TmpfsInode, folio: &LockedFolio) -> bool {
     !folio.order().is_zero() && orders::is_fitting(inode)
 }
 

@@ -101,7 +101,7 @@ fn add_to_cache(
 /// back only in memory.
 fn must_be_split(folio: &OutgoingFolio<'_, Tmpfs>) -> bool {
     let inode = folio.inode();
-    let end = inode.fallocend(inode.size().page_end());
+    let end = inode::end_asked_for(inode);
     !folio.may_go_whole() || (folio.pages().start < end && end < folio.pages().end)
 }
 

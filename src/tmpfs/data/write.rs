@@ -98,8 +98,8 @@ impl Unit {
     }
 }
 
-/// Writes from `pos` on, for a call that began at `call`, at most to the end of a folio. Returns 0 where the user's buffer had to be
-/// faulted in first.
+/// Writes from `pos` on, for a call that began at `call`, at most to the end of a folio. Returns 0 where the user's
+/// buffer had to be faulted in first.
 fn write_some(
     inode: &mut Exclusive<'_, Tmpfs>,
     call: Pos,
@@ -136,7 +136,7 @@ fn write_some(
     }
     // Of one that was allocated in advance only a page may be filled in part.
     let is_whole = is_new || (bytes > Len::PAGE && !folio.is_uptodate());
-    let copied = if is_whole && lookup::is_fitting(inode, &folio) {
+    let copied = if is_whole && lookup::must_look_single(inode, &folio) {
         // It is not larger than what was there to be copied a moment ago: what is not there now gets no pages.
         if !folio.copy_all_from_iter(pos, bytes, from) {
             if is_new {

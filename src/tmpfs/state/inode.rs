@@ -123,6 +123,12 @@ impl InodeInfo {
     }
 }
 
+/// The page after the last one of the file, and of what was allocated for it beyond its end. A snapshot.
+#[inline]
+pub(in crate::tmpfs) fn end_asked_for(inode: &TmpfsInode) -> PageIndex {
+    inode.fallocend(inode.size().page_end())
+}
+
 /// From which nodes a new folio of `order` at page `index` comes. Files start interleaving at
 /// nodes that differ.
 pub(in crate::tmpfs) fn place(inode: &TmpfsInode, index: PageIndex, order: Order) -> Placement<'_> {
