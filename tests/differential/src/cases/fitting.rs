@@ -328,6 +328,29 @@ fn from_a_source_that_is_not_there(t: &mut Trace, d: &Dir) -> Done {
     Ok(())
 }
 
+/// Writes `len` bytes of a mapping from byte `from` on, of which some may not be there, to byte `at` of a file, and looks
+/// at the file.
+fn write_mapped(
+    t: &mut Trace,
+    d: &Dir,
+    file: &Fd,
+    at: usize,
+    map: &Map,
+    (from, len): (usize, usize),
+) -> Done {
+    // SAFETY: The kernel looks whether the memory is there.
+    let bytes = unsafe { std::slice::from_raw_parts(map.start().cast::<u8>().add(from), len) };
+    let written = file.pwrite(bytes, at as u64);
+    // What cannot be read at all leaves a page on tmpfs.
+    let is_some = written.is_ok();
+    t.put(format!("{len} from {from} at {at}"), written);
+    if is_some {
+        t.counts("written", d, file)?;
+    }
+    t.put("contents", file.all()?);
+    Ok(())
+}
+
 /// What the source has of a page is written, also where the file grows.
 fn from_a_source_that_ends_in_a_page(t: &mut Trace, d: &Dir) -> Done {
     let source = d.file("source", &pattern(7, 8 * PAGE))?;
@@ -341,16 +364,7 @@ fn from_a_source_that_ends_in_a_page(t: &mut Trace, d: &Dir) -> Done {
         (64 * PAGE, 65 * PAGE + 5, 7 * PAGE + 3, 9 * PAGE),
     ] {
         let file = d.file("f", &pattern(1, before))?;
-        // SAFETY: The kernel looks whether the memory is there.
-        let bytes = unsafe { std::slice::from_raw_parts(map.start().cast::<u8>().add(from), len) };
-        let written = file.pwrite(bytes, at as u64);
-        // What cannot be read at all leaves a page on tmpfs.
-        let is_some = written.is_ok();
-        t.put(format!("{len} from {from} at {at}"), written);
-        if is_some {
-            t.counts("written", d, &file)?;
-        }
-        t.put("contents", file.all()?);
+        write_mapped(t, d, &file, at, &map, (from, len))?;
         drop(file);
         d.unlink("f")?;
     }
@@ -435,17 +449,7 @@ fn source_ends_in_preallocated(t: &mut Trace, d: &Dir) -> Done {
             "allocate",
             rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, 48 * PAGE as u64).is_ok(),
         );
-        // SAFETY: The kernel looks whether the memory is there.
-        let bytes =
-            unsafe { std::slice::from_raw_parts(map.start().cast::<u8>().add(from), 16 * PAGE) };
-        let written = file.pwrite(bytes, 16 * PAGE as u64);
-        // What cannot be read at all leaves a page on tmpfs.
-        let is_some = written.is_ok();
-        t.put(format!("from {from}"), written);
-        if is_some {
-            t.counts("written", d, &file)?;
-        }
-        t.put("contents", file.all()?);
+        write_mapped(t, d, &file, 16 * PAGE, &map, (from, 16 * PAGE))?;
         drop(file);
         d.unlink("f")?;
     }
