@@ -351,7 +351,7 @@ impl LockedFolio {
         let start = pos.offset_in(self.order());
         let end = start.saturating_add(bytes).min(self.size());
         // The pages that are wholly before, those that are not, and those that are wholly behind.
-        let (first, last) = (start.pages(), end.whole_pages());
+        let (first, last) = (start.pages(), end.pages_needed());
         self.zero_pages(PageCount::ZERO, first);
         // SAFETY: The folio is live and locked, and the ranges are within it.
         unsafe {

@@ -192,11 +192,11 @@ impl SwapDevice {
                 ))
             };
             let large = if order.is_zero() {
-                Err(ENOMEM)
+                None
             } else {
-                read(order)
+                read(order).ok()
             };
-            let folio = if let Ok(folio) = large {
+            let folio = if let Some(folio) = large {
                 folio
             } else if is_synchronous {
                 read(Order::ZERO)?

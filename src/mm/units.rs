@@ -122,9 +122,9 @@ impl Len {
         PageCount(self.0 >> PAGE_SHIFT)
     }
 
-    /// How many pages have room for it.
+    /// How many pages it needs, the last one perhaps in part.
     #[inline(always)]
-    pub(crate) const fn whole_pages(self) -> PageCount {
+    pub(crate) const fn pages_needed(self) -> PageCount {
         PageCount(self.0.saturating_add(PAGE_BYTES - 1) >> PAGE_SHIFT)
     }
 
