@@ -111,7 +111,8 @@ impl<T: FileSystem> SuperBlock<T> {
     }
 
     /// The major number of `s_dev`.
-    pub(crate) fn major(&self) -> u32 {
+    #[cfg(CONFIG_SYSFS)]
+    pub(super) fn major(&self) -> u32 {
         // SAFETY: The superblock is live, and `s_dev` does not change.
         unsafe { (*self.as_ptr()).s_dev >> 20 }
     }
@@ -272,7 +273,7 @@ pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_
     if let Some(info) = unsafe { (*sb).s_fs_info.cast::<SuperInfo<T>>().as_ref() } {
         // Waits for the tasks that read them, and so before the eviction: they may keep an inode meanwhile.
         // SAFETY: `fill()` has returned, and by the caller's promise `s_umount` is held.
-        drop(unsafe { (*info.figures.get()).take() });
+        unsafe { *info.figures.get() = None };
     }
     // SAFETY: By the caller's promise.
     unsafe { bindings::kill_anon_super(sb) };
