@@ -153,7 +153,7 @@ impl Maker {
                 len: r.near(),
                 at: r.offset(),
             },
-            10 => Call::PwriteMap {
+            10 if !self.fits => Call::PwriteMap {
                 fd,
                 map,
                 from: r.near(),
@@ -253,7 +253,7 @@ impl Maker {
                 to_at: r.offset(),
                 len: r.span(),
             },
-            6 | 7 => Call::SpliceIn {
+            6 | 7 if !self.fits => Call::SpliceIn {
                 fd: from,
                 at: r.maybe_offset(),
                 pipe,
@@ -273,7 +273,7 @@ impl Maker {
                 len: r.span() as usize,
                 flags,
             },
-            11 => Call::Vmsplice {
+            11 if !self.fits => Call::Vmsplice {
                 map,
                 from: r.near(),
                 len: r.near(),

@@ -145,8 +145,8 @@ impl Maker {
             0 if self.swap => Call::SwapOn,
             1 if self.swap => Call::SwapOff,
             // All that there is: how many pages a smaller number takes is not the file system's business, and shows.
-            0..3 => Call::Reclaim { bytes: 64 << 20 },
-            3 => Call::DropCaches {
+            0..3 if self.at_random => Call::Reclaim { bytes: 64 << 20 },
+            3 if self.at_random => Call::DropCaches {
                 what: self.rng.of(&[1, 2, 3]),
             },
             4..6 => Call::Check,

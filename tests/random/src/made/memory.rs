@@ -28,10 +28,22 @@ const ADVICE: &[i32] = &[
 const COLLAPSE: i32 = 25;
 const GUARD: i32 = 102;
 
+/// What works on pages that are mapped and on no others.
+const ON_MAPPED: &[i32] = &[libc::MADV_PAGEOUT, libc::MADV_COLD];
+
+/// What takes back that a mapping is used at random.
+const IN_ORDER: &[i32] = &[libc::MADV_NORMAL, libc::MADV_SEQUENTIAL];
+
+/// How many pages of a file have folios of their own when they are first touched.
+const SINGLE: usize = 16;
+
 impl Maker {
     /// Of a mapping; the largest go nowhere.
     pub fn map_length(&mut self) -> usize {
         let r = &mut self.rng;
+        if self.fits {
+            return (1 + r.below(SINGLE)) * PAGE;
+        }
         let len = match r.below(12) {
             0..8 => (1 + r.below(16)) * PAGE,
             8..11 => r.of(&[HUGE, 2 * HUGE, HUGE + PAGE as i64, 1 << 20]) as usize,
@@ -62,9 +74,13 @@ impl Maker {
         match r.below(16) {
             0..6 => {
                 let at = match r.below(5) {
-                    0 => r.offset(),
+                    0 if !self.fits => r.offset(),
                     1 => r.below(8) as i64 * PAGE as i64,
                     _ => 0,
+                };
+                let len = match self.fits {
+                    true => len.min(SINGLE * PAGE - at as usize),
+                    false => len,
                 };
                 let kind = r.of(&[
                     libc::MAP_SHARED,
@@ -117,7 +133,7 @@ impl Maker {
                 from,
                 len: part,
             },
-            13 | 14 => {
+            13 | 14 if !self.fits => {
                 let flags = r.of(&[0, 1, 1, 1, 5, 4, 8]);
                 Call::Remap {
                     map,
@@ -136,6 +152,23 @@ impl Maker {
                 nodes: r.of(&[0, 1, 1, 2]),
                 flags: r.of(&[0, 1, 2, 3, 8]),
             },
+        }
+    }
+
+    /// That the mapping which the call makes is used at random, where all are.
+    pub fn said_at_random(&self, call: &Call) -> Option<Call> {
+        match *call {
+            Call::Map { map, .. } | Call::MapCommon { map, .. } | Call::Shmat { map, .. }
+                if self.at_random =>
+            {
+                Some(Call::Advise {
+                    map,
+                    from: 0,
+                    len: usize::MAX,
+                    advice: libc::MADV_RANDOM,
+                })
+            }
+            _ => None,
         }
     }
 
@@ -163,6 +196,10 @@ impl Maker {
         let mut advice = self.rng.early(ADVICE);
         if !self.swap && self.rng.one_in(8) {
             advice = COLLAPSE;
+        }
+        let spared = if self.at_random { IN_ORDER } else { ON_MAPPED };
+        if spared.contains(&advice) {
+            advice = libc::MADV_DONTNEED;
         }
         Call::Advise {
             map,

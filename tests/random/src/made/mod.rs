@@ -37,6 +37,15 @@ struct Maker {
     segments: usize,
     /// A hard limit by option: ids that are set to have none are a known difference.
     hard: bool,
+    /// Folios have the size that fits. Pinned pages, what faults behind the first folios of a file make, and what is left of
+    /// a write whose source cannot be read are known differences.
+    fits: bool,
+    /// Mappings say that they are used at random, so that a write maps its page only. Without that, which pages are
+    /// mapped and dirty is a known difference: none is given back, and nothing is done to mapped pages.
+    at_random: bool,
+    /// Files are opened through mappings of them. A segment must not be locked then: the kernel gives back locked memory
+    /// by the size that a segment has at that time, on both sides.
+    opens_mapped: bool,
 }
 
 type Make = fn(&mut Maker) -> Call;
@@ -93,6 +102,7 @@ pub fn sequence(seed: u64, number: u64) -> Sequence {
     rng.large |= huge;
     // tmpfs was seen not to return from a truncation in a large folio that is in swap.
     let swap = !rng.large && rng.one_in(3);
+    let (at_random, opens_mapped) = (rng.one_in(2), rng.one_in(2));
     let mut maker = Maker {
         rng,
         swap,
@@ -101,6 +111,9 @@ pub fn sequence(seed: u64, number: u64) -> Sequence {
         memfds: 0,
         segments: 0,
         hard: options.contains("hardlimit"),
+        fits: !options.contains("huge="),
+        at_random,
+        opens_mapped,
     };
     let kinds: Vec<Make> = match shared {
         true => [KINDS, SHARED_KINDS].concat(),
@@ -155,7 +168,9 @@ pub fn sequence(seed: u64, number: u64) -> Sequence {
         let make = kinds[kind.expect("at is below their sum")];
         let call = make(&mut maker);
         maker.note(&call);
+        let said = maker.said_at_random(&call);
         calls.push(call);
+        calls.extend(said);
     }
     Sequence { options, calls }
 }
@@ -274,14 +289,17 @@ impl Maker {
             });
             let len = self.map_length();
             let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
-            calls.push(Call::Map {
+            let call = Call::Map {
                 map: 0,
                 fd: 0,
                 at: 0,
                 len,
                 prot,
                 flags,
-            });
+            };
+            let said = self.said_at_random(&call);
+            calls.push(call);
+            calls.extend(said);
         }
         calls
     }

@@ -52,7 +52,7 @@ impl Maker {
                 fd,
                 flags: self.rng.early(MEMFDS),
             },
-            4..7 => {
+            4..=6 => {
                 let flags = if self.rng.one_in(2) {
                     self.rng.bits(MAP_FLAGS)
                 } else {
@@ -76,14 +76,14 @@ impl Maker {
                     zero: self.rng.one_in(4),
                 }
             }
-            7 => self.seals(),
-            _ => Call::OpenMapped {
+            8 if self.opens_mapped => Call::OpenMapped {
                 fd,
                 map: of_map,
                 flags: self
                     .rng
                     .of(&[2, 2, 0, 1, 2 | libc::O_TRUNC, 2 | libc::O_APPEND]),
             },
+            _ => self.seals(),
         }
     }
 
@@ -206,7 +206,10 @@ impl Maker {
                 command: self.rng.of(&[
                     libc::IPC_RMID,
                     libc::IPC_STAT,
-                    libc::SHM_LOCK,
+                    match self.opens_mapped {
+                        true => libc::IPC_STAT,
+                        false => libc::SHM_LOCK,
+                    },
                     libc::SHM_UNLOCK,
                     libc::IPC_STAT,
                     sysv::STAT_ANY,
