@@ -143,7 +143,8 @@ impl SwapDevice {
     /// Finds the folio of an entry of this device in the swap cache, or reads it into memory that is allocated with
     /// `flags` where `place` says; `major` is set where it was read. The folio is in the swap cache, unless that
     /// was changed by another task, and not locked. It may have more pages than the one of the
-    /// entry: at most those of `order` where it is read, whose place is that of its first.
+    /// entry: at most those of `order` where it is read, whose place is that of its first. Unless `is_alone`, a single page
+    /// may bring others into the swap cache that are near it on the device.
     ///
     /// May sleep. Fails with `ENOMEM`, and with the errors of `swapin_sync()`. Whether the contents
     /// could be read at all shows only in [`LockedSwapFolio::is_uptodate`].
@@ -157,6 +158,7 @@ impl SwapDevice {
         flags: GfpFlags,
         entry: SwapEntry,
         order: Order,
+        is_alone: bool,
         place: impl Fn(Order) -> Placement<'a>,
         reader: Reader<'_>,
         major: &mut bool,
@@ -198,7 +200,7 @@ impl SwapDevice {
             };
             let folio = if let Some(folio) = large {
                 folio
-            } else if is_synchronous {
+            } else if is_synchronous || is_alone {
                 read(Order::ZERO)?
             } else {
                 let placement = place(Order::ZERO);

@@ -49,7 +49,8 @@ impl SwappedPage<'_> {
     }
 
     /// Finds the folio of the page in the swap cache, or reads it into memory, with at most 2^`largest` pages of
-    /// the slot, in places that `place` says for an order; `major` is set where it was read. May sleep.
+    /// the slot, in places that `place` says for an order; `major` is set where it was read. May sleep. One page of
+    /// several is read without others that happen to be near it on the device, too.
     ///
     /// Fails with `ENOMEM`, and with the errors of `swapin_sync()`; see [`LockedSwapFolio::is_uptodate`].
     pub(crate) fn find_or_read<'a>(
@@ -60,10 +61,12 @@ impl SwappedPage<'_> {
         major: &mut bool,
     ) -> Result<SwapFolio> {
         let order = self.order.min(largest);
+        let is_alone = order.is_zero() && order < self.order;
         // SAFETY: By the type invariants.
         unsafe {
-            self.device
-                .find_or_read(self.flags, self.entry, order, place, reader, major)
+            self.device.find_or_read(
+                self.flags, self.entry, order, is_alone, place, reader, major,
+            )
         }
     }
 
@@ -99,6 +102,12 @@ impl SwappedPage<'_> {
             let place = place(folio.order());
             mapping.insert_copy_from_swap(folio, index, entry, flags, &place)
         }
+    }
+
+    /// Takes a folio with the page out of the swap cache, where it is the page's still; the contents are in swap as
+    /// before. May sleep.
+    pub(crate) fn discard(&self, folio: LockedSwapFolio) {
+        self.mapping.discard(folio, self.index, self.entry);
     }
 
     /// Marks the pages of a folio with the page, that could not be read back, as poisoned, and frees their swap
@@ -196,14 +205,20 @@ impl Mapping {
         error: Error,
     ) -> Error {
         if error == EEXIST {
-            folio.wait_for_writeback();
-            if self.find_in_swap(&folio, index, entry).is_some() && !folio.is_dirty() {
-                // SAFETY: The folio was found to be the swap cache's, and is clean and not written. It has
-                // an entry of this file, so that nothing else has put it into a page cache or page table.
-                unsafe { folio.discard() };
-            }
+            self.discard(folio, index, entry);
         }
         error
+    }
+
+    /// What [`SwappedPage::discard`] does for page `index` at `entry`.
+    #[cold]
+    fn discard(&self, folio: LockedSwapFolio, index: PageIndex, entry: SwapEntry) {
+        folio.wait_for_writeback();
+        if self.find_in_swap(&folio, index, entry).is_some() && !folio.is_dirty() {
+            // SAFETY: The folio was found to be the swap cache's, and is clean and not written. It has
+            // an entry of this file, so that nothing else has put it into a page cache or page table.
+            unsafe { folio.discard() };
+        }
     }
 
     /// Puts a swap entry into the place of a folio of this cache, which then is in no page cache.
@@ -440,15 +455,13 @@ impl Mapping {
         entry.add(start.distance_to(index.align_down(smaller)))
     }
 
-    /// Fills `found` with pages from `*from` on that are in swap on `device`, moves `*from` behind
-    /// the last of them, and returns how many it found. May sleep.
+    /// The first page from `from` on that is in swap on `device`, and the entry in its slot, which may be that of
+    /// several pages. May sleep.
     pub(crate) fn find_on_device(
         &self,
         device: SwapDeviceId,
-        from: &mut PageIndex,
-        found: &mut [Option<(PageIndex, SwapEntry)>],
-    ) -> usize {
-        let mut len = 0;
+        from: PageIndex,
+    ) -> Option<(PageIndex, SwapEntry)> {
         let mut steps = 0u32;
         let mut rcu = rcu::read_lock();
         // SAFETY: The xarray is that of a live mapping, and RCU is held but where the state is
@@ -457,10 +470,10 @@ impl Mapping {
             let mut xas = bindings::xa_state(self.xa(), from.to_pgoff(), 0);
             // Ends with the file: each round looks behind what the one before has found, but where that
             // was just changing.
-            while len < found.len() {
+            loop {
                 let value = bindings::xas_find(&mut xas, c_ulong::MAX);
                 if value.is_null() {
-                    break;
+                    return None;
                 }
                 if bindings::xas_retry(&mut xas, value) {
                     continue;
@@ -469,11 +482,8 @@ impl Mapping {
                     if let Slot::Swap(entry) = decode_value(value) {
                         if entry.device() == device {
                             let order = Order::from_int(bindings::xas_get_order(&mut xas));
-                            let pages = PageIndex::from_pgoff(xas.xa_index).folio(order);
-                            found[len] = Some((pages.start, entry));
-                            // By the condition of the loop it is less than a length.
-                            len = len.wrapping_add(1);
-                            *from = pages.end;
+                            let first = PageIndex::from_pgoff(xas.xa_index).align_down(order);
+                            return Some((first.max(from), entry));
                         }
                     }
                 }
@@ -486,7 +496,5 @@ impl Mapping {
                 }
             }
         }
-        drop(rcu);
-        len
     }
 }

@@ -48,6 +48,11 @@ impl SwappedPage<'_> {
         match self.0 {}
     }
 
+    /// Takes a folio with the page out of the swap cache.
+    pub(crate) fn discard(&self, _folio: LockedSwapFolio) {
+        match self.0 {}
+    }
+
     /// Marks the pages of a folio that could not be read back as poisoned.
     pub(crate) fn poison(&self, _folio: LockedSwapFolio) -> Result {
         match self.0 {}
@@ -73,13 +78,12 @@ impl Mapping {
         }
     }
 
-    /// Fills `found` with pages that are in swap on `device`.
+    /// The first page from an index on that is in swap on `device`.
     pub(crate) fn find_on_device(
         &self,
         device: SwapDeviceId,
-        _from: &mut PageIndex,
-        _found: &mut [Option<(PageIndex, SwapEntry)>],
-    ) -> usize {
+        _from: PageIndex,
+    ) -> Option<(PageIndex, SwapEntry)> {
         match device.0 {}
     }
 }

@@ -21,9 +21,6 @@ use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
 use kernel::prelude::*;
 
-/// How many pages of a file are looked for at a time on a device that goes away.
-const SWAPOFF_BATCH: usize = 16;
-
 /// Brings page `index` back, which was seen to be in swap in a slot with `entry`, perhaps with others
 /// of that slot. May sleep. `major` is set where it had to be read, for `reader`: at most 2^`largest`
 /// pages at once, into memory that is allocated with `flags`.
@@ -40,25 +37,28 @@ pub(super) fn swap_in(
     major: &mut bool,
 ) -> Result<LockedFolio> {
     let page = inode.mapping().swapped_page(index, entry, flags)?;
-    let result = page
-        .find_or_read(
-            largest,
-            |order| inode::place(inode, index, order),
-            reader,
-            major,
-        )
-        .and_then(|folio| {
-            // All slots of the folio's pages are to be its own. A folio that the swap cache has may
-            // have more pages or fewer.
-            if folio.order() < page.slot_order() {
-                page.split_slot(folio.order())?;
-            }
-            add_to_cache(inode, index, &page, folio.lock())
-        });
-    match result {
+    let mut bring = |largest| {
+        let place = |order| inode::place(inode, index, order);
+        let folio = page.find_or_read(largest, place, reader, major)?;
+        // All slots of the folio's pages are to be its own. A folio that the swap cache has may
+        // have more pages or fewer.
+        if folio.order() < page.slot_order() {
+            page.split_slot(folio.order())?;
+        }
+        add_to_cache(inode, index, &page, folio.lock())
+    };
+    let brought = match bring(largest) {
+        // One page that cannot be read is to lose no other.
+        Ok(None) => bring(Order::ZERO),
+        brought => brought,
+    };
+    match brought {
+        // Another task reads it with others again.
+        Ok(None) => Err(EEXIST),
         // Another task may have been faster, and the error be due to that.
         Err(e) if e != EIO && !page.is_there() => Err(EEXIST),
-        result => result,
+        Ok(Some(folio)) => Ok(folio),
+        Err(e) => Err(e),
     }
 }
 
@@ -80,21 +80,26 @@ pub(super) fn read_in(
     )
 }
 
-/// Puts a folio from the swap cache, which has `page` at `index`, into the page cache, or poisons its pages.
+/// Puts a folio from the swap cache, which has `page` at `index`, into the page cache, or poisons the page. `None`
+/// where several pages could not be read, which may be due to another one.
 fn add_to_cache(
     inode: &TmpfsInode,
     index: PageIndex,
     page: &SwappedPage<'_>,
     folio: LockedSwapFolio,
-) -> Result<LockedFolio> {
+) -> Result<Option<LockedFolio>> {
     let pages = folio.nr_pages();
     if !folio.is_uptodate() {
+        if pages > PageCount::ONE {
+            page.discard(folio);
+            return Ok(None);
+        }
         page_accounting::lose_in_swap(inode, pages, || page.poison(folio))?;
         return Err(EIO);
     }
     let folio = page.insert(folio, |order| inode::place(inode, index, order))?;
     page_accounting::back_from_swap(inode, pages);
-    Ok(folio)
+    Ok(Some(folio))
 }
 
 /// Whether a folio must not go to swap as a whole: what it has beyond the end of the file can be given
@@ -149,24 +154,19 @@ pub(in crate::tmpfs) fn write_out<'a>(mut folio: OutgoingFolio<'a, Tmpfs>) -> Wr
 /// Fails with `ENOMEM`, and with `EINTR` where a signal is pending.
 pub(in crate::tmpfs) fn unuse(inode: &TmpfsInode, device: SwapDeviceId) -> Result {
     let mut next = PageIndex::ZERO;
-    let mut batch = [None; SWAPOFF_BATCH];
-    // Each round goes on after the last page that it has found; any signal ends it.
-    loop {
-        let found = inode
-            .mapping()
-            .find_on_device(device, &mut next, &mut batch);
-        for (index, entry) in batch[..found].iter().flatten() {
-            // Pages that have gone or cannot be read need not come back.
-            if let Err(ENOMEM) = read_in(inode, *index, *entry) {
-                return Err(ENOMEM);
-            }
-            if task::signal_pending() {
-                return Err(EINTR);
-            }
-            task::cond_resched();
+    // Each round goes on behind the page that it has found; any signal ends it.
+    while let Some((index, entry)) = inode.mapping().find_on_device(device, next) {
+        next = match read_in(inode, index, entry) {
+            // Others of its slot may have come with it.
+            Ok(folio) => folio.pages().end,
+            Err(ENOMEM) => return Err(ENOMEM),
+            // A page that has gone or cannot be read need not come back.
+            Err(_) => index.saturating_add(PageCount::ONE),
+        };
+        if task::signal_pending() {
+            return Err(EINTR);
         }
-        if found < SWAPOFF_BATCH {
-            return Ok(());
-        }
+        task::cond_resched();
     }
+    Ok(())
 }

@@ -35,6 +35,10 @@ pub fn cases() -> Vec<Case> {
             run: large,
         },
         Case {
+            name: "a page that cannot be read back loses no other",
+            run: here_and_there,
+        },
+        Case {
             name: "swapoff of a device that cannot be read",
             run: swapoff,
         },
@@ -110,10 +114,19 @@ impl Disk {
             keep_own_pages()?;
         }
         let sign = if bad { '+' } else { '-' };
-        machine::write(
-            self.folder.join("badblocks"),
-            &format!("{sign}8-{}", SECTORS - 1),
-        )
+        self.declare(&format!("{sign}8-{}", SECTORS - 1))
+    }
+
+    /// Declares the last of each so many pages bad.
+    fn bad_each(&self, pages: u64) -> Result<()> {
+        keep_own_pages()?;
+        (pages * 8..=SECTORS)
+            .step_by(pages as usize * 8)
+            .try_for_each(|end| self.declare(&format!("+{}-{}", end - 8, end - 1)))
+    }
+
+    fn declare(&self, sectors: &str) -> Result<()> {
+        machine::write(self.folder.join("badblocks"), sectors)
     }
 }
 
@@ -419,14 +432,9 @@ fn large(scene: &mut Scene) -> Result<()> {
             );
             let _expected = Expected::new("I/O error, dev zram0|Read-error on swap")?;
             let failing = FailingZram::new()?;
-            let read = file.read_exact_at(&mut [0], at(end + 7));
-            ensure!(
-                read.as_ref()
-                    .is_err_and(|e| e.raw_os_error() == Some(libc::EIO)),
-                "reading of what cannot be read back: {read:?}"
-            );
+            lost_of_large(&file, |_| None).context("while nothing can be read back")?;
             drop(failing);
-            lost_of_large(&file, |_| None).context("it did not come back as a whole")?;
+            lost_of_large(&file, |_| None).context("after that")?;
 
             // The second half goes and is a hole again, and the rest stays lost.
             let extra = if round == 0 { 0 } else { 1000 };
@@ -458,6 +466,45 @@ fn large(scene: &mut Scene) -> Result<()> {
         device::nothing_in_use()?;
         group.remove()
     })
+}
+
+/// What is read at once from a device is read again by the page where one of its pages is bad.
+fn here_and_there(scene: &mut Scene) -> Result<()> {
+    const EACH: u64 = 64;
+    // What is read ahead of a page is one request with it, which this disk fails as a whole.
+    let _alone = machine::Setting::new("/proc/sys/vm/page-cluster", "0")?;
+    let disk = Disk::new()?;
+    let swap = Swap::new(&disk.device, None, None)?;
+    for options in ["size=64m", "size=64m,huge=always"] {
+        if scene.kind == "tmpfs" && options.contains("huge") {
+            // It loses all that it reads at once.
+            continue;
+        }
+        let mount = scene.mount(options)?;
+        let empty = mount.used()?;
+        let group = Group::enter(&[])?;
+        let path = mount.file("file");
+        let file = pages::create(&path)?;
+        pages::write(&file, 1, 0, PAGES, 1)?;
+        group.push_out()?;
+        let _expected = Expected::new(MESSAGES)?;
+        disk.bad_each(EACH)?;
+        let count = lost(&file, 1)?.iter().filter(|lost| **lost).count() as u64;
+        // Where in the device the pages are is the kernel's choice.
+        ensure!(
+            (1..=PAGES / EACH + 1).contains(&count),
+            "{options}: {count} pages are lost, with one of {EACH} on the device bad"
+        );
+        accounted(scene, &mount, &file, empty, PAGES)?;
+        disk.bad(false)?;
+        drop(file);
+        std::fs::remove_file(&path)?;
+        mount.unmount()?;
+        device::nothing_in_use()?;
+        group.remove()?;
+    }
+    drop(swap);
+    Ok(())
 }
 
 fn swapoff(scene: &mut Scene) -> Result<()> {
