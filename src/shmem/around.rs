@@ -56,8 +56,9 @@ impl<T: SharedMemory> Fault<'_, T> {
             )
         };
         write != 0
-            && flags & (bindings::VM_SHARED | bindings::VM_RAND_READ) == bindings::VM_SHARED
+            && flags & bindings::VM_SHARED != 0
             && flags & bindings::VM_SOFTDIRTY == bindings::VM_SOFTDIRTY
+            && !self.is_at_random()
             && !self.is_watched_by_user()
     }
 

@@ -123,6 +123,13 @@ impl<T: FileSystem> Fault<'_, T> {
         unsafe { VmaAdvice::of(self.vma(), false) }
     }
 
+    /// Whether the mapping is used at random, as it has said (`MADV_RANDOM`).
+    pub(crate) fn is_at_random(&self) -> bool {
+        // SAFETY: By the type invariants the mapping is locked, so that its flags are stable.
+        let flags = unsafe { (*self.vma()).__bindgen_anon_2.vm_flags };
+        flags & bindings::VM_RAND_READ != 0
+    }
+
     /// The pages of the file that the mapping shows.
     pub(crate) fn mapped(&self) -> PageRange {
         // SAFETY: By the type invariants the mapping is locked, so that its place is stable.

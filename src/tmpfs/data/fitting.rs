@@ -81,8 +81,12 @@ fn readable_end(index: PageIndex, order: Order, source: &Source<'_>) -> PageInde
 }
 
 fn for_fault(inode: &TmpfsInode, index: PageIndex, fault: &Fault<'_, Tmpfs>) -> Order {
-    // What the monitor was not asked for stays as it is.
-    if !fitting::may_run(index) || fault.is_watched_by_user() || fault.advice().forbids {
+    // What the monitor was not asked for stays as it is, and what is touched at random has no run.
+    if !fitting::may_run(index)
+        || fault.is_watched_by_user()
+        || fault.is_at_random()
+        || fault.advice().forbids
+    {
         return Order::ZERO;
     }
     let Some(before) = order_before(inode, index) else {

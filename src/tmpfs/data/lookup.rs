@@ -147,11 +147,14 @@ impl Purpose<'_> {
         }
     }
 
-    /// Whether it is a fault that is over, as what is in the slot is mapped now with what is around it.
+    /// Whether it is a fault that is over, as what is in the slot is mapped now with what is around it. Where the mount says
+    /// how large folios are, the MM maps one as a whole, and to what is beyond the end of the file.
     #[inline]
     fn maps_around(self, inode: &TmpfsInode, slot: &Slot) -> bool {
         matches!((self, slot), (Self::Fault(fault), Slot::Folio(_))
-            if !beyond_eof::may_be_mapped(inode) && fault.map_around())
+            if !beyond_eof::may_be_mapped(inode)
+                && orders::rule(inode, || false) != Rule::Allowed
+                && fault.map_around())
     }
 
     /// Whether it is a fault that user space handles, and that therefore has to end.

@@ -504,7 +504,16 @@ fn mapped_by_chance(t: &mut Trace, d: &Dir) -> Done {
     let file = d.create("g")?;
     file.truncate(16 * PAGE as u64)?;
     Map::first(&file, 16)?.touch(11);
-    t.counts("small", d, &file)
+    t.counts("small", d, &file)?;
+    // Nor does a mapping that is used at random, by what it says, be it from one end to the other.
+    let file = d.create("h")?;
+    file.truncate(HUGE as u64)?;
+    let map = Map::shared(&file, HUGE, 0)?;
+    map.advise_all(libc::MADV_RANDOM)?;
+    for page in 0..HUGE / PAGE / 2 + 3 {
+        map.set(page * PAGE, 1);
+    }
+    t.counts("at random", d, &file)
 }
 
 /// The last blocks are given as single pages would be.
