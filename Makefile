@@ -16,6 +16,8 @@ kbuild-variables := V W LLVM ARCH CROSS_COMPILE CC MO CLIPPY INSTALL_MOD_PATH IN
 $(foreach v,$(.VARIABLES),$(if $(filter command line,$(origin $(v))),\
 	$(if $(filter $(variables) $(kbuild-variables),$(v)),,\
 		$(error there is no variable $(v); there are: $(variables) (see make help) and Kbuild's $(kbuild-variables)))))
+# What is typed arrives as it is: make would expand a dollar in it.
+$(foreach v,$(variables),$(if $(filter command line,$(origin $(v))),$(eval override $(v) := $$(value $(v)))))
 ifneq ($(filter-out release debug,$(KERNEL))$(words $(KERNEL)),1)
 $(error KERNEL=$(KERNEL) is not known; KERNEL takes one of: release debug)
 endif

@@ -40,9 +40,33 @@ step() {
 	if ((status)); then
 		say "the end of $log:"
 		tail -n 20 "$log" | sed 's/^/  | /' >&2
+		remedy "$log"
 		die "step '$what' failed with status $status after $((SECONDS - begin)) s; its log is $log"
 	fi
 	say "$what: done in $((SECONDS - begin)) s"
+}
+
+# remedy LOG: what to do about a failure whose reason its log shows plainly.
+remedy() {
+	case $(tail -n 200 "$1") in
+	*'No space left on device'*)
+		say "a disk is full; $cache has $(mebibytes_left) MB left, and what is in it may be deleted: it is made anew"
+		;;
+	*'Temporary failure resolving'* | *'Could not resolve'* | *'Could not connect'* | *'onnection timed out'* | \
+		*'onnection refused'* | *'etwork is unreachable'*)
+		say 'there is no way to a server named above: it takes a network, or a proxy in http_proxy and https_proxy'
+		;;
+	esac
+}
+
+mebibytes_left() { df --output=avail -BM "$cache" | tail -n 1 | tr -dc '0-9'; }
+
+# room MEBIBYTES: the disk of the cache folder has that much left. Asked before a long step, which would end in the
+# middle without.
+room() {
+	mkdir -p "$cache"
+	(($(mebibytes_left) >= $1)) ||
+		die "$cache has $(mebibytes_left) MB left, and this takes about $1 MB; XDG_CACHE_HOME can name a folder on another disk"
 }
 
 step_pulse() {

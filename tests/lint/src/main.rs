@@ -17,6 +17,7 @@ mod floors;
 mod guards;
 mod guide;
 mod loops;
+mod manual;
 mod safe;
 mod tree;
 
@@ -30,7 +31,7 @@ use tree::File;
 type Rule = fn(&[File]) -> Vec<Finding>;
 
 /// What a rule is called, and what a finding of it means.
-const RULES: [(&str, &str, Rule); 7] = [
+const RULES: [(&str, &str, Rule); 8] = [
     (
         "bindings",
         "the bindings hold more than is used, or without order",
@@ -53,6 +54,11 @@ const RULES: [(&str, &str, Rule); 7] = [
         guide::check,
     ),
     ("loops", "no comment says why the loop ends", loops::check),
+    (
+        "manual",
+        "the manual is not what the source is",
+        manual::check,
+    ),
     ("safe", "unsafe code in the file system", safe::check),
 ];
 
