@@ -32,10 +32,16 @@ $(error KERNEL_TARBALL=$(KERNEL_TARBALL) is not there; KERNEL_TARBALL takes the 
 endif
 override KERNEL_TARBALL := $(abspath $(KERNEL_TARBALL))
 endif
+ifneq ($(SIGNING_KEY),)
+ifeq ($(wildcard $(SIGNING_KEY)),)
+$(error SIGNING_KEY=$(SIGNING_KEY) is not there; SIGNING_KEY takes the path of a key and its certificate (PEM))
+endif
+override SIGNING_KEY := $(abspath $(SIGNING_KEY))
+endif
 
 export $(variables)
 
-.PHONY: modules modules_install clean run machine test test-configs coverage random torture bench bench-memory rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
+.PHONY: modules modules_install clean run machine test test-configs coverage random torture bench bench-memory deb test-packages rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
 
 ifneq ($(KDIR),)
 override KDIR := $(abspath $(KDIR))
@@ -76,6 +82,10 @@ bench:
 	@tests/bench/run
 bench-memory:
 	@tests/bench/memory
+deb:
+	@scripts/deb/build
+test-packages:
+	@tests/packages/run
 
 clippy:
 	@scripts/module/build CLIPPY=1 W=e >/dev/null
@@ -104,6 +114,10 @@ help:
 	'make torture           swap and everything else at once; DURATION=SECONDS (600), SEED=NUMBER' \
 	'make bench             tmpfs, rtmpfs and ramfs compared; OPS=REGEX picks operations' \
 	'make bench-memory      the memory that a file takes on each; OPERATIONS=N files of each kind (100000)' \
+	'make deb               Debian packages of a kernel with the patches and of the module; CONFIG=cloud|amd64 is Debian'\''s own' \
+	'                       configuration (cloud, which takes hours the first time), small a virtual machine'\''s, in minutes;' \
+	'                       SIGNING_KEY=FILE signs the modules, with a key and its certificate (PEM)' \
+	'make test-packages     install, use, upgrade and purge them in a Debian machine (CONFIG=small)' \
 	'make [modules]         build the module; with KDIR, for a kernel of your own and in place' \
 	'make modules_install   install it (KDIR)' \
 	'make clean             remove what a build in place left (KDIR)' \

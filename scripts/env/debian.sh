@@ -29,3 +29,14 @@ host_tools() {
 	step "installing ${need[*]} on the host" "$cache/logs/host-apt.log" \
 		env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
 }
+
+# debian_tar PACKAGES: a Debian with the packages that the command PACKAGES prints. An archive keeps the owners of files
+# for any user.
+debian_tar() {
+	local path option=(--variant=minbase --components=main --dpkgopt=force-unsafe-io --format=tar --mode=root)
+	((!EUID)) || option+=(--mode=unshare)
+	for path in "${leave_out[@]}"; do
+		option+=(--dpkgopt="path-exclude=$path")
+	done
+	mmdebstrap "${option[@]}" --include="$("$1" | paste -sd,)" trixie - "deb $mirror trixie main"
+}

@@ -52,3 +52,25 @@ all_off() {
 	done
 	return "$status"
 }
+
+# holds FRAGMENT CONFIG [MAY_FALL]: Kconfig drops silently what cannot be; here every line of the fragment holds in the
+# final configuration, or is named. With MAY_FALL, what is not on is only named.
+holds() {
+	local fragment=$1 config=$2 may_fall=${3:-} line option missing=0
+	while read -r line; do
+		case $line in
+		CONFIG_*) grep -qxF -- "$line" "$config" || {
+			echo "not in the final configuration: $line"
+			[[ $may_fall ]] || missing=1
+		} ;;
+		'# CONFIG_'*' is not set')
+			option=${line#\# }
+			! grep -q "^${option%% *}=" "$config" || {
+				echo "set in the final configuration, against: $line"
+				missing=1
+			}
+			;;
+		esac
+	done <"$fragment"
+	return "$missing"
+}

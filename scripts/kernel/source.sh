@@ -1,0 +1,65 @@
+# shellcheck shell=bash
+# The kernel's source with the patch series, one tree for each tarball and compiler. Sourced after lib.sh, inside the
+# build environment, never run.
+# shellcheck disable=SC2034,SC2154 # used by what sources it; set by lib.sh
+
+patches=$top/scripts/kernel/patches
+tarball=${KERNEL_TARBALL:-$(compgen -G '/usr/src/linux-source-7.3.tar.*' | head -n 1)}
+[[ -f $tarball ]] || die "KERNEL_TARBALL=$tarball is not a file"
+compiler=$({
+	clang --version | head -n 1
+	rustc --version
+	bindgen --version
+	stat -c '%n %s %Y' "$tarball"
+} | key_of)
+base=$cache/linux-$compiler
+source=$base/source
+
+# What nothing here builds or patches stays in the archive: the code of other architectures, device trees.
+other_arches=(arch/{alpha,arc,arm,arm64,csky,hexagon,loongarch,m68k,microblaze,mips,nios2,openrisc,parisc}
+	arch/{powerpc,riscv,s390,sh,sparc,um,xtensa})
+unpack() {
+	local to=$1 option=() path
+	for path in "${other_arches[@]}"; do
+		option+=(--exclude="linux-*/$path/*.[chS]")
+	done
+	tar -x -C "$to" --strip-components=1 --no-same-owner "${option[@]}" \
+		--exclude='linux-*/Documentation/*.yaml' \
+		--exclude='linux-*/tools/perf/*' -f "$tarball"
+	if [[ ! $(make -s -C "$to" kernelversion) =~ ^7\.3(\.|$) ]]; then
+		echo "$tarball is Linux $(make -s -C "$to" kernelversion); the patches are for 7.3"
+		return 1
+	fi
+}
+
+source_stamp=$({
+	printf '%s\n' "${other_arches[@]}"
+	declare -f unpack
+	cat "$patches"/*.patch 2>/dev/null || true
+} | key_of)
+
+patch_all() {
+	local patch
+	for patch in "$patches"/*.patch; do
+		[[ -f $patch ]] || continue
+		echo "== ${patch##*/}"
+		patch -d "$source.new" -p1 --batch --no-backup-if-mismatch -i "$patch"
+	done
+}
+
+# A file that a new series leaves as it was keeps its time, and what was made
+# from it is not made again.
+update_source() {
+	if [[ $(cat "$base/source.stamp" 2>/dev/null) == "$source_stamp" ]]; then
+		return
+	fi
+	rm -rf "$source.new" "$base"/*.stamp
+	mkdir -p "$source.new"
+	step "unpacking ${tarball##*/}" "$cache/logs/kernel-unpack.log" unpack "$source.new"
+	step "applying $(compgen -G "$patches/*.patch" | wc -l) kernel patches" \
+		"$cache/logs/kernel-patch.log" patch_all
+	step 'bringing the kernel source up to date' "$cache/logs/kernel-source.log" \
+		rsync -rlp --checksum --delete "$source.new/" "$source/"
+	rm -rf "$source.new"
+	printf '%s\n' "$source_stamp" >"$base/source.stamp"
+}
