@@ -131,6 +131,15 @@ impl Reader<'_> {
 /// Owns a reference to the device.
 pub(super) struct SwapDevice(NonNull<bindings::swap_info_struct>);
 
+/// How much is read at once.
+#[derive(Clone, Copy)]
+pub(super) enum Amount {
+    /// At most a folio of this order. A single page may bring others into the swap cache that are near it on the device.
+    UpTo(Order),
+    /// The page.
+    Page,
+}
+
 impl SwapDevice {
     /// The device of an entry, or `None` where that is not in use any more.
     pub(super) fn of(entry: SwapEntry) -> Option<Self> {
@@ -143,8 +152,7 @@ impl SwapDevice {
     /// Finds the folio of an entry of this device in the swap cache, or reads it into memory that is allocated with
     /// `flags` where `place` says; `major` is set where it was read. The folio is in the swap cache, unless that
     /// was changed by another task, and not locked. It may have more pages than the one of the
-    /// entry: at most those of `order` where it is read, whose place is that of its first. Unless `is_alone`, a single page
-    /// may bring others into the swap cache that are near it on the device.
+    /// entry: as `amount` says where it is read, with the place of its first.
     ///
     /// May sleep. Fails with `ENOMEM`, and with the errors of `swapin_sync()`. Whether the contents
     /// could be read at all shows only in [`LockedSwapFolio::is_uptodate`].
@@ -157,8 +165,7 @@ impl SwapDevice {
         &self,
         flags: GfpFlags,
         entry: SwapEntry,
-        order: Order,
-        is_alone: bool,
+        amount: Amount,
         place: impl Fn(Order) -> Placement<'a>,
         reader: Reader<'_>,
         major: &mut bool,
@@ -174,13 +181,15 @@ impl SwapDevice {
 
             let device_flags = core::ptr::read_volatile(&(*self.0.as_ptr()).flags);
             let is_synchronous = device_flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0;
-            let order = if !bindings::zswap_never_enabled() {
+            let order = match amount {
                 // What zswap may have some pages of is read page by page.
-                Order::ZERO
-            } else if is_synchronous {
-                order.min(MAX_ORDER)
+                Amount::UpTo(order) if bindings::zswap_never_enabled() => order.min(MAX_ORDER),
+                _ => Order::ZERO,
+            };
+            let order = if is_synchronous {
+                order
             } else {
-                order.min(MAX_ORDER).min(MAX_ORDER_OF_DISK)
+                order.min(MAX_ORDER_OF_DISK)
             };
             let read = |order: Order| {
                 let placement = place(order);
@@ -200,7 +209,7 @@ impl SwapDevice {
             };
             let folio = if let Some(folio) = large {
                 folio
-            } else if is_synchronous || is_alone {
+            } else if is_synchronous || matches!(amount, Amount::Page) {
                 read(Order::ZERO)?
             } else {
                 let placement = place(Order::ZERO);

@@ -9,7 +9,9 @@
 use super::folio::LockedFolio;
 use super::mapping::{account, decode_value, entries_are, is_value, Expected, Mapping, Slot};
 use super::mempolicy::Placement;
-use super::swap::{LockedSwapFolio, Reader, SwapDevice, SwapDeviceId, SwapEntry, SwapFolio};
+use super::swap::{
+    Amount, LockedSwapFolio, Reader, SwapDevice, SwapDeviceId, SwapEntry, SwapFolio,
+};
 use super::task;
 use super::{GfpFlags, Order, PageIndex};
 use crate::bindings;
@@ -60,13 +62,15 @@ impl SwappedPage<'_> {
         reader: Reader<'_>,
         major: &mut bool,
     ) -> Result<SwapFolio> {
-        let order = self.order.min(largest);
-        let is_alone = order.is_zero() && order < self.order;
+        let amount = if largest.is_zero() && !self.order.is_zero() {
+            Amount::Page
+        } else {
+            Amount::UpTo(self.order.min(largest))
+        };
         // SAFETY: By the type invariants.
         unsafe {
-            self.device.find_or_read(
-                self.flags, self.entry, order, is_alone, place, reader, major,
-            )
+            self.device
+                .find_or_read(self.flags, self.entry, amount, place, reader, major)
         }
     }
 
