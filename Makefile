@@ -123,7 +123,7 @@ help:
 	'make clean             remove what a build in place left (KDIR)' \
 	'make clippy rustfmtcheck shellcheck lint   what the checks say about the code' \
 	'make rustfmt           format it' \
-	'make doc               the documentation of the code' \
+	'make doc               the documentation of the code, and the manual' \
 	'make rust-analyzer     rust-project.json for an editor' \
 	'' \
 	'KERNEL=release|debug   which of the two kernels (release)' \
