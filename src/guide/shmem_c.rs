@@ -56,6 +56,7 @@
 //! | `mm/shmem.c` | here |
 //! | --- | --- |
 //! | `shmem_writeout()` | `shmem::writeout::writeout`, `tmpfs::data::swap::write_out`, `shmem::writeout::move_to_swap` |
+//! | `shmem_writeout_done()` | `vfs::inode_list::PinnedInode`, when it goes |
 //! | `shmem_write_folio()` | not here: drivers' way to `shmem::writeout::writeout` |
 //! | `shmem_swapin_folio()` | `tmpfs::data::swap::swap_in` |
 //! | `shmem_swapin_cluster()`, `shmem_swap_alloc_folio()` | `mm::swap::SwapDevice::find_or_read` |
@@ -190,8 +191,8 @@
 //!
 //! | `mm/shmem.c` | here |
 //! | --- | --- |
-//! | `mapping_backend()`, `vma_backend()`, `vma_is_shmem()`, `vma_is_anon_shmem()`, `shmem_zero_vm_ops()` | not here: they tell what is rtmpfs's, by the table that `shmem::backend::Backend` registers |
-//! | `register_shmem_backend()`, `unregister_shmem_backend()`, `shmem_backend_get()`, `shmem_backend_unuse()`, `shmem_backend_init_fs_context()`, `shmem_backend_file_setup()` | not here: they keep that table, and call what is about no file |
+//! | `mapping_backend()`, `vma_backend()`, `shmem_mapping()`, `vma_is_shmem()`, `vma_is_anon_shmem()`, `shmem_zero_vm_ops()` | not here: they tell what is rtmpfs's, by the table that `shmem::backend::Backend` registers |
+//! | `register_shmem_backend()`, `unregister_shmem_backend()`, `shmem_backend_get()`, `shmem_backend_unuse()`, `shmem_backend_init_fs_context()`, `shmem_backend_file_setup()`, `shmem_backend_get_folio()` | not here: they keep that table, and call what is about no file |
 //! | `__shmem_file_setup()` | `shmem::hooks::file_setup` where that is switched on, see `shmem::switches` |
 //! | `shmem_file_setup()`, `shmem_file_setup_with_mnt()`, `shmem_kernel_file_setup()` | not here: they call `__shmem_file_setup()` for memfd, System V shared memory and drivers |
 //! | `__shmem_zero_setup()`, `shmem_zero_setup()`, `shmem_zero_setup_desc()` | not here: they do so for anonymous shared memory |
