@@ -46,7 +46,8 @@ const fn least(one: usize, other: usize) -> usize {
 impl<T: SharedMemory> Fault<'_, T> {
     /// Whether it is a write that changes the file, in a mapping where pages may be mapped that were not asked for:
     /// user space neither handles its faults nor asks which pages were written, nor says that it goes about at random.
-    fn may_map_around(&self) -> bool {
+    #[inline(always)]
+    pub(crate) fn may_map_around(&self) -> bool {
         let vmf = self.as_ptr();
         // SAFETY: By the type invariants the fault is in progress and the mapping locked, so that its flags are stable.
         let (write, flags) = unsafe {

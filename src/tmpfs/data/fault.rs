@@ -20,7 +20,7 @@ impl FaultOperations for Tmpfs {
         };
         beyond_eof::trim(fault.inode());
         let mut major = false;
-        let result = lookup::find_or_make(
+        let result = lookup::find_or_make_noting(
             fault.inode(),
             fault.index(),
             Purpose::Fault(&fault),
@@ -29,7 +29,7 @@ impl FaultOperations for Tmpfs {
         if major {
             fault.set_major();
         }
-        result.map(Faulted::Folio)
+        result.map(|(folio, _)| Faulted::Folio(folio))
     }
 
     #[inline]

@@ -149,10 +149,11 @@ impl Purpose<'_> {
 
     /// Whether it is a fault that is over, as what is in the slot is mapped now with what is around it. Where the mount says
     /// how large folios are, the MM maps one as a whole, and to what is beyond the end of the file.
-    #[inline]
+    #[inline(always)]
     fn maps_around(self, inode: &TmpfsInode, slot: &Slot) -> bool {
         matches!((self, slot), (Self::Fault(fault), Slot::Folio(_))
-            if !beyond_eof::may_be_mapped(inode)
+            if fault.may_map_around()
+                && !beyond_eof::may_be_mapped(inode)
                 && orders::rule(inode, || false) != Rule::Allowed
                 && fault.map_around())
     }
@@ -345,7 +346,7 @@ pub(in crate::tmpfs) fn find_or_make(
 /// Fails with `ENOSPC` or `EDQUOT` where the limits forbid another page, with `ENOMEM`, where the folio is
 /// to be mapped with `EINVAL` beyond the end of the file, and with `EINTR` for a task that is killed while
 /// other tasks change the page again and again.
-#[inline]
+#[inline(always)]
 pub(super) fn find_or_make_noting(
     inode: &TmpfsInode,
     index: PageIndex,
