@@ -124,13 +124,6 @@ impl Reader<'_> {
     }
 }
 
-/// A swap device that cannot go away.
-///
-/// # Invariants
-///
-/// Owns a reference to the device.
-pub(super) struct SwapDevice(NonNull<bindings::swap_info_struct>);
-
 /// How much is read at once.
 #[derive(Clone, Copy)]
 pub(super) enum Amount {
@@ -139,6 +132,13 @@ pub(super) enum Amount {
     /// The page.
     Page,
 }
+
+/// A swap device that cannot go away.
+///
+/// # Invariants
+///
+/// Owns a reference to the device.
+pub(super) struct SwapDevice(NonNull<bindings::swap_info_struct>);
 
 impl SwapDevice {
     /// The device of an entry, or `None` where that is not in use any more.

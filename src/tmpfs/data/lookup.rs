@@ -346,6 +346,7 @@ pub(in crate::tmpfs) fn find_or_make(
 /// Fails with `ENOSPC` or `EDQUOT` where the limits forbid another page, with `ENOMEM`, where the folio is
 /// to be mapped with `EINVAL` beyond the end of the file, and with `EINTR` for a task that is killed while
 /// other tasks change the page again and again.
+// A copy for write(2) and one for faults: neither is to ask at each step whether it is the other.
 #[inline(always)]
 pub(super) fn find_or_make_noting(
     inode: &TmpfsInode,

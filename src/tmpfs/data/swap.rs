@@ -52,13 +52,11 @@ pub(super) fn swap_in(
         Ok(None) => bring(Order::ZERO),
         brought => brought,
     };
-    match brought {
-        // Another task reads it with others again.
-        Ok(None) => Err(EEXIST),
+    // Without a folio another task reads it with others again.
+    match brought.and_then(|folio| folio.ok_or(EEXIST)) {
         // Another task may have been faster, and the error be due to that.
         Err(e) if e != EIO && !page.is_there() => Err(EEXIST),
-        Ok(Some(folio)) => Ok(folio),
-        Err(e) => Err(e),
+        result => result,
     }
 }
 

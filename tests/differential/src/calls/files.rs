@@ -143,16 +143,12 @@ impl Player {
                 number(unsafe { libc::pwrite(fd, start, len, at) } as libc::c_long)
             }),
             Call::Seek { fd, to, whence } => {
-                let moved = self.moved && whence == libc::SEEK_CUR;
+                // Where a reader of a directory is depends on the order of its names.
+                let vague = self.moved && whence == libc::SEEK_CUR && self.is_directory(fd);
                 self.raw(fd).map(|fd| {
                     // SAFETY: no memory is involved.
                     let at = unsafe { libc::lseek(fd, to, whence) };
-                    // Where a reader of a directory is depends on the order of its names.
-                    number(if moved && is_directory(fd) {
-                        at.signum()
-                    } else {
-                        at
-                    })
+                    number(if vague { at.signum() } else { at })
                 })
             }
             Call::Truncate { path: name, len } => {
@@ -299,13 +295,6 @@ impl Player {
             _ => unreachable!("{call:?} is not between files"),
         }
     }
-}
-
-fn is_directory(fd: i32) -> bool {
-    // SAFETY: all bits zero are a valid value.
-    let mut s: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: there is room for what the kernel says.
-    unsafe { libc::fstat(fd, &mut s) == 0 && s.st_mode & libc::S_IFMT == libc::S_IFDIR }
 }
 
 /// Only what no reclaim changes is said: the pages that are there as long as none has gone out.

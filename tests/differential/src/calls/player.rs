@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use anyhow::Context;
 use nix::mount::MsFlags;
+use rustix::fs::FileType;
 use stage::device::Swap;
 use stage::group::Group;
 use stage::machine::Setting;
@@ -212,6 +213,12 @@ impl Player {
 
     pub fn raw(&self, fd: usize) -> Option<i32> {
         self.fds[fd].as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    pub fn is_directory(&self, fd: usize) -> bool {
+        self.fd(fd)
+            .and_then(|fd| rustix::fs::fstat(fd).ok())
+            .is_some_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Directory)
     }
 
     /// Takes a descriptor that the kernel has just given out.

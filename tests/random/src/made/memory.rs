@@ -155,9 +155,9 @@ impl Maker {
         }
     }
 
-    /// That the mapping which the call makes is used at random, where all are.
-    pub fn said_at_random(&self, call: &Call) -> Option<Call> {
-        match *call {
+    /// The call, and that the mapping which it makes is used at random, where all are.
+    pub fn said_at_random(&self, call: Call) -> impl Iterator<Item = Call> {
+        let said = match call {
             Call::Map { map, .. } | Call::MapCommon { map, .. } | Call::Shmat { map, .. }
                 if self.at_random =>
             {
@@ -169,7 +169,8 @@ impl Maker {
                 })
             }
             _ => None,
-        }
+        };
+        [Some(call), said].into_iter().flatten()
     }
 
     pub fn touches(&mut self) -> Call {

@@ -168,9 +168,7 @@ pub fn sequence(seed: u64, number: u64) -> Sequence {
         let make = kinds[kind.expect("at is below their sum")];
         let call = make(&mut maker);
         maker.note(&call);
-        let said = maker.said_at_random(&call);
-        calls.push(call);
-        calls.extend(said);
+        calls.extend(maker.said_at_random(call));
     }
     Sequence { options, calls }
 }
@@ -289,17 +287,14 @@ impl Maker {
             });
             let len = self.map_length();
             let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
-            let call = Call::Map {
+            calls.extend(self.said_at_random(Call::Map {
                 map: 0,
                 fd: 0,
                 at: 0,
                 len,
                 prot,
                 flags,
-            };
-            let said = self.said_at_random(&call);
-            calls.push(call);
-            calls.extend(said);
+            }));
         }
         calls
     }
