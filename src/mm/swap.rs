@@ -126,10 +126,11 @@ impl Reader<'_> {
 
 /// How much is read at once.
 #[derive(Clone, Copy)]
-pub(super) enum Amount {
-    /// At most a folio of this order. A single page may bring others into the swap cache that are near it on the device.
+pub(crate) enum Amount {
+    /// At most a folio of this order. A single page may bring others into the swap cache that are near it on the device,
+    /// by the same requests.
     UpTo(Order),
-    /// The page.
+    /// The page alone.
     Page,
 }
 
@@ -276,6 +277,12 @@ impl LockedSwapFolio {
     /// Whether the contents could be read.
     pub(crate) fn is_uptodate(&self) -> bool {
         self.0.is_uptodate()
+    }
+
+    /// Whether any page has a memory error. What is dirty then is lost, and the MM says that it is not up to date: swap
+    /// may have something older.
+    pub(crate) fn contains_poison(&self) -> bool {
+        self.0.contains_poison()
     }
 
     /// Whether it is the swap cache's for `entry`. Stays true while it is locked.

@@ -51,6 +51,15 @@ impl Reader<'_> {
     }
 }
 
+/// How much is read at once.
+#[derive(Clone, Copy)]
+pub(crate) enum Amount {
+    /// At most a folio of this order.
+    UpTo(Order),
+    /// The page alone.
+    Page,
+}
+
 /// A folio of the swap cache.
 pub(crate) struct SwapFolio(Infallible);
 
@@ -77,6 +86,11 @@ impl LockedSwapFolio {
 
     /// Whether the contents could be read.
     pub(crate) fn is_uptodate(&self) -> bool {
+        match self.0 {}
+    }
+
+    /// Whether any page has a memory error.
+    pub(crate) fn contains_poison(&self) -> bool {
         match self.0 {}
     }
 }

@@ -50,22 +50,23 @@ impl SwappedPage<'_> {
         self.mapping.find_entry(self.index, self.slot).is_some()
     }
 
-    /// Finds the folio of the page in the swap cache, or reads it into memory, with at most 2^`largest` pages of
-    /// the slot, in places that `place` says for an order; `major` is set where it was read. May sleep. One page of
+    /// Finds the folio of the page in the swap cache, or reads it into memory, with as many pages of the slot as `amount`
+    /// says, in places that `place` says for an order; `major` is set where it was read. May sleep. One page of
     /// several is read without others that happen to be near it on the device, too.
     ///
     /// Fails with `ENOMEM`, and with the errors of `swapin_sync()`; see [`LockedSwapFolio::is_uptodate`].
     pub(crate) fn find_or_read<'a>(
         &self,
-        largest: Order,
+        amount: Amount,
         place: impl Fn(Order) -> Placement<'a>,
         reader: Reader<'_>,
         major: &mut bool,
     ) -> Result<SwapFolio> {
-        let amount = if largest.is_zero() && !self.order.is_zero() {
-            Amount::Page
-        } else {
-            Amount::UpTo(self.order.min(largest))
+        let amount = match amount {
+            Amount::UpTo(largest) if !largest.is_zero() || self.order.is_zero() => {
+                Amount::UpTo(self.order.min(largest))
+            }
+            _ => Amount::Page,
         };
         // SAFETY: By the type invariants.
         unsafe {

@@ -3,7 +3,7 @@
 //! The pages of a file that are in swap, in a kernel without `CONFIG_SWAP`: there are none.
 
 use super::mempolicy::Placement;
-use super::swap::{LockedSwapFolio, Reader, SwapDeviceId, SwapEntry, SwapFolio};
+use super::swap::{Amount, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry, SwapFolio};
 use super::{GfpFlags, LockedFolio, Mapping, Order, PageIndex, Slot};
 use core::convert::Infallible;
 use core::marker::PhantomData;
@@ -26,7 +26,7 @@ impl SwappedPage<'_> {
     /// Finds the folio of the page in the swap cache, or reads it into memory.
     pub(crate) fn find_or_read<'a>(
         &self,
-        _largest: Order,
+        _amount: Amount,
         _place: impl Fn(Order) -> Placement<'a>,
         _reader: Reader<'_>,
         _major: &mut bool,

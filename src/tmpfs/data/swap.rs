@@ -13,7 +13,7 @@
 
 use super::orders;
 use super::page_accounting;
-use crate::mm::swap::{is_there_swap, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry};
+use crate::mm::swap::{is_there_swap, Amount, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry};
 use crate::mm::{task, GfpFlags, LockedFolio, Order, PageCount, PageIndex, SwappedPage};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::tmpfs::state::activity;
@@ -37,22 +37,25 @@ pub(super) fn swap_in(
     major: &mut bool,
 ) -> Result<LockedFolio> {
     let page = inode.mapping().swapped_page(index, entry, flags)?;
-    let mut bring = |largest| {
+    let mut bring = |amount| {
         let place = |order| inode::place(inode, index, order);
-        let folio = page.find_or_read(largest, place, reader, major)?;
+        let mut is_read = false;
+        let folio = page.find_or_read(amount, place, reader, &mut is_read)?;
+        *major |= is_read;
         // All slots of the folio's pages are to be its own. A folio that the swap cache has may
         // have more pages or fewer.
         if folio.order() < page.slot_order() {
             page.split_slot(folio.order())?;
         }
-        add_to_cache(inode, index, &page, folio.lock())
+        let is_alone = is_read && matches!(amount, Amount::Page);
+        add_to_cache(inode, index, &page, folio.lock(), is_alone)
     };
-    let brought = match bring(largest) {
+    let brought = match bring(Amount::UpTo(largest)) {
         // One page that cannot be read is to lose no other.
-        Ok(None) => bring(Order::ZERO),
+        Ok(None) => bring(Amount::Page),
         brought => brought,
     };
-    // Without a folio another task reads it with others again.
+    // Without a folio another task has read it again.
     match brought.and_then(|folio| folio.ok_or(EEXIST)) {
         // Another task may have been faster, and the error be due to that.
         Err(e) if e != EIO && !page.is_there() => Err(EEXIST),
@@ -79,16 +82,19 @@ pub(super) fn read_in(
 }
 
 /// Puts a folio from the swap cache, which has `page` at `index`, into the page cache, or poisons the page. `None`
-/// where several pages could not be read, which may be due to another one.
+/// where it could not be read, which may be due to another page: unless it `is_alone`, which this task has read so, it
+/// was read with others, those of a larger folio or those near it on the device.
 fn add_to_cache(
     inode: &TmpfsInode,
     index: PageIndex,
     page: &SwappedPage<'_>,
     folio: LockedSwapFolio,
+    is_alone: bool,
 ) -> Result<Option<LockedFolio>> {
     let pages = folio.nr_pages();
     if !folio.is_uptodate() {
-        if pages > PageCount::ONE {
+        // After a memory error there is nothing to be read again but what the page was before.
+        if pages > PageCount::ONE || !(is_alone || folio.contains_poison()) {
             page.discard(folio);
             return Ok(None);
         }

@@ -471,12 +471,14 @@ fn large(scene: &mut Scene) -> Result<()> {
 /// What is read at once from a device is read again by the page where one of its pages is bad.
 fn here_and_there(scene: &mut Scene) -> Result<()> {
     const EACH: u64 = 64;
-    // What is read ahead of a page is one request with it, which this disk fails as a whole.
-    let _alone = machine::Setting::new("/proc/sys/vm/page-cluster", "0")?;
+    const READERS: usize = 8;
+    // What is read ahead of a page is one request with it, which this disk fails as a whole: tmpfs loses all of that.
+    let cluster = if scene.kind == "tmpfs" { "0" } else { "3" };
+    let _cluster = machine::Setting::new("/proc/sys/vm/page-cluster", cluster)?;
     let disk = Disk::new()?;
     let swap = Swap::new(&disk.device, None, None)?;
-    for options in ["size=64m", "size=64m,huge=always"] {
-        if scene.kind == "tmpfs" && options.contains("huge") {
+    for options in ["size=64m", "size=64m,huge=never", "size=64m,huge=always"] {
+        if scene.kind == "tmpfs" && options.contains("always") {
             // It loses all that it reads at once.
             continue;
         }
@@ -489,7 +491,21 @@ fn here_and_there(scene: &mut Scene) -> Result<()> {
         group.push_out()?;
         let _expected = Expected::new(MESSAGES)?;
         disk.bad_each(EACH)?;
-        let count = lost(&file, 1)?.iter().filter(|lost| **lost).count() as u64;
+        // Many at once: what one of them reads alone another one may find, and read again.
+        let all = std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..READERS)
+                .map(|_| scope.spawn(|| lost(&file, 1)))
+                .collect();
+            readers
+                .into_iter()
+                .map(|reader| reader.join().expect("a reader panics"))
+                .collect::<Result<Vec<_>>>()
+        })?;
+        ensure!(
+            all.iter().all(|one| *one == all[0]),
+            "{options}: what one reader has lost another one has read"
+        );
+        let count = all[0].iter().filter(|lost| **lost).count() as u64;
         // Where in the device the pages are is the kernel's choice.
         ensure!(
             (1..=PAGES / EACH + 1).contains(&count),
