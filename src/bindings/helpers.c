@@ -66,13 +66,6 @@ void rtmpfs_helper_cond_resched_tasks_rcu_qs(void)
 }
 
 __rtmpfs_helper
-size_t rtmpfs_helper_copy_folio_to_iter(struct folio *folio, size_t offset,
-					size_t bytes, struct iov_iter *i)
-{
-	return copy_folio_to_iter(folio, offset, bytes, i);
-}
-
-__rtmpfs_helper
 void rtmpfs_helper_count_memcg_event_mm(struct mm_struct *mm,
 					enum vm_event_item item)
 {

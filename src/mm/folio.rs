@@ -129,17 +129,64 @@ impl Folio {
         unsafe { bindings::flush_dcache_folio(self.as_ptr()) }
     }
 
-    /// Copies `bytes` bytes, at most to the end of the folio, from where byte `pos` of the file is in it;
-    /// returns how many could be copied. May fault and sleep.
-    pub(crate) fn copy_to_iter(&self, pos: Pos, bytes: Len, to: &mut IovIterDest<'_>) -> Len {
+    /// The bytes from where byte `pos` of the file is in it, at most `bytes` and to the end of the folio; where a page
+    /// has a memory error, to the end of a page. `None` is a page that has one.
+    #[inline(always)]
+    pub(crate) fn readable(&self, pos: Pos, bytes: Len) -> Option<Readable<'_>> {
         let order = self.order();
-        // SAFETY: The folio is live and the range within it; the iterator is the same structure in
-        // both sets of bindings.
+        let unit = if !self.contains_poison() {
+            order
+        } else if self.is_poisoned(pos.page()) {
+            return None;
+        } else {
+            Order::ZERO
+        };
+        // INVARIANT: A page is not longer than its folio, whose order stays while there is a reference.
+        Some(Readable {
+            folio: self,
+            page: pos.page().offset_in(order),
+            offset: pos.offset_in(Order::ZERO),
+            len: bytes.min(pos.left_in(unit)),
+        })
+    }
+}
+
+/// Bytes of a folio, none of which has a memory error that is known.
+///
+/// # Invariants
+///
+/// The folio has the `len` bytes from byte `offset` of its page `page` on.
+pub(crate) struct Readable<'a> {
+    folio: &'a Folio,
+    page: PageCount,
+    offset: Len,
+    len: Len,
+}
+
+impl Readable<'_> {
+    /// How many bytes there are.
+    pub(crate) fn len(&self) -> Len {
+        self.len
+    }
+
+    /// Whether the folio begins with them.
+    pub(crate) fn is_start(&self) -> bool {
+        self.page.is_zero() && self.offset.is_zero()
+    }
+
+    /// Copies them; returns how many could be copied. May fault and sleep.
+    #[inline(always)]
+    pub(crate) fn copy_to_iter(&self, to: &mut IovIterDest<'_>) -> Len {
+        // SAFETY: The folio is live, and by the type invariants has the page.
+        let page = unsafe { bindings::folio_page(self.folio.as_ptr(), self.page.to_ulong()) };
+        // C has a short way for what is within one page.
+        // SAFETY: By the type invariants the bytes are the folio's; the iterator is the same structure in both sets of
+        // bindings.
         Len::new(unsafe {
-            bindings::copy_folio_to_iter(
-                self.as_ptr(),
-                pos.offset_in(order).to_usize(),
-                bytes.min(pos.left_in(order)).to_usize(),
+            bindings::copy_page_to_iter(
+                page,
+                self.offset.to_usize(),
+                self.len.to_usize(),
                 to.as_raw().cast(),
             )
         })

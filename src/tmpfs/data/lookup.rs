@@ -202,11 +202,25 @@ pub(in crate::tmpfs) enum Unwritten {
 ///
 /// Fails with `EIO` where the contents are lost, with `ENOMEM`, and with `EINTR` for a task that is killed
 /// while other tasks change the page again and again.
-#[inline]
+#[inline(always)]
 pub(in crate::tmpfs) fn find(inode: &TmpfsInode, index: PageIndex) -> Result<Option<ARef<Folio>>> {
+    match inode.mapping().get(index) {
+        Slot::Empty => Ok(None),
+        Slot::Folio(folio) if folio.is_uptodate() => Ok(Some(folio)),
+        slot => find_slowly(inode, index, slot),
+    }
+}
+
+/// Finds what [`find`] does where `slot`, of page `index`, has more to it than a look.
+#[inline(never)]
+fn find_slowly(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    mut slot: Slot,
+) -> Result<Option<ARef<Folio>>> {
     // Goes round only where another task has just changed the page; a fatal signal ends it.
     loop {
-        let result = match inode.mapping().get(index) {
+        let result = match slot {
             Slot::Empty => return Ok(None),
             Slot::Folio(folio) if folio.is_uptodate() => return Ok(Some(folio)),
             Slot::Folio(folio) => find_invalid(inode, folio),
@@ -219,6 +233,7 @@ pub(in crate::tmpfs) fn find(inode: &TmpfsInode, index: PageIndex) -> Result<Opt
             Err(EEXIST) => look_again()?,
             result => return result,
         }
+        slot = inode.mapping().get(index);
     }
 }
 

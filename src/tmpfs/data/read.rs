@@ -49,30 +49,20 @@ fn read_some(inode: &TmpfsInode, pos: Pos, to: &mut IovIterDest<'_>) -> Result<L
     if wanted.is_zero() {
         return Ok(Len::ZERO);
     }
-    let index = pos.page();
-    let folio = lookup::find(inode, index)?;
+    let folio = lookup::find(inode, pos.page())?;
     // Only now is it certain that the folio was not truncated before it was up to date.
     let wanted = range::clip(pos, wanted, inode.size());
 
     let copied = match &folio {
         Some(folio) => {
-            if folio.is_poisoned(index) {
-                return Err(EIO);
-            }
-            let order = folio.order();
-            let unit = if folio.contains_poison() {
-                Order::ZERO
-            } else {
-                order
-            };
-            let bytes = range::chunk(pos, wanted, unit);
+            let bytes = folio.readable(pos, wanted).ok_or(EIO)?;
             if inode.mapping().is_writably_mapped() {
                 folio.flush_dcache();
             }
-            if pos.offset_in(order).is_zero() {
+            if bytes.is_start() {
                 folio.mark_accessed();
             }
-            (folio.copy_to_iter(pos, bytes, to), bytes)
+            (bytes.copy_to_iter(to), bytes.len())
         }
         None => {
             let bytes = range::chunk(pos, wanted, Order::ZERO);
@@ -113,8 +103,7 @@ fn splice_some(inode: &TmpfsInode, pos: Pos, pipe: &mut PipeWriter<'_>) -> Resul
     if pos >= inode.size() {
         return Ok(Len::ZERO);
     }
-    let index = pos.page();
-    let folio = lookup::find(inode, index)?;
+    let folio = lookup::find(inode, pos.page())?;
     // What is beyond the end of the file must not be seen, should it grow later.
     let len = range::clip(pos, pipe.room(), inode.size());
     if len.is_zero() {
@@ -124,17 +113,10 @@ fn splice_some(inode: &TmpfsInode, pos: Pos, pipe: &mut PipeWriter<'_>) -> Resul
         return Ok(pipe.add_zeros(pos, len));
     };
 
-    if folio.is_poisoned(index) {
-        return Err(EIO);
-    }
-    let unit = if folio.contains_poison() {
-        Order::ZERO
-    } else {
-        folio.order()
-    };
+    let bytes = folio.readable(pos, len).ok_or(EIO)?;
     if inode.mapping().is_writably_mapped() {
         folio.flush_dcache();
     }
     folio.mark_accessed();
-    Ok(pipe.add_folio(&folio, pos, range::chunk(pos, len, unit)))
+    Ok(pipe.add_folio(&folio, pos, bytes.len()))
 }
