@@ -83,7 +83,7 @@ step_pulse() {
 	done
 }
 
-# with_lock NAME CMD...: run CMD while nobody else holds the lock NAME, so that
+# with_lock NAME CMD...: run CMD while no other process holds the lock NAME, so that
 # two makes at once build a thing once. CMD must look again whether it is there.
 with_lock() {
 	local name=$1 fd

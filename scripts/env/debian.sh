@@ -4,14 +4,14 @@
 
 mirror=http://deb.debian.org/debian
 
-# What nobody reads in such a tree; a third of the files are saved.
+# What no build or test reads in such a tree; a third of the files are saved.
 leave_out=('/usr/share/man/*' '/usr/share/info/*' '/usr/share/locale/*' '/usr/share/doc/*')
 
 # packages_of FILE: the Debian packages that a file names, one a line.
 packages_of() { sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$1" | sort; }
 
 # The host needs two tools, and the two set-uid helpers of uidmap when the user
-# is not root. Root gets them installed; anyone else a line to paste.
+# is not root. Root gets them installed; another user a line to paste.
 host_tools() {
 	local need=()
 	command -v mmdebstrap >/dev/null || need+=(mmdebstrap)

@@ -71,7 +71,7 @@ impl<const N: usize> PerCpuCounters<N> {
 #[pinned_drop]
 impl<const N: usize> PinnedDrop for PerCpuCounters<N> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariants; nobody uses them any more.
+        // SAFETY: By the type invariants; a value that is dropped has no other user.
         unsafe {
             bindings::percpu_counter_destroy_many(self.counters.get().cast(), bindings::uint(N));
         }

@@ -22,8 +22,8 @@ use kernel::types::Opaque;
 /// # Invariants
 ///
 /// The folio is live: a reference is held for as long as a reference to this type is in
-/// use. Its order does not change but by a split, which needs the folio lock and that nobody holds
-/// a reference but the one who splits and the caches that the folio is in.
+/// use. Its order does not change but by a split, which needs the folio lock and that no reference is
+/// held but by the task that splits and by the caches that the folio is in.
 #[repr(transparent)]
 pub(crate) struct Folio(Opaque<bindings::folio>);
 
@@ -347,7 +347,7 @@ impl LockedFolio {
         // A clean folio that cannot be split would be dropped with all its contents.
         self.mark_dirty();
         let last = end.and_then(Pos::before).map_or(-1, Pos::to_loff);
-        // SAFETY: The folio is live, locked, and in a page cache, which nobody else takes it out of;
+        // SAFETY: The folio is live, locked, and in a page cache, out of which no other task takes it;
         // it has some of the bytes, so that `start` is below its end.
         unsafe { bindings::truncate_inode_partial_folio(self.0.as_ptr(), start.to_loff(), last) }
     }
@@ -594,7 +594,7 @@ impl NewFolio {
             )
         };
         let folio = NonNull::new(folio)?;
-        // SAFETY: The folio is new, and nobody else knows it.
+        // SAFETY: The folio is new, and no other task knows it.
         unsafe {
             bindings::folio_set_locked(folio.as_ptr());
             bindings::folio_set_swapbacked(folio.as_ptr());
@@ -634,7 +634,7 @@ impl NewFolio {
     ///
     /// # Safety
     ///
-    /// The folio must be in no page cache and not locked, and nobody may use it but the caller.
+    /// The folio must be in no page cache and not locked, and the caller must be its only user.
     #[cfg(CONFIG_USERFAULTFD)]
     pub(crate) unsafe fn from_unlocked(folio: NonNull<bindings::folio>) -> Self {
         // SAFETY: By the caller's promise.
@@ -661,7 +661,7 @@ impl NewFolio {
     }
 }
 
-/// A large folio that is charged to nobody yet.
+/// A large folio that is charged to no memory cgroup yet.
 pub(crate) struct UnchargedFolio {
     folio: NewFolio,
     flags: GfpFlags,

@@ -88,7 +88,7 @@ impl Mapping {
     ///
     /// # Safety
     ///
-    /// The inode must be on its way out, so that nobody maps it.
+    /// The inode must be on its way out, so that no task maps it.
     pub(crate) unsafe fn set_exiting(&self) {
         // SAFETY: The mapping is live.
         unsafe { bindings::mapping_set_exiting(self.as_ptr()) }
@@ -101,7 +101,7 @@ impl Mapping {
     /// The inode must be new.
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) unsafe fn allow_large_folios(&self) {
-        // SAFETY: The mapping is live, and nobody else uses it yet.
+        // SAFETY: The mapping is live, and that of a new inode, which no other task knows.
         unsafe { bindings::mapping_set_large_folios(self.as_ptr()) }
     }
 

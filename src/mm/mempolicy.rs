@@ -258,7 +258,7 @@ mod numa {
         pub(crate) fn start_with(self: Pin<&mut Self>, policy: Policy) {
             self.clear();
             let policy = core::mem::ManuallyDrop::new(policy);
-            // SAFETY: By the type invariants, and nobody else uses the object, which is empty, so
+            // SAFETY: By the type invariants. The object is borrowed for this alone, and empty, so
             // that it may be initialised again. The function takes over the reference.
             unsafe { bindings::mpol_shared_policy_init(self.raw.get(), policy.0.as_ptr()) }
         }

@@ -199,7 +199,7 @@ impl Batch {
         if unmapped.nr == 0 {
             return;
         }
-        // SAFETY: The folios are locked, in this mapping, neither mapped nor dirty; nobody can map
+        // SAFETY: The folios are locked, in this mapping, neither mapped nor dirty; no fault maps
         // them while they are locked.
         unsafe {
             bindings::delete_from_page_cache_batch(mapping.as_ptr(), unmapped);

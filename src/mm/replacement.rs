@@ -9,7 +9,7 @@
 //!
 //! C headers: `include/linux/gfp.h`, `include/linux/memcontrol.h`.
 //!
-//! Lock order: as in [`mod@super::swapped`]; the copy is locked below the folio, and known to nobody else.
+//! Lock order: as in [`mod@super::swapped`]; the copy is locked below the folio, and no other task knows it.
 
 use super::folio::{Folio, LockedFolio, MemoryOwner, NewFolio};
 use super::huge::Effort;
@@ -53,7 +53,7 @@ impl Mapping {
             return Err(self.part_with(folio, index, entry, e));
         }
         // SAFETY: The folio was found to be the swap cache's for these entries, which the copy has replaced, and has
-        // waited. It is nobody's now.
+        // waited. It has no owner now.
         drop(unsafe { folio.leave_swap_cache() });
         let mut copy = copy.into_locked();
         // SAFETY: The copy is live, and in no list yet.
@@ -77,7 +77,7 @@ impl NewFolio {
         };
         let copy = Self::allocate(flags.on_any_node(), order, place).ok_or(ENOMEM)?;
         let mut copy = on_behalf_of(folio, || copy.charge_beyond_limit(MemoryOwner::CURRENT))?;
-        // SAFETY: Both are live and have as many pages; the copy is known to nobody else.
+        // SAFETY: Both are live and have as many pages; no other task knows the copy.
         unsafe { bindings::folio_copy(copy.as_ptr(), folio.as_ptr()) };
         copy.locked().flush_dcache();
         copy.locked().mark_uptodate();

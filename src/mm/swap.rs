@@ -87,7 +87,7 @@ impl SwapDeviceId {
 
 /// Whether there is any swap at all; a hint.
 pub(crate) fn is_there_swap() -> bool {
-    // SAFETY: Reads a counter, as everybody does, without a lock.
+    // SAFETY: Reads a counter without a lock, as C does.
     unsafe { core::ptr::read_volatile(&raw const bindings::total_swap_pages) > 0 }
 }
 
@@ -235,8 +235,8 @@ impl Drop for SwapDevice {
     }
 }
 
-/// A folio of the swap cache, with a reference. Whose it is shows when it is locked: it may by now be
-/// anybody's.
+/// A folio of the swap cache, with a reference. Which entries or which file it is for shows when it is
+/// locked: by now they may be others.
 pub(crate) struct SwapFolio(ARef<Folio>);
 
 impl SwapFolio {

@@ -317,7 +317,7 @@ impl Mapping {
         }
         folio.wait_for_writeback();
         // SAFETY: The folio was found to be the swap cache's for these entries, which the mark has replaced, and has
-        // waited. It is nobody's now.
+        // waited. It has no owner now.
         drop(unsafe { folio.leave_swap_cache() });
         Ok(())
     }
@@ -340,7 +340,7 @@ impl Mapping {
                 flags,
             )?;
         }
-        // While the swap cache has the folio nobody puts entries like these into one slot again.
+        // While the swap cache has the folio no task puts entries like these into one slot again.
         // SAFETY: The xarray is that of a live mapping, and locked where that must be. What replaces
         // the value of a single page needs no memory.
         let found = unsafe {

@@ -84,9 +84,9 @@ impl<T: SharedMemory> Fault<'_, T> {
         }
         let index = self.index().to_pgoff();
         let (first, last) = (index.saturating_sub(before), index.saturating_add(after));
-        // SAFETY: By the type invariants the fault is in progress, nobody else uses it, and its mapping is one of
-        // `vm_fault` that `->map_pages` is for, with a page table that is there or was allocated in advance. The pages
-        // are in the mapping and in one page table.
+        // SAFETY: By the type invariants the fault is in progress and used by this task alone; its mapping is one that
+        // `->map_pages` is for, with a page table that is there or was allocated in advance. The pages are in the
+        // mapping and in one page table.
         let result = unsafe { bindings::filemap_map_pages(vmf, first, last) };
         if result & bindings::VM_FAULT_NOPAGE == 0 {
             return false;

@@ -20,7 +20,7 @@ use kernel::prelude::*;
 /// # Invariants
 ///
 /// The fault is in progress: `mmap_lock` or the lock of the VMA is held, and the VMA maps a file
-/// of `T`. Nobody else uses `vmf` meanwhile.
+/// of `T`. The current task alone uses `vmf` meanwhile.
 pub(crate) struct Fault<'a, T: FileSystem> {
     vmf: NonNull<bindings::vm_fault>,
     pub(super) remarks: &'a Remarks,
@@ -223,7 +223,7 @@ pub(super) unsafe extern "C" fn map_pages<T: FaultOperations>(
 /// # Safety
 ///
 /// `vmf` must be a fault in progress in a mapping with the operations of `T`, whose lock or whose `mmap_lock` is held, and
-/// nobody else use it for the time of the call.
+/// be used by this function alone during the call.
 pub(super) unsafe extern "C" fn fault<T: FaultOperations>(
     vmf: *mut bindings::vm_fault,
 ) -> bindings::vm_fault_t {

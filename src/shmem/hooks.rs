@@ -128,7 +128,7 @@ pub(super) unsafe extern "C" fn truncate_range<T: SharedMemory>(
         .and_then(Pos::new)
         .and_then(|last| last.checked_add(Len::new(1)));
     T::free_range(inode, Pos::from_loff(start), end);
-    // SAFETY: The inode is live, and by the caller's promise nobody else changes it.
+    // SAFETY: The inode is live, and by the caller's promise no other task changes it.
     unsafe {
         let inode = inode.as_ptr();
         bindings::inode_set_mtime_to_ts(inode, bindings::inode_set_ctime_current(inode));
@@ -236,7 +236,7 @@ pub(super) unsafe extern "C" fn file_setup<T: SharedMemory>(
 /// # Safety
 ///
 /// `table` must be that of a [`Backend`] of `T` whose module is held, and `cx` a live context of a mount, without
-/// operations, which nobody else uses.
+/// operations, which no other task uses.
 pub(super) unsafe extern "C" fn init_fs_context<T: SharedMemory>(
     table: *const bindings::shmem_backend,
     cx: *mut bindings::fs_context,

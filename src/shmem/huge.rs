@@ -17,7 +17,7 @@ pub(crate) const FORCE: c_int = bindings::SHMEM_HUGE_FORCE;
 /// What `shmem_enabled` says at this moment (`SHMEM_HUGE_*`).
 #[inline]
 pub(crate) fn enabled() -> c_int {
-    // SAFETY: Reads a variable, as everybody does, without a lock.
+    // SAFETY: Reads a variable without a lock, as C does.
     unsafe { core::ptr::read_volatile(&raw const bindings::shmem_huge) }
 }
 

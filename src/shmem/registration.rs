@@ -138,8 +138,8 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
     }
 
     unsafe fn init_mapping(&self, mapping: &Mapping) {
-        // SAFETY: By the caller's promise nobody else uses the mapping yet, and its operations name
-        // the backend.
+        // SAFETY: By the caller's promise the inode is new, so that the mapping has no user yet, and its operations
+        // name the backend.
         unsafe {
             bindings::mapping_set_shmem(mapping.as_ptr());
             #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]

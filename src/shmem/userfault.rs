@@ -143,7 +143,7 @@ unsafe extern "C" fn alloc_folio<T: SharedMemory>(
 ///
 /// # Safety
 ///
-/// `folio` must come from [`alloc_folio`], and nobody but the caller, who keeps its reference, have used it; `vma` must
+/// `folio` must come from [`alloc_folio`], and only the caller, which keeps its reference, have used it; `vma` must
 /// be a live mapping of a file of `T`, locked, and `address` one in it.
 unsafe extern "C" fn filemap_add<T: SharedMemory>(
     folio: *mut bindings::folio,

@@ -55,7 +55,7 @@ impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
         }
 
         // Swap did not take it after all. The folio is locked still; where the entry was freed
-        // meanwhile, by truncation, the folio is nobody's.
+        // meanwhile, by truncation, no owner is left of the folio.
         // SAFETY: The folio is in no page cache, and the entry's count goes with it.
         unsafe {
             let gfp = bindings::__GFP_HIGH | bindings::__GFP_NOMEMALLOC | bindings::__GFP_NOWARN;

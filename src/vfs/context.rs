@@ -99,7 +99,7 @@ impl<T: FileSystem> Tables<T> {
 ///
 /// # Safety
 ///
-/// `fc` must be a live context of a file system type of `T`, which nobody else uses yet.
+/// `fc` must be a live context of a file system type of `T`, which no other task knows yet.
 pub(super) unsafe extern "C" fn init_fs_context<T: FileSystem>(
     fc: *mut bindings::fs_context,
 ) -> c_int {
@@ -114,7 +114,7 @@ pub(super) unsafe extern "C" fn init_fs_context<T: FileSystem>(
 ///
 /// # Safety
 ///
-/// `fc` must be a live context without operations, which nobody else uses yet. It must be of a type of `T` when they
+/// `fc` must be a live context without operations, which no other task knows yet. It must be of a type of `T` when they
 /// are called.
 pub(super) unsafe fn init<T: FileSystem>(fc: *mut bindings::fs_context) -> Result {
     let options = KBox::new(T::new_options()?, GFP_KERNEL)?;
@@ -136,13 +136,13 @@ pub(super) unsafe fn init<T: FileSystem>(fc: *mut bindings::fs_context) -> Resul
 ///
 /// # Safety
 ///
-/// `fc` must be a live context with the operations of `T`, whose `uapi_mutex` is held, or which nobody else uses,
+/// `fc` must be a live context with the operations of `T`, whose `uapi_mutex` is held, or which no other task uses,
 /// for `'a`; there must be no other result of this function meanwhile.
 unsafe fn options<'a, T: FileSystem>(fc: *mut bindings::fs_context) -> &'a mut T::MountOptions {
     // SAFETY: By the caller's promise.
     let options = unsafe { (*fc).fs_private };
     // SAFETY: What has these operations has got a box from `init_fs_context`, which `free` alone takes back; by the
-    // caller's promise nobody else uses it.
+    // caller's promise this is the only reference to it.
     unsafe { KBox::<T::MountOptions>::borrow_mut(options) }
 }
 
@@ -162,7 +162,7 @@ unsafe extern "C" fn free<T: FileSystem>(fc: *mut bindings::fs_context) {
 ///
 /// # Safety
 ///
-/// `fc` must be a live context with the operations of `T`, whose `uapi_mutex` is held or which nobody else uses, and
+/// `fc` must be a live context with the operations of `T`, whose `uapi_mutex` is held or which no other task uses, and
 /// `param` a parameter, both for the time of the call.
 unsafe extern "C" fn parse_param<T: FileSystem>(
     fc: *mut bindings::fs_context,
@@ -184,7 +184,7 @@ unsafe extern "C" fn parse_param<T: FileSystem>(
 ///
 /// # Safety
 ///
-/// `fc` must be a live context with the operations of `T`, which nobody else uses, and `options` null or a terminated
+/// `fc` must be a live context with the operations of `T`, which no other task uses, and `options` null or a terminated
 /// string that may be changed.
 unsafe extern "C" fn parse_monolithic<T: FileSystem>(
     fc: *mut bindings::fs_context,
@@ -199,8 +199,8 @@ unsafe extern "C" fn parse_monolithic<T: FileSystem>(
 ///
 /// # Safety
 ///
-/// `rest` must be valid, and point to null or to a string that may be changed and that nobody else
-/// uses.
+/// `rest` must be valid, and point to null or to a string that this function may change and that no other
+/// task uses.
 unsafe extern "C" fn next_option<T: FileSystem>(rest: *mut *mut c_char) -> *mut c_char {
     // SAFETY: By the caller's promise.
     let first = unsafe { *rest };
@@ -231,7 +231,7 @@ unsafe extern "C" fn next_option<T: FileSystem>(rest: *mut *mut c_char) -> *mut 
 ///
 /// # Safety
 ///
-/// `fc` must be a live context with the operations of `T`, which nobody else uses, for a mount.
+/// `fc` must be a live context with the operations of `T`, which no other task uses, for a mount.
 unsafe extern "C" fn get_tree<T: FileSystem>(fc: *mut bindings::fs_context) -> c_int {
     // SAFETY: By the caller's promise; what is passed on to `fill_super` is a new superblock of the context's type.
     unsafe { bindings::get_tree_nodev(fc, Some(fill_super::<T>)) }
@@ -241,8 +241,8 @@ unsafe extern "C" fn get_tree<T: FileSystem>(fc: *mut bindings::fs_context) -> c
 ///
 /// # Safety
 ///
-/// `fc` must be a live context with the operations of `T`, which nobody else uses, and `sb` a new superblock of its
-/// file system type, which nobody else can reach, with `s_umount` held for writing.
+/// `fc` must be a live context with the operations of `T`, which no other task uses, and `sb` a new superblock of its
+/// file system type, which no other task can reach, with `s_umount` held for writing.
 unsafe extern "C" fn fill_super<T: FileSystem>(
     sb: *mut bindings::super_block,
     fc: *mut bindings::fs_context,
@@ -263,7 +263,7 @@ unsafe extern "C" fn fill_super<T: FileSystem>(
 ///
 /// # Safety
 ///
-/// `fc` must be a live context with the operations of `T`, whose `uapi_mutex` is held or which nobody else uses, and
+/// `fc` must be a live context with the operations of `T`, whose `uapi_mutex` is held or which no other task uses, and
 /// whose `root` is a dentry of a live superblock of `T`, with `s_umount` held for writing.
 unsafe extern "C" fn reconfigure<T: FileSystem>(fc: *mut bindings::fs_context) -> c_int {
     from_result(|| {

@@ -68,7 +68,7 @@ impl Cookie {
         self.0 as usize
     }
 
-    /// The cookie of a number, or one that nobody has.
+    /// The cookie of a number, or one that no entry has.
     pub(crate) fn from_number(number: usize) -> Self {
         Self(u32::try_from(number).unwrap_or(0))
     }

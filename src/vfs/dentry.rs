@@ -49,7 +49,7 @@ impl<T: FileSystem> Dentry<T> {
 ///
 /// # Invariants
 ///
-/// The dentry has no inode, and nobody can give it one while the value exists.
+/// The dentry has no inode, and no task can give it one while the value exists.
 pub(crate) struct Negative<'a, T: FileSystem>(&'a Dentry<T>);
 
 impl<'a, T: FileSystem> Negative<'a, T> {

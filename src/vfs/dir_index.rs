@@ -421,7 +421,7 @@ impl<T: FileSystem> Shared<'_, T> {
     ///
     /// The inode must be a directory.
     pub(super) unsafe fn iterate(&self, ctx: &mut bindings::dir_context) {
-        // SAFETY: It is a directory, and by the type invariants of `Shared` nobody changes the index.
+        // SAFETY: It is a directory, and by the type invariants of `Shared` no task changes the index.
         let index = unsafe { &(*self.locked_state()).index };
         index.iterate(ctx)
     }

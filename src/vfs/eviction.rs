@@ -16,14 +16,14 @@ use crate::mm::{Mapping, PageRange};
 ///
 /// # Safety
 ///
-/// The inode must be on its way out, so that nobody maps it.
+/// The inode must be on its way out, so that no task maps it.
 pub(super) unsafe fn begin<T: FileSystem>(inode: &Inode<T>) {
     // SAFETY: By the caller's promise.
     unsafe { inode.mapping().set_exiting() };
 }
 
-/// After the file system has given back what the inode holds: waits until no list has the inode and nobody looks
-/// at it by one, and empties the page cache where pages are left, with a warning. May sleep.
+/// After the file system has given back what the inode holds: waits until no list has the inode and no task that
+/// has found it by one looks at it, and empties the page cache where pages are left, with a warning. May sleep.
 ///
 /// # Safety
 ///

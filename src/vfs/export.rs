@@ -37,7 +37,7 @@ impl Exports {
 impl<T: FileSystem> Inode<T> {
     /// The generation: 0 as long as the inode has had no handle.
     fn generation(&self) -> &Atomic<u32> {
-        // SAFETY: The inode is live, and nobody changes its generation but through this.
+        // SAFETY: The inode is live, and its generation changes through this alone.
         unsafe { Atomic::from_ptr(&raw mut (*self.as_ptr()).i_generation) }
     }
 
@@ -86,7 +86,7 @@ impl<T: FileSystem> Tables<T> {
 ///
 /// # Safety
 ///
-/// `inode` must be a live one of `T`, and `words` have room for as many as `len` says, which nobody else uses.
+/// `inode` must be a live one of `T`, and `words` have room for as many as `len` says, which no other task uses.
 unsafe extern "C" fn encode_fh<T: FileSystem>(
     inode: *mut bindings::inode,
     words: *mut u32,

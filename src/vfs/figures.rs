@@ -176,7 +176,7 @@ struct Total<T: FileSystem> {
 ///
 /// # Safety
 ///
-/// `sb` must be a live superblock of `T` with `s_umount` held, and `total` a `Total<T>` that nobody else uses.
+/// `sb` must be a live superblock of `T` with `s_umount` held, and `total` a `Total<T>` that only this function uses.
 unsafe extern "C" fn add<T: FileSystem>(sb: *mut bindings::super_block, total: *mut c_void) {
     // SAFETY: By the caller's promise.
     let total = unsafe { &mut *total.cast::<Total<T>>() };

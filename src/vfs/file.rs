@@ -162,7 +162,7 @@ fn nothing_or(result: Result) -> isize {
 ///
 /// # Safety
 ///
-/// `kiocb` must be a request in progress, which nobody else uses for the time of the call.
+/// `kiocb` must be a request in progress, which only the caller uses during the call.
 #[inline(always)]
 unsafe fn position(kiocb: *mut bindings::kiocb) -> Pos {
     // SAFETY: By the caller's promise.
@@ -198,7 +198,7 @@ fn gone(before: usize, left: usize) -> Len {
 ///
 /// # Safety
 ///
-/// `inode` must be live, and `file` be one of it that is being opened, which nobody else uses yet.
+/// `inode` must be live, and `file` be one of it that is being opened, which no other task knows yet.
 unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
     // SAFETY: By the caller's promise the file is this function's alone.
     unsafe { (*file).f_mode |= bindings::FMODE_CAN_ODIRECT };
@@ -224,8 +224,8 @@ unsafe extern "C" fn release<T: FileOperations>(
 ///
 /// # Safety
 ///
-/// `kiocb` must be a request in progress on an open file of `T`, and `iter` a destination; nobody else may
-/// use either for the time of the call.
+/// `kiocb` must be a request in progress on an open file of `T`, and `iter` a destination; no other
+/// task may use either during the call.
 unsafe extern "C" fn read_iter<T: FileOperations>(
     kiocb: *mut bindings::kiocb,
     iter: *mut bindings::iov_iter,
@@ -247,8 +247,8 @@ unsafe extern "C" fn read_iter<T: FileOperations>(
 ///
 /// # Safety
 ///
-/// `kiocb` must be a request in progress on an open file of `T`, and `iter` a source; nobody else may use
-/// either for the time of the call. The caller must not hold `i_rwsem` of the file.
+/// `kiocb` must be a request in progress on an open file of `T`, and `iter` a source; no other task may use
+/// either during the call. The caller must not hold `i_rwsem` of the file.
 unsafe extern "C" fn write_iter<T: FileOperations>(
     kiocb: *mut bindings::kiocb,
     iter: *mut bindings::iov_iter,
@@ -321,7 +321,7 @@ unsafe extern "C" fn llseek<T: FileOperations>(
 ///
 /// # Safety
 ///
-/// `file` must be an open file of `T`, `ppos` a position that nobody else uses for the time of the call, and
+/// `file` must be an open file of `T`, `ppos` a position that only this function uses during the call, and
 /// `pipe` a pipe whose mutex the current task holds.
 unsafe extern "C" fn splice_read<T: FileOperations>(
     file: *mut bindings::file,
@@ -392,8 +392,8 @@ unsafe extern "C" fn fallocate<T: FileOperations>(
 ///
 /// # Safety
 ///
-/// `desc` must describe a mapping that is being made of an open file of `T`, and nobody else use it for the
-/// time of the call.
+/// `desc` must describe a mapping that is being made of an open file of `T`, and no other task use it during
+/// the call.
 unsafe extern "C" fn mmap_prepare<T: FileOperations>(desc: *mut bindings::vm_area_desc) -> c_int {
     // SAFETY: By the caller's promise.
     let file = unsafe { (*desc).file };

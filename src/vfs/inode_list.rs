@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A list of inodes that does not hold them: an inode leaves it when it is evicted, and that waits
-//! for a task that is just looking at it or writing a page of it out. From when its eviction begins, nobody comes to
-//! look at it any more, and it is put in no list.
+//! for a task that is just looking at it or writing a page of it out. From when its eviction begins, no walk of
+//! the list comes to it any more, and it is put in no list.
 //!
 //! Each page that goes to swap pins its inode, so that a pin is an atomic counter of the inode's own; the
 //! lock of the list is for those who change or walk it.
@@ -307,8 +307,8 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
         });
     }
 
-    /// Takes an inode that is being evicted out of the list, and waits until nobody looks at it. Nobody
-    /// does so afterwards but who writes out one of its pages. May sleep.
+    /// Takes an inode that is being evicted out of the list, and waits for the tasks that have pinned it.
+    /// Only a task that writes out one of its pages may pin it afterwards. May sleep.
     ///
     /// # Safety
     ///

@@ -145,8 +145,8 @@ impl<T: FileSystem> InternalType<T> {
     ///
     /// # Safety
     ///
-    /// `cx` must be a live context of a mount, for which no `init_fs_context` has been called yet, and which nobody
-    /// else uses. The caller must hold the module.
+    /// `cx` must be a live context of a mount, for which no `init_fs_context` has been called yet, and which no
+    /// other task uses. The caller must hold the module.
     pub(crate) unsafe fn take_over(&self, cx: *mut bindings::fs_context) -> Result {
         let fs_type = self.live()?.as_ptr();
         // SAFETY: By the caller's promise.

@@ -126,7 +126,7 @@ pub(crate) trait QuotaOperations: FileSystem {
     /// [`QuotaOperations::release`].
     fn acquire(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32) -> Result<QuotaLimits>;
 
-    /// Nobody uses the record of `id` any more.
+    /// The last user of the record of `id` is gone: no inode has it any more, and no system call asks for it.
     fn release(sb: &SuperBlock<Self>, kind: QuotaKind, id: u32, record: QuotaRecord);
 
     /// The first id, from `id` on, that is in use or remembered.
@@ -267,7 +267,7 @@ impl<T: QuotaOperations> NewSuperBlock<'_, T> {
             )
         };
         let sb = self.as_ptr();
-        // SAFETY: Nobody else can reach the superblock, whose `s_umount` the VFS holds for writing
+        // SAFETY: No other task can reach the superblock, whose `s_umount` the VFS holds for writing
         // while it is filled, and whose private data is there. The tables are for superblocks of `T`.
         to_result(unsafe {
             (*sb).dq_op = &Tables::<T>::RECORD_OPERATIONS;
@@ -314,9 +314,9 @@ impl<T: FileSystem> NewInode<'_, T> {
 ///
 /// # Safety
 ///
-/// Nobody else may use the inode, or ever will.
+/// The inode must be on its way out, so that the caller is its last user.
 pub(super) unsafe fn evict<T: FileSystem>(inode: &Inode<T>) {
-    // SAFETY: The records, where there are any, are there as long as the inode, and nobody else uses it.
+    // SAFETY: The records, where there are any, are there as long as the inode, which has no other user.
     let Some(records) = (unsafe { inode.records().as_ref() }) else {
         return;
     };
@@ -548,7 +548,7 @@ unsafe extern "C" fn check_quota_file<T: QuotaOperations>(
 /// # Safety
 ///
 /// `sb` must be a live superblock, and the format of its quota of `kind` be the `found` of a [`QuotaFormat`] of `T`,
-/// whose module is held; nobody else may use that quota for the time of the call.
+/// whose module is held; no other task may use that quota during the call.
 unsafe extern "C" fn read_file_info<T: QuotaOperations>(
     sb: *mut bindings::super_block,
     kind: c_int,
@@ -559,7 +559,7 @@ unsafe extern "C" fn read_file_info<T: QuotaOperations>(
     else {
         return EINVAL.to_errno();
     };
-    // SAFETY: By the caller's promise; there is one for each kind, and nobody else uses that of this one.
+    // SAFETY: By the caller's promise; there is one for each kind, and no other task uses that of this one.
     let info = unsafe {
         let infos = &raw mut (*sb).s_dquot.info;
         &mut *infos.cast::<bindings::mem_dqinfo>().add(kind)
@@ -639,7 +639,7 @@ unsafe extern "C" fn write_info(_sb: *mut bindings::super_block, _kind: c_int) -
 ///
 /// # Safety
 ///
-/// `sb` must be a live superblock of `T`, and `id` valid, and used by nobody else for the time of the call.
+/// `sb` must be a live superblock of `T`, and `id` valid, and used by this function alone during the call.
 unsafe extern "C" fn next_id<T: QuotaOperations>(
     sb: *mut bindings::super_block,
     id: *mut bindings::kqid,

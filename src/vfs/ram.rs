@@ -63,7 +63,7 @@ unsafe impl<T: FileSystem<Memory = Self>> Memory<T> for Ram {
 
     unsafe fn init_mapping(&self, mapping: &Mapping) {
         // There is no function that migrates a dirty page, so that none may be where pages must be movable.
-        // SAFETY: By the safety requirements nobody else uses the mapping yet.
+        // SAFETY: By the safety requirements the inode is new, so that its mapping has no user yet.
         unsafe { (*mapping.as_ptr()).gfp_mask = bindings::GFP_HIGHUSER };
         mapping.set_unevictable();
     }

@@ -124,7 +124,7 @@ impl<T: FileSystem> SuperBlock<T> {
     }
 }
 
-/// A superblock that is being filled and that nobody else can reach yet.
+/// A superblock that is being filled and that no other task can reach yet.
 ///
 /// # Invariants
 ///
@@ -189,7 +189,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
     )?;
 
     let mut uuid = bindings::uuid_t::default();
-    // SAFETY: Nobody else can reach `sb`. The box stays pinned behind `s_fs_info` until
+    // SAFETY: No other task can reach `sb`. The box stays pinned behind `s_fs_info` until
     // `kill_sb()` takes it back, which the VFS calls whether or not this function succeeds.
     unsafe {
         (*sb).s_fs_info = info.into_foreign();
@@ -236,7 +236,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
         unsafe { quota::disable(sb) };
     }
     let root = root?;
-    // SAFETY: By the caller's promise nobody else can reach `sb`.
+    // SAFETY: By the caller's promise no other task can reach `sb`.
     unsafe { (*sb).s_root = root };
     Ok(())
 }
@@ -277,9 +277,9 @@ pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_
     }
     // SAFETY: By the caller's promise.
     unsafe { bindings::kill_anon_super(sb) };
-    // SAFETY: That leaves `s_fs_info` alone, and does not free `sb`, which nobody else uses.
+    // SAFETY: That leaves `s_fs_info` alone, and does not free `sb`, of which this is the last user.
     let info = unsafe { core::mem::replace(&mut (*sb).s_fs_info, core::ptr::null_mut()) };
-    // SAFETY: It is null, or the box that `fill()` has stored. All inodes are evicted, so that nobody uses it.
+    // SAFETY: It is null, or the box that `fill()` has stored. All inodes are evicted, so that nothing uses it.
     drop(unsafe { Pin::<KBox<SuperInfo<T>>>::try_from_foreign(info) });
 }
 
@@ -287,7 +287,7 @@ pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_
 ///
 /// # Safety
 ///
-/// `dentry` must be one of a live superblock of `T`, and `buf` a buffer, which nobody else uses for the time of the
+/// `dentry` must be one of a live superblock of `T`, and `buf` a buffer, which only this function uses during the
 /// call.
 unsafe extern "C" fn statfs<T: FileSystem>(
     dentry: *mut bindings::dentry,

@@ -191,15 +191,15 @@ unsafe fn add<T: FileSystem>(inode: &InodeCore<T>, xattr: NewXattr) -> Result {
 ///
 /// # Safety
 ///
-/// The inode must be on its way out, so that nobody looks at them.
+/// The inode must be on its way out, so that no system call looks at them.
 pub(super) unsafe fn free<T: FileSystem>(inode: &Inode<T>) {
     let list = inode.xattr_list();
-    // SAFETY: The list is initialised, and by the caller's promise nobody else uses it.
+    // SAFETY: The list is initialised, and by the caller's promise no other task uses it.
     if core::ptr::eq(unsafe { (*list).next }, list) {
         return;
     }
     let mut freed = 0;
-    // SAFETY: The list is initialised, and by the caller's promise nobody else uses it; the attributes are in
+    // SAFETY: The list is initialised, and by the caller's promise no other task uses it; the attributes are in
     // the table of the superblock.
     unsafe { bindings::simple_xattrs_free(inode.sb().xattrs().as_ptr(), list, &mut freed) };
     T::xattrs_freed(inode.sb(), freed);
@@ -258,7 +258,7 @@ impl<T: XattrOperations> XattrTable<T> {
         bindings::xattr_handler {
             name: core::ptr::null(),
             prefix: prefix.to_bytes_with_nul().as_ptr(),
-            // Of use to nobody but the file system: see `full_name()`.
+            // The VFS does not look at it, the functions of this file do: see `full_name()`.
             flags: bindings::int(bindings::uint(prefix.count_bytes())),
             list: None,
             get: Some(get::<T>),

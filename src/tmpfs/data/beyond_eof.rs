@@ -51,7 +51,7 @@ fn look_later(inode: &TmpfsInode) {
 }
 
 /// Gives back what a folio of `inode` has beyond the end of the file, where that is to have no more pages than single
-/// ones would be: what was made for a file that grows is not to be seen, nor to stay when nobody writes any more. May
+/// ones would be: what was made for a file that grows is not to be seen, nor to stay when the writes are over. May
 /// sleep.
 #[inline]
 pub(in crate::tmpfs) fn trim(inode: &TmpfsInode) {

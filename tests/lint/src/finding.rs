@@ -14,7 +14,11 @@ pub struct Finding {
 
 impl Finding {
     pub fn new(file: &File, span: Span) -> Self {
-        let line = span.start().line;
+        Self::at(file, span.start().line)
+    }
+
+    /// One at a line, which are counted from 1.
+    pub fn at(file: &File, line: usize) -> Self {
         let text = file.source.lines().nth(line - 1).unwrap_or_default();
         Self {
             path: file.path.clone(),

@@ -20,6 +20,7 @@ mod loops;
 mod manual;
 mod safe;
 mod tree;
+mod words;
 
 use anyhow::{bail, Result};
 use finding::Finding;
@@ -31,7 +32,7 @@ use tree::File;
 type Rule = fn(&[File]) -> Vec<Finding>;
 
 /// What a rule is called, and what a finding of it means.
-const RULES: [(&str, &str, Rule); 8] = [
+const RULES: [(&str, &str, Rule); 9] = [
     (
         "bindings",
         "the bindings hold more than is used, or without order",
@@ -60,6 +61,7 @@ const RULES: [(&str, &str, Rule); 8] = [
         manual::check,
     ),
     ("safe", "unsafe code in the file system", safe::check),
+    ("words", "a comment without a noun", words::check),
 ];
 
 fn main() -> Result<ExitCode> {
