@@ -123,3 +123,13 @@ kbuild() {
 inside() {
 	[[ ${RTMPFS_ENV:-} ]] || exec "$top/scripts/env/enter" "$(realpath "$1")" "${@:2}"
 }
+
+# inside_with LIST SCRIPT ARG...: the same in an environment that has the packages of the file LIST as well, a path in
+# the checkout.
+inside_with() {
+	local list=$1
+	shift
+	[[ ${RTMPFS_ENV:-} ]] || RTMPFS_MORE_PACKAGES=$list exec "$top/scripts/env/enter" "$(realpath "$1")" "${@:2}"
+	[[ ${RTMPFS_MORE_PACKAGES:-} == "$list" ]] ||
+		die "this build environment lacks the packages of $list; outside of it, ${1##*/} enters one that has them"
+}

@@ -33,17 +33,17 @@ host_tools() {
 # debian FORMAT TARGET PACKAGES [SUITE...]: a Debian trixie with the packages that the command PACKAGES prints, which may
 # come from the other suites named as well. As tar, files keep their owners for any user.
 debian() {
-	local format=$1 target=$2 packages=$3 suite path mode=root option=() source=()
+	local format=$1 target=$2 packages=$3 suite path mode=root option=() sources=()
 	shift 3
 	((!EUID)) || mode=unshare
 	for path in "${leave_out[@]}"; do
 		option+=(--dpkgopt="path-exclude=$path")
 	done
 	for suite in trixie "$@"; do
-		source+=("deb $mirror $suite main")
+		sources+=("deb $mirror $suite main")
 	done
 	mmdebstrap --variant=minbase --components=main --dpkgopt=force-unsafe-io "${option[@]}" --mode="$mode" \
-		--format="$format" --include="$("$packages" | paste -sd,)" trixie "$target" "${source[@]}"
+		--format="$format" --include="$("$packages" | paste -sd,)" trixie "$target" "${sources[@]}"
 }
 
 # What of this file makes a tree what it is, for a key.
