@@ -38,12 +38,15 @@ source_stamp=$({
 	cat "$patches"/*.patch 2>/dev/null || true
 } | key_of)
 
+# apply TREE PATCH
+apply() { patch -d "$1" -p1 --batch --no-backup-if-mismatch -i "$2"; }
+
 patch_all() {
 	local patch
 	for patch in "$patches"/*.patch; do
 		[[ -f $patch ]] || continue
 		echo "== ${patch##*/}"
-		patch -d "$source.new" -p1 --batch --no-backup-if-mismatch -i "$patch"
+		apply "$source.new" "$patch"
 	done
 }
 
