@@ -3,7 +3,8 @@
 # Sourced, never run.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/rtmpfs
+# DKMS may have no HOME, and makes no use of the folder.
+cache=${XDG_CACHE_HOME:-${HOME:-}/.cache}/rtmpfs
 # Only used by the scripts that source this file.
 export top cache
 
