@@ -3,7 +3,8 @@
 # Sourced, never run.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/rtmpfs
+# DKMS may have no HOME, and makes no use of the folder.
+cache=${XDG_CACHE_HOME:-${HOME:-}/.cache}/rtmpfs
 # Only used by the scripts that source this file.
 export top cache
 
@@ -122,4 +123,14 @@ kbuild() {
 # inside SCRIPT ARG...: go on in the build environment if this is the host.
 inside() {
 	[[ ${RTMPFS_ENV:-} ]] || exec "$top/scripts/env/enter" "$(realpath "$1")" "${@:2}"
+}
+
+# inside_with LIST SCRIPT ARG...: the same in an environment that has the packages of the file LIST as well, a path in
+# the checkout.
+inside_with() {
+	local list=$1
+	shift
+	[[ ${RTMPFS_ENV:-} ]] || RTMPFS_MORE_PACKAGES=$list exec "$top/scripts/env/enter" "$(realpath "$1")" "${@:2}"
+	[[ ${RTMPFS_MORE_PACKAGES:-} == "$list" ]] ||
+		die "this build environment lacks the packages of $list; outside of it, ${1##*/} enters one that has them"
 }

@@ -7,8 +7,8 @@ mirror=http://deb.debian.org/debian
 # What no build or test reads in such a tree; a third of the files are saved.
 leave_out=('/usr/share/man/*' '/usr/share/info/*' '/usr/share/locale/*' '/usr/share/doc/*')
 
-# packages_of FILE: the Debian packages that a file names, one a line.
-packages_of() { sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$1" | sort; }
+# packages_of FILE...: the Debian packages that the files name, one a line.
+packages_of() { sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$@" | sort -u; }
 
 # The host needs two tools, and the two set-uid helpers of uidmap when the user
 # is not root. Root gets them installed; another user a line to paste.
@@ -30,13 +30,24 @@ host_tools() {
 		env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
 }
 
-# debian_tar PACKAGES: a Debian with the packages that the command PACKAGES prints. An archive keeps the owners of files
-# for any user.
-debian_tar() {
-	local path option=(--variant=minbase --components=main --dpkgopt=force-unsafe-io --format=tar --mode=root)
-	((!EUID)) || option+=(--mode=unshare)
+# debian FORMAT TARGET PACKAGES [SUITE...]: a Debian trixie with the packages that the command PACKAGES prints, which may
+# come from the other suites named as well. As tar, files keep their owners for any user.
+debian() {
+	local format=$1 target=$2 packages=$3 suite path mode=root option=() sources=()
+	shift 3
+	((!EUID)) || mode=unshare
 	for path in "${leave_out[@]}"; do
 		option+=(--dpkgopt="path-exclude=$path")
 	done
-	mmdebstrap "${option[@]}" --include="$("$1" | paste -sd,)" trixie - "deb $mirror trixie main"
+	for suite in trixie "$@"; do
+		sources+=("deb $mirror $suite main")
+	done
+	mmdebstrap --variant=minbase --components=main --dpkgopt=force-unsafe-io "${option[@]}" --mode="$mode" \
+		--format="$format" --include="$("$packages" | paste -sd,)" trixie "$target" "${sources[@]}"
+}
+
+# What of this file makes a tree what it is, for a key.
+of_debian() {
+	printf '%s\n' "$mirror" "${leave_out[@]}"
+	declare -f debian
 }

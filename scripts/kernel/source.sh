@@ -38,13 +38,33 @@ source_stamp=$({
 	cat "$patches"/*.patch 2>/dev/null || true
 } | key_of)
 
+# apply TREE PATCH
+apply() { patch -d "$1" -p1 --batch --no-backup-if-mismatch -i "$2"; }
+
 patch_all() {
 	local patch
 	for patch in "$patches"/*.patch; do
 		[[ -f $patch ]] || continue
 		echo "== ${patch##*/}"
-		patch -d "$source.new" -p1 --batch --no-backup-if-mismatch -i "$patch"
+		apply "$source.new" "$patch"
 	done
+}
+
+# The series of the source, in words, for the message below.
+series() { (cd "$patches" && sha256sum -- *.patch); }
+
+# The source is that of all checkouts, and one with another series changes it for all of them.
+say_change() {
+	local kernels=() differs
+	[[ -s $base/source.stamp ]] || return 0
+	mapfile -t kernels < <(compgen -G "$base/*.stamp" | sed -E 's|.*/(.*)\.stamp|\1|' | grep -vxF source || true)
+	if [[ -f $base/source.series ]]; then
+		differs=$(diff <(sed 1d "$base/source.series") <(series) | sed -nE 's/^[<>] [0-9a-f]+ +//p' | sort -u | paste -sd' ' || true)
+		differs="the series of $(head -n 1 "$base/source.series") becomes that of $top (${differs:-the same patches, otherwise unpacked})"
+	else
+		differs="another series becomes that of $top"
+	fi
+	say "$base: $differs; kernels to be built anew, for all checkouts: ${kernels[*]:-none}"
 }
 
 # A file that a new series leaves as it was keeps its time, and what was made
@@ -53,6 +73,7 @@ update_source() {
 	if [[ $(cat "$base/source.stamp" 2>/dev/null) == "$source_stamp" ]]; then
 		return
 	fi
+	say_change
 	rm -rf "$source.new" "$base"/*.stamp
 	mkdir -p "$source.new"
 	step "unpacking ${tarball##*/}" "$cache/logs/kernel-unpack.log" unpack "$source.new"
@@ -61,5 +82,9 @@ update_source() {
 	step 'bringing the kernel source up to date' "$cache/logs/kernel-source.log" \
 		rsync -rlp --checksum --delete "$source.new/" "$source/"
 	rm -rf "$source.new"
+	{
+		printf '%s\n' "$top"
+		series
+	} >"$base/source.series"
 	printf '%s\n' "$source_stamp" >"$base/source.stamp"
 }
