@@ -24,7 +24,7 @@ fn is_vague(line: &str) -> bool {
         return false;
     };
     comment
-        .split(|c: char| !c.is_alphanumeric())
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
         .any(|word| PRONOUNS.contains(&word.to_lowercase().as_str()))
 }
 
