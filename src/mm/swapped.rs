@@ -63,10 +63,9 @@ impl SwappedPage<'_> {
         major: &mut bool,
     ) -> Result<SwapFolio> {
         let amount = match amount {
-            Amount::UpTo(largest) if !largest.is_zero() || self.order.is_zero() => {
-                Amount::UpTo(self.order.min(largest))
-            }
-            _ => Amount::Page,
+            Amount::UpTo(Order::ZERO) if !self.order.is_zero() => Amount::Page,
+            Amount::UpTo(largest) => Amount::UpTo(self.order.min(largest)),
+            Amount::Page => Amount::Page,
         };
         // SAFETY: By the type invariants.
         unsafe {

@@ -15,7 +15,7 @@ use super::page_accounting;
 use super::swap;
 use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::{self, Effort};
-use crate::mm::swap::Reader;
+use crate::mm::swap::{Reader, SwapEntry};
 use crate::mm::PageRange;
 use crate::mm::{
     task, Folio, GfpFlags, LockedFolio, NewFolio, Order, PageCount, PageIndex, Pos, Slot,
@@ -204,37 +204,30 @@ pub(in crate::tmpfs) enum Unwritten {
 /// while other tasks change the page again and again.
 #[inline(always)]
 pub(in crate::tmpfs) fn find(inode: &TmpfsInode, index: PageIndex) -> Result<Option<ARef<Folio>>> {
-    match inode.mapping().get(index) {
-        Slot::Empty => Ok(None),
-        Slot::Folio(folio) if folio.is_uptodate() => Ok(Some(folio)),
-        slot => find_slowly(inode, index, slot),
-    }
-}
-
-/// Finds what [`find`] does where `slot`, of page `index`, has more to it than a look.
-#[inline(never)]
-fn find_slowly(
-    inode: &TmpfsInode,
-    index: PageIndex,
-    mut slot: Slot,
-) -> Result<Option<ARef<Folio>>> {
     // Goes round only where another task has just changed the page; a fatal signal ends it.
     loop {
-        let result = match slot {
+        let result = match inode.mapping().get(index) {
             Slot::Empty => return Ok(None),
             Slot::Folio(folio) if folio.is_uptodate() => return Ok(Some(folio)),
             Slot::Folio(folio) => find_invalid(inode, folio),
-            Slot::Swap(entry) => {
-                swap::read_in(inode, index, entry).map(|folio| Some(folio.unlock()))
-            }
+            Slot::Swap(entry) => find_swapped(inode, index, entry),
             Slot::Poisoned(_) => return Err(EIO),
         };
         match result {
             Err(EEXIST) => look_again()?,
             result => return result,
         }
-        slot = inode.mapping().get(index);
     }
+}
+
+/// Brings page `index` back for a reader, who needs no lock. Not inlined: what is in the page cache is found without.
+#[inline(never)]
+fn find_swapped(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    entry: SwapEntry,
+) -> Result<Option<ARef<Folio>>> {
+    Ok(Some(swap::read_in(inode, index, entry)?.unlock()))
 }
 
 /// Called where the page at an index has changed between the look at its slot and the lock of its folio, before

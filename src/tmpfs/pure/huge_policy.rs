@@ -6,15 +6,15 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HugePolicy {
     /// None.
-    Never,
+    Never = 0,
     /// Wherever possible, also for a file that is smaller.
-    Always,
+    Always = 1,
     /// Such that end within the file, and where a mapping asks for them.
-    WithinSize,
+    WithinSize = 2,
     /// Where a mapping asks for them.
-    Advise,
+    Advise = 3,
     /// As large as what they are for, see [`mod@super::fitting`].
-    Fit,
+    Fit = 4,
 }
 
 impl HugePolicy {
@@ -39,13 +39,7 @@ impl HugePolicy {
 
     /// Its number: that of the kernel (`SHMEM_HUGE_*`), which has none for [`HugePolicy::Fit`].
     pub(crate) fn as_number(self) -> u32 {
-        match self {
-            Self::Never => 0,
-            Self::Always => 1,
-            Self::WithinSize => 2,
-            Self::Advise => 3,
-            Self::Fit => 4,
-        }
+        self as u32
     }
 
     /// The policy with a number; [`HugePolicy::Never`] for any other.
