@@ -3,9 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result, ensure};
 use nix::mount::{self as api, MntFlags, MsFlags};
 
-use crate::errno::Res;
+use crate::errno::{Errno, Res};
+use crate::machine::wait;
 
 /// mount(2).
 pub fn mount(source: &str, path: &Path, kind: &str, flags: MsFlags, options: &str) -> Res<()> {
@@ -66,6 +68,18 @@ impl Mount {
 
     pub fn unmount(self) -> Res<()> {
         self.unmount_flags(MntFlags::empty())
+    }
+
+    /// Unmounts once nothing uses it any more, in at most 10 s: some users let go only after the call that ends their
+    /// use. A thread of io_uring tells of a request before it puts the file, a loop device is let go by a worker, and
+    /// a child that another thread forks holds on to what is open or mapped until its exec.
+    pub fn unmount_when_free(&mut self) -> Result<()> {
+        let free = wait(10, || match self.try_unmount(MntFlags::empty()) {
+            Err(Errno(libc::EBUSY)) => Ok(false),
+            result => result.map(|()| true).context("umount"),
+        })?;
+        ensure!(free, "umount: busy for 10 s");
+        Ok(())
     }
 
     pub fn unmount_flags(mut self, flags: MntFlags) -> Res<()> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A mount of the file system under test.
 
-use crate::errno::{Errno, Res};
+use crate::errno::Res;
 use crate::mount::Mount;
 use anyhow::{Context, Result};
 use nix::mount::{MntFlags, MsFlags};
@@ -50,14 +50,8 @@ impl Mounted {
         Ok(figures.blocks() - figures.blocks_free())
     }
 
-    /// Unmounts once nothing uses it any more: children that others have forked hold on to what is open or mapped.
     pub fn unmount_when_free(mut self) -> Result<()> {
-        let free = crate::machine::wait(10, || match self.mount.try_unmount(MntFlags::empty()) {
-            Err(Errno(libc::EBUSY)) => Ok(false),
-            result => result.map(|()| true).context("umount"),
-        })?;
-        anyhow::ensure!(free, "umount: busy for 10 s");
-        Ok(())
+        self.mount.unmount_when_free()
     }
 
     pub fn unmount(mut self) -> Result<()> {

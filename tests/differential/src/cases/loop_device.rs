@@ -3,7 +3,7 @@
 use nix::mount::MsFlags;
 use rustix::fs::FallocateFlags;
 
-use crate::harness::device::{discard, unmount, zero, Loop};
+use crate::harness::device::{discard, zero, Loop};
 use crate::harness::kmsg::expecting;
 use crate::harness::prelude::*;
 use crate::harness::process::program;
@@ -16,7 +16,7 @@ cases! {
 const SIZE: u64 = 16 << 20;
 
 fn ext4_on_a_file(t: &mut Trace, fs: &Fs) -> Done {
-    let mount = fs.mount("size=64m")?;
+    let mut mount = fs.mount("size=64m")?;
     let d = mount.dir()?;
     let image = d.create("image")?;
     image.truncate(SIZE)?;
@@ -89,11 +89,11 @@ fn ext4_on_a_file(t: &mut Trace, fs: &Fs) -> Done {
     drop(image);
     d.unlink("image")?;
     drop(d);
-    unmount(mount)
+    mount.unmount_when_free()
 }
 
 fn data_through_the_device(t: &mut Trace, fs: &Fs) -> Done {
-    let mount = fs.mount("size=64m")?;
+    let mut mount = fs.mount("size=64m")?;
     let d = mount.dir()?;
     let image = d.file("image", &pattern(1, 1 << 20))?;
     let device = match Loop::on(&image) {
@@ -112,7 +112,7 @@ fn data_through_the_device(t: &mut Trace, fs: &Fs) -> Done {
     drop((disk, device, image));
     d.unlink("image")?;
     drop(d);
-    unmount(mount)
+    mount.unmount_when_free()
 }
 
 /// Runs steps with a device on a new file of that size, and looks that all of it can be undone.
@@ -122,7 +122,7 @@ fn with_device(
     size: u64,
     steps: impl FnOnce(&Dir, &Fd, &Loop) -> Done,
 ) -> Done {
-    let mount = fs.mount(options)?;
+    let mut mount = fs.mount(options)?;
     let d = mount.dir()?;
     let image = d.create("image")?;
     image.truncate(size)?;
@@ -134,7 +134,7 @@ fn with_device(
     drop((device, image));
     d.unlink("image")?;
     drop(d);
-    unmount(mount)
+    mount.unmount_when_free()
 }
 
 /// What is discarded or zeroed on the device is a hole of the file.
@@ -300,7 +300,7 @@ fn without_space(t: &mut Trace, fs: &Fs) -> Done {
 }
 
 fn of_a_reader(t: &mut Trace, fs: &Fs) -> Done {
-    let mount = fs.mount("size=64m")?;
+    let mut mount = fs.mount("size=64m")?;
     let d = mount.dir()?;
     d.file("image", &pattern(1, 1 << 20))?;
     let image = d.read_only("image")?;
@@ -326,5 +326,5 @@ fn of_a_reader(t: &mut Trace, fs: &Fs) -> Done {
     );
     drop((device, image));
     drop(d);
-    unmount(mount)
+    mount.unmount_when_free()
 }

@@ -4,9 +4,7 @@ use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
-use super::case::Done;
 use super::errno::{Errno, Res};
-use super::fs::Mount;
 use super::sys::{Fd, PAGE};
 
 const SET_FD: libc::Ioctl = 0x4c00;
@@ -113,21 +111,4 @@ fn range(disk: &Fd, number: libc::Ioctl, at: u64, len: u64) -> Res<()> {
     // SAFETY: both calls read a start and a length.
     let done = unsafe { libc::ioctl(disk.0.as_raw_fd(), number, range.as_ptr()) };
     Errno::check(done.into()).map(drop)
-}
-
-/// Waits for what the kernel still holds of a loop device that was let go.
-pub fn unmount(mount: Mount) -> Done {
-    const TRIES: u32 = 100;
-    for _ in 0..TRIES {
-        match nix::mount::umount(&mount.path) {
-            Err(nix::errno::Errno::EBUSY) => {
-                std::thread::sleep(std::time::Duration::from_millis(20))
-            }
-            done => {
-                drop(mount);
-                return Ok(done?);
-            }
-        }
-    }
-    anyhow::bail!("the loop device keeps the mount busy")
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use anyhow::{anyhow, ensure};
+use anyhow::{anyhow, ensure, Context};
 use nix::mount::MntFlags;
 use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitStatus};
@@ -238,15 +238,15 @@ fn steps(case: Case, trace: &mut Trace, fs: &Fs) -> Done {
     match case.body {
         Body::Own(body) | Body::Switched(_, body) => body(trace, fs),
         Body::Mounted(options, body) => {
-            let mount = fs
+            let mut mount = fs
                 .mount(options)
                 .map_err(|e| anyhow::anyhow!("mount -o '{options}': {e}"))?;
             let dir = mount.dir()?;
             body(trace, &dir)?;
             drop(dir);
             mount
-                .unmount()
-                .map_err(|e| anyhow::anyhow!("unmount after the case: {e}"))
+                .unmount_when_free()
+                .context("unmount after the case")
         }
     }
 }
