@@ -79,9 +79,13 @@ update_source() {
 	step "unpacking ${tarball##*/}" "$cache/logs/kernel-unpack.log" unpack "$source.new"
 	step "applying $(compgen -G "$patches/*.patch" | wc -l) kernel patches" \
 		"$cache/logs/kernel-patch.log" patch_all
-	step 'bringing the kernel source up to date' "$cache/logs/kernel-source.log" \
-		rsync -rlp --checksum --delete "$source.new/" "$source/"
-	rm -rf "$source.new"
+	if [[ -d $source ]]; then
+		step 'bringing the kernel source up to date' "$cache/logs/kernel-source.log" \
+			rsync -rlp --checksum --delete "$source.new/" "$source/"
+		rm -rf "$source.new"
+	else
+		mv "$source.new" "$source"
+	fi
 	{
 		printf '%s\n' "$top"
 		series
