@@ -38,8 +38,10 @@ type __kernel_ptrdiff_t = isize;
 unsafe impl<Storage> Zeroable for __BindgenBitfieldUnit<Storage> where Storage: Zeroable {}
 
 mod numbers;
+mod status;
 
 pub(crate) use numbers::*;
+pub(crate) use status::to_result;
 
 include!(env!("RTMPFS_BINDINGS"));
 

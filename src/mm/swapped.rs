@@ -17,7 +17,6 @@ use super::{GfpFlags, Order, PageIndex};
 use crate::bindings;
 use core::ptr::addr_of_mut;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::sync::rcu;
 
@@ -413,7 +412,7 @@ impl Mapping {
                         break;
                     }
                 }
-                to_result(bindings::xas_error(&xas))?;
+                bindings::to_result(bindings::xas_error(&xas))?;
                 order
             };
             if order <= wanted {

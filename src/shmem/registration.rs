@@ -21,7 +21,6 @@ use crate::vfs::internal_type::InternalType;
 use crate::vfs::switch::Switch;
 use crate::vfs::Inode;
 use core::marker::PhantomData;
-use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::types::Opaque;
 use kernel::ThisModule;
@@ -169,7 +168,7 @@ impl Registered {
     /// dropped.
     unsafe fn new(table: *const bindings::shmem_backend) -> Result<Self> {
         // SAFETY: By the caller's promise.
-        to_result(unsafe { bindings::register_shmem_backend(table) })?;
+        bindings::to_result(unsafe { bindings::register_shmem_backend(table) })?;
         Ok(Self(()))
     }
 }

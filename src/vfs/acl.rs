@@ -9,8 +9,6 @@
 
 use super::{FileSystem, IdMap, Inode, Mode, NewInode};
 use crate::bindings;
-#[cfg(CONFIG_FS_POSIX_ACL)]
-use kernel::error::to_result;
 use kernel::prelude::*;
 
 /// The flag of a superblock whose inodes have ACLs.
@@ -44,7 +42,7 @@ pub(super) const SET_ACL: Option<SetAcl> = None;
 #[cfg(CONFIG_FS_POSIX_ACL)]
 pub(super) unsafe fn chmod(idmap: &IdMap, dentry: *mut bindings::dentry, mode: Mode) -> Result {
     // SAFETY: By the caller's promise.
-    to_result(unsafe { bindings::posix_acl_chmod(idmap.as_ptr(), dentry, mode.as_raw()) })
+    bindings::to_result(unsafe { bindings::posix_acl_chmod(idmap.as_ptr(), dentry, mode.as_raw()) })
 }
 
 /// There are no ACLs.
@@ -68,7 +66,7 @@ impl<T: FileSystem> NewInode<'_, T> {
         let raw = self.as_ptr();
         let (mut default, mut access) = (core::ptr::null_mut(), core::ptr::null_mut());
         // SAFETY: Both inodes are live, and by the type invariants nothing else uses the mode of this one.
-        to_result(unsafe {
+        bindings::to_result(unsafe {
             bindings::posix_acl_create(
                 dir.as_ptr(),
                 &raw mut (*raw).i_mode,

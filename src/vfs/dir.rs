@@ -16,7 +16,7 @@ use super::{
 };
 use crate::bindings;
 use core::marker::PhantomData;
-use kernel::error::{from_result, to_result};
+use kernel::error::from_result;
 use kernel::prelude::*;
 
 /// The directories of a rename, both locked for writing.
@@ -399,7 +399,7 @@ unsafe extern "C" fn tmpfile<T: DirectoryOperations>(
         // SAFETY: By the safety requirements; the dentry of the file takes over the reference.
         unsafe { bindings::d_tmpfile(file, inode.into_raw()) };
         // SAFETY: By the safety requirements, and the dentry of the file has an inode now.
-        to_result(unsafe { bindings::finish_open_simple(file, 0) })?;
+        bindings::to_result(unsafe { bindings::finish_open_simple(file, 0) })?;
         Ok(0)
     })
 }

@@ -7,7 +7,6 @@
 
 use super::folder::Folder;
 use crate::bindings;
-use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::str::as_char_ptr_in_const_context;
 
@@ -59,7 +58,7 @@ impl Features {
         let this = Self(unsafe { parent.folder(c"features")? });
         for feature in features {
             // SAFETY: The folder is live, and the attribute is `'static`.
-            to_result(unsafe {
+            bindings::to_result(unsafe {
                 bindings::sysfs_create_file_ns(
                     this.0.as_ptr(),
                     &raw const feature.0.attr,

@@ -6,7 +6,6 @@
 
 use crate::bindings;
 use core::ptr::NonNull;
-use kernel::error::to_result;
 use kernel::prelude::*;
 
 /// A folder in sysfs, which goes when this is dropped.
@@ -85,7 +84,9 @@ impl Listed {
         attribute: *const bindings::attribute,
     ) -> Result<Self> {
         // SAFETY: By the caller's promise.
-        to_result(unsafe { bindings::sysfs_create_file_ns(folder, attribute, core::ptr::null()) })?;
+        bindings::to_result(unsafe {
+            bindings::sysfs_create_file_ns(folder, attribute, core::ptr::null())
+        })?;
         // INVARIANT: Just made.
         Ok(Self { folder, attribute })
     }

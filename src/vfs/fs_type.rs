@@ -18,7 +18,6 @@ use crate::bindings;
 use crate::mm::{Pos, MAX_FILE_SIZE};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::ThisModule;
 
@@ -162,7 +161,9 @@ impl<T: FileSystem> Registration<T> {
         .pin_chain(move |this| {
             if mountable {
                 // SAFETY: The type is complete and pinned, and stays valid until drop unregisters it.
-                to_result(unsafe { bindings::register_filesystem(this.fs_type.as_ptr()) })?;
+                bindings::to_result(unsafe {
+                    bindings::register_filesystem(this.fs_type.as_ptr())
+                })?;
             }
             // SAFETY: Nothing can fail any more, and by the caller's promise it stays.
             unsafe { this.internal.set_live() };

@@ -25,7 +25,6 @@ use crate::bindings;
 use crate::mm::{Ino, Pos};
 use core::marker::PhantomData;
 use core::ops::Deref;
-use kernel::error::to_result;
 use kernel::prelude::*;
 
 /// Where a new file belongs: to which superblock, and to whom.
@@ -274,7 +273,7 @@ impl<'a, T: FileSystem> NewInode<'a, T> {
                 core::ptr::null_mut(),
             )
         };
-        match to_result(ret) {
+        match bindings::to_result(ret) {
             Err(EOPNOTSUPP) => Ok(()),
             result => result,
         }

@@ -22,7 +22,7 @@ use crate::mm::Len;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use kernel::error::{from_result, to_result};
+use kernel::error::from_result;
 use kernel::prelude::*;
 use kernel::sync::barrier::{smp_mb, Full};
 use kernel::types::Opaque;
@@ -269,7 +269,7 @@ impl<T: QuotaOperations> NewSuperBlock<'_, T> {
         let sb = self.as_ptr();
         // SAFETY: No other task can reach the superblock, whose `s_umount` the VFS holds for writing
         // while it is filled, and whose private data is there. The tables are for superblocks of `T`.
-        to_result(unsafe {
+        bindings::to_result(unsafe {
             (*sb).dq_op = &Tables::<T>::RECORD_OPERATIONS;
             (*sb).s_qcop = &raw const bindings::dquot_quotactl_sysfile_ops;
             (*sb).s_quota_types = bindings::QTYPE_MASK_USR | bindings::QTYPE_MASK_GRP;
@@ -303,8 +303,8 @@ impl<T: FileSystem> NewInode<'_, T> {
         // SAFETY: By the type invariants nothing else uses the inode, so that its records, where it
         // cannot have them, can be dropped at once.
         unsafe {
-            to_result(bindings::dquot_initialize(inode))?;
-            to_result(bindings::dquot_alloc_inode(inode))
+            bindings::to_result(bindings::dquot_initialize(inode))?;
+            bindings::to_result(bindings::dquot_alloc_inode(inode))
                 .inspect_err(|_| bindings::dquot_drop(inode))
         }
     }
@@ -357,7 +357,7 @@ impl<T: FileSystem> InodeCore<T> {
     /// Fails with `EDQUOT` where the limits forbid it.
     pub(crate) fn charge_space(&self, bytes: Len) -> Result<SpaceCharge<'_, T>> {
         // SAFETY: The inode is live, and the function takes its own locks.
-        to_result(unsafe {
+        bindings::to_result(unsafe {
             bindings::__dquot_alloc_space(
                 self.as_ptr(),
                 bytes.to_loff(),
@@ -388,7 +388,7 @@ impl<T: FileSystem> SetAttr<'_, T> {
             if bindings::i_uid_needs_update(idmap, request, inode)
                 || bindings::i_gid_needs_update(idmap, request, inode)
             {
-                to_result(bindings::dquot_transfer(idmap, inode, request))?;
+                bindings::to_result(bindings::dquot_transfer(idmap, inode, request))?;
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use crate::bindings;
 use core::ffi::CStr as CoreCStr;
 use core::marker::PhantomData;
 use core::ptr::{addr_of_mut, NonNull};
-use kernel::error::{from_err_ptr, from_result, to_result};
+use kernel::error::{from_err_ptr, from_result};
 use kernel::prelude::*;
 use kernel::types::Opaque;
 
@@ -180,7 +180,7 @@ unsafe fn add<T: FileSystem>(inode: &InodeCore<T>, xattr: NewXattr) -> Result {
             xattr.0.as_ptr(),
         )
     };
-    to_result(ret).map_err(|_| ENOMEM)?;
+    bindings::to_result(ret).map_err(|_| ENOMEM)?;
     // The list owns it now.
     core::mem::forget(xattr);
     Ok(())
