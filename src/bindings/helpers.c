@@ -686,6 +686,17 @@ void rtmpfs_helper_mutex_unlock(struct mutex *lock)
 }
 #endif
 
+#ifdef CONFIG_SMP
+/* The CPUs that for_each_cpu_or() would visit, from one on. */
+__rtmpfs_helper
+unsigned long rtmpfs_helper_next_cpu_or_dying(unsigned long cpu)
+{
+	return find_next_or_bit(cpumask_bits(cpu_online_mask),
+				cpumask_bits(cpu_dying_mask),
+				small_cpumask_bits, cpu);
+}
+#endif
+
 __rtmpfs_helper
 int rtmpfs_helper_numa_node_id(void)
 {
@@ -697,6 +708,14 @@ bool rtmpfs_helper_page_hwpoison(struct page *page)
 {
 	return PageHWPoison(page);
 }
+
+#ifdef CONFIG_SMP
+__rtmpfs_helper
+void *rtmpfs_helper_per_cpu_ptr(void __percpu *ptr, unsigned long cpu)
+{
+	return per_cpu_ptr(ptr, cpu);
+}
+#endif
 
 __rtmpfs_helper
 void rtmpfs_helper_percpu_counter_add_batch(struct percpu_counter *counter,
@@ -817,6 +836,15 @@ struct timespec64 rtmpfs_helper_simple_inode_init_ts(struct inode *inode)
 {
 	return simple_inode_init_ts(inode);
 }
+
+#ifdef CONFIG_SMP
+/* What next_cpu_or_dying() returns at the end. */
+__rtmpfs_helper
+unsigned long rtmpfs_helper_small_cpumask_bits(void)
+{
+	return small_cpumask_bits;
+}
+#endif
 
 __rtmpfs_helper
 bool rtmpfs_helper_softleaf_is_swap(swp_entry_t entry)

@@ -5,9 +5,11 @@
 //! C header: `include/linux/percpu_counter.h`.
 
 use crate::bindings;
+use core::array;
 use core::marker::PhantomData;
-use kernel::error::to_result;
 use kernel::prelude::*;
+#[cfg(all(CONFIG_SMP, CONFIG_64BIT))]
+use kernel::sync::barrier::{smp_mb, Read};
 use kernel::types::Opaque;
 
 /// Signed counters that are kept per CPU, each with an approximate total (`struct percpu_counter`), in one piece of
@@ -36,7 +38,7 @@ impl<const N: usize> PerCpuCounters<N> {
             units,
             counters <- Opaque::try_ffi_init(|slot: *mut [bindings::percpu_counter; N]| {
                 // SAFETY: `slot` is valid for writes of so many and stays where it is.
-                to_result(unsafe {
+                bindings::to_result(unsafe {
                     bindings::percpu_counter_init_many(
                         slot.cast(),
                         0,
@@ -65,6 +67,67 @@ impl<const N: usize> PerCpuCounters<N> {
             counter,
             _counters: PhantomData,
         }
+    }
+
+    /// The sums of all, to be shown: exact where no CPU passes its share on at that very moment. Visits all CPUs, once.
+    #[inline]
+    pub(crate) fn sums(&self) -> [i64; N] {
+        self.sums_without_lock()
+            .unwrap_or_else(|| self.exact_sums())
+    }
+
+    /// The sum of each.
+    #[cold]
+    fn exact_sums(&self) -> [i64; N] {
+        let first = self.counters.get().cast::<bindings::percpu_counter>();
+        // SAFETY: By the type invariants, for each of the array.
+        array::from_fn(|i| unsafe { bindings::percpu_counter_sum(first.add(i)) })
+    }
+
+    /// The sums without the locks of the counters, which are for those that pass shares on; `None` where a task has done
+    /// so meanwhile.
+    #[cfg(all(CONFIG_SMP, CONFIG_64BIT))]
+    #[inline]
+    fn sums_without_lock(&self) -> Option<[i64; N]> {
+        let first = self.counters.get().cast::<bindings::percpu_counter>();
+        // SAFETY: By the type invariants, for each of the array. Each is written as a whole.
+        let passed_on =
+            || array::from_fn(|i| unsafe { (&raw const (*first.add(i)).count).read_volatile() });
+        // SAFETY: By the type invariants; they do not change.
+        let shares: [*mut i32; N] = array::from_fn(|i| unsafe { (*first.add(i)).counters });
+
+        let before: [i64; N] = passed_on();
+        smp_mb(Read);
+        let mut sums = before;
+        let mut cpu = 0;
+        // Ends: each number is larger than the one before.
+        loop {
+            // SAFETY: Looks at masks that are always there. A CPU that is going is in one of them until it has passed its
+            // share on.
+            cpu = unsafe { bindings::next_cpu_or_dying(cpu) };
+            // SAFETY: Reads a number.
+            if cpu >= unsafe { bindings::small_cpumask_bits() } {
+                break;
+            }
+            for (sum, share) in sums.iter_mut().zip(shares) {
+                // SAFETY: Each possible CPU has a share, for as long as the counter, which is written as a whole.
+                let share = unsafe {
+                    bindings::per_cpu_ptr(share.cast(), cpu)
+                        .cast::<i32>()
+                        .read_volatile()
+                };
+                *sum = sum.wrapping_add(i64::from(share));
+            }
+            cpu = cpu.wrapping_add(1);
+        }
+        smp_mb(Read);
+        (passed_on() == before).then_some(sums)
+    }
+
+    /// There is one CPU, which has no share beside the sum, or one that does not read a sum as a whole.
+    #[cfg(not(all(CONFIG_SMP, CONFIG_64BIT)))]
+    fn sums_without_lock(&self) -> Option<[i64; N]> {
+        None
     }
 }
 

@@ -129,14 +129,15 @@ impl FileSystem for Tmpfs {
         options.apply(sb.data(), cx)
     }
 
+    #[inline]
     fn stat_fs(sb: &SuperBlock<Self>) -> StatFs {
         beyond_eof::trim_all(sb);
-        let info = sb.data();
+        let ((blocks, blocks_free), (inodes, inodes_free)) = sb.data().shown_limits();
         StatFs {
-            blocks: PageCount::new(info.blocks.max()),
-            blocks_free: PageCount::new(info.blocks.free()),
-            inodes: info.inodes.max(),
-            inodes_free: info.inodes.free(),
+            blocks: PageCount::new(blocks),
+            blocks_free: PageCount::new(blocks_free),
+            inodes,
+            inodes_free,
         }
     }
 

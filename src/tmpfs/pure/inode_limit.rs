@@ -46,9 +46,17 @@ impl<C: Counter> InodeLimit<C> {
         self.0.max() / InodeSpace::INODE.0
     }
 
+    /// The limit, and how many inodes are left under it where the sum of the counter is `sum`; 0 and 0 without one.
+    pub(crate) fn shown(&self, sum: i64) -> (u64, u64) {
+        let (max, free) = self.0.shown(sum);
+        (max / InodeSpace::INODE.0, free / InodeSpace::INODE.0)
+    }
+
     /// How many inodes are left under the limit; 0 without one.
+    #[cfg(any(test, CONFIG_KUNIT))]
     pub(crate) fn free(&self) -> u64 {
-        self.0.free() / InodeSpace::INODE.0
+        self.shown(i64::try_from(self.0.used()).unwrap_or(i64::MAX))
+            .1
     }
 
     /// Reserves `space`, or returns `None` where that would exceed the limit.

@@ -72,6 +72,13 @@ impl<C: Counter> Limit<C> {
         self.max().saturating_sub(self.used())
     }
 
+    /// The limit, and how much is left under it where the sum of the counter is `sum`; 0 and 0 without one.
+    pub(crate) fn shown(&self, sum: i64) -> (u64, u64) {
+        let max = self.max();
+        // Less than nothing, for a sum that is not exact.
+        (max, max.saturating_sub(u64::try_from(sum).unwrap_or(0)))
+    }
+
     /// Reserves `amount`, or returns `None` where that would exceed the limit.
     #[inline]
     pub(crate) fn reserve(&self, amount: u64) -> Option<Reservation<'_, C>> {
@@ -184,6 +191,16 @@ pub(crate) mod tests {
         assert_eq!(limit.used(), 6);
         limit.release(6);
         assert_eq!(limit.free(), 10);
+    }
+
+    #[test]
+    fn what_is_shown_is_within_the_limit() {
+        let limit = Limit::new(10, Plain::new());
+        assert_eq!(limit.shown(4), (10, 6));
+        assert_eq!(limit.shown(-1), (10, 10));
+        assert_eq!(limit.shown(11), (10, 0));
+        limit.set_max(0);
+        assert_eq!(limit.shown(4), (0, 0));
     }
 
     #[test]

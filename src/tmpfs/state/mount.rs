@@ -66,8 +66,8 @@ const AS_SYSTEM_SAYS: u32 = u32::MAX;
 /// The file system's part of a superblock.
 #[pin_data]
 pub(crate) struct SuperInfo {
-    /// Those of the limits, here to be made once.
-    _counters: Arc<PerCpuCounters<2>>,
+    /// Those of the limits.
+    counters: Arc<PerCpuCounters<2>>,
     /// Blocks, which are pages. The limit is written with `s_umount` held.
     pub(in crate::tmpfs) blocks: Limit<SpaceCounter>,
     /// Inodes, and what counts as such: names and extended attributes take memory too. The limit is written with
@@ -132,9 +132,9 @@ impl SuperInfo {
     /// The file system's part of a new superblock. May sleep; fails with `ENOMEM`.
     pub(in crate::tmpfs) fn new(mount: NewMount) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            _counters: new_counters()?,
-            blocks: Limit::new(mount.blocks.to_u64(), MountCounter(_counters.clone())),
-            inodes: InodeLimit::new(mount.inodes, MountCounter(_counters.clone())),
+            counters: new_counters()?,
+            blocks: Limit::new(mount.blocks.to_u64(), MountCounter(counters.clone())),
+            inodes: InodeLimit::new(mount.inodes, MountCounter(counters.clone())),
             quota: Quota::new(&mount.quota)?,
             is_internal: mount.is_internal,
             next_ino: OwnLine(Atomic::new(Ino::FIRST.to_u64())),
@@ -148,6 +148,14 @@ impl SuperInfo {
             uid: mount.uid,
             gid: mount.gid,
         }? Error)
+    }
+
+    /// How many blocks and inodes there may be, and how many of them are free, to be shown; 0 and 0 where there is no
+    /// limit. Visits all CPUs.
+    #[inline]
+    pub(in crate::tmpfs) fn shown_limits(&self) -> ((u64, u64), (u64, u64)) {
+        let [blocks, inodes] = self.counters.sums();
+        (self.blocks.shown(blocks), self.inodes.shown(inodes))
     }
 
     /// The quota, where the mount has any.
