@@ -10,8 +10,25 @@ use super::{Exclusive, FileSystem, IdMap, Inode, Mode};
 use crate::bindings;
 use crate::mm::{Len, PageCount, Pos};
 use core::marker::PhantomData;
-use kernel::error::{from_result, to_result};
+use kernel::error::from_result;
 use kernel::prelude::*;
+
+/// The flags of files that statx(2) reports, which has the same numbers for them.
+const IN_STAT: FileFlags = FileFlags::from_raw(
+    bindings::STATX_ATTR_IMMUTABLE | bindings::STATX_ATTR_APPEND | bindings::STATX_ATTR_NODUMP,
+);
+
+const _: () = assert!(
+    bindings::STATX_ATTR_IMMUTABLE == FileFlags::IMMUTABLE.as_raw()
+        && bindings::STATX_ATTR_APPEND == FileFlags::APPEND.as_raw()
+        && bindings::STATX_ATTR_NODUMP == FileFlags::NODUMP.as_raw()
+);
+
+/// Flags that are in [`IN_STAT`], as statx(2) reports them.
+#[inline(always)]
+fn attributes_of(flags: FileFlags) -> u64 {
+    u64::from(flags.as_raw())
+}
 
 /// What stat(2) is about to report (`struct kstat`).
 pub(crate) struct Stat<'a> {
@@ -20,11 +37,12 @@ pub(crate) struct Stat<'a> {
 }
 
 impl Stat<'_> {
-    /// Sets the time of creation, in seconds and nanoseconds, where it is asked for.
-    pub(crate) fn set_btime(&mut self, (seconds, nanoseconds): (i64, u32)) {
+    /// Sets the time of creation to what `btime` says, in seconds and nanoseconds, where it is asked for.
+    pub(crate) fn set_btime(&mut self, btime: impl FnOnce() -> (i64, u32)) {
         if self.request_mask & bindings::STATX_BTIME == 0 {
             return;
         }
+        let (seconds, nanoseconds) = btime();
         self.stat.result_mask |= bindings::STATX_BTIME;
         self.stat.btime.tv_sec = seconds;
         // There are fewer in a second than fit.
@@ -45,24 +63,12 @@ impl Stat<'_> {
 
     /// Reports those flags of the file that statx(2) knows.
     pub(crate) fn set_flags(&mut self, flags: FileFlags) {
-        for (flag, attribute) in [
-            (FileFlags::IMMUTABLE, bindings::STATX_ATTR_IMMUTABLE),
-            (FileFlags::APPEND, bindings::STATX_ATTR_APPEND),
-            (FileFlags::NODUMP, bindings::STATX_ATTR_NODUMP),
-        ] {
-            if flags.contains(flag) {
-                self.stat.attributes |= u64::from(attribute);
-            }
-        }
+        self.stat.attributes |= attributes_of(flags.within(IN_STAT));
     }
 
     /// Says that the file system knows the flags that statx(2) reports, set or not.
     pub(crate) fn know_flags(&mut self) {
-        self.stat.attributes_mask |= u64::from(
-            bindings::STATX_ATTR_APPEND
-                | bindings::STATX_ATTR_IMMUTABLE
-                | bindings::STATX_ATTR_NODUMP,
-        );
+        self.stat.attributes_mask |= attributes_of(IN_STAT);
     }
 }
 
@@ -195,7 +201,7 @@ unsafe extern "C" fn setattr<T: AttrOperations>(
 ) -> c_int {
     from_result(|| {
         // SAFETY: By the safety requirements the dentry is live, with a file that is locked.
-        to_result(unsafe { bindings::setattr_prepare(idmap, dentry, attr) })?;
+        bindings::to_result(unsafe { bindings::setattr_prepare(idmap, dentry, attr) })?;
         // SAFETY: By the safety requirements the file of the dentry is a live inode of `T`.
         let inode = unsafe { Inode::<T>::from_raw((*dentry).d_inode) };
         // INVARIANT: The inode is that of the dentry, and the idmap that of the mount.

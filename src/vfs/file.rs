@@ -15,7 +15,7 @@ use crate::mm::{Len, Order, Pos};
 use crate::mm::{PageIndex, PAGE_SIZE};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use kernel::error::{from_result, to_result};
+use kernel::error::from_result;
 use kernel::iov::{IovIterDest, IovIterSource};
 use kernel::prelude::*;
 use kernel::types::Opaque;
@@ -77,7 +77,7 @@ pub(crate) enum Seek {
 
 /// The operations of a file system's regular files.
 pub(crate) trait FileOperations: FileSystem {
-    /// Reads from byte `pos` on into `to`, as far as that has room and the file has bytes. What is gone of
+    /// Reads from byte `pos` on, which was in the file just now, into `to`, as far as that has room and the file has bytes. What is gone of
     /// `to` afterwards was read; an error counts only where nothing was. May sleep; `i_rwsem` is not held.
     fn read(file: &File<Self>, pos: Pos, to: &mut IovIterDest<'_>) -> Result;
 
@@ -232,6 +232,28 @@ unsafe extern "C" fn read_iter<T: FileOperations>(
 ) -> isize {
     // SAFETY: By the caller's promise; a request holds its file.
     let file = unsafe { File::<T>::from_raw((*kiocb).ki_filp) };
+    // Programs read until there is nothing more.
+    // SAFETY: By the caller's promise.
+    if unsafe { position(kiocb) } >= file.inode().size() {
+        file.accessed();
+        return 0;
+    }
+    // SAFETY: By the caller's promise.
+    unsafe { read_before_end::<T>(kiocb, iter) }
+}
+
+/// Reads from before the end of a file on. Not inlined: what finds the end needs less.
+///
+/// # Safety
+///
+/// As for [`read_iter`].
+#[inline(never)]
+unsafe fn read_before_end<T: FileOperations>(
+    kiocb: *mut bindings::kiocb,
+    iter: *mut bindings::iov_iter,
+) -> isize {
+    // SAFETY: By the caller's promise; a request holds its file.
+    let file = unsafe { File::<T>::from_raw((*kiocb).ki_filp) };
     // SAFETY: By the caller's promise; it is the same structure in both sets of bindings.
     let to = unsafe { IovIterDest::from_raw(iter.cast()) };
     let wanted = to.len();
@@ -262,11 +284,11 @@ unsafe extern "C" fn write_iter<T: FileOperations>(
         return left;
     }
     // SAFETY: The file is live, and its inode locked.
-    if let Err(e) = to_result(unsafe { bindings::file_remove_privs(file.as_ptr()) }) {
+    if let Err(e) = bindings::to_result(unsafe { bindings::file_remove_privs(file.as_ptr()) }) {
         return e.to_errno() as isize;
     }
     // SAFETY: The file is live, and its inode locked.
-    if let Err(e) = to_result(unsafe { bindings::file_update_time(file.as_ptr()) }) {
+    if let Err(e) = bindings::to_result(unsafe { bindings::file_update_time(file.as_ptr()) }) {
         return e.to_errno() as isize;
     }
     // SAFETY: By the caller's promise; it is the same structure in both sets of bindings.
@@ -379,7 +401,9 @@ unsafe extern "C" fn fallocate<T: FileOperations>(
             T::punch(&mut guard.exclusive(), start, end)?;
         } else {
             // SAFETY: The inode is live and locked. Checks the limit of the process too.
-            to_result(unsafe { bindings::inode_newsize_ok(inode.as_ptr(), end.to_loff()) })?;
+            bindings::to_result(unsafe {
+                bindings::inode_newsize_ok(inode.as_ptr(), end.to_loff())
+            })?;
             T::allocate(&mut guard.exclusive(), start, end, mode & KEEP_SIZE != 0)?;
         }
         // SAFETY: The file is live, and its inode locked. Its failure does not undo the success.

@@ -151,7 +151,9 @@ pub(in crate::tmpfs) fn without_conflict(
 /// that it begins with. Does not sleep.
 #[inline]
 pub(in crate::tmpfs) fn block_size(inode: &TmpfsInode) -> Option<Len> {
-    (rule(inode, || false) == Rule::Allowed
+    // Asked first, as it is short, and what a mount has by default.
+    (!is_fitting(inode)
+        && rule(inode, || false) == Rule::Allowed
         && inode.file_type() == FileType::Regular
         && !allowed_for(inode, PageIndex::ZERO, Pos::ZERO, None, false).is_empty())
     .then_some(huge::PMD_ORDER.bytes())

@@ -21,11 +21,6 @@ use kernel::prelude::*;
 /// Fails with `EFAULT`, and as [`lookup::find`] does.
 #[inline]
 pub(super) fn read(file: &File<Tmpfs>, mut pos: Pos, to: &mut IovIterDest<'_>) -> Result {
-    // Programs read until there is nothing more.
-    if pos >= file.inode().size() {
-        file.accessed();
-        return Ok(());
-    }
     // Each round but the last reads something, of what the caller wants or the file has.
     let result = loop {
         match read_some(file.inode(), pos, to) {

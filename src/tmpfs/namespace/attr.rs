@@ -4,6 +4,7 @@
 //!
 //! Lock order: `i_rwsem`, then what truncation takes.
 
+use crate::mm::Pos;
 use crate::shmem::seals::Seals;
 use crate::tmpfs::data::beyond_eof;
 use crate::tmpfs::data::orders;
@@ -12,7 +13,7 @@ use crate::tmpfs::data::truncate;
 use crate::tmpfs::state::{config, quota, Tmpfs};
 use crate::vfs::attr::{AttrOperations, SetAttr, Stat};
 use crate::vfs::fileattr::FlagTable;
-use crate::vfs::{FileType, Inode};
+use crate::vfs::{Exclusive, FileType, Inode};
 use kernel::prelude::*;
 
 impl AttrOperations for Tmpfs {
@@ -24,15 +25,14 @@ impl AttrOperations for Tmpfs {
 
     #[inline(always)]
     fn update_blocks(inode: &Inode<Self>) {
-        if inode.file_type() == FileType::Regular {
-            beyond_eof::trim(inode);
-            page_accounting::update(inode);
-        }
+        // Other files have neither, so that there is no need to ask.
+        beyond_eof::trim(inode);
+        page_accounting::update(inode);
     }
 
     #[inline(always)]
     fn stat(inode: &Inode<Self>, stat: &mut Stat<'_>) {
-        stat.set_btime(inode.data().btime());
+        stat.set_btime(|| inode.data().btime());
         stat.know_flags();
         stat.set_flags(inode.data().flags());
         if let Some(size) = orders::block_size(inode) {
@@ -40,30 +40,47 @@ impl AttrOperations for Tmpfs {
         }
     }
 
+    #[inline]
     fn set_attributes(mut request: SetAttr<'_, Self>) -> Result {
-        let mut modified = false;
-        let mut changed = true;
         let (size, mode) = (request.size(), request.mode());
         let mut inode = request.inode();
-        if mode.is_some_and(|mode| !mode.is_as_executable_as(inode.mode()))
-            && inode.seals().intersects(Seals::EXEC)
+        if inode.seals().intersects(Seals::EXEC)
+            && mode.is_some_and(|mode| !mode.is_as_executable_as(inode.mode()))
         {
             return Err(EPERM);
         }
-        if let Some(size) = size.filter(|_| inode.file_type() == FileType::Regular) {
-            // What frees pages counts as a modification, even where the size stays as it is.
-            modified = size != inode.size() || page_accounting::has_pages(&inode);
-            changed = modified;
-            truncate::resize(&mut inode, size)?;
-        }
+        let news = match size {
+            Some(size) if inode.file_type() == FileType::Regular => resize(&mut inode, size)?,
+            _ => News::Attributes,
+        };
 
         quota::transfer(&mut request)?;
         let mut inode = request.commit()?;
-        if modified {
-            inode.touch();
-        } else if changed {
-            inode.set_changed();
+        match news {
+            News::Contents => inode.touch(),
+            News::Attributes => inode.set_changed(),
+            News::Nothing => {}
         }
         Ok(())
     }
+}
+
+/// What the times of a file tell of a change.
+enum News {
+    Nothing,
+    Attributes,
+    Contents,
+}
+
+/// Sets the size of a regular file. Not inlined: most changes are of other attributes, and need less.
+#[inline(never)]
+fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> Result<News> {
+    // What frees pages counts as a modification, even where the size stays as it is.
+    let is_modified = size != inode.size() || page_accounting::has_pages(inode);
+    truncate::resize(inode, size)?;
+    Ok(if is_modified {
+        News::Contents
+    } else {
+        News::Nothing
+    })
 }

@@ -12,6 +12,7 @@ use crate::vfs::{Exclusive, SuperBlock};
 use kernel::prelude::*;
 
 impl XattrOperations for Tmpfs {
+    #[inline]
     fn set_xattr(
         inode: &mut Exclusive<'_, Self>,
         name: Name<'_>,

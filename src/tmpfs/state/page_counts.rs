@@ -82,7 +82,8 @@ fn look(inode: &InodeCore<Tmpfs>) -> Counts {
 pub(in crate::tmpfs) fn agree(inode: &InodeCore<Tmpfs>, cached: PageCount) -> bool {
     let counts = look(inode);
     // Less than nothing while a page is counted at two places.
-    counts.alloced.wrapping_sub(counts.others()) == cached
+    let in_cache = counts.alloced.wrapping_sub(counts.swapped);
+    in_cache.wrapping_sub(counts.counted_only) == cached
 }
 
 /// Whether no page counts. Takes no lock: a snapshot.
