@@ -246,6 +246,12 @@ struct mem_cgroup *rtmpfs_helper_folio_memcg(struct folio *folio)
 #endif
 
 __rtmpfs_helper
+unsigned long rtmpfs_helper_folio_nr_pages(const struct folio *folio)
+{
+	return folio_nr_pages(folio);
+}
+
+__rtmpfs_helper
 unsigned int rtmpfs_helper_folio_order(const struct folio *folio)
 {
 	return folio_order(folio);
@@ -303,6 +309,12 @@ __rtmpfs_helper
 bool rtmpfs_helper_folio_test_dirty(struct folio *folio)
 {
 	return folio_test_dirty(folio);
+}
+
+__rtmpfs_helper
+bool rtmpfs_helper_folio_test_large(const struct folio *folio)
+{
+	return folio_test_large(folio);
 }
 
 __rtmpfs_helper

@@ -20,7 +20,6 @@ use kernel::types::Opaque;
 /// The counters are initialised and pinned.
 #[pin_data(PinnedDrop)]
 pub(crate) struct PerCpuCounters<const N: usize> {
-    units: [i32; N],
     #[pin]
     counters: Opaque<[bindings::percpu_counter; N]>,
 }
@@ -31,11 +30,9 @@ unsafe impl<const N: usize> Send for PerCpuCounters<N> {}
 unsafe impl<const N: usize> Sync for PerCpuCounters<N> {}
 
 impl<const N: usize> PerCpuCounters<N> {
-    /// Counters of 0, each for amounts of about its unit, of which each CPU keeps as many to itself as of single
-    /// ones. May sleep; fails with `ENOMEM`.
-    pub(crate) fn new(units: [i32; N]) -> impl PinInit<Self, Error> {
+    /// Counters of 0. May sleep; fails with `ENOMEM`.
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            units,
             counters <- Opaque::try_ffi_init(|slot: *mut [bindings::percpu_counter; N]| {
                 // SAFETY: `slot` is valid for writes of so many and stays where it is.
                 bindings::to_result(unsafe {
@@ -50,9 +47,9 @@ impl<const N: usize> PerCpuCounters<N> {
         })
     }
 
-    /// One of the counters.
+    /// One of the counters, for amounts of about `UNIT`, of which each CPU keeps as many to itself as of single ones.
     #[inline(always)]
-    pub(crate) fn get<const WHICH: usize>(&self) -> PerCpuCounter<'_> {
+    pub(crate) fn get<const WHICH: usize, const UNIT: i32>(&self) -> PerCpuCounter<'_, UNIT> {
         const { assert!(WHICH < N, "no such counter") };
         // SAFETY: Computes an address inside the array.
         let counter = unsafe {
@@ -63,7 +60,6 @@ impl<const N: usize> PerCpuCounters<N> {
         };
         // INVARIANT: By the type invariants, for as long as this is borrowed.
         PerCpuCounter {
-            unit: self.units[WHICH],
             counter,
             _counters: PhantomData,
         }
@@ -147,25 +143,24 @@ impl<const N: usize> PinnedDrop for PerCpuCounters<N> {
 ///
 /// The counter is initialised, and stays so for `'a`.
 #[derive(Clone, Copy)]
-pub(crate) struct PerCpuCounter<'a> {
-    unit: i32,
+pub(crate) struct PerCpuCounter<'a, const UNIT: i32> {
     counter: *mut bindings::percpu_counter,
     _counters: PhantomData<&'a bindings::percpu_counter>,
 }
 
-impl PerCpuCounter<'_> {
+impl<const UNIT: i32> PerCpuCounter<'_, UNIT> {
     /// How much a CPU keeps to itself before it tells the others.
     #[cfg(CONFIG_SMP)]
     fn batch(self) -> i32 {
         let batch = &raw const bindings::percpu_counter_batch;
         // SAFETY: The kernel's, always there. It changes as a whole, when CPUs come and go.
-        unsafe { batch.read_volatile() }.saturating_mul(self.unit)
+        unsafe { batch.read_volatile() }.saturating_mul(UNIT)
     }
 
     /// There is no other CPU to be told: C does not look at the number.
     #[cfg(not(CONFIG_SMP))]
     fn batch(self) -> i32 {
-        self.unit
+        UNIT
     }
 
     /// Adds `amount`, which may be negative.

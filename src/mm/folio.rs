@@ -86,9 +86,16 @@ impl Folio {
         Order::from_uint(unsafe { bindings::folio_order(self.as_ptr()) })
     }
 
+    /// Whether it has more than one page; a snapshot unless the folio is locked.
+    pub(crate) fn is_large(&self) -> bool {
+        // SAFETY: The folio is live.
+        unsafe { bindings::folio_test_large(self.as_ptr()) }
+    }
+
     /// How many pages it has; a snapshot unless the folio is locked.
     pub(crate) fn nr_pages(&self) -> PageCount {
-        self.order().pages()
+        // SAFETY: The folio is live.
+        PageCount::from_ulong(unsafe { bindings::folio_nr_pages(self.as_ptr()) })
     }
 
     /// The size; a snapshot unless the folio is locked.
@@ -302,8 +309,9 @@ impl LockedFolio {
 
     /// Whether page `index` of the page cache of `mapping` is in the folio.
     pub(crate) fn has_page(&self, mapping: &Mapping, index: PageIndex) -> bool {
-        // Most folios are of one page.
-        self.belongs_to(mapping) && (index == self.index() || self.pages().contains(index))
+        // An index before the first is behind all of them.
+        let offset = index.to_pgoff().wrapping_sub(self.index().to_pgoff());
+        self.belongs_to(mapping) && PageCount::from_ulong(offset) < self.nr_pages()
     }
 
     /// The index of the first page in the file.
@@ -546,6 +554,7 @@ impl NewFolio {
     /// `owner`'s memory cgroup. May sleep.
     ///
     /// Fails with `ENOMEM`.
+    #[inline(always)]
     pub(crate) fn new(
         flags: GfpFlags,
         owner: MemoryOwner<'_>,

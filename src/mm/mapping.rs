@@ -182,7 +182,7 @@ impl Mapping {
     ///
     /// Fails with `EEXIST` where something is there, with `ENOMEM`, with `EINVAL` for an index that is
     /// not aligned or a file without operations, and as `count` does; then drops the folio.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(
         &self,
         folio: NewFolio,

@@ -65,9 +65,9 @@ impl<T: FileSystem> Fault<'_, T> {
         unsafe { (*self.as_ptr()).__bindgen_anon_1.vma }
     }
 
-    /// The fault had to wait for a read from swap: counts it, and tells the MM.
+    /// The fault had to wait for a read from swap: counts it, the first time, and tells the MM.
     pub(crate) fn set_major(&self) {
-        if !swap::IS_BUILT_IN {
+        if !swap::IS_BUILT_IN || self.remarks.told.get() == bindings::VM_FAULT_MAJOR {
             return;
         }
         self.remarks.told.set(bindings::VM_FAULT_MAJOR);

@@ -43,15 +43,11 @@ impl SharedMemory for Tmpfs {
                 None => Err(ENOENT),
             },
             Want::Valid { flags } => {
-                lookup::find_or_make(inode, index, Purpose::Valid { flags }, &mut false).map(Some)
+                lookup::find_or_make(inode, index, Purpose::Valid { flags }).map(Some)
             }
-            Want::Write { end } => lookup::find_or_make(
-                inode,
-                index,
-                Purpose::Write { end, source: None },
-                &mut false,
-            )
-            .map(Some),
+            Want::Write { end } => {
+                lookup::find_or_make(inode, index, Purpose::Write { end, source: None }).map(Some)
+            }
         }
     }
 

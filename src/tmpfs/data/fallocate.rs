@@ -100,7 +100,7 @@ fn allocate_one(
     if task::fatal_signal_pending() {
         return Err(EINTR);
     }
-    let mut folio = lookup::find_or_make(inode, *next, Purpose::Allocate { end }, &mut false)?;
+    let mut folio = lookup::find_or_make(inode, *next, Purpose::Allocate { end })?;
     *next = folio.end();
     let is_driven_into_swap = activity.allocated_up_to(*next, !folio.is_uptodate());
     // Memory pressure is to swap it out rather than drop it.

@@ -19,17 +19,8 @@ impl FaultOperations for Tmpfs {
             ControlFlow::Break(ended) => return Ok(ended),
         };
         beyond_eof::trim(fault.inode());
-        let mut major = false;
-        let result = lookup::find_or_make_noting(
-            fault.inode(),
-            fault.index(),
-            Purpose::Fault(&fault),
-            &mut major,
-        );
-        if major {
-            fault.set_major();
-        }
-        result.map(|(folio, _)| Faulted::Folio(folio))
+        lookup::find_or_make_noting(fault.inode(), fault.index(), Purpose::Fault(&fault))
+            .map(|(folio, _)| Faulted::Folio(folio))
     }
 
     #[inline]

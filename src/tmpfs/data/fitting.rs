@@ -20,12 +20,12 @@ pub(super) const LARGEST_READ: Order = Order::from_uint(4);
 /// The orders that a new folio with page `index` may have, which it begins with; none where it is to be a single page.
 /// May sleep, and faults in the source of a write; no folio may be locked.
 #[inline]
-pub(super) fn orders(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Orders {
+pub(super) fn orders(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>) -> Orders {
     // Each page has the place that the policy of the file says for it.
     if index.largest_order().is_zero() || !inode.data().policy().is_empty() {
         return Orders::NONE;
     }
-    let order = match purpose {
+    let order = match *purpose {
         Purpose::Write { end, source } => for_write(inode, index, end.page_end(), source),
         Purpose::Allocate { end } => fitting::within(index, end.page_end()).min(LARGEST_IN_ADVANCE),
         Purpose::Fault(fault) => for_fault(inode, index, fault),

@@ -131,11 +131,10 @@ impl Purpose<'_> {
     /// a whole. One that it maps by one entry shows it anyway, if it was not made to be given back.
     #[inline]
     fn shows_beyond_eof(self, inode: &TmpfsInode, folio: &LockedFolio) -> bool {
-        let order = folio.order();
         matches!(self, Self::Fault(_))
-            && !order.is_zero()
+            && folio.is_large()
             && folio.end() > inode.size().page_end()
-            && (order < huge::PMD_ORDER || inode.data().may_be_beyond_eof())
+            && (folio.order() < huge::PMD_ORDER || inode.data().may_be_beyond_eof())
     }
 
     /// Who reads from swap for it.
@@ -147,27 +146,24 @@ impl Purpose<'_> {
         }
     }
 
-    /// Whether it is a fault that is over, as what is in the slot is mapped now with what is around it. Where the mount says
-    /// how large folios are, the MM maps one as a whole, and to what is beyond the end of the file.
+    /// Whether it is a fault that is over, as the folio that is there is mapped now with what is around it. Where the mount
+    /// says how large folios are, the MM maps one as a whole, and to what is beyond the end of the file.
     #[inline(always)]
-    fn maps_around(self, inode: &TmpfsInode, slot: &Slot) -> bool {
-        matches!((self, slot), (Self::Fault(fault), Slot::Folio(_))
+    fn maps_around(self, inode: &TmpfsInode) -> bool {
+        matches!(self, Self::Fault(fault)
             if fault.may_map_around()
                 && !beyond_eof::may_be_mapped(inode)
                 && orders::rule(inode, || false) != Rule::Allowed
                 && fault.map_around())
     }
 
-    /// Whether it is a fault that user space handles, and that therefore has to end.
-    #[inline]
-    fn is_left_to_user(self, slot: &Slot) -> bool {
-        if let Self::Fault(fault) = self {
-            return fault.is_left_to_user(match slot {
-                Slot::Empty => Found::Nothing,
-                _ => Found::Page,
-            });
+    /// Fails with `EAGAIN` where it is a fault that user space handles, and that therefore has to end.
+    #[inline(always)]
+    fn unless_left_to_user(self, found: Found) -> Result {
+        match self {
+            Self::Fault(fault) if fault.is_left_to_user(found) => Err(EAGAIN),
+            _ => Ok(()),
         }
-        false
     }
 }
 
@@ -343,13 +339,11 @@ pub(in crate::tmpfs) fn find_or_make(
     inode: &TmpfsInode,
     index: PageIndex,
     purpose: Purpose<'_>,
-    major: &mut bool,
 ) -> Result<LockedFolio> {
-    find_or_make_noting(inode, index, purpose, major).map(|(folio, _)| folio)
+    find_or_make_noting(inode, index, purpose).map(|(folio, _)| folio)
 }
 
-/// Finds the folio at page `index`, or makes it, and notes whether it is new. May sleep. `major` is set where it had
-/// to be read from swap.
+/// Finds the folio at page `index`, or makes it, and notes whether it is new. May sleep.
 ///
 /// Fails with `ENOSPC` or `EDQUOT` where the limits forbid another page, with `ENOMEM`, where the folio is
 /// to be mapped with `EINVAL` beyond the end of the file, and with `EINTR` for a task that is killed while
@@ -360,35 +354,46 @@ pub(super) fn find_or_make_noting(
     inode: &TmpfsInode,
     index: PageIndex,
     purpose: Purpose<'_>,
-    major: &mut bool,
 ) -> Result<(LockedFolio, bool)> {
     // Goes round only where another task has just changed the page or the size, and once where the folio was split; a
     // fatal signal ends it.
     loop {
         check_size(inode, index, purpose)?;
-        let slot = inode.mapping().get(index);
-        if purpose.is_left_to_user(&slot) || purpose.maps_around(inode, &slot) {
-            return Err(EAGAIN);
-        }
-        let (mut folio, is_new) = match slot {
+        let (mut folio, is_new) = match inode.mapping().get(index) {
             Slot::Folio(folio) => {
+                purpose.unless_left_to_user(Found::Page)?;
+                if purpose.maps_around(inode) {
+                    return Err(EAGAIN);
+                }
                 let Some(folio) = Folio::lock(folio).belongs_to(inode.mapping()) else {
                     look_again()?;
                     continue;
                 };
                 (folio, false)
             }
-            Slot::Empty => match make(inode, index, purpose) {
-                Err(EEXIST) => {
-                    look_again()?;
-                    continue;
+            Slot::Empty => {
+                purpose.unless_left_to_user(Found::Nothing)?;
+                // A copy: of what only this function has, the compiler knows what it stays.
+                let purpose = purpose;
+                match make(inode, index, &purpose) {
+                    Err(EEXIST) => {
+                        look_again()?;
+                        continue;
+                    }
+                    result => (result?, true),
                 }
-                result => (result?, true),
-            },
+            }
             Slot::Swap(entry) => {
+                purpose.unless_left_to_user(Found::Page)?;
                 let (largest, reader) = (purpose.largest_read(inode), purpose.reader());
                 let flags = purpose.flags(inode);
-                match swap::swap_in(inode, index, entry, largest, reader, flags, major) {
+                let mut is_read = false;
+                let result =
+                    swap::swap_in(inode, index, entry, largest, reader, flags, &mut is_read);
+                if let (Purpose::Fault(fault), true) = (purpose, is_read) {
+                    fault.set_major();
+                }
+                match result {
                     Err(EEXIST) => {
                         look_again()?;
                         continue;
@@ -396,7 +401,10 @@ pub(super) fn find_or_make_noting(
                     result => (result?, false),
                 }
             }
-            Slot::Poisoned(_) => return Err(EIO),
+            Slot::Poisoned(_) => {
+                purpose.unless_left_to_user(Found::Page)?;
+                return Err(EIO);
+            }
         };
 
         if !is_new
@@ -448,7 +456,7 @@ pub(super) fn take_back(inode: &TmpfsInode, folio: LockedFolio) {
 }
 
 /// Makes the folio at page `index`; `EEXIST` where another task was faster.
-fn make(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Result<LockedFolio> {
+fn make(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>) -> Result<LockedFolio> {
     let orders = match orders::rule(inode, || purpose.is_for_anonymous()) {
         Rule::SinglePage => Orders::NONE,
         Rule::Fit => fitting::orders(inode, index, purpose),
@@ -484,7 +492,7 @@ fn unless_there(inode: &TmpfsInode, index: PageIndex, order: Order, error: Error
 
 /// The orders that a new folio with page `index` may have by what the mount, the system and the mapping say.
 #[inline(never)]
-fn allowed(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Orders {
+fn allowed(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>) -> Orders {
     let advice = match purpose {
         Purpose::Fault(fault) => Some(orders::advice(fault.advice(), fault.is_anonymous())),
         _ => None,
@@ -503,7 +511,7 @@ fn allowed(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Orders
 fn make_large(
     inode: &TmpfsInode,
     index: PageIndex,
-    purpose: Purpose<'_>,
+    purpose: &Purpose<'_>,
     mut orders: Orders,
 ) -> Result<Option<LockedFolio>> {
     let end = purpose.end();
@@ -552,7 +560,7 @@ fn make_large(
 ///
 /// Fails with `EEXIST` where the file has one of its pages, with `ENOMEM`, and where the limits forbid it
 /// with `ENOSPC` or `EDQUOT`.
-#[inline]
+#[inline(always)]
 pub(super) fn insert(
     inode: &TmpfsInode,
     index: PageIndex,

@@ -64,13 +64,20 @@ pub(super) fn rule(inode: &TmpfsInode, is_anonymous: impl FnOnce() -> bool) -> R
     if !huge::IS_BUILT_IN {
         return Rule::SinglePage;
     }
-    let policy = inode.sb().data().huge();
+    // What a mount has by default is asked for first, as it takes least.
+    if is_fitting(inode) {
+        return match shmem::enabled() {
+            shmem::DENY => Rule::SinglePage,
+            _ => Rule::Fit,
+        };
+    }
     match shmem::enabled() {
         shmem::FORCE => Rule::Allowed,
         shmem::DENY => Rule::SinglePage,
-        _ => match policy {
-            HugePolicy::Fit => Rule::Fit,
+        _ => match inode.sb().data().huge() {
             HugePolicy::Never if !is_anonymous() => Rule::SinglePage,
+            // The system has just changed its mind.
+            HugePolicy::Fit => Rule::Fit,
             _ => Rule::Allowed,
         },
     }
@@ -151,9 +158,7 @@ pub(in crate::tmpfs) fn without_conflict(
 /// that it begins with. Does not sleep.
 #[inline]
 pub(in crate::tmpfs) fn block_size(inode: &TmpfsInode) -> Option<Len> {
-    // Asked first, as it is short, and what a mount has by default.
-    (!is_fitting(inode)
-        && rule(inode, || false) == Rule::Allowed
+    (rule(inode, || false) == Rule::Allowed
         && inode.file_type() == FileType::Regular
         && !allowed_for(inode, PageIndex::ZERO, Pos::ZERO, None, false).is_empty())
     .then_some(huge::PMD_ORDER.bytes())

@@ -123,7 +123,6 @@ fn write_some(
                 is_there: unit.is_whole(),
             }),
         },
-        &mut false,
     )?;
     if folio.contains_poison() {
         return Err(EIO);

@@ -20,22 +20,24 @@ use kernel::sync::atomic::{Atomic, Relaxed, Release};
 use kernel::sync::Arc;
 
 /// One of the counters of a mount, which are made in one piece.
-pub(in crate::tmpfs) struct MountCounter<const WHICH: usize>(Arc<PerCpuCounters<2>>);
+pub(in crate::tmpfs) struct MountCounter<const WHICH: usize, const UNIT: i32>(
+    Arc<PerCpuCounters<2>>,
+);
 
 /// That of its blocks.
-pub(in crate::tmpfs) type SpaceCounter = MountCounter<0>;
+pub(in crate::tmpfs) type SpaceCounter = MountCounter<0, 1>;
 
 /// That of its inodes.
-pub(in crate::tmpfs) type InodeCounter = MountCounter<1>;
+pub(in crate::tmpfs) type InodeCounter = MountCounter<1, { InodeSpace::INODE_BYTES }>;
 
-impl<const WHICH: usize> MountCounter<WHICH> {
+impl<const WHICH: usize, const UNIT: i32> MountCounter<WHICH, UNIT> {
     #[inline(always)]
-    fn counter(&self) -> PerCpuCounter<'_> {
-        self.0.get::<WHICH>()
+    fn counter(&self) -> PerCpuCounter<'_, UNIT> {
+        self.0.get::<WHICH, UNIT>()
     }
 }
 
-impl<const WHICH: usize> Counter for MountCounter<WHICH> {
+impl<const WHICH: usize, const UNIT: i32> Counter for MountCounter<WHICH, UNIT> {
     fn add(&self, amount: i64) {
         self.counter().add(amount)
     }
@@ -51,8 +53,7 @@ impl<const WHICH: usize> Counter for MountCounter<WHICH> {
 
 /// The counters of a new mount, of 0. May sleep; fails with `ENOMEM`.
 fn new_counters() -> Result<Arc<PerCpuCounters<2>>> {
-    let units = [1, InodeSpace::INODE_BYTES];
-    Arc::pin_init(PerCpuCounters::new(units), GFP_KERNEL)
+    Arc::pin_init(PerCpuCounters::new(), GFP_KERNEL)
 }
 
 /// What each new inode changes, apart from what all CPUs read for each page: in no cache line of others, which are of 64
