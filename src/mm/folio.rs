@@ -17,6 +17,10 @@ use kernel::prelude::*;
 use kernel::sync::aref::{ARef, AlwaysRefCounted};
 use kernel::types::Opaque;
 
+/// The largest folio that becomes single pages where one of them goes: the next one would split what is left of it once
+/// more, and there is not much.
+const LARGEST_IN_PAGES: Order = Order::from_uint(2);
+
 /// A folio (`struct folio`): a power of two of contiguous pages.
 ///
 /// # Invariants
@@ -350,6 +354,16 @@ impl LockedFolio {
             return true;
         }
         if self.mapping_ptr().is_null() {
+            return true;
+        }
+        // Where there is nothing to be zeroed, as the bytes are those of pages.
+        let is_of_pages = |pos: Pos| pos.page() == pos.page_end();
+        if self.is_large()
+            && self.order() <= LARGEST_IN_PAGES
+            && is_of_pages(start)
+            && end.is_none_or(is_of_pages)
+            && self.split()
+        {
             return true;
         }
         // A clean folio that cannot be split would be dropped with all its contents.
