@@ -57,14 +57,8 @@ impl Features {
         // SAFETY: By the caller's promise.
         let this = Self(unsafe { parent.folder(c"features")? });
         for feature in features {
-            // SAFETY: The folder is live, and the attribute is `'static`.
-            bindings::to_result(unsafe {
-                bindings::sysfs_create_file_ns(
-                    this.0.as_ptr(),
-                    &raw const feature.0.attr,
-                    core::ptr::null(),
-                )
-            })?;
+            // SAFETY: The attribute is complete, and `'static`.
+            unsafe { this.0.list(&raw const feature.0.attr)? };
         }
         Ok(this)
     }

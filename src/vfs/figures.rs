@@ -18,8 +18,9 @@ use super::{FileSystem, Registration, SuperBlock};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::error::from_result;
+use kernel::fmt::Write;
 use kernel::prelude::*;
-use kernel::str::CString;
+use kernel::str::NullTerminatedFormatter;
 use kernel::types::Opaque;
 
 /// A figure of a file system.
@@ -82,45 +83,34 @@ impl<T: FileSystem> Whose<T> {
 ///
 /// # Invariants
 ///
-/// For as long as the file is there, what `whose` points to is live, and if it is a superblock, the eviction of its
-/// inodes has not begun.
-#[pin_data]
+/// For as long as the file is in sysfs, this is where it was then, what `whose` points to is live, and if it is a
+/// superblock, the eviction of its inodes has not begun.
 struct File<T: FileSystem> {
-    // Dropped before what the tasks that read the file look at.
-    listed: Listed,
-    #[pin]
     attribute: Opaque<bindings::kobj_attribute>,
     of: fn(&InodeCore<T>) -> u64,
     whose: Whose<T>,
 }
 
 impl<T: FileSystem> File<T> {
-    /// # Safety
-    ///
-    /// The folder must stay until the result has been dropped, and the type invariants hold.
-    unsafe fn new(
-        folder: *mut bindings::kobject,
-        figure: &'static Figure<T>,
-        whose: Whose<T>,
-    ) -> impl PinInit<Self, Error> {
-        try_pin_init!(&this in Self {
-            attribute: Opaque::new({
-                let mut attribute: bindings::kobj_attribute = pin_init::zeroed();
-                attribute.attr.name = figure.name.as_char_ptr();
-                // A task that reads in a loop takes locks that others want to make and remove files.
-                attribute.attr.mode = 0o400;
-                whose.set_lock_class(&mut attribute.attr);
-                attribute.__bindgen_anon_1.show = Some(show::<T>);
-                attribute
-            }),
+    /// One that is not in sysfs yet.
+    fn new(figure: &'static Figure<T>, whose: Whose<T>) -> Self {
+        let mut attribute: bindings::kobj_attribute = pin_init::zeroed();
+        attribute.attr.name = figure.name.as_char_ptr();
+        // A task that reads in a loop takes locks that others want to make and remove files.
+        attribute.attr.mode = 0o400;
+        whose.set_lock_class(&mut attribute.attr);
+        attribute.__bindgen_anon_1.show = Some(show::<T>);
+        Self {
+            attribute: Opaque::new(attribute),
             of: figure.of,
             whose,
-            // SAFETY: All else is there and pinned, and dropped later than this; the folder stays by the caller's
-            // promise.
-            listed: unsafe {
-                Listed::new(folder, &raw const (*Opaque::cast_into(&raw const (*this.as_ptr()).attribute)).attr)?
-            },
-        })
+        }
+    }
+
+    /// What sysfs knows it by.
+    fn attribute(&self) -> *const bindings::attribute {
+        // SAFETY: Computes an address inside the attribute.
+        unsafe { &raw const (*self.attribute.get()).attr }
     }
 
     /// The file that sysfs calls.
@@ -208,27 +198,28 @@ unsafe extern "C" fn show<T: FileSystem>(
     })
 }
 
-/// The files of all figures of `T`.
-type Files<T> = KVec<Pin<KBox<File<T>>>>;
+/// The files of all figures of `T`, in one piece of memory which stays where it is, also when this moves.
+struct Files<T: FileSystem>(KVec<File<T>>);
 
-/// # Safety
-///
-/// As for [`File::new`].
-unsafe fn files<T: FileSystem>(
-    folder: *mut bindings::kobject,
-    whose: Whose<T>,
-) -> Result<Files<T>> {
-    let mut files = KVec::with_capacity(T::FIGURES.len(), GFP_KERNEL)?;
-    for figure in T::FIGURES {
-        // SAFETY: By the caller's promise.
-        let file = KBox::try_pin_init(unsafe { File::new(folder, figure, whose) }, GFP_KERNEL)?;
-        files.push(file, GFP_KERNEL)?;
+impl<T: FileSystem> Files<T> {
+    /// Files that are not in sysfs yet. May sleep; fails with `ENOMEM`.
+    fn new(whose: Whose<T>) -> Result<Self> {
+        let mut files = KVec::with_capacity(T::FIGURES.len(), GFP_KERNEL)?;
+        for figure in T::FIGURES {
+            files.push(File::new(figure, whose), GFP_KERNEL)?;
+        }
+        Ok(Self(files))
     }
-    Ok(files)
+
+    fn attributes(&self) -> impl Iterator<Item = *const bindings::attribute> + '_ {
+        self.0.iter().map(File::attribute)
+    }
 }
 
 /// The figures of a file system type.
 pub(super) struct TypeFigures<T: FileSystem> {
+    // Dropped before what the tasks that read the files look at.
+    _listed: KVec<Listed>,
     _files: Files<T>,
 }
 
@@ -243,18 +234,28 @@ impl<T: FileSystem> TypeFigures<T> {
         folder: &Folder,
         registration: NonNull<Registration<T>>,
     ) -> Result<Self> {
+        // INVARIANT: By the caller's promise the types stay until the files are out of sysfs.
+        let files = Files::new(Whose::Type(registration))?;
+        let mut listed = KVec::with_capacity(T::FIGURES.len(), GFP_KERNEL)?;
+        for attribute in files.attributes() {
+            // SAFETY: The attribute is complete, and dropped later; the folder stays by the caller's promise.
+            listed.push(
+                unsafe { Listed::new(folder.as_ptr(), attribute)? },
+                GFP_KERNEL,
+            )?;
+        }
         Ok(Self {
-            // SAFETY: By the caller's promise.
-            _files: unsafe { files(folder.as_ptr(), Whose::Type(registration))? },
+            _listed: listed,
+            _files: files,
         })
     }
 }
 
 /// The figures of a superblock, and their folder.
 pub(super) struct SuperFigures<T: FileSystem> {
-    // Dropped before the folder that they are in.
-    _files: Files<T>,
+    // Dropped before what the tasks that read the files look at: they go with it.
     _folder: Folder,
+    _files: Files<T>,
 }
 
 impl<T: FileSystem> SuperFigures<T> {
@@ -268,13 +269,23 @@ impl<T: FileSystem> SuperFigures<T> {
         if T::FIGURES.is_empty() {
             return Ok(None);
         }
-        let name = CString::try_from_fmt(fmt!("{}:{}", sb.major(), sb.minor()))?;
+        // Four digits of the major number, seven of the minor one.
+        let mut buffer = [0; 16];
+        let mut text = NullTerminatedFormatter::new(&mut buffer).ok_or(ENOMEM)?;
+        write!(text, "{}:{}", sb.major(), sb.minor())?;
+        let name = CStr::from_bytes_until_nul(&buffer).map_err(|_| ENAMETOOLONG)?;
+
+        // INVARIANT: By the caller's promise the files are out of sysfs before the eviction.
+        let files = Files::new(Whose::SuperBlock(NonNull::from(sb)))?;
         // SAFETY: By the caller's promise.
-        let folder = unsafe { parent.folder(&name)? };
+        let folder = unsafe { parent.folder(name)? };
+        for attribute in files.attributes() {
+            // SAFETY: The attribute is complete, and dropped later than the folder.
+            unsafe { folder.list(attribute)? };
+        }
         Ok(Some(Self {
-            // SAFETY: The files are dropped before the folder, and by the caller's promise before the eviction.
-            _files: unsafe { files(folder.as_ptr(), Whose::SuperBlock(NonNull::from(sb)))? },
             _folder: folder,
+            _files: files,
         }))
     }
 }

@@ -47,6 +47,17 @@ impl Folder {
         NonNull::new(object).map(Self).ok_or(ENOMEM)
     }
 
+    /// Makes the file of an attribute, which goes with the folder. May sleep; fails with `ENOMEM`, and with `EEXIST` where
+    /// there is one of the name.
+    ///
+    /// # Safety
+    ///
+    /// The attribute must be complete, and stay until the folder has been dropped.
+    pub(super) unsafe fn list(&self, attribute: *const bindings::attribute) -> Result {
+        // SAFETY: By the caller's promise; the folder is there by the type invariants.
+        unsafe { create_file(self.as_ptr(), attribute) }
+    }
+
     /// The object.
     pub(super) fn as_ptr(&self) -> *mut bindings::kobject {
         self.0.as_ptr()
@@ -55,12 +66,27 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants. Waits for those who read a file in it.
+        // SAFETY: By the type invariants. Takes out what is in it, and waits for those who read it.
         unsafe {
             bindings::kobject_del(self.0.as_ptr());
             bindings::kobject_put(self.0.as_ptr());
         }
     }
+}
+
+/// Makes the file of an attribute.
+///
+/// # Safety
+///
+/// The attribute must be complete. It and the folder must stay for as long as the file is there.
+unsafe fn create_file(
+    folder: *mut bindings::kobject,
+    attribute: *const bindings::attribute,
+) -> Result {
+    // SAFETY: By the caller's promise.
+    bindings::to_result(unsafe {
+        bindings::sysfs_create_file_ns(folder, attribute, core::ptr::null())
+    })
 }
 
 /// An attribute that is a file in sysfs until this is dropped, which waits for the tasks that read or write it.
@@ -84,9 +110,7 @@ impl Listed {
         attribute: *const bindings::attribute,
     ) -> Result<Self> {
         // SAFETY: By the caller's promise.
-        bindings::to_result(unsafe {
-            bindings::sysfs_create_file_ns(folder, attribute, core::ptr::null())
-        })?;
+        unsafe { create_file(folder, attribute)? };
         // INVARIANT: Just made.
         Ok(Self { folder, attribute })
     }
