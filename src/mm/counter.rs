@@ -86,13 +86,14 @@ impl<const N: usize> PerCpuCounters<N> {
     #[inline]
     fn sums_without_lock(&self) -> Option<[i64; N]> {
         let first = self.counters.get().cast::<bindings::percpu_counter>();
-        // SAFETY: By the type invariants, for each of the array. Each is written as a whole.
-        let passed_on =
-            || array::from_fn(|i| unsafe { (&raw const (*first.add(i)).count).read_volatile() });
-        // SAFETY: By the type invariants; they do not change.
+        let read = |i| {
+            // SAFETY: By the type invariants, for each of the array. It is written as a whole.
+            unsafe { (&raw const (*first.add(i)).count).read_volatile() }
+        };
+        // SAFETY: By the type invariants; it does not change.
         let shares: [*mut i32; N] = array::from_fn(|i| unsafe { (*first.add(i)).counters });
 
-        let before: [i64; N] = passed_on();
+        let before: [i64; N] = array::from_fn(read);
         smp_mb(Read);
         let mut sums = before;
         let mut cpu = 0;
@@ -117,7 +118,7 @@ impl<const N: usize> PerCpuCounters<N> {
             cpu = cpu.wrapping_add(1);
         }
         smp_mb(Read);
-        (passed_on() == before).then_some(sums)
+        (array::from_fn(read) == before).then_some(sums)
     }
 
     /// There is one CPU, which has no share beside the sum, or one that does not read a sum as a whole.

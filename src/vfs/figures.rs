@@ -239,10 +239,8 @@ impl<T: FileSystem> TypeFigures<T> {
         let mut listed = KVec::with_capacity(T::FIGURES.len(), GFP_KERNEL)?;
         for attribute in files.attributes() {
             // SAFETY: The attribute is complete, and dropped later; the folder stays by the caller's promise.
-            listed.push(
-                unsafe { Listed::new(folder.as_ptr(), attribute)? },
-                GFP_KERNEL,
-            )?;
+            let one = unsafe { Listed::new(folder.as_ptr(), attribute)? };
+            listed.push(one, GFP_KERNEL)?;
         }
         Ok(Self {
             _listed: listed,

@@ -374,8 +374,8 @@ pub(super) fn find_or_make_noting(
             Slot::Empty => {
                 purpose.unless_left_to_user(Found::Nothing)?;
                 // A copy: of what only this function has, the compiler knows what it stays.
-                let purpose = purpose;
-                match make(inode, index, &purpose) {
+                let copy = purpose;
+                match make(inode, index, &copy) {
                     Err(EEXIST) => {
                         look_again()?;
                         continue;
