@@ -232,33 +232,33 @@ unsafe extern "C" fn read_iter<T: FileOperations>(
 ) -> isize {
     // SAFETY: By the caller's promise; a request holds its file.
     let file = unsafe { File::<T>::from_raw((*kiocb).ki_filp) };
-    // Programs read until there is nothing more.
     // SAFETY: By the caller's promise.
-    if unsafe { position(kiocb) } >= file.inode().size() {
+    let pos = unsafe { position(kiocb) };
+    // Programs read until there is nothing more.
+    if pos >= file.inode().size() {
         file.accessed();
         return 0;
     }
     // SAFETY: By the caller's promise.
-    unsafe { read_before_end::<T>(kiocb, iter) }
+    unsafe { read_before_end(file, pos, kiocb, iter) }
 }
 
-/// Reads from before the end of a file on. Not inlined: what finds the end needs less.
+/// Reads from byte `pos` of `file` on, which is before its end. Not inlined: what finds the end needs less.
 ///
 /// # Safety
 ///
-/// As for [`read_iter`].
+/// As for [`read_iter`]; the request must be one on `file`, and begin at `pos`.
 #[inline(never)]
 unsafe fn read_before_end<T: FileOperations>(
+    file: &File<T>,
+    pos: Pos,
     kiocb: *mut bindings::kiocb,
     iter: *mut bindings::iov_iter,
 ) -> isize {
-    // SAFETY: By the caller's promise; a request holds its file.
-    let file = unsafe { File::<T>::from_raw((*kiocb).ki_filp) };
     // SAFETY: By the caller's promise; it is the same structure in both sets of bindings.
     let to = unsafe { IovIterDest::from_raw(iter.cast()) };
     let wanted = to.len();
-    // SAFETY: By the caller's promise.
-    let result = T::read(file, unsafe { position(kiocb) }, to);
+    let result = T::read(file, pos, to);
     let bytes = gone(wanted, to.len());
     // SAFETY: By the caller's promise.
     unsafe { end(kiocb, bytes, result) }

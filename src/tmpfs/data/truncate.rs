@@ -204,6 +204,7 @@ pub(in crate::tmpfs) fn truncate_range(inode: &TmpfsInode, start: Pos, end: Opti
 /// Fails with `EPERM` where a seal forbids it, with `ENOMEM`, also where the overcommit policy forbids what a file
 /// that is committed as a whole is to have more, and, when the task is killed, with `EINTR`; then nothing has
 /// changed.
+#[inline(always)]
 pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> Result {
     let old = inode.size();
     let against = if size < old {
