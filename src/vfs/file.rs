@@ -201,7 +201,14 @@ fn gone(before: usize, left: usize) -> Len {
 /// `inode` must be live, and `file` be one of it that is being opened, which no other task knows yet.
 unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
     // SAFETY: By the caller's promise the file is this function's alone.
-    unsafe { (*file).f_mode |= bindings::FMODE_CAN_ODIRECT };
+    let flags = unsafe {
+        (*file).f_mode |= bindings::FMODE_CAN_ODIRECT;
+        (*file).f_flags
+    };
+    // Nothing else would be looked at, and the call takes more than all of this.
+    if flags & bindings::O_LARGEFILE != 0 {
+        return 0;
+    }
     // SAFETY: By the caller's promise both are live.
     unsafe { bindings::generic_file_open(inode, file) }
 }
