@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{ensure, Context, Result};
 use nix::mount::{self as api, MntFlags, MsFlags};
 
 use crate::errno::{Errno, Res};

@@ -244,9 +244,7 @@ fn steps(case: Case, trace: &mut Trace, fs: &Fs) -> Done {
             let dir = mount.dir()?;
             body(trace, &dir)?;
             drop(dir);
-            mount
-                .unmount_when_free()
-                .context("unmount after the case")
+            mount.unmount_when_free().context("unmount after the case")
         }
     }
 }
