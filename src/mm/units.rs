@@ -521,6 +521,17 @@ impl PageCount {
 }
 
 /// Pages of a file, from `start` to before `end`; none where that is not behind.
+///
+/// # Examples
+///
+/// ```
+/// use crate::mm::{Len, PageCount, PageRange, Pos};
+///
+/// // The pages that bytes of a file are in. No sum overflows: what would be beyond the last position ends there.
+/// fn pages_of(pos: Pos, bytes: Len) -> PageCount {
+///     PageRange::new(pos.page(), pos.saturating_add(bytes).page_end()).len()
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PageRange {
     /// The first page.
