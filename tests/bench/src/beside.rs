@@ -111,8 +111,16 @@ fn both(operation: &Operation, column: &Column, mount_point: &Path) -> Result<u6
             output.read_to_string(&mut said)?;
         }
         let status = worker.wait()?;
-        ensure!(status.success(), "{} on {}: {status}", operation.name, column.label);
-        units += said.trim().parse::<u64>().context("a worker says how many units it did")?;
+        ensure!(
+            status.success(),
+            "{} on {}: {status}",
+            operation.name,
+            column.label
+        );
+        units += said
+            .trim()
+            .parse::<u64>()
+            .context("a worker says how many units it did")?;
     }
     Ok(units)
 }

@@ -99,7 +99,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     // What counts nothing compares nothing.
     ensure!(
-        seen.iter().any(|seen| total(&seen.atomics) > 0) && seen.iter().any(|seen| !seen.lines.is_empty()),
+        seen.iter().any(|seen| total(&seen.atomics) > 0)
+            && seen.iter().any(|seen| !seen.lines.is_empty()),
         "not one atomic instruction, or not one line that both processors wrote"
     );
 
@@ -151,7 +152,10 @@ fn total(counts: &Counts<'_>) -> u64 {
 fn show(ran: &Ran, seen: &Seen<'_>) {
     let (atomics, stores) = (seen.atomics(ran.units), seen.stores(ran.units));
     for (what, counts) in [("atomics", atomics), ("shared stores", stores)] {
-        println!("\n{} on {}: {what} per {}", ran.operation, ran.column, ran.unit);
+        println!(
+            "\n{} on {}: {what} per {}",
+            ran.operation, ran.column, ran.unit
+        );
         let mut counts: Vec<_> = counts.into_iter().collect();
         counts.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
         for (name, count) in counts {
