@@ -41,7 +41,7 @@ endif
 
 export $(variables)
 
-.PHONY: modules modules_install clean run machine test test-configs coverage random torture bench bench-memory deb test-packages rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
+.PHONY: modules modules_install clean run machine test test-configs coverage random torture bench bench-shared bench-memory deb test-packages rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
 
 ifneq ($(KDIR),)
 override KDIR := $(abspath $(KDIR))
@@ -80,6 +80,8 @@ torture:
 	@tests/suites/swap/torture
 bench:
 	@tests/bench/run
+bench-shared:
+	@tests/bench/shared
 bench-memory:
 	@tests/bench/memory
 deb:
@@ -113,6 +115,7 @@ help:
 	'                       MODE=differential|chaos is one of them' \
 	'make torture           swap and everything else at once; DURATION=SECONDS (600), SEED=NUMBER' \
 	'make bench             tmpfs, rtmpfs and ramfs compared; OPS=REGEX picks operations' \
+	'make bench-shared      atomic instructions, and stores to cache lines that two processors write both; FUNCTIONS=1 says where' \
 	'make bench-memory      the memory that a file takes on each; OPERATIONS=N files of each kind (100000)' \
 	'make deb               Debian packages of a kernel with the patches and of the module; CONFIG=cloud|amd64 is Debian'\''s own' \
 	'                       configuration (cloud, which takes hours the first time), small a virtual machine'\''s, in minutes;' \

@@ -10,6 +10,22 @@ use crate::bindings;
 use kernel::prelude::*;
 
 /// Pages that are committed and not yet used; dropping it takes the commitment back.
+///
+/// # Examples
+///
+/// ```
+/// use crate::mm::commit::Commitment;
+/// use crate::mm::PageCount;
+/// use kernel::prelude::*;
+///
+/// fn make_page(allocate: impl FnOnce() -> Result) -> Result {
+///     let commitment = Commitment::new(PageCount::new(1))?;
+///     // Where this fails nothing stays committed.
+///     allocate()?;
+///     commitment.keep();
+///     Ok(())
+/// }
+/// ```
 pub(crate) struct Commitment {
     pages: PageCount,
 }

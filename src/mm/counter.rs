@@ -18,6 +18,24 @@ use kernel::types::Opaque;
 /// # Invariants
 ///
 /// The counters are initialised and pinned.
+///
+/// # Examples
+///
+/// ```
+/// use crate::mm::counter::PerCpuCounters;
+/// use kernel::prelude::*;
+///
+/// const BLOCKS: usize = 0;
+/// const INODES: usize = 1;
+///
+/// fn take_inode(counters: &PerCpuCounters<2>, limit: i64) -> Result {
+///     if !counters.get::<INODES, 1>().add_limited(limit, 1) {
+///         return Err(ENOSPC);
+///     }
+///     counters.get::<BLOCKS, 1>().add(1);
+///     Ok(())
+/// }
+/// ```
 #[pin_data(PinnedDrop)]
 pub(crate) struct PerCpuCounters<const N: usize> {
     #[pin]

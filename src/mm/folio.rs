@@ -237,6 +237,20 @@ impl Locked {
 
     /// The folio, where it is in the page cache of `mapping`, which it then is for as long as it is locked; else
     /// unlocks it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crate::mm::{Folio, LockedFolio, Mapping};
+    /// use kernel::sync::aref::ARef;
+    ///
+    /// // Between the look and the lock it may have been truncated.
+    /// fn lock(folio: ARef<Folio>, mapping: &Mapping) -> Option<LockedFolio> {
+    ///     let mut folio = Folio::lock(folio).belongs_to(mapping)?;
+    ///     folio.mark_dirty();
+    ///     Some(folio)
+    /// }
+    /// ```
     #[inline]
     pub(crate) fn belongs_to(self, mapping: &Mapping) -> Option<LockedFolio> {
         if self.mapping_ptr() == mapping.as_ptr() {

@@ -17,6 +17,24 @@ use kernel::sync::aref::ARef;
 use kernel::types::Opaque;
 
 /// What a slot of the page cache holds.
+///
+/// # Examples
+///
+/// ```
+/// use crate::mm::{Folio, Mapping, PageIndex, Slot};
+/// use kernel::prelude::*;
+/// use kernel::sync::aref::ARef;
+///
+/// fn cached(mapping: &Mapping, index: PageIndex) -> Result<Option<ARef<Folio>>> {
+///     match mapping.get(index) {
+///         Slot::Empty => Ok(None),
+///         Slot::Folio(folio) => Ok(Some(folio)),
+///         // A hint: who reads it in confirms it, see `Mapping::swapped_page()`.
+///         Slot::Swap(_) => Err(EAGAIN),
+///         Slot::Poisoned(_) => Err(EIO),
+///     }
+/// }
+/// ```
 pub(crate) enum Slot {
     /// Nothing.
     Empty,
@@ -182,6 +200,30 @@ impl Mapping {
     ///
     /// Fails with `EEXIST` where something is there, with `ENOMEM`, with `EINVAL` for an index that is
     /// not aligned or a file without operations, and as `count` does; then drops the folio.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crate::mm::folio::{MemoryOwner, NewFolio};
+    /// use crate::mm::mempolicy::SharedPolicy;
+    /// use crate::mm::{LockedFolio, Mapping, PageIndex};
+    /// use kernel::prelude::*;
+    ///
+    /// fn new_page(
+    ///     mapping: &Mapping,
+    ///     policy: &SharedPolicy,
+    ///     index: PageIndex,
+    ///     count: impl FnOnce(&LockedFolio) -> Result,
+    /// ) -> Result<LockedFolio> {
+    ///     let place = policy.place(index, 0);
+    ///     let folio = NewFolio::new(mapping.gfp(), MemoryOwner::CURRENT, &place)?;
+    ///     // Who finds it waits for its lock before it is looked into.
+    ///     let mut folio = mapping.insert(folio, index, mapping.gfp(), count)?;
+    ///     folio.zero();
+    ///     folio.mark_uptodate();
+    ///     Ok(folio)
+    /// }
+    /// ```
     #[inline(always)]
     pub(crate) fn insert(
         &self,

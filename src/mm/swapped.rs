@@ -27,6 +27,34 @@ use kernel::sync::rcu;
 ///
 /// With the reference to `device` there, the slot of page `index` of `mapping` had `slot`, an entry of that device, and
 /// 2^`order` pages, among which `entry` is that of the page.
+///
+/// # Examples
+///
+/// ```
+/// use crate::mm::mempolicy::SharedPolicy;
+/// use crate::mm::swap::{Amount, Reader, SwapEntry};
+/// use crate::mm::{LockedFolio, Mapping, Order, PageIndex};
+/// use kernel::prelude::*;
+///
+/// // `EEXIST` says that the slot has something else by now: look again.
+/// fn bring_back(
+///     mapping: &Mapping,
+///     index: PageIndex,
+///     entry: SwapEntry,
+///     policy: &SharedPolicy,
+///     reader: Reader<'_>,
+/// ) -> Result<LockedFolio> {
+///     let mut major = false;
+///     let page = mapping.swapped_page(index, entry, mapping.gfp())?;
+///     let place = |_: Order| policy.place(index, 0);
+///     let folio = page.find_or_read(Amount::UpTo(Order::ZERO), place, reader, &mut major)?.lock();
+///     if !folio.is_uptodate() {
+///         page.poison(folio)?;
+///         return Err(EIO);
+///     }
+///     page.insert(folio, place)
+/// }
+/// ```
 pub(crate) struct SwappedPage<'a> {
     mapping: &'a Mapping,
     index: PageIndex,

@@ -521,6 +521,17 @@ impl PageCount {
 }
 
 /// Pages of a file, from `start` to before `end`; none where that is not behind.
+///
+/// # Examples
+///
+/// ```
+/// use crate::mm::{Len, PageCount, PageRange, Pos};
+///
+/// // The pages that bytes of a file are in. No sum overflows: what would be beyond the last position ends there.
+/// fn pages_of(pos: Pos, bytes: Len) -> PageCount {
+///     PageRange::new(pos.page(), pos.saturating_add(bytes).page_end()).len()
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PageRange {
     /// The first page.
@@ -751,6 +762,12 @@ impl Ino {
         Self(self.0.wrapping_add(1))
     }
 
+    /// The first number after this that is a multiple of `count`, a power of two; 0 after the last.
+    #[inline(always)]
+    pub(crate) const fn wrapping_next_multiple(self, count: u64) -> Self {
+        Self((self.0 | count.wrapping_sub(1)).wrapping_add(1))
+    }
+
     /// Whether it has the upper 32 bits clear.
     #[inline(always)]
     pub(crate) const fn is_narrow(self) -> bool {
@@ -796,6 +813,10 @@ mod tests {
     fn numbers_of_inodes_are_narrow_or_not() {
         assert!(Ino::new(0xffff_ffff).is_narrow());
         assert!(!Ino::new(1 << 32).is_narrow());
+        let multiple = |raw| Ino::new(raw).wrapping_next_multiple(32).to_u64();
+        assert_eq!([multiple(0), multiple(31), multiple(32)], [32, 32, 64]);
+        assert_eq!(multiple(u64::MAX - 32), u64::MAX - 31);
+        assert_eq!(multiple(u64::MAX - 3), 0);
         assert_eq!(Ino::from_halves(2, 1), Ino::new(0x1_0000_0002));
     }
 }

@@ -25,6 +25,20 @@ impl WaitKey {
     /// Sleeps until the next [`WaitKey::wake_all`], or until the task is killed; not at all where
     /// `is_awaited` says no once the task would be woken. That must not sleep, and look under a lock that
     /// the waker has held since. May return early: the caller looks again, or does without.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crate::mm::wait::WaitKey;
+    /// use kernel::sync::atomic::{Acquire, Atomic};
+    ///
+    /// // Ends with the work, or with the task.
+    /// fn wait_for_work(key: &WaitKey, is_done: &Atomic<u32>) {
+    ///     while is_done.load(Acquire) == 0 && !crate::mm::task::fatal_signal_pending() {
+    ///         key.wait_once(|| is_done.load(Acquire) == 0);
+    ///     }
+    /// }
+    /// ```
     pub(crate) fn wait_once(&self, is_awaited: impl FnOnce() -> bool) {
         let mut entry = MaybeUninit::uninit();
         // SAFETY: The entry is initialised first, stays where it is, and has left the queue, which is the

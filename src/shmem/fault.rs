@@ -80,6 +80,20 @@ impl<T: FileSystem> Fault<'_, T> {
 
     /// Waits, as `wait` does for this inode, with the lock of the mapping released where the MM allows
     /// that: the end of the fault, which is tried again. May sleep.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crate::shmem::fault::{Fault, Faulted};
+    /// use crate::vfs::{FileSystem, Inode};
+    ///
+    /// fn beside_a_punch<T: FileSystem>(
+    ///     fault: Fault<'_, T>,
+    ///     is_over: impl FnOnce(&Inode<T>),
+    /// ) -> Faulted {
+    ///     fault.wait(is_over)
+    /// }
+    /// ```
     pub(crate) fn wait(self, wait: impl FnOnce(&Inode<T>)) -> Faulted {
         // SAFETY: By the type invariants; where the lock is released there is a reference to the
         // file, which keeps the inode until it is given back.

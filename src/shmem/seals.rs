@@ -8,6 +8,22 @@ use crate::bindings;
 use kernel::prelude::*;
 
 /// A set of seals (`F_SEAL_*`).
+///
+/// # Examples
+///
+/// ```
+/// use crate::shmem::backend::SharedMemory;
+/// use crate::shmem::seals::Seals;
+/// use crate::vfs::Inode;
+/// use kernel::prelude::*;
+///
+/// fn check_may_write<T: SharedMemory>(inode: &Inode<T>) -> Result {
+///     if inode.seals().intersects(Seals::WRITE.union(Seals::FUTURE_WRITE)) {
+///         return Err(EPERM);
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seals(u32);
 

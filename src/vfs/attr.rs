@@ -78,6 +78,24 @@ impl Stat<'_> {
 ///
 /// `dentry` is live, and a name of the file that `inode` is; `idmap` is that of the mount by which the
 /// change is asked for.
+///
+/// # Examples
+///
+/// ```
+/// use crate::vfs::attr::SetAttr;
+/// use crate::vfs::FileSystem;
+/// use kernel::prelude::*;
+///
+/// // All that may fail comes first; what is not committed has not happened.
+/// fn set_attributes<T: FileSystem>(request: SetAttr<'_, T>) -> Result {
+///     if request.size().is_some() {
+///         return Err(EINVAL);
+///     }
+///     let mut file = request.commit()?;
+///     file.touch();
+///     Ok(())
+/// }
+/// ```
 pub(crate) struct SetAttr<'a, T: FileSystem> {
     inode: Exclusive<'a, T>,
     pub(super) idmap: &'a IdMap,

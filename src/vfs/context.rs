@@ -63,6 +63,20 @@ impl MountContext {
 
     /// Writes an error to the mount log (fsconfig's, or dmesg) and returns `EINVAL`, as
     /// `invalfc()`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crate::vfs::MountContext;
+    /// use kernel::prelude::*;
+    ///
+    /// fn check_size(cx: &MountContext, pages: u64) -> Result {
+    ///     if pages == 0 {
+    ///         return Err(cx.invalid(fmt!("a size of no page")));
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     pub(crate) fn invalid(&self, message: kernel::fmt::Arguments<'_>) -> Error {
         // Without memory for the message the error code has to do.
         if let Ok(text) = CString::try_from_fmt(message) {

@@ -301,6 +301,22 @@ pub(crate) struct Place {
 ///
 /// The run `run` has memory for a slot at `bit`, where it has no entry, and that is the bit of the next
 /// cookie.
+///
+/// # Examples
+///
+/// ```
+/// use crate::vfs::cookies::{Array, Cookie, Entries, Run};
+///
+/// // Room first: what comes after it cannot fail any more.
+/// fn add<E: Copy, S, R>(entries: &mut Entries<E, S, R>, entry: E) -> Option<Cookie>
+/// where
+///     S: Array<Option<E>>,
+///     R: Array<Run<S>, Error = S::Error>,
+/// {
+///     let vacancy = entries.reserve().ok()?;
+///     Some(vacancy.fill(entry))
+/// }
+/// ```
 pub(crate) struct Vacancy<'a, E, S, R> {
     entries: &'a mut Entries<E, S, R>,
     run: usize,

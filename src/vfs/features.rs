@@ -11,6 +11,15 @@ use kernel::prelude::*;
 use kernel::str::as_char_ptr_in_const_context;
 
 /// A feature, which has a file of its name.
+///
+/// # Examples
+///
+/// ```
+/// use crate::vfs::features::Feature;
+///
+/// static CASEFOLD: Feature = Feature::new(c"casefold");
+/// static FEATURES: &[&Feature] = &[&CASEFOLD];
+/// ```
 #[repr(transparent)]
 pub(crate) struct Feature(bindings::kobj_attribute);
 

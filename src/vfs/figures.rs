@@ -24,6 +24,20 @@ use kernel::str::NullTerminatedFormatter;
 use kernel::types::Opaque;
 
 /// A figure of a file system.
+///
+/// # Examples
+///
+/// ```
+/// use crate::vfs::figures::Figure;
+/// use crate::vfs::FileSystem;
+///
+/// const fn figures<T: FileSystem>() -> [Figure<T>; 2] {
+///     [
+///         Figure::new(c"inodes", |_| 1),
+///         Figure::new(c"resident", |inode| inode.cached_pages().to_u64()),
+///     ]
+/// }
+/// ```
 pub(crate) struct Figure<T: FileSystem> {
     name: &'static CStr,
     of: fn(&InodeCore<T>) -> u64,

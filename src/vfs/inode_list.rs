@@ -338,6 +338,27 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
     /// Calls `f` for each inode, without the lock, until one fails; an inode that `keep` refuses is
     /// taken out of the list. Those whose eviction has begun are left out, and inodes that are added
     /// meanwhile may be missed. May sleep; `keep` must not, and must not use the list.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crate::mm::PageCount;
+    /// use crate::vfs::{FileSystem, SuperBlock};
+    /// use core::cell::Cell;
+    /// use kernel::prelude::*;
+    ///
+    /// fn cached_pages<T: FileSystem>(sb: &SuperBlock<T>) -> Result<PageCount> {
+    ///     let pages = Cell::new(PageCount::ZERO);
+    ///     sb.cached().for_each(
+    ///         |inode| !inode.mapping().is_empty(),
+    ///         |inode| {
+    ///             pages.set(pages.get().saturating_add(inode.cached_pages()));
+    ///             Ok(())
+    ///         },
+    ///     )?;
+    ///     Ok(pages.get())
+    /// }
+    /// ```
     pub(crate) fn for_each(
         &self,
         keep: impl Fn(&Inode<T>) -> bool,

@@ -58,6 +58,23 @@ impl<T: FileSystem> Drop for KernelMount<T> {
 /// # Invariants
 ///
 /// `mount` is null, or what a [`KernelMount`] owned, which this owns now. It is unmounted after it was taken out only.
+///
+/// # Examples
+///
+/// ```
+/// use crate::vfs::kernel_mount::{KernelMount, MountRef, PublishedMount};
+/// use crate::vfs::FileSystem;
+///
+/// // A task that comes between the two still gets a mount, which lives for as long as it is used.
+/// fn exchange<T: FileSystem>(
+///     place: &PublishedMount<T>,
+///     new: KernelMount<T>,
+/// ) -> Option<MountRef<T>> {
+///     drop(place.take());
+///     place.publish(new);
+///     place.get()
+/// }
+/// ```
 pub(crate) struct PublishedMount<T: FileSystem> {
     mount: Atomic<*mut c_void>,
     _fs: PhantomData<KernelMount<T>>,

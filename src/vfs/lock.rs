@@ -18,6 +18,20 @@ use kernel::types::NotThreadSafe;
 ///
 /// While a value exists, the current task holds `i_rwsem` of `inode` for writing (or is the only
 /// one that can reach the inode), and no other [`Exclusive`] or [`Shared`] of that inode is in use.
+///
+/// # Examples
+///
+/// ```
+/// use crate::mm::Pos;
+/// use crate::vfs::{Exclusive, FileSystem};
+///
+/// fn grow<T: FileSystem>(file: &mut Exclusive<'_, T>, size: Pos) {
+///     if size > file.size() {
+///         file.set_size(size);
+///         file.touch();
+///     }
+/// }
+/// ```
 pub(crate) struct Exclusive<'a, T: FileSystem> {
     inode: &'a Inode<T>,
     // The lock belongs to the task.

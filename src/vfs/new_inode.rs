@@ -98,6 +98,32 @@ impl LinkTarget {
 ///
 /// Nothing else uses the inode, but to walk the superblock's list of all inodes; it has no pages. The
 /// superblock lives for `'a`.
+///
+/// # Examples
+///
+/// ```
+/// use crate::mm::Ino;
+/// use crate::vfs::new_inode::Origin;
+/// use crate::vfs::{AttrOperations, FileOperations, IdMap, Inode, Mode, Negative, NewInode};
+/// use kernel::prelude::*;
+///
+/// // What it returns is for the operation to return; where that fails the inode goes again.
+/// fn new_file<'a, T>(
+///     dir: &'a Inode<T>,
+///     name: &Negative<'_, T>,
+///     idmap: &'a IdMap,
+///     mode: Mode,
+///     data: impl PinInit<T::InodeData>,
+/// ) -> Result<NewInode<'a, T>>
+/// where
+///     T: FileOperations + AttrOperations,
+/// {
+///     let origin = Origin::child_of(dir, idmap);
+///     let mut file = NewInode::regular(origin, Ino::new(7), mode, data).ok_or(ENOMEM)?;
+///     file.init_security(dir, Some(name))?;
+///     Ok(file)
+/// }
+/// ```
 pub(crate) struct NewInode<'a, T: FileSystem> {
     inode: InodeRef<T>,
     _sb: PhantomData<&'a SuperBlock<T>>,

@@ -44,6 +44,16 @@ pub(crate) enum ParameterValue<'a> {
 ///
 /// `specs` ends with an entry whose name is null; each other entry has the `opt` of its index, and
 /// the type function of `kinds` at that index.
+///
+/// # Examples
+///
+/// ```
+/// use crate::vfs::{ParameterKind, ParameterTable};
+///
+/// static PARAMETERS: ParameterTable = ParameterTable::new()
+///     .with(c"mode", ParameterKind::Octal)
+///     .with(c"quiet", ParameterKind::Flag);
+/// ```
 pub(crate) struct ParameterTable {
     specs: [bindings::fs_parameter_spec; Self::CAPACITY + 1],
     kinds: [ParameterKind; Self::CAPACITY],

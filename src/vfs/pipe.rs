@@ -17,6 +17,23 @@ use core::ptr::NonNull;
 ///
 /// The pipe is live and its mutex held by the current task for `'a`. Of `wanted` bytes, `room` may still be added to
 /// it, and the others were.
+///
+/// # Examples
+///
+/// ```
+/// use crate::mm::{Len, Pos};
+/// use crate::vfs::pipe::PipeWriter;
+///
+/// // A hole: the VFS learns from the writer how far it came.
+/// fn add_hole(pipe: &mut PipeWriter<'_>, mut pos: Pos) {
+///     while !pipe.room().is_zero() {
+///         match pipe.add_zeros(pos, pipe.room()) {
+///             Len::ZERO => break,
+///             added => pos = pos.saturating_add(added),
+///         }
+///     }
+/// }
+/// ```
 pub(crate) struct PipeWriter<'a> {
     // Others look at the pipe, too, so that there is no reference to it.
     pipe: NonNull<bindings::pipe_inode_info>,

@@ -331,6 +331,25 @@ pub(super) unsafe fn evict<T: FileSystem>(inode: &Inode<T>) {
 
 /// Bytes of an inode that are in its `i_blocks` and count against its owners; dropping it takes
 /// them back.
+///
+/// # Examples
+///
+/// ```
+/// use crate::mm::{Len, Mapping};
+/// use crate::vfs::{FileSystem, Inode};
+/// use kernel::prelude::*;
+///
+/// fn add_page<T: FileSystem>(
+///     inode: &Inode<T>,
+///     add: impl FnOnce(&Mapping) -> Result,
+/// ) -> Result {
+///     let charge = inode.charge_space(Len::PAGE)?;
+///     // Where this fails the bytes are given back.
+///     add(inode.mapping())?;
+///     charge.keep();
+///     Ok(())
+/// }
+/// ```
 #[must_use]
 pub(crate) struct SpaceCharge<'a, T: FileSystem> {
     inode: &'a InodeCore<T>,

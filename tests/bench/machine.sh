@@ -14,13 +14,14 @@ need() {
 	[[ -z ${!1:-} || ${!1} =~ ^($2)$ ]] || die "$1=${!1} is not $3"
 }
 
-# build PACKAGE: prints the folder with what was built.
+# build PACKAGE: prints the folder with what was built, one for each checkout.
 build() {
-	local target
+	local target folder
 	target=$(rustc -vV | sed -n 's/^host: //p')
-	CARGO_TARGET_DIR=$cache/bench/target cargo build --quiet --release --locked \
+	folder=$cache/bench/target-$(key_of <<<"$top")
+	CARGO_TARGET_DIR=$folder cargo build --quiet --release --locked \
 		--manifest-path "$top/tests/Cargo.toml" --target "$target" --package "$1" >&2 || die "cannot build $1"
-	printf '%s\n' "$cache/bench/target/$target/release"
+	printf '%s\n' "$folder/$target/release"
 }
 
 # The benchmark is linked statically: where it runs there is no other file.
@@ -31,7 +32,7 @@ build_bench() {
 }
 
 # pack OUT BENCH MODULE ARG...: the machine's root, with the arguments that
-# `bench measure` gets; MODULE may be empty.
+# `bench` gets; MODULE may be empty.
 pack() {
 	local out=$1 bench=$2 module=$3 root
 	shift 3
@@ -63,6 +64,8 @@ boot() {
 		qemu+=(-accel tcg -cpu 'max,-erms,-fsrm,-fsrs,-fzrm' -seed "$seed"
 			-rtc 'base=2026-01-01T00:00:00,clock=vm' -icount 'shift=0,sleep=off')
 		;;
+	# Two processors, each a thread of QEMU's: where they take turns in one, QEMU tells a plugin of the first only.
+	beside) qemu+=(-accel 'tcg,thread=multi' -cpu 'max,-erms,-fsrm,-fsrs,-fzrm' -smp 2) ;;
 	kvm) qemu+=(-accel kvm -cpu host) ;;
 	esac
 	timeout --foreground -k 5 900 qemu-system-x86_64 "${qemu[@]}" "$@" -kernel "$bzimage" -initrd "$initrd" \

@@ -15,6 +15,7 @@ use crate::tmpfs::pure::limits::{Counter, Limit};
 use crate::vfs::ids::{Kgid, Kuid};
 use crate::vfs::inode::next_anonymous_number;
 use crate::vfs::{Mode, SuperBlock};
+use kernel::cpu::CpuId;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed, Release};
 use kernel::sync::Arc;
@@ -61,6 +62,12 @@ fn new_counters() -> Result<Arc<PerCpuCounters<2>>> {
 #[repr(align(64))]
 struct OwnLine<T>(T);
 
+/// How many processors have inode numbers of their own. Each is a cache line of every mount.
+const SHARES: usize = 8;
+
+/// No inode numbers: some have to be taken first.
+const NO_NUMBER: u64 = 0;
+
 /// No number of a policy for large folios: that of the system.
 const AS_SYSTEM_SAYS: u32 = u32::MAX;
 
@@ -78,8 +85,11 @@ pub(crate) struct SuperInfo {
     quota: Option<Pin<KBox<Quota>>>,
     /// Whether the kernel has mounted it for itself.
     is_internal: bool,
-    /// The number of the next inode. Under no lock.
+    /// The next inode number that no processor has taken. Under no lock.
     next_ino: OwnLine<Atomic<u64>>,
+    /// The next of the inode numbers that a processor has taken for the files that it makes, or [`NO_NUMBER`]. Under no
+    /// lock: a task may have moved to another one, and more processors than these have theirs in common.
+    own_inos: [OwnLine<Atomic<u64>>; SHARES],
     /// Whether inode numbers may have 64 bits. Written with `s_umount` held, read without.
     wide_inos: Atomic<bool>,
     /// The memory policy that new files start with; with a lock of its own.
@@ -139,6 +149,7 @@ impl SuperInfo {
             quota: Quota::new(&mount.quota)?,
             is_internal: mount.is_internal,
             next_ino: OwnLine(Atomic::new(Ino::FIRST.to_u64())),
+            own_inos: [const { OwnLine(Atomic::new(NO_NUMBER)) }; SHARES],
             wide_inos: Atomic::new(mount.wide_inos),
             policy <- MountPolicy::new(mount.policy),
             huge: Atomic::new(mount.huge.map_or(AS_SYSTEM_SAYS, HugePolicy::as_number)),
@@ -170,26 +181,50 @@ impl SuperInfo {
     }
 
     /// The number for a new inode.
+    #[inline]
     pub(in crate::tmpfs) fn next_ino(&self, sb: &SuperBlock<Tmpfs>) -> Ino {
         // All tasks make files there.
         if self.is_internal {
             return next_anonymous_number();
         }
+        let processor = CpuId::current().as_u32() as usize;
+        let own = &self.own_inos[processor % SHARES].0;
+        let mut next = own.load(Relaxed);
+        // Goes round only where another task has taken a number of this share.
+        loop {
+            let is_new = next == NO_NUMBER;
+            let ino = if is_new {
+                self.take_inos(sb)
+            } else {
+                Ino::new(next)
+            };
+            let after = inode_numbers::after(ino).map_or(NO_NUMBER, Ino::to_u64);
+            match own.cmpxchg(next, after, Relaxed) {
+                Err(current) if !is_new => next = current,
+                // Where another task was faster the rest of the new block is lost.
+                _ => return ino,
+            }
+        }
+    }
+
+    /// Takes the next block of inode numbers; returns its first.
+    #[cold]
+    fn take_inos(&self, sb: &SuperBlock<Tmpfs>) -> Ino {
         let wide = self.has_wide_inos();
         let next_ino = &self.next_ino.0;
         let mut next = next_ino.load(Relaxed);
-        // Goes round only where another task has taken a number.
+        // Goes round only where another task has taken a block.
         loop {
-            let (ino, after, wrapped) = inode_numbers::allocate(Ino::new(next), wide);
-            match next_ino.cmpxchg(next, after.to_u64(), Relaxed) {
+            let block = inode_numbers::allocate(Ino::new(next), wide);
+            match next_ino.cmpxchg(next, block.end.to_u64(), Relaxed) {
                 Ok(_) => {
-                    if wrapped {
+                    if block.wrapped {
                         pr_warn!(
                             "inode number overflow on device {}, consider using inode64 mount option\n",
                             sb.minor()
                         );
                     }
-                    return ino;
+                    return block.first;
                 }
                 Err(current) => next = current,
             }

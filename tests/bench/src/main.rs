@@ -4,12 +4,15 @@
 //! `measure` runs where the file systems are (normally in the virtual machine) and writes raw
 //! figures; `report` puts any number of such runs together into a table, a plot and a verdict.
 
+mod beside;
 mod measure;
 mod ops;
 mod place;
 mod profile;
 mod report;
 mod results;
+mod shared;
+mod symbols;
 mod timer;
 
 use std::process::ExitCode;
@@ -28,6 +31,12 @@ enum Command {
     Report(report::Arguments),
     /// Show which functions took the instructions that the profiler plugin counted
     Profile(profile::Arguments),
+    /// Run each operation on two processors at once, for the profiler plugin to look at
+    Beside(beside::Arguments),
+    /// Run one operation, on one of those
+    Worker(beside::Worker),
+    /// Compare what the plugin saw of two processors
+    Shared(shared::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -51,5 +60,8 @@ fn run(command: &Command) -> Result<()> {
         Command::Measure(arguments) => measure::run(arguments),
         Command::Report(arguments) => report::run(arguments),
         Command::Profile(arguments) => profile::run(arguments),
+        Command::Beside(arguments) => beside::run(arguments),
+        Command::Worker(arguments) => beside::work(arguments),
+        Command::Shared(arguments) => shared::run(arguments),
     }
 }

@@ -67,11 +67,12 @@ impl Column {
     }
 }
 
-/// A mounted, empty file system; dropping it unmounts.
+/// A mounted, empty file system; dropping it unmounts what it has mounted.
 pub struct Place {
     column: Column,
     mount_point: PathBuf,
     root: Option<OwnedFd>,
+    is_mounted: bool,
 }
 
 impl Place {
@@ -84,10 +85,25 @@ impl Place {
             column: column.clone(),
             mount_point: mount_point.to_owned(),
             root: None,
+            is_mounted: true,
         };
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        place.root = Some(rustix::fs::open(mount_point, flags, Mode::empty())?);
+        place.root = Some(Self::open_root(mount_point)?);
         Ok(place)
+    }
+
+    /// A directory of a file system that another process has mounted.
+    pub fn within(column: &Column, directory: &Path) -> Result<Self> {
+        Ok(Self {
+            column: column.clone(),
+            mount_point: directory.to_owned(),
+            root: Some(Self::open_root(directory)?),
+            is_mounted: false,
+        })
+    }
+
+    fn open_root(directory: &Path) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        rustix::fs::open(directory, flags, Mode::empty())
     }
 
     pub fn column(&self) -> &Column {
@@ -131,6 +147,9 @@ impl Place {
         match self.root.take() {
             Some(root) => drop(root),
             None => return Ok(()),
+        }
+        if !self.is_mounted {
+            return Ok(());
         }
         rustix::mount::unmount(&self.mount_point, UnmountFlags::empty())
     }

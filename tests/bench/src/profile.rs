@@ -3,7 +3,6 @@
 //! counted and the symbols of the machine that ran.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
@@ -11,6 +10,7 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};
 
 use crate::results::Run;
+use crate::symbols::{self, Symbols};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -112,7 +112,7 @@ struct Counts {
 
 impl Counts {
     fn load(path: &Path) -> Result<Self> {
-        let text = read(path)?;
+        let text = symbols::read(path)?;
         let mut lines = text.lines();
         let regions = lines
             .next()
@@ -134,51 +134,4 @@ impl Counts {
             executions: words.next()?.parse().ok()?,
         })
     }
-}
-
-/// Functions by address, in ascending order.
-struct Symbols(Vec<(u64, String)>);
-
-impl Symbols {
-    fn load(path: &Path) -> Result<Self> {
-        let mut symbols = Vec::new();
-        for line in read(path)?.lines() {
-            let mut words = line.split_whitespace();
-            let (Some(address), Some(kind), Some(name)) =
-                (words.next(), words.next(), words.next())
-            else {
-                bail!("{}: bad line '{line}'", path.display());
-            };
-            if !matches!(kind, "t" | "T" | "w" | "W") {
-                continue;
-            }
-            let address = u64::from_str_radix(address, 16)
-                .with_context(|| format!("{}: bad line '{line}'", path.display()))?;
-            symbols.push((address, name.to_owned()));
-        }
-        symbols.sort();
-        if symbols.iter().all(|(address, _)| *address == 0) {
-            bail!(
-                "{} holds no addresses (it was not read as root)",
-                path.display()
-            );
-        }
-        Ok(Self(symbols))
-    }
-
-    /// The function that holds `address`, and whether it starts there.
-    fn find(&self, address: u64) -> (&str, bool) {
-        if address < 1 << 63 {
-            return ("(user space)", false);
-        }
-        let after = self.0.partition_point(|(start, _)| *start <= address);
-        match after.checked_sub(1) {
-            Some(index) => (&self.0[index].1, self.0[index].0 == address),
-            None => ("(below all symbols)", false),
-        }
-    }
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }

@@ -44,7 +44,7 @@ impl Timer {
 
 /// Tells an instruction counter outside the machine that a region begins.
 ///
-/// Both marks are long no-ops with a displacement nobody else uses: a processor ignores them, and
+/// All marks are long no-ops with a displacement nobody else uses: a processor ignores them, and
 /// the profiler's QEMU plugin recognises their bytes (see `profiler/`).
 #[inline(always)]
 fn mark_begin() {
@@ -53,6 +53,19 @@ fn mark_begin() {
     unsafe {
         asm!(
             "nop dword ptr [rax + 0x52544201]",
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+}
+
+/// Tells a counter outside the machine that what comes now is something else.
+#[inline(always)]
+pub fn mark_next() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a no-op; the operand is not accessed.
+    unsafe {
+        asm!(
+            "nop dword ptr [rax + 0x52544203]",
             options(nomem, nostack, preserves_flags)
         );
     }

@@ -6,8 +6,16 @@ use crate::mm::Ino;
 use crate::pure::inode_numbers;
 
 fn allocate(next: u64, wide: bool) -> (u64, u64, bool) {
-    let (number, after, wrapped) = inode_numbers::allocate(Ino::new(next), wide);
-    (number.to_u64(), after.to_u64(), wrapped)
+    let block = inode_numbers::allocate(Ino::new(next), wide);
+    (block.first.to_u64(), block.end.to_u64(), block.wrapped)
+}
+
+/// The numbers of a block, as a directory gives them out.
+fn numbers(first: u64) -> Vec<u64> {
+    let next = |number: &Ino| inode_numbers::after(*number);
+    std::iter::successors(Some(Ino::new(first)), next)
+        .map(Ino::to_u64)
+        .collect()
 }
 
 fn fits_narrow(next: u64) -> bool {
@@ -26,9 +34,11 @@ fn next() -> impl Strategy<Value = u64> {
 proptest! {
     #[test]
     fn no_number_looks_like_none(next in next(), wide: bool) {
-        let (number, _, _) = allocate(next, wide);
-        prop_assert_ne!(number as u32, 0);
-        prop_assert!(wide || number <= NARROW);
+        let (first, _, _) = allocate(next, wide);
+        for number in numbers(first) {
+            prop_assert_ne!(number as u32, 0);
+            prop_assert!(wide || number <= NARROW);
+        }
     }
 
     #[test]
@@ -36,14 +46,17 @@ proptest! {
         let mut next = next;
         let mut last = None;
         for _ in 0..8 {
-            let (number, after, wrapped) = allocate(next, wide);
-            prop_assert_eq!(after, number.wrapping_add(1));
-            prop_assert!(!wrapped || !wide && number == 1);
-            if let Some(last) = last.filter(|last| *last < u64::MAX - 8) {
-                prop_assert!(wrapped || number > last, "{} after {}", number, last);
+            let (first, end, wrapped) = allocate(next, wide);
+            prop_assert!(!wrapped || !wide && first == 1);
+            if let Some(last) = last.filter(|last| *last < u64::MAX) {
+                prop_assert!(wrapped || first > last, "{} after {}", first, last);
             }
-            last = Some(number);
-            next = after;
+            let block = numbers(first);
+            prop_assert!(block.len() <= 32);
+            prop_assert!(block.windows(2).all(|pair| pair[1] == pair[0] + 1));
+            last = block.last().copied();
+            prop_assert_eq!(last, Some(end.wrapping_sub(1)));
+            next = end;
         }
     }
 

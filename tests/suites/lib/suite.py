@@ -178,12 +178,13 @@ def compare(tap: Tap, run: Runner) -> None:
 # --- mounts ----------------------------------------------------------------------------------------------------
 
 
-def call(*command: object, **kwargs) -> None:
-    """Runs a command that has to succeed; its message becomes that of the exception."""
+def call(*command: object, **kwargs) -> str:
+    """Runs a command that has to succeed and returns what it says; where it fails, that is the exception's message."""
     done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           check=False, **kwargs)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, command))}: status {done.returncode}: {done.stdout.strip()}")
+    return done.stdout
 
 
 @contextlib.contextmanager

@@ -19,8 +19,12 @@ pub struct Instruction {
     _opaque: [u8; 0],
 }
 
+/// Stores, of the accesses to memory.
+pub const MEM_W: c_int = 2;
+
 pub type Id = u64;
 pub type Execute = unsafe extern "C" fn(vcpu: c_uint, data: *mut c_void);
+pub type Access = unsafe extern "C" fn(vcpu: c_uint, info: u32, address: u64, data: *mut c_void);
 
 extern "C" {
     pub fn qemu_plugin_register_vcpu_tb_trans_cb(
@@ -39,6 +43,14 @@ extern "C" {
         flags: c_int,
         data: *mut c_void,
     );
+    pub fn qemu_plugin_register_vcpu_mem_cb(
+        instruction: *mut Instruction,
+        callback: Access,
+        flags: c_int,
+        kind: c_int,
+        data: *mut c_void,
+    );
+    pub fn qemu_plugin_insn_vaddr(instruction: *const Instruction) -> u64;
     pub fn qemu_plugin_register_atexit_cb(
         id: Id,
         callback: unsafe extern "C" fn(id: Id, data: *mut c_void),

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A plugin for QEMU's software emulation that counts which guest code runs inside the timed
-//! regions of the benchmark. `out=FILE` says where the counts go when the machine ends: a first
-//! line `regions N`, then a line `ADDRESS INSTRUCTIONS EXECUTIONS` for each block of guest code.
+//! A plugin for QEMU's software emulation that looks at what runs inside the timed regions of the benchmark, and writes
+//! it to a file when the machine ends. `out=FILE` counts which guest code runs: a first line `regions N`, then a line
+//! `ADDRESS INSTRUCTIONS EXECUTIONS` for each block of guest code. `shared=FILE` counts what processors have to agree
+//! on, see the module of that name.
 
 mod api;
+mod shared;
 
 use std::collections::HashMap;
 use std::ffi::{c_char, c_int, c_uint, c_void, CStr, CString};
@@ -23,6 +25,10 @@ pub static qemu_plugin_version: c_int = api::VERSION;
 /// The marks that the benchmark executes: `nop dword ptr [rax + displacement]`.
 const BEGIN: [u8; 7] = [0x0f, 0x1f, 0x80, 0x01, 0x42, 0x54, 0x52];
 const END: [u8; 7] = [0x0f, 0x1f, 0x80, 0x02, 0x42, 0x54, 0x52];
+const NEXT: [u8; 7] = [0x0f, 0x1f, 0x80, 0x03, 0x42, 0x54, 0x52];
+
+/// The longest instruction of the architecture.
+const LONGEST: usize = 15;
 
 static INSIDE: AtomicBool = AtomicBool::new(false);
 static REGIONS: AtomicU64 = AtomicU64::new(0);
@@ -49,24 +55,33 @@ pub unsafe extern "C" fn qemu_plugin_install(
     argc: c_int,
     argv: *const *const c_char,
 ) -> c_int {
+    let mut looks: Option<Translated> = None;
     for index in 0..usize::try_from(argc).unwrap_or(0) {
         // SAFETY: QEMU passes `argc` C strings.
         let argument = unsafe { CStr::from_ptr(*argv.add(index)) }.to_string_lossy();
-        match argument.split_once('=') {
-            Some(("out", path)) if OUTPUT.set(PathBuf::from(path)).is_ok() => {}
+        let (kind, path) = argument.split_once('=').unwrap_or((&argument, ""));
+        looks = match kind {
+            "out" => Some(translated),
+            "shared" => Some(shared::translated),
             _ => return refuse(&format!("does not know the argument '{argument}'")),
+        };
+        if OUTPUT.set(PathBuf::from(path)).is_err() {
+            return refuse("looks at one thing at a time");
         }
     }
-    if OUTPUT.get().is_none() {
-        return refuse("needs out=FILE");
-    }
+    let Some(looks) = looks else {
+        return refuse("needs out=FILE or shared=FILE");
+    };
     // SAFETY: the callbacks have the types and the life time that QEMU asks for.
     unsafe {
-        api::qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+        api::qemu_plugin_register_vcpu_tb_trans_cb(id, looks);
         api::qemu_plugin_register_atexit_cb(id, finished, std::ptr::null_mut());
     }
     0
 }
+
+/// Is told of each block of guest code that QEMU translates.
+type Translated = unsafe extern "C" fn(Id, *mut Block);
 
 fn refuse(reason: &str) -> c_int {
     eprintln!("bench-profiler: {reason}");
@@ -132,6 +147,9 @@ unsafe extern "C" fn finished(_id: Id, _data: *mut c_void) {
 
 fn write(path: &PathBuf) -> std::io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
+    if shared::write(&mut file)? {
+        return file.flush();
+    }
     writeln!(file, "regions {}", REGIONS.load(Relaxed))?;
     for (&(address, length), counter) in counters().iter() {
         let executions = counter.load(Relaxed);

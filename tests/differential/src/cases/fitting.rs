@@ -1,16 +1,21 @@
 //! A mount without huge=, whose folios are as large as what they are for: a file has the pages that it would have of
 //! single ones, wherever that can be seen.
 
+use std::os::fd::AsRawFd;
+
 use rustix::fs::FallocateFlags;
 
 use super::huge::{compact, punch, HUGE};
 use crate::harness::prelude::*;
+use crate::harness::quota::{self, field, Kind, Quota};
+use crate::harness::sys::cached_pages;
 
 cases! {
-    own => large_at_all;
+    own => large_at_all, remounted;
     "size=32m" => by_one_call, by_small_calls, two_that_grow, in_advance, punched, cut, from_a_source_with_an_end,
         from_a_source_that_is_not_there, from_a_source_that_ends_in_a_page, end_moved_on, preallocated_beyond_the_end,
         source_ends_in_preallocated, at_the_largest_position, mapped_by_chance;
+    "usrquota" => grown_with_quota;
     "size=1m" => to_the_last_block, grown_to_the_last_block, beside_one_that_grows;
 }
 
@@ -98,6 +103,47 @@ fn by_one_call(t: &mut Trace, d: &Dir) -> Done {
         // The hole before it, in one call that meets it.
         t.put("fill", file.pwrite(&pattern(9, at + 1), 0));
         t.counts("filled", d, &file)?;
+        drop(file);
+        d.unlink("f")?;
+    }
+    Ok(())
+}
+
+/// What is made for a file that grows does not count where a remount sets limits, and does not outlive the policy.
+fn remounted(t: &mut Trace, fs: &Fs) -> Done {
+    let mount = fs.mount("size=32m")?;
+    let d = mount.dir()?;
+    for option in ["nr_blocks=200", "nr_blocks=8192", "huge=never"] {
+        let file = append_pages(&d, 200)?;
+        t.put(option, mount.remount(option));
+        t.put("pages", cached_pages(file.0.as_raw_fd(), 0, 0));
+        drop(file);
+        d.unlink("f")?;
+    }
+    Ok(())
+}
+
+/// A file that grew to so many pages by as many writes, and is open.
+fn append_pages(d: &Dir, pages: usize) -> anyhow::Result<Fd> {
+    let file = d.create("f")?;
+    for part in pattern(4, pages * PAGE).chunks(PAGE) {
+        ensure!(file.write(part)? == PAGE, "short write");
+    }
+    Ok(file)
+}
+
+/// Quota counts what the file has, and begins no grace for more.
+fn grown_with_quota(t: &mut Trace, d: &Dir) -> Done {
+    for (pages, limit) in [(100, 100), (100, 104), (130, 128), (16, 17), (17, 17)] {
+        let soft = Quota {
+            soft_blocks: (limit * PAGE / 1024) as u64,
+            valid: field::BLOCK_LIMITS,
+            ..Quota::default()
+        };
+        quota::set(d, Kind::User, 0, soft)?;
+        let file = append_pages(d, pages)?;
+        let got = quota::get(d, Kind::User, 0)?;
+        t.put(format!("{pages} pages of {limit}"), got);
         drop(file);
         d.unlink("f")?;
     }

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Runs each operation on two processors at once, on one mount, in a directory and on files of their own, so that the
+//! profiler plugin sees what the two write both. Operations that are about the whole machine or a mount as such have
+//! no place here.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{ensure, Context, Result};
+use rustix::io::Errno;
+use rustix::thread::CpuSet;
+use serde::{Deserialize, Serialize};
+
+use crate::ops::{Operation, Selection};
+use crate::place::{Column, Place};
+use crate::timer::{self, Timer};
+
+/// Groups of operations that change what there is one of: mounts, swap, whose shared memory is.
+const ALONE: [&str; 3] = ["mounts", "swap", "shared memory"];
+
+const PROCESSORS: usize = 2;
+
+/// As long as `measure` rests.
+const SETTLE: Duration = Duration::from_millis(60);
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    selection: Selection,
+    /// A file system, TYPE or TYPE,MOUNT-OPTIONS; give it once for each column
+    #[arg(long = "column", value_name = "TYPE", required = true)]
+    columns: Vec<Column>,
+    /// Write what was run, in order, to this file
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub struct Worker {
+    #[command(flatten)]
+    selection: Selection,
+    #[arg(long)]
+    column: Column,
+    #[arg(long)]
+    directory: PathBuf,
+    #[arg(long)]
+    processor: usize,
+}
+
+/// What was run between two marks.
+#[derive(Serialize, Deserialize)]
+pub struct Ran {
+    pub operation: String,
+    pub unit: String,
+    pub column: String,
+    /// Units of both processors together; none where the file system does not have the operation.
+    pub units: u64,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    for column in &arguments.columns {
+        column.check()?;
+    }
+    let scratch = tempfile::tempdir().context("cannot make a directory for the mount point")?;
+    let operations = arguments.selection.operations()?;
+    let mut all = Vec::new();
+    for operation in operations.iter().filter(|o| !ALONE.contains(&o.group)) {
+        for column in &arguments.columns {
+            let place = Place::new(column, scratch.path())?;
+            let units = both(operation, column, place.mount_point())?;
+            place.close()?;
+            timer::mark_next();
+            eprintln!("{} on {}: {units}", operation.name, column.label);
+            all.push(Ran {
+                operation: operation.name.clone(),
+                unit: operation.unit.to_owned(),
+                column: column.label.clone(),
+                units,
+            });
+        }
+    }
+    ensure!(!all.is_empty(), "no such operation can run beside itself");
+    let text = serde_json::to_string_pretty(&all)?;
+    std::fs::write(&arguments.output, text)
+        .with_context(|| format!("cannot write {}", arguments.output.display()))
+}
+
+/// Runs an operation on each processor; says how many units both did.
+fn both(operation: &Operation, column: &Column, mount_point: &Path) -> Result<u64> {
+    let start = |processor: usize| {
+        let directory = mount_point.join(processor.to_string());
+        std::fs::create_dir(&directory)?;
+        Command::new("/proc/self/exe")
+            .args(["worker", "--exact", &operation.name])
+            .args(["--column", &column.label])
+            .arg("--directory")
+            .arg(directory)
+            .args(["--processor", &processor.to_string()])
+            .stdout(Stdio::piped())
+            .spawn()
+    };
+    let workers = (0..PROCESSORS)
+        .map(start)
+        .collect::<std::io::Result<Vec<_>>>()?;
+    let mut units = 0;
+    for mut worker in workers {
+        let mut said = String::new();
+        if let Some(output) = &mut worker.stdout {
+            output.read_to_string(&mut said)?;
+        }
+        let status = worker.wait()?;
+        ensure!(
+            status.success(),
+            "{} on {}: {status}",
+            operation.name,
+            column.label
+        );
+        units += said
+            .trim()
+            .parse::<u64>()
+            .context("a worker says how many units it did")?;
+    }
+    Ok(units)
+}
+
+pub fn work(arguments: &Worker) -> Result<()> {
+    let mut processors = CpuSet::new();
+    processors.set(arguments.processor);
+    rustix::thread::sched_setaffinity(None, &processors)?;
+    let operations = arguments.selection.operations()?;
+    let [operation] = &operations[..] else {
+        anyhow::bail!("one operation at a time");
+    };
+    let place = Place::within(&arguments.column, &arguments.directory)?;
+    let units = match operation.run(&place, &Timer::new(SETTLE)) {
+        Ok(sample) => sample.units,
+        Err(Errno::OPNOTSUPP) => 0,
+        Err(error) => return Err(error.into()),
+    };
+    println!("{units}");
+    Ok(())
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Compares what two processors have to agree on, from what the profiler plugin saw: the atomic instructions of the
+//! kernel, and its stores to cache lines that both processors store to again and again. Memory that goes from one to
+//! the other once, as a slab does whose objects one has made and both take, is not among them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use anyhow::{ensure, Context, Result};
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{CellAlignment, Table};
+
+use crate::beside::Ran;
+use crate::symbols::{self, Symbols};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// What the plugin saw
+    #[arg(long, value_name = "FILE")]
+    seen: PathBuf,
+    /// /proc/kallsyms of the machine, as root saw it
+    #[arg(long, value_name = "FILE")]
+    kallsyms: PathBuf,
+    /// What was run
+    #[arg(long, value_name = "FILE")]
+    run: PathBuf,
+    /// Show the functions, too
+    #[arg(long)]
+    functions: bool,
+}
+
+/// A line is shared that each processor stores to at least once in so many units: a counter that is changed in batches
+/// of 32 is one.
+const UNITS: u64 = 64;
+
+/// What may be more by chance, beside two hundredths: where the two meet, and what interrupts do.
+const CHANCE: f64 = 0.1;
+
+/// And at least so often: more than an object that changes hands once is written, which is memory of one processor's.
+const STORES: u64 = 16;
+
+/// By function.
+type Counts<'a> = HashMap<&'a str, u64>;
+
+/// What was seen of one operation on one file system.
+#[derive(Default)]
+struct Seen<'a> {
+    atomics: Counts<'a>,
+    /// By cache line, and by processor.
+    lines: HashMap<u64, [Counts<'a>; 2]>,
+}
+
+impl<'a> Seen<'a> {
+    /// The stores to lines that both processors share in an operation of so many units, by function.
+    fn stores(&self, units: u64) -> Counts<'a> {
+        let least = (units / 2 / UNITS).max(STORES);
+        let mut stores = Counts::default();
+        for line in self.lines.values() {
+            if line.iter().all(|counts| total(counts) >= least) {
+                for (name, count) in line.iter().flatten() {
+                    *stores.entry(*name).or_default() += count;
+                }
+            }
+        }
+        stores
+    }
+
+    fn atomics(&self, _units: u64) -> Counts<'a> {
+        self.atomics.clone()
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let symbols = Symbols::load(&arguments.kallsyms)?;
+    let text = symbols::read(&arguments.seen)?;
+    let seen = load(&text, &symbols)?;
+    let ran: Vec<Ran> = serde_json::from_str(&symbols::read(&arguments.run)?)
+        .with_context(|| format!("{} does not say what was run", arguments.run.display()))?;
+    ensure!(
+        ran.len() == seen.len(),
+        "{} things were run, and {} seen",
+        ran.len(),
+        seen.len()
+    );
+    let mut columns: Vec<&str> = Vec::new();
+    let mut operations: Vec<&str> = Vec::new();
+    for one in &ran {
+        if !columns.contains(&&*one.column) {
+            columns.push(&one.column);
+        }
+        if operations.last() != Some(&&*one.operation) {
+            operations.push(&one.operation);
+        }
+    }
+    let find = |operation: &str, column: &str| {
+        let is_it = |one: &Ran| one.operation == operation && one.column == column;
+        let at = ran.iter().position(is_it)?;
+        (ran[at].units > 0).then_some((&ran[at], &seen[at]))
+    };
+    // What counts nothing compares nothing.
+    ensure!(
+        seen.iter().any(|seen| total(&seen.atomics) > 0)
+            && seen.iter().any(|seen| !seen.lines.is_empty()),
+        "not one atomic instruction, or not one line that both processors wrote"
+    );
+
+    let mut table = Table::new();
+    table.load_preset(ASCII_MARKDOWN);
+    let mut heading = vec!["operation".to_owned()];
+    for what in ["atomics", "shared stores"] {
+        heading.extend(columns.iter().map(|column| format!("{what}, {column}")));
+    }
+    table.set_header(heading);
+    for operation in &operations {
+        let mut row = vec![(*operation).to_owned()];
+        for of in [Seen::atomics, Seen::stores] {
+            let mut first = None;
+            for column in &columns {
+                let Some((ran, seen)) = find(operation, column) else {
+                    row.push("-".to_owned());
+                    continue;
+                };
+                let figure = total(&of(seen, ran.units)) as f64 / ran.units as f64;
+                let is_above = first.is_some_and(|first| figure > first * 1.02 + CHANCE);
+                row.push(format!("{figure:.2}{}", if is_above { " !" } else { "" }));
+                first.get_or_insert(figure);
+            }
+        }
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    println!("{table}");
+    if arguments.functions {
+        for operation in &operations {
+            for column in &columns {
+                if let Some((ran, seen)) = find(operation, column) {
+                    show(ran, seen);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn total(counts: &Counts<'_>) -> u64 {
+    counts.values().sum()
+}
+
+/// The functions of an operation, for each of its units.
+fn show(ran: &Ran, seen: &Seen<'_>) {
+    let (atomics, stores) = (seen.atomics(ran.units), seen.stores(ran.units));
+    for (what, counts) in [("atomics", atomics), ("shared stores", stores)] {
+        println!(
+            "\n{} on {}: {what} per {}",
+            ran.operation, ran.column, ran.unit
+        );
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+        for (name, count) in counts {
+            let figure = count as f64 / ran.units as f64;
+            if figure >= 0.01 {
+                println!("{figure:10.2} {:#}", rustc_demangle::demangle(name));
+            }
+        }
+    }
+}
+
+fn load<'a>(text: &str, symbols: &'a Symbols) -> Result<Vec<Seen<'a>>> {
+    let (mut all, mut seen) = (Vec::new(), Seen::default());
+    for line in text.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let address = |word: &str| u64::from_str_radix(word, 16).ok();
+        let parsed = (|| match words[..] {
+            ["next"] => {
+                all.push(std::mem::take(&mut seen));
+                Some(())
+            }
+            ["atomic", instruction, executions] => {
+                let name = symbols.find(address(instruction)?).0;
+                *seen.atomics.entry(name).or_default() += executions.parse::<u64>().ok()?;
+                Some(())
+            }
+            ["store", line, processor, instruction, executions] => {
+                let name = symbols.find(address(instruction)?).0;
+                let line = seen.lines.entry(address(line)?).or_default();
+                let counts = line.get_mut(processor.parse::<usize>().ok()?)?;
+                *counts.entry(name).or_default() += executions.parse::<u64>().ok()?;
+                Some(())
+            }
+            _ => None,
+        })();
+        parsed.with_context(|| format!("bad line '{line}'"))?;
+    }
+    Ok(all)
+}
