@@ -2,12 +2,13 @@
 
 //! rtmpfs: an alternative tmpfs.
 //!
-//! The house has five floors, and each uses only those below it:
+//! The house has six floors, and each uses only those below it:
 //!
 //! - [`tmpfs`]: the file system, without `unsafe`;
 //! - [`shmem`]: shared memory as the rest of the C MM sees it;
 //! - [`vfs`]: safe Rust over the C VFS;
 //! - [`mm`]: safe Rust over the C MM;
+//! - [`units`]: what a file is measured in;
 //! - [`bindings`]: the C interfaces that the `kernel` crate lacks.
 //!
 //! Pages for readers:
@@ -15,8 +16,8 @@
 //! - [`guide::shmem_c`]: where each function of `mm/shmem.c` is here;
 //! - [`guide::locks`]: all locks, and the order in which they are taken.
 
-// A number that a user chooses must neither overflow nor lose its sign: the types of `mm::units` see
-// to that, and say how they are used.
+// A number that a user chooses must neither overflow nor lose its sign: the types of `units` see to
+// that, and say how they are used.
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,

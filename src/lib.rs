@@ -34,6 +34,7 @@ mod shmem;
     allow(dead_code)
 )]
 mod tmpfs;
+mod units;
 #[cfg_attr(
     not(all(
         CONFIG_SWAP,

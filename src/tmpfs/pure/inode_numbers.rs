@@ -6,7 +6,7 @@
 //! again at 1 when those are used up; 0 is none, nor is any whose lower 32 bits are 0, which such
 //! programs would take for it.
 
-use crate::mm::Ino;
+use crate::units::Ino;
 
 /// The number for a new inode, where `next` would be next and with `wide` all 64 bits may be
 /// used; what would be next after it; and whether the numbers have started again.
