@@ -3,8 +3,6 @@
 // The modules of the crate, whose root is rust_tmpfs.rs, and what is registered with the kernel.
 
 mod bindings;
-#[cfg(doc)]
-mod guide;
 // The floors below the file system have the same items in every configuration, and not all of them are used in
 // each.
 #[cfg_attr(
