@@ -3,8 +3,6 @@
 // The modules of the crate, whose root is rust_tmpfs.rs, and what is registered with the kernel.
 
 mod bindings;
-#[cfg(doc)]
-mod guide;
 // The floors below the file system have the same items in every configuration, and not all of them are used in
 // each.
 #[cfg_attr(
@@ -34,6 +32,7 @@ mod shmem;
     allow(dead_code)
 )]
 mod tmpfs;
+mod units;
 #[cfg_attr(
     not(all(
         CONFIG_SWAP,

@@ -4,7 +4,7 @@
 //!
 //! Nothing here needs the kernel: user space tests this very file.
 
-use super::{Len, Order, PageIndex};
+use crate::units::{Len, Order, PageIndex};
 
 /// How a mapping of a file is to be placed so that a folio of some order can be mapped as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@
 //! C headers: `include/linux/mman.h`, `include/linux/security.h`,
 //! `Documentation/mm/overcommit-accounting.rst`.
 
-use super::PageCount;
 use crate::bindings;
+use crate::units::PageCount;
 use kernel::prelude::*;
 
 /// Pages that are committed and not yet used; dropping it takes the commitment back.
@@ -15,7 +15,7 @@ use kernel::prelude::*;
 ///
 /// ```
 /// use crate::mm::commit::Commitment;
-/// use crate::mm::PageCount;
+/// use crate::units::PageCount;
 /// use kernel::prelude::*;
 ///
 /// fn make_page(allocate: impl FnOnce() -> Result) -> Result {

@@ -6,8 +6,9 @@
 
 use super::huge::{self, Effort};
 use super::mempolicy::Placement;
-use super::{GfpFlags, Len, Mapping, Order, PageCount, PageIndex, PageRange, Pos};
+use super::{GfpFlags, Mapping};
 use crate::bindings;
+use crate::units::{Len, Order, PageCount, PageIndex, PageRange, Pos};
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;

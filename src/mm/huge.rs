@@ -4,8 +4,9 @@
 //!
 //! C header: `include/linux/huge_mm.h`; `Documentation/admin-guide/mm/transhuge.rst`.
 
-use super::{GfpFlags, Order};
+use super::GfpFlags;
 use crate::bindings;
+use crate::units::Order;
 use core::ptr::NonNull;
 
 /// Whether the kernel has large folios (`CONFIG_TRANSPARENT_HUGEPAGE`).

@@ -2,8 +2,9 @@
 
 //! Large folios in a kernel without `CONFIG_TRANSPARENT_HUGEPAGE`: there are none.
 
-use super::{GfpFlags, Order};
+use super::GfpFlags;
 use crate::bindings;
+use crate::units::Order;
 use core::ptr::NonNull;
 
 /// Whether the kernel has large folios.

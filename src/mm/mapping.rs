@@ -9,8 +9,9 @@
 
 use super::folio::{Folio, LockedFolio, NewFolio};
 use super::swap::{Lost, SwapEntry};
-use super::{GfpFlags, Order, PageCount, PageIndex, PageRange, Pos};
+use super::GfpFlags;
 use crate::bindings;
+use crate::units::{Order, PageCount, PageIndex, PageRange, Pos};
 use core::ptr::{addr_of_mut, NonNull};
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
@@ -21,7 +22,8 @@ use kernel::types::Opaque;
 /// # Examples
 ///
 /// ```
-/// use crate::mm::{Folio, Mapping, PageIndex, Slot};
+/// use crate::mm::{Folio, Mapping, Slot};
+/// use crate::units::PageIndex;
 /// use kernel::prelude::*;
 /// use kernel::sync::aref::ARef;
 ///
@@ -206,7 +208,8 @@ impl Mapping {
     /// ```
     /// use crate::mm::folio::{MemoryOwner, NewFolio};
     /// use crate::mm::mempolicy::SharedPolicy;
-    /// use crate::mm::{LockedFolio, Mapping, PageIndex};
+    /// use crate::mm::{LockedFolio, Mapping};
+    /// use crate::units::PageIndex;
     /// use kernel::prelude::*;
     ///
     /// fn new_page(

@@ -8,8 +8,8 @@
 //!
 //! Lock order: the lock of a [`SharedPolicy`] and that of a [`MountPolicy`] are innermost.
 
-use super::PageIndex;
 use crate::bindings;
+use crate::units::PageIndex;
 use core::marker::PhantomData;
 use kernel::prelude::*;
 use kernel::types::Opaque;

@@ -23,22 +23,15 @@ pub(crate) mod swap;
 #[cfg_attr(not(CONFIG_SWAP), path = "swapped_stub.rs")]
 mod swapped;
 pub(crate) mod task;
-mod units;
 pub(crate) mod wait;
 
 pub(crate) use folio::{Folio, LockedFolio, NewFolio};
 pub(crate) use gfp::GfpFlags;
 pub(crate) use mapping::{Mapping, Slot};
 pub(crate) use swapped::SwappedPage;
-pub(crate) use units::*;
 
 use crate::bindings;
-
-/// The size of a page, in bytes.
-pub(crate) const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
-
-/// The binary logarithm of [`PAGE_SIZE`].
-pub(crate) const PAGE_SHIFT: u32 = bindings::PAGE_SHIFT;
+use crate::units::{PageCount, Pos};
 
 /// The largest size of a file that the page cache can index (`MAX_LFS_FILESIZE`).
 pub(crate) const MAX_FILE_SIZE: Pos = Pos::from_loff(bindings::MAX_LFS_FILESIZE);

@@ -14,8 +14,8 @@ use super::mapping::{decode_value, is_value, Slot};
 #[cfg(CONFIG_SWAP)]
 use super::swap;
 use super::task;
-use super::{Order, PageCount, PageIndex, PageRange};
 use crate::bindings;
+use crate::units::{Order, PageCount, PageIndex, PageRange};
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use kernel::prelude::*;

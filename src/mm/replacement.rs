@@ -16,8 +16,9 @@ use super::huge::Effort;
 use super::mapping::Expected;
 use super::mempolicy::Placement;
 use super::swap::{LockedSwapFolio, SwapEntry};
-use super::{GfpFlags, Mapping, PageIndex};
+use super::{GfpFlags, Mapping};
 use crate::bindings;
+use crate::units::PageIndex;
 use kernel::prelude::*;
 use kernel::sync::rcu;
 

@@ -6,8 +6,9 @@
 
 use super::folio::{Folio, Locked, LockedFolio};
 use super::mempolicy::Placement;
-use super::{GfpFlags, Order, PageCount};
+use super::GfpFlags;
 use crate::bindings;
+use crate::units::{Order, PageCount};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::error::from_err_ptr;

@@ -5,8 +5,8 @@
 //! What comes from a page in swap is of types that have no values, so that the compiler leaves out the code for
 //! it.
 
-use super::{Order, PageCount};
 use crate::bindings;
+use crate::units::{Order, PageCount};
 use core::convert::Infallible;
 use core::marker::PhantomData;
 

@@ -13,8 +13,9 @@ use super::swap::{
     Amount, LockedSwapFolio, Reader, SwapDevice, SwapDeviceId, SwapEntry, SwapFolio,
 };
 use super::task;
-use super::{GfpFlags, Order, PageIndex};
+use super::GfpFlags;
 use crate::bindings;
+use crate::units::{Order, PageIndex};
 use core::ptr::addr_of_mut;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use kernel::prelude::*;
@@ -33,7 +34,8 @@ use kernel::sync::rcu;
 /// ```
 /// use crate::mm::mempolicy::SharedPolicy;
 /// use crate::mm::swap::{Amount, Reader, SwapEntry};
-/// use crate::mm::{LockedFolio, Mapping, Order, PageIndex};
+/// use crate::mm::{LockedFolio, Mapping};
+/// use crate::units::{Order, PageIndex};
 /// use kernel::prelude::*;
 ///
 /// // `EEXIST` says that the slot has something else by now: look again.

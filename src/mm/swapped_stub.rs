@@ -4,7 +4,8 @@
 
 use super::mempolicy::Placement;
 use super::swap::{Amount, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry, SwapFolio};
-use super::{GfpFlags, LockedFolio, Mapping, Order, PageIndex, Slot};
+use super::{GfpFlags, LockedFolio, Mapping, Slot};
+use crate::units::{Order, PageIndex};
 use core::convert::Infallible;
 use core::marker::PhantomData;
 use kernel::prelude::*;

@@ -11,7 +11,7 @@
 use super::backend::SharedMemory;
 use super::fault::Fault;
 use crate::bindings;
-use crate::mm::PAGE_SHIFT;
+use crate::units::PAGE_SHIFT;
 
 /// How many pages at once: as many as for readers, where `fault_around_bytes` was not changed.
 const AROUND: usize = if PAGE_SHIFT < 16 {

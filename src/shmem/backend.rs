@@ -14,7 +14,8 @@ use crate::mm::folio::{MemoryOwner, NewFolio};
 use crate::mm::huge::VmaAdvice;
 use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
-use crate::mm::{GfpFlags, LockedFolio, PageCount, PageIndex, Pos};
+use crate::mm::{GfpFlags, LockedFolio};
+use crate::units::{PageCount, PageIndex, Pos};
 use crate::vfs::control::ControlFile;
 #[cfg(CONFIG_SWAP)]
 use crate::vfs::inode_list::{InodeList, Link, ListKind};

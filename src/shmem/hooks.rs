@@ -12,7 +12,8 @@ use crate::bindings;
 use crate::mm::huge::VmaAdvice;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::SwapDeviceId;
-use crate::mm::{GfpFlags, Len, LockedFolio, PageCount, PageIndex, Pos};
+use crate::mm::{GfpFlags, LockedFolio};
+use crate::units::{Len, PageCount, PageIndex, Pos};
 use crate::vfs::Inode;
 use kernel::prelude::*;
 

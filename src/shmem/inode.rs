@@ -8,7 +8,7 @@
 use super::backend::SharedMemory;
 use super::seals::Seals;
 use crate::bindings;
-use crate::mm::{PageCount, PageIndex};
+use crate::units::{PageCount, PageIndex};
 use crate::vfs::file_system::InodeBase;
 use crate::vfs::{InodeCore, NewInode};
 use core::mem::offset_of;

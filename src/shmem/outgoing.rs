@@ -8,7 +8,7 @@ use crate::bindings;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge;
 use crate::mm::LockedFolio;
-use crate::mm::{PageCount, PageIndex, PageRange};
+use crate::units::{PageCount, PageIndex, PageRange};
 use crate::vfs::{FileSystem, Inode};
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;

@@ -15,7 +15,7 @@ use crate::mm::mapping::Expected;
 #[cfg(CONFIG_SWAP)]
 use crate::mm::swap::SwapEntry;
 use crate::mm::LockedFolio;
-use crate::mm::PageCount;
+use crate::units::PageCount;
 use crate::vfs::Inode;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;

@@ -8,7 +8,7 @@ use super::acl;
 use super::fileattr::{FileFlags, FlagTable};
 use super::{Exclusive, FileSystem, IdMap, Inode, Mode};
 use crate::bindings;
-use crate::mm::{Len, PageCount, Pos};
+use crate::units::{Len, PageCount, Pos};
 use core::marker::PhantomData;
 use kernel::error::from_result;
 use kernel::prelude::*;
@@ -82,8 +82,8 @@ impl Stat<'_> {
 /// # Examples
 ///
 /// ```
-/// use crate::vfs::attr::SetAttr;
 /// use crate::vfs::FileSystem;
+/// use crate::vfs::attr::SetAttr;
 /// use kernel::prelude::*;
 ///
 /// // All that may fail comes first; what is not committed has not happened.

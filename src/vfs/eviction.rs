@@ -10,7 +10,8 @@
 
 use super::file_system::Memory;
 use super::{FileSystem, FileType, Inode};
-use crate::mm::{Mapping, PageRange};
+use crate::mm::Mapping;
+use crate::units::PageRange;
 
 /// Before the file system gives back what the inode holds.
 ///

@@ -28,8 +28,8 @@ use kernel::types::Opaque;
 /// # Examples
 ///
 /// ```
-/// use crate::vfs::figures::Figure;
 /// use crate::vfs::FileSystem;
+/// use crate::vfs::figures::Figure;
 ///
 /// const fn figures<T: FileSystem>() -> [Figure<T>; 2] {
 ///     [

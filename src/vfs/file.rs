@@ -10,9 +10,9 @@ use super::{Exclusive, FileSystem, Inode, InodeGuard};
 use crate::bindings;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::alignment;
-use crate::mm::{Len, Order, Pos};
+use crate::units::{Len, Order, Pos};
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-use crate::mm::{PageIndex, PAGE_SIZE};
+use crate::units::{PageIndex, PAGE_SIZE};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::error::from_result;

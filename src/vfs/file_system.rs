@@ -17,7 +17,8 @@ use super::{
     SuperBlock,
 };
 use crate::bindings;
-use crate::mm::{Mapping, PageCount, Pos};
+use crate::mm::Mapping;
+use crate::units::{PageCount, Pos};
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::ThisModule;

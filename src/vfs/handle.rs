@@ -4,7 +4,7 @@
 //!
 //! Nothing here needs the kernel: user space tests this very file.
 
-use crate::mm::Ino;
+use crate::units::Ino;
 
 /// What names an inode of a superblock over its life, and no other ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -342,7 +342,7 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
     /// # Examples
     ///
     /// ```
-    /// use crate::mm::PageCount;
+    /// use crate::units::PageCount;
     /// use crate::vfs::{FileSystem, SuperBlock};
     /// use core::cell::Cell;
     /// use kernel::prelude::*;

@@ -62,8 +62,8 @@ impl<T: FileSystem> Drop for KernelMount<T> {
 /// # Examples
 ///
 /// ```
-/// use crate::vfs::kernel_mount::{KernelMount, MountRef, PublishedMount};
 /// use crate::vfs::FileSystem;
+/// use crate::vfs::kernel_mount::{KernelMount, MountRef, PublishedMount};
 ///
 /// // A task that comes between the two still gets a mount, which lives for as long as it is used.
 /// fn exchange<T: FileSystem>(

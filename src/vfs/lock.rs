@@ -8,7 +8,7 @@
 
 use super::{FileSystem, Inode};
 use crate::bindings;
-use crate::mm::Pos;
+use crate::units::Pos;
 use core::ops::Deref;
 use kernel::types::NotThreadSafe;
 
@@ -22,7 +22,7 @@ use kernel::types::NotThreadSafe;
 /// # Examples
 ///
 /// ```
-/// use crate::mm::Pos;
+/// use crate::units::Pos;
 /// use crate::vfs::{Exclusive, FileSystem};
 ///
 /// fn grow<T: FileSystem>(file: &mut Exclusive<'_, T>, size: Pos) {

@@ -22,7 +22,7 @@ use super::{
     Kuid, Mode, Negative, NewSuperBlock, Special, SuperBlock,
 };
 use crate::bindings;
-use crate::mm::{Ino, Pos};
+use crate::units::{Ino, Pos};
 use core::marker::PhantomData;
 use core::ops::Deref;
 use kernel::prelude::*;
@@ -102,7 +102,7 @@ impl LinkTarget {
 /// # Examples
 ///
 /// ```
-/// use crate::mm::Ino;
+/// use crate::units::Ino;
 /// use crate::vfs::new_inode::Origin;
 /// use crate::vfs::{AttrOperations, FileOperations, IdMap, Inode, Mode, Negative, NewInode};
 /// use kernel::prelude::*;

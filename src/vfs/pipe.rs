@@ -6,7 +6,7 @@
 
 use crate::bindings;
 use crate::mm::folio::Folio;
-use crate::mm::{Len, Order, PageCount, Pos};
+use crate::units::{Len, Order, PageCount, Pos};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
@@ -21,7 +21,7 @@ use core::ptr::NonNull;
 /// # Examples
 ///
 /// ```
-/// use crate::mm::{Len, Pos};
+/// use crate::units::{Len, Pos};
 /// use crate::vfs::pipe::PipeWriter;
 ///
 /// // A hole: the VFS learns from the writer how far it came.

@@ -18,7 +18,7 @@
 use super::attr::SetAttr;
 use super::{FileSystem, Inode, InodeCore, NewInode, NewSuperBlock, SuperBlock};
 use crate::bindings;
-use crate::mm::Len;
+use crate::units::Len;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -335,7 +335,8 @@ pub(super) unsafe fn evict<T: FileSystem>(inode: &Inode<T>) {
 /// # Examples
 ///
 /// ```
-/// use crate::mm::{Len, Mapping};
+/// use crate::mm::Mapping;
+/// use crate::units::Len;
 /// use crate::vfs::{FileSystem, Inode};
 /// use kernel::prelude::*;
 ///

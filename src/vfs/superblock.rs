@@ -14,7 +14,7 @@ use super::inode_list::{Cached, InodeList};
 use super::quota;
 use super::{FileSystem, MountContext, Registration};
 use crate::bindings;
-use crate::mm::{Len, PAGE_SHIFT, PAGE_SIZE};
+use crate::units::{Len, PAGE_SHIFT, PAGE_SIZE};
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::Deref;

@@ -3,9 +3,9 @@
 //! A new inode that is leaked, to be used when its superblock has gone.
 // error: lifetime may not live long enough
 
-use crate::mm::Ino;
 use crate::tmpfs::state::inode::InodeInfo;
 use crate::tmpfs::Tmpfs;
+use crate::units::Ino;
 use crate::vfs::{IdMap, Inode, InodeCore, Mode, NewInode, Origin};
 use kernel::prelude::*;
 

@@ -3,8 +3,8 @@
 //! A read that says that it has read more than it has.
 // error: mismatched types
 
-use crate::mm::{Len, Pos};
 use crate::tmpfs::Tmpfs;
+use crate::units::{Len, Pos};
 use crate::vfs::{File, FileOperations};
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;

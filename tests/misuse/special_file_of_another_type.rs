@@ -4,9 +4,9 @@
 // error: no variant or associated item named `Regular` found for enum `Special`
 // error: mismatched types
 
-use crate::mm::Ino;
 use crate::tmpfs::state::inode::InodeInfo;
 use crate::tmpfs::Tmpfs;
+use crate::units::Ino;
 use crate::vfs::{Mode, NewInode, Origin, Special};
 use kernel::prelude::*;
 

@@ -3,8 +3,8 @@
 //! A splice that says that it has added more to a pipe than it has.
 // error: mismatched types
 
-use crate::mm::{Len, Pos};
 use crate::tmpfs::Tmpfs;
+use crate::units::{Len, Pos};
 use crate::vfs::pipe::PipeWriter;
 use crate::vfs::{File, FileOperations};
 use kernel::prelude::*;

@@ -5,7 +5,7 @@
 // error: method `aligned_to` is private
 
 use crate::mm::swap::{SwapEntry, MAX_ORDER};
-use crate::mm::PageCount;
+use crate::units::PageCount;
 
 pub(crate) fn entries(entry: SwapEntry) -> (SwapEntry, SwapEntry) {
     (entry.add(PageCount::ONE), entry.aligned_to(MAX_ORDER))

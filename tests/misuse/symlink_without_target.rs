@@ -4,9 +4,9 @@
 // error: this function takes 4 arguments but 3 arguments were supplied
 // error: no method named `set_link` found for mutable reference
 
-use crate::mm::Ino;
 use crate::tmpfs::state::inode::InodeInfo;
 use crate::tmpfs::Tmpfs;
+use crate::units::Ino;
 use crate::vfs::{NewInode, Origin};
 use kernel::prelude::*;
 

@@ -3,8 +3,8 @@
 //! A write that says that it has written more than it was given: splice(2) would look for that in the pipe.
 // error: mismatched types
 
-use crate::mm::{Len, Pos};
 use crate::tmpfs::Tmpfs;
+use crate::units::{Len, Pos};
 use crate::vfs::{Exclusive, FileOperations};
 use kernel::iov::IovIterSource;
 use kernel::prelude::*;

@@ -16,7 +16,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::mm::{Folio, Ino, Mapping, PageIndex, PageRange, Pos, Slot, MAX_FILE_SIZE};
+use crate::mm::{Folio, Mapping, Slot, MAX_FILE_SIZE};
+use crate::units::{Ino, PageIndex, PageRange, Pos};
 use crate::vfs::attr::{AttrOperations, SetAttr, Stat};
 use crate::vfs::dir::{RenameTarget, Victim};
 use crate::vfs::file::Seek;

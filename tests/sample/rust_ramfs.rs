@@ -23,6 +23,8 @@ mod bindings;
 #[path = "../../src/mm/mod.rs"]
 mod mm;
 mod ramfs;
+#[path = "../../src/units.rs"]
+mod units;
 #[path = "../../src/vfs/mod.rs"]
 mod vfs;
 

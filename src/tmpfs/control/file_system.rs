@@ -3,7 +3,7 @@
 //! The file system type as the VFS sees it.
 
 use super::options::{self, Options};
-use crate::mm::{PageCount, Pos, MAX_FILE_SIZE};
+use crate::mm::MAX_FILE_SIZE;
 use crate::shmem::backend::Backend;
 use crate::tmpfs::data::beyond_eof;
 use crate::tmpfs::data::orders;
@@ -13,6 +13,7 @@ use crate::tmpfs::state::config;
 use crate::tmpfs::state::inode::InodeInfo;
 use crate::tmpfs::state::mount::{NewMount, SuperInfo};
 use crate::tmpfs::state::Tmpfs;
+use crate::units::{PageCount, Pos};
 use crate::vfs::casefold::{self, CaseFolding};
 use crate::vfs::features::Feature;
 use crate::vfs::figures::Figure;

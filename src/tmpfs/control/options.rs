@@ -7,8 +7,8 @@
 //! `Documentation/filesystems/tmpfs.rst` for their meaning.
 
 use super::name_options::NameOptions;
+use crate::mm;
 use crate::mm::mempolicy::{self, Policy};
-use crate::mm::{self, PageCount};
 use crate::tmpfs::data::orders;
 use crate::tmpfs::pure::huge_policy::HugePolicy;
 use crate::tmpfs::pure::inode_limit::MAX_INODES;
@@ -17,6 +17,7 @@ use crate::tmpfs::pure::option_number;
 use crate::tmpfs::state::config;
 use crate::tmpfs::state::mount::SuperInfo;
 use crate::tmpfs::state::quota::QuotaOptions;
+use crate::units::{PageCount, PAGE_SHIFT};
 use crate::vfs::casefold;
 use crate::vfs::ids::{Kgid, Kuid};
 use crate::vfs::{Mode, MountContext, ParameterKind, ParameterTable, ParameterValue};
@@ -198,7 +199,7 @@ static OPTIONS: &[MountOption] = &[
         },
         ..MountOption::new(c"size", ParameterKind::String, |options, _, value| {
             let text = string(value)?;
-            let pages = option_number::parse_pages(text, mm::PAGE_SHIFT, mm::total_ram_pages());
+            let pages = option_number::parse_pages(text, PAGE_SHIFT, mm::total_ram_pages());
             options.blocks = Some(pages.ok_or(Refusal::BadValue)?);
             Ok(())
         })

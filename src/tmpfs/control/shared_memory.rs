@@ -6,8 +6,8 @@ use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::VmaAdvice;
 use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
+use crate::mm::LockedFolio;
 use crate::mm::NewFolio;
-use crate::mm::{LockedFolio, PageCount, PageIndex, Pos};
 use crate::shmem::backend::{SharedMemory, Want};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::tmpfs::data::lookup::{self, Purpose, Unwritten};
@@ -18,6 +18,7 @@ use crate::tmpfs::data::truncate;
 use crate::tmpfs::data::userfault;
 use crate::tmpfs::namespace::lifecycle;
 use crate::tmpfs::state::Tmpfs;
+use crate::units::{PageCount, PageIndex, Pos};
 use crate::vfs::{Inode, NewInode, SuperBlock};
 use kernel::prelude::*;
 

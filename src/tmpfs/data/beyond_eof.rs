@@ -11,11 +11,12 @@
 //! The lock of the list is not held meanwhile.
 
 use super::orders;
-use crate::mm::{huge, Folio, LockedFolio, PageCount, Pos, Slot};
+use crate::mm::{huge, Folio, LockedFolio, Slot};
 use crate::tmpfs::pure::folio_orders;
 use crate::tmpfs::pure::huge_policy::HugePolicy;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
+use crate::units::{PageCount, Pos};
 use crate::vfs::SuperBlock;
 use core::cell::Cell;
 use kernel::prelude::*;

@@ -4,12 +4,13 @@
 
 use super::lookup::{Purpose, Source};
 use crate::mm::folio::fault_in_source;
-use crate::mm::{huge, Order, PageIndex, PageRange};
+use crate::mm::huge;
 use crate::shmem::fault::Fault;
 use crate::tmpfs::pure::fitting;
 use crate::tmpfs::pure::folio_orders::Orders;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
+use crate::units::{Order, PageIndex, PageRange};
 
 /// The largest folio that is allocated in advance: what is written into a part of it has to take it apart.
 const LARGEST_IN_ADVANCE: Order = Order::from_uint(4);

@@ -16,15 +16,14 @@ use super::swap;
 use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::{self, Effort};
 use crate::mm::swap::{Reader, SwapEntry};
-use crate::mm::PageRange;
-use crate::mm::{
-    task, Folio, GfpFlags, LockedFolio, NewFolio, Order, PageCount, PageIndex, Pos, Slot,
-};
+use crate::mm::{task, Folio, GfpFlags, LockedFolio, NewFolio, Slot};
 use crate::shmem::fault::Fault;
 use crate::shmem::userfault::Found;
 use crate::tmpfs::pure::folio_orders::Orders;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
+use crate::units::PageRange;
+use crate::units::{Order, PageCount, PageIndex, Pos};
 use kernel::iov::IovIterSource;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;

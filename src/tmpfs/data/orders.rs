@@ -5,11 +5,12 @@
 use super::fitting;
 use crate::mm::huge::{self, VmaAdvice};
 use crate::mm::swap::MAX_ORDER;
-use crate::mm::{Len, Mapping, Order, PageIndex, Pos};
+use crate::mm::Mapping;
 use crate::shmem::huge as shmem;
 use crate::tmpfs::pure::folio_orders::{allowed, Advice, Controls, Orders, Request, System};
 use crate::tmpfs::pure::huge_policy::HugePolicy;
 use crate::tmpfs::state::inode::TmpfsInode;
+use crate::units::{Len, Order, PageIndex, Pos};
 use crate::vfs::FileType;
 
 /// Whether there can be large folios on this machine.

@@ -18,13 +18,13 @@
 
 use crate::mm::commit::{uncommit, Commitment};
 use crate::mm::removal::Removed;
-use crate::mm::{Len, PageCount};
 use crate::tmpfs::pure::limits::Reservation;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::mount::SpaceCounter;
 use crate::tmpfs::state::page_counts::{self, Counts};
 use crate::tmpfs::state::quota::SpaceCharge;
 use crate::tmpfs::state::Tmpfs;
+use crate::units::{Len, PageCount};
 use crate::vfs::InodeCore;
 use kernel::prelude::*;
 

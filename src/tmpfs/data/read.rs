@@ -7,10 +7,11 @@
 
 use super::lookup;
 use crate::mm::folio::copy_zeros_to_iter;
-use crate::mm::{task, Len, Order, Pos};
+use crate::mm::task;
 use crate::tmpfs::pure::range;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
+use crate::units::{Len, Order, Pos};
 use crate::vfs::pipe::PipeWriter;
 use crate::vfs::File;
 use kernel::iov::IovIterDest;

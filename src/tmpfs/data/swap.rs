@@ -14,11 +14,12 @@
 use super::orders;
 use super::page_accounting;
 use crate::mm::swap::{is_there_swap, Amount, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry};
-use crate::mm::{task, GfpFlags, LockedFolio, Order, PageCount, PageIndex, SwappedPage};
+use crate::mm::{task, GfpFlags, LockedFolio, SwappedPage};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::tmpfs::state::activity;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
+use crate::units::{Order, PageCount, PageIndex};
 use kernel::prelude::*;
 
 /// Brings page `index` back, which was seen to be in swap in a slot with `entry`, perhaps with others

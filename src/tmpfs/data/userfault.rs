@@ -7,8 +7,9 @@
 use super::lookup;
 use super::page_accounting;
 use crate::mm::folio::MemoryOwner;
-use crate::mm::{LockedFolio, NewFolio, Order, PageIndex};
+use crate::mm::{LockedFolio, NewFolio};
 use crate::tmpfs::state::inode::{self, TmpfsInode};
+use crate::units::{Order, PageIndex};
 use kernel::prelude::*;
 
 /// Makes a folio for page `index`, which is not in the file yet. May sleep.

@@ -10,10 +10,10 @@
 //! [`commit`] is `shmem_acct_size()`, [`recommit`] `shmem_reacct_size()`, [`release`] `shmem_unacct_size()`.
 
 use crate::mm::commit::{uncommit, Commitment};
-use crate::mm::Pos;
 use crate::tmpfs::pure::range;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
+use crate::units::Pos;
 use crate::vfs::{Exclusive, NewInode};
 use kernel::prelude::*;
 

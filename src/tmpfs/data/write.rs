@@ -9,10 +9,11 @@
 use super::beyond_eof;
 use super::lookup::{self, Purpose, Source};
 use crate::mm::folio::fault_in_source;
-use crate::mm::{huge, task, Len, Order, Pos};
+use crate::mm::{huge, task};
 use crate::shmem::seals::Seals;
 use crate::tmpfs::pure::range;
 use crate::tmpfs::state::Tmpfs;
+use crate::units::{Len, Order, Pos};
 use crate::vfs::Exclusive;
 use kernel::iov::IovIterSource;
 use kernel::prelude::*;

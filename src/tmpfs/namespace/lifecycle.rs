@@ -3,13 +3,13 @@
 //! Inodes: how they are made, and how they go.
 
 use super::flags;
-use crate::mm::Pos;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::truncate;
 use crate::tmpfs::data::whole_size;
 use crate::tmpfs::pure::inode_limit::InodeSpace;
 use crate::tmpfs::state::inode::{InodeInfo, TmpfsInode, DIR_ENTRY_SIZE};
 use crate::tmpfs::state::Tmpfs;
+use crate::units::Pos;
 use crate::vfs::{
     Exclusive, FileKind, FileType, IdMap, LinkTarget, Mode, NewInode, NewSuperBlock, Origin,
     Special, SuperBlock,

@@ -6,9 +6,9 @@
 //! a page against the limits, as if it were in one.
 
 use super::lifecycle::{self, Kind};
-use crate::mm::{PageCount, PAGE_SIZE};
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::state::Tmpfs;
+use crate::units::{PageCount, PAGE_SIZE};
 use crate::vfs::{Exclusive, IdMap, LinkTarget, Mode, Negative, NewInode};
 use kernel::prelude::*;
 

@@ -7,7 +7,7 @@
 //! after another, by small calls at the end of a file or by faults, each folio may be twice as large as the one before
 //! it, and so have pages that are asked for later, or never.
 
-use crate::mm::{Order, PageCount, PageIndex, PageRange};
+use crate::units::{Order, PageCount, PageIndex, PageRange};
 
 /// Before this page there are none that were not asked for: small files are exact.
 const RUN_START: PageIndex = PageIndex::new(16);

@@ -6,7 +6,7 @@
 //! A folio of order `n` has 2^`n` pages and starts at a multiple of that.
 
 use super::huge_policy::HugePolicy;
-use crate::mm::{Order, PageCount, PageIndex, PageRange};
+use crate::units::{Order, PageCount, PageIndex, PageRange};
 
 /// What the system says about all mounts (`shmem_enabled`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@
 //! A processor takes a block of them from the mount, and gives them to the files that it makes: tasks that make files on
 //! different processors meet once in a block only.
 
-use crate::mm::Ino;
+use crate::units::Ino;
 
 /// A block ends before a multiple of this.
 const BLOCK: u64 = 32;

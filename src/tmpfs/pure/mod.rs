@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rules and arithmetic that need nothing of the kernel but the types of quantities in `crate::mm` (`Pos`,
-//! `PageCount` and so on, from `mm/units.rs`).
+//! Rules and arithmetic that need nothing of the kernel but the quantities of [`crate::units`].
 //!
 //! User space compiles this very room with those types, and tests it; what needs more belongs into another one.
 

@@ -6,7 +6,7 @@
 //! after a leading `0x`, and else decimal; then at most one of the suffixes k, m, g, t, p and e. A text
 //! without digits is 0, and has no suffix. Unlike `memparse()`, this refuses a number that does not fit.
 
-use crate::mm::PageCount;
+use crate::units::PageCount;
 
 /// Reads a number off the front of `text`; returns it and the rest, or `None` where it does not
 /// fit.

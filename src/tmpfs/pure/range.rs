@@ -2,7 +2,7 @@
 
 //! Ranges of a file, in bytes and in units of a page or a folio.
 
-use crate::mm::{Len, Order, PageCount, PageIndex, PageRange, Pos};
+use crate::units::{Len, Order, PageCount, PageIndex, PageRange, Pos};
 
 /// How much of a transfer of `left` bytes at `pos` is in the first folio, in folios of `order`. Nothing
 /// only where nothing is left.

@@ -6,7 +6,8 @@
 
 use super::inode::TmpfsInode;
 use super::Tmpfs;
-use crate::mm::{swap, PageCount, PageIndex, PageRange};
+use crate::mm::swap;
+use crate::units::{PageCount, PageIndex, PageRange};
 use crate::vfs::published::Publish;
 use crate::vfs::Exclusive;
 use kernel::sync::atomic::{Atomic, Relaxed};

@@ -7,7 +7,7 @@ use super::page_counts::PageCounts;
 use super::Tmpfs;
 use crate::mm::mempolicy::{Placement, Policy, SharedPolicy};
 use crate::mm::wait::WaitKey;
-use crate::mm::{Len, Order, PageIndex};
+use crate::units::{Len, Order, PageIndex};
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::Inode;
 use kernel::prelude::*;

@@ -5,7 +5,8 @@
 //! Lock order: no lock is taken below that of the counts.
 
 use super::Tmpfs;
-use crate::mm::{swap, PageCount};
+use crate::mm::swap;
+use crate::units::PageCount;
 use crate::vfs::InodeCore;
 use kernel::sync::atomic::{Atomic, Relaxed};
 

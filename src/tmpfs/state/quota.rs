@@ -8,8 +8,8 @@
 //! Lock order: the lock of a record of the quota core's, then that of a tree.
 
 use super::Tmpfs;
-use crate::mm::Len;
 use crate::shmem::QFMT_SHMEM;
+use crate::units::Len;
 use crate::vfs::attr::SetAttr;
 use crate::vfs::quota::{self, QuotaKind, QuotaLimits, QuotaOperations, QuotaRecord};
 use crate::vfs::{InodeCore, NewInode, NewSuperBlock, SuperBlock};

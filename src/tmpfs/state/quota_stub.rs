@@ -3,7 +3,7 @@
 //! Quota in a kernel without `CONFIG_TMPFS_QUOTA`: no mount has any.
 
 use super::Tmpfs;
-use crate::mm::Len;
+use crate::units::Len;
 use crate::vfs::attr::SetAttr;
 use crate::vfs::{InodeCore, NewInode, NewSuperBlock};
 use core::convert::Infallible;

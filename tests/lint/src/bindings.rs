@@ -14,9 +14,6 @@ const ALLOWLIST: &str = "src/bindings/allowlist";
 const HELPERS: &str = "src/bindings/helpers.c";
 const HEADER: &str = "src/bindings/bindings.h";
 
-/// Where names are not used, but only spoken of.
-const PAGES: &str = "src/guide/";
-
 fn add_words(tokens: TokenStream, words: &mut BTreeSet<String>) {
     for token in tokens {
         match token {
@@ -27,10 +24,10 @@ fn add_words(tokens: TokenStream, words: &mut BTreeSet<String>) {
     }
 }
 
-/// All names that the code uses, whatever they mean; no comments.
+/// All names that the code uses, whatever they mean; no comments, and no pages, which only speak of them.
 fn words(files: &[File]) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
-    for file in files.iter().filter(|file| !file.path.starts_with(PAGES)) {
+    for file in files.iter().filter(|file| !file.is_page()) {
         if let Ok(tokens) = file.source.parse() {
             add_words(tokens, &mut words);
         }

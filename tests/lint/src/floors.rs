@@ -2,7 +2,7 @@
 
 //! The floors of the module, and the rooms of the file system: each uses only what is on its own or below.
 //! Raw bindings are not for the file system, and what is pure needs nothing but quantities. The sample is over
-//! two floors alone.
+//! mm and vfs alone.
 //!
 //! What a path names is looked for where it is, through imports and re-exports.
 
@@ -15,13 +15,13 @@ use syn::visit::{self, Visit};
 use syn::{Item, UseTree};
 
 /// From the lowest.
-pub const FLOORS: [&str; 5] = ["bindings", "mm", "vfs", "shmem", "tmpfs"];
+pub const FLOORS: [&str; 6] = ["bindings", "units", "mm", "vfs", "shmem", "tmpfs"];
 
 /// Those of the uppermost floor, from the lowest.
 const ROOMS: [&str; 5] = ["pure", "state", "data", "namespace", "control"];
 
 /// What the sample may use.
-const UNDER_THE_SAMPLE: [&str; 2] = ["mm", "vfs"];
+const UNDER_THE_SAMPLE: [&str; 3] = ["units", "mm", "vfs"];
 
 /// Stands before a path that leads out of the crate.
 const OUTSIDE: &str = "::";
@@ -112,7 +112,7 @@ fn may_use(from: &Path, to: &Path) -> bool {
         // The root is above all.
         None => false,
         Some(target) if target < floor && FLOORS[floor] == "tmpfs" => {
-            FLOORS[target] != "bindings" && (!is_pure || *to == ["mm", "units"])
+            FLOORS[target] != "bindings" && (!is_pure || *to == ["units"])
         }
         Some(target) if target != floor => target < floor,
         Some(_) => match (rank(&ROOMS, from, 1), rank(&ROOMS, to, 1)) {
@@ -299,8 +299,8 @@ mod tests {
     const TREE: [(&str, &str); 11] = [
         ("src/lib.rs", ""),
         ("src/bindings/mod.rs", ""),
-        ("src/mm/units.rs", "quantity! { Pos }"),
-        ("src/mm/mod.rs", "mod units;\npub(crate) use units::*;\n"),
+        ("src/units.rs", "quantity! { Pos }"),
+        ("src/mm/mod.rs", "pub(crate) use folio::*;\n"),
         ("src/mm/folio.rs", "pub(crate) struct Folio;\n"),
         ("src/vfs/mod.rs", ""),
         ("src/shmem/mod.rs", ""),
@@ -325,10 +325,17 @@ mod tests {
     #[test]
     fn floors() {
         let source =
-            "use crate::bindings;\nuse crate::mm::Pos;\nuse crate::{mm::Len, vfs::Inode};\n\
+            "use crate::bindings;\nuse crate::units::Pos;\nuse crate::{mm::Folio, vfs::Inode};\n\
                       fn f() {\n    crate::shmem::g();\n    m!(super::super::tmpfs::X);\n}\n";
         assert_eq!(lines("src/mm/a.rs", source), [3, 5, 6]);
         assert_eq!(lines("src/vfs/a.rs", source), [5, 6]);
+        assert_eq!(
+            lines(
+                "src/units.rs",
+                "use crate::bindings::A;\nuse crate::mm::Folio;\n"
+            ),
+            [2]
+        );
         assert_eq!(lines("src/tmpfs/a.rs", source), [1]);
         assert_eq!(lines("src/mm/b.rs", "use crate::Module;\n"), [1]);
         assert!(lines("src/lib.rs", "mod mm;\nuse tmpfs::Tmpfs;\n").is_empty());
@@ -336,7 +343,7 @@ mod tests {
 
     #[test]
     fn what_is_under_the_sample() {
-        let source = "use crate::mm::Pos;\nuse crate::vfs::Inode;\nuse kernel::prelude::*;\n\
+        let source = "use crate::mm::Folio;\nuse crate::{units::Pos, vfs::Inode};\nuse kernel::prelude::*;\n\
                       fn f() {\n    crate::bindings::g();\n    h::i();\n}\nfn g(_: crate::shmem::X) {}\n";
         assert_eq!(lines(SAMPLE, source), [5, 8]);
     }
@@ -351,7 +358,7 @@ mod tests {
 
     #[test]
     fn what_is_pure() {
-        let source = "use crate::mm::Pos;\nuse kernel::prelude::*;\nuse crate::mm::folio::Folio;\nuse core::fmt;\n\
+        let source = "use crate::units::Pos;\nuse kernel::prelude::*;\nuse crate::mm::Folio;\nuse core::fmt;\n\
                       use crate::vfs::Mode;\n#[cfg(test)]\nmod tests {\n    use kernel::a;\n}\n";
         assert_eq!(lines("src/tmpfs/pure/a.rs", source), [2, 3, 5]);
     }

@@ -13,8 +13,7 @@ use std::{env, fs};
 use syn::visit::{self, Visit};
 use syn::Ident;
 
-const PLACE: &str = "src/guide/";
-const TABLE: &str = "src/guide/shmem_c.rs";
+const TABLE: &str = "src/guide/shmem_c.md";
 const C_FILE: &str = "mm/shmem.c";
 
 /// Functions, types, constants, fields and variants, whatever they are in.
@@ -131,12 +130,12 @@ fn name_of_function(head: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// The documentation of a file, with the numbers of its lines.
+/// The lines of a page, with their numbers.
 fn text_of(file: &File) -> impl Iterator<Item = (usize, &str)> {
     file.source
         .lines()
         .enumerate()
-        .filter_map(|(at, line)| Some((at + 1, line.strip_prefix("//! ")?)))
+        .map(|(at, line)| (at + 1, line))
 }
 
 fn wrong_paths(file: &File, files: &BTreeMap<&str, Definitions>) -> Vec<Finding> {
@@ -192,7 +191,7 @@ pub fn check(files: &[File]) -> Vec<Finding> {
     let c = env::var_os("KERNEL_SOURCE")
         .and_then(|source| fs::read_to_string(Path::new(&source).join(C_FILE)).ok());
     let mut found = Vec::new();
-    for page in files.iter().filter(|file| file.path.starts_with(PLACE)) {
+    for page in files.iter().filter(|file| file.is_page()) {
         found.append(&mut wrong_paths(page, &definitions));
         if let (TABLE, Some(c)) = (page.path.as_str(), &c) {
             found.append(&mut wrong_functions(page, c));
@@ -211,11 +210,12 @@ mod tests {
 
     #[test]
     fn paths() {
-        let page = "//! `mm::a::S::f`, `mm::a`, `mm`, `plain` and `f()`\n//! `mm::a::g`, `nm::a::f`, `mm::b`\n";
+        let page =
+            "`mm::a::S::f`, `mm::a`, `mm`, `plain` and `f()`\n`mm::a::g`, `nm::a::f`, `mm::b`\n";
         let files = [
             File::new("src/mm/mod.rs", "mod a;\n").unwrap(),
             File::new("src/mm/a.rs", "struct S;\nimpl S { fn f() {} }\n").unwrap(),
-            File::new("src/guide/a.rs", page).unwrap(),
+            File::new("src/guide/a.md", page).unwrap(),
         ];
         assert_eq!(
             texts(&check(&files)),
@@ -235,8 +235,7 @@ mod tests {
             functions_of_c(c).into_iter().collect::<Vec<_>>(),
             ["a", "c", "d"]
         );
-        let table =
-            "//! | `mm/shmem.c` | here |\n//! | `a()`, `e()` | `f()` |\n//! | `c()` | not here |\n";
+        let table = "| `mm/shmem.c` | here |\n| `a()`, `e()` | `f()` |\n| `c()` | not here |\n";
         let table = File::new(TABLE, table).unwrap();
         assert_eq!(
             texts(&wrong_functions(&table, c)),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module's source files.
+//! The module's source files, and the pages of its documentation.
 
 use anyhow::{Context, Result};
 use std::fs;
@@ -15,18 +15,31 @@ pub struct File {
 
 impl File {
     pub fn new(path: &str, source: &str) -> Result<Self> {
-        Ok(Self {
+        let file = Self {
             path: path.to_owned(),
             source: source.to_owned(),
-            syntax: syn::parse_file(source).with_context(|| path.to_owned())?,
-        })
+            syntax: syn::parse_file("")?,
+        };
+        if file.is_page() {
+            return Ok(file);
+        }
+        let syntax = syn::parse_file(source).with_context(|| path.to_owned())?;
+        Ok(Self { syntax, ..file })
+    }
+
+    /// Whether it is text for readers, and no code.
+    pub fn is_page(&self) -> bool {
+        self.path.starts_with(PAGES)
     }
 }
+
+/// What the front page of the documentation is made of.
+const PAGES: &str = "src/guide/";
 
 /// The file system of the sample, which has the floors below it in common with the module.
 pub const SAMPLE: &str = "tests/sample/ramfs.rs";
 
-/// All Rust below `src` of a checkout, in the order of names, and the sample.
+/// All Rust below `src` of a checkout, and the pages there, in the order of names; and the sample.
 pub fn read(top: &Path) -> Result<Vec<File>> {
     let mut files = vec![File::new(SAMPLE, &fs::read_to_string(top.join(SAMPLE))?)?];
     read_folder(top, &top.join("src"), &mut files)?;
@@ -43,7 +56,9 @@ fn read_folder(top: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
             .context("a name that is not UTF-8")?;
         if path.is_dir() {
             read_folder(top, &path, files)?;
-        } else if name.ends_with(".rs") && !name.ends_with("_generated.rs") {
+        } else if name.ends_with(".rs") && !name.ends_with("_generated.rs")
+            || name.starts_with(PAGES)
+        {
             files.push(File::new(name, &fs::read_to_string(&path)?)?);
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A comment names what it speaks of: the task, the caller, reclaim, the VFS. Pronouns for persons
+//! A comment, or a page, names what it speaks of: the task, the caller, reclaim, the VFS. Pronouns for persons
 //! that it leaves in the dark stand for none of them.
 
 use crate::finding::Finding;
@@ -19,12 +19,13 @@ const PRONOUNS: [&str; 10] = [
     "whosoever",
 ];
 
-fn is_vague(line: &str) -> bool {
-    let Some((_, comment)) = line.split_once("//") else {
-        return false;
-    };
-    comment
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
+/// What a line of code says to readers.
+fn comment(line: &str) -> &str {
+    line.split_once("//").map_or("", |(_, comment)| comment)
+}
+
+fn is_vague(text: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
         .any(|word| PRONOUNS.contains(&word.to_lowercase().as_str()))
 }
 
@@ -32,6 +33,7 @@ pub fn check(files: &[File]) -> Vec<Finding> {
     let mut found = Vec::new();
     for file in files {
         for (line, text) in (1..).zip(file.source.lines()) {
+            let text = if file.is_page() { text } else { comment(text) };
             if is_vague(text) {
                 found.push(Finding::at(file, line));
             }
@@ -45,20 +47,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn in_pages() {
+        let files = [
+            File::new("src/guide/a.md", "The lock that whoever reads takes.\n").unwrap(),
+            File::new("src/a.rs", "use whoever as a;\n").unwrap(),
+        ];
+        let found = check(&files);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path, "src/guide/a.md");
+    }
+
+    #[test]
     fn in_comments_only() {
         for line in [
             "/// Nobody else uses it.",
             "f(); // It is nobody's now.",
             "//! For whoever asks.",
         ] {
-            assert!(is_vague(line), "{line}");
+            assert!(is_vague(comment(line)), "{line}");
         }
         for line in [
             "let nobody = 65534;",
             "// The uid of `nobody_in`.",
             "/// No task uses it.",
         ] {
-            assert!(!is_vague(line), "{line}");
+            assert!(!is_vague(comment(line)), "{line}");
         }
     }
 }

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod array;
+mod bindings;
 #[path = "../../../src/vfs/cookies.rs"]
 mod cookies;
 #[path = "../../../src/vfs/handle.rs"]
@@ -12,6 +13,8 @@ mod handle;
 mod mm;
 #[path = "../../../src/tmpfs/pure/mod.rs"]
 mod pure;
+#[path = "../../../src/units.rs"]
+mod units;
 
 mod of_alignment;
 mod of_cookies;

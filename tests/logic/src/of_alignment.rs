@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::mm::alignment::{self, Placement};
-use crate::mm::{Order, Pos};
+use crate::units::{Order, Pos};
 
 const PAGE: usize = 4096;
 const UNIT: usize = 512 * PAGE;

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::mm::{Order, PageCount, PageIndex, PageRange};
 use crate::pure::fitting::{for_append, for_fault, within};
+use crate::units::{Order, PageCount, PageIndex, PageRange};
 
 /// Page numbers at the edges of folios and of files.
 fn page() -> impl Strategy<Value = u64> {

@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 
-use crate::mm::{Order, PageCount, PageIndex, PageRange};
 use crate::pure::folio_orders::{
     allowed, pages_beyond, without_conflict, Advice, Controls, Orders, Request, System,
 };
 use crate::pure::huge_policy::HugePolicy;
+use crate::units::{Order, PageCount, PageIndex, PageRange};
 
 const MAX: u32 = 9;
 const SUPPORTED: Orders = Orders::up_to(order(MAX));

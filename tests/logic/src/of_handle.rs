@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::handle::Handle;
-use crate::mm::Ino;
+use crate::units::Ino;
 
 proptest! {
     #[test]

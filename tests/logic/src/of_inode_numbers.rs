@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::mm::Ino;
 use crate::pure::inode_numbers;
+use crate::units::Ino;
 
 fn allocate(next: u64, wide: bool) -> (u64, u64, bool) {
     let block = inode_numbers::allocate(Ino::new(next), wide);

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::mm::PageCount;
 use crate::pure::option_number::{self, parse_count};
+use crate::units::PageCount;
 
 fn parse_pages(text: &[u8], page_shift: u32, total: u64) -> Option<u64> {
     option_number::parse_pages(text, page_shift, PageCount::new(total)).map(PageCount::to_u64)

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::mm::{Len, Order, PageIndex, Pos};
 use crate::pure::range::{chunk, clip, pages, Edge};
+use crate::units::{Len, Order, PageIndex, Pos};
 
 const PAGE: u128 = 4096;
 

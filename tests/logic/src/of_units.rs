@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::mm::{Ino, Len, Order, PageCount, PageIndex, PageRange, Pos, PAGE_SHIFT};
+use crate::units::{Ino, Len, Order, PageCount, PageIndex, PageRange, Pos, PAGE_SHIFT};
 
 const PAGE: u128 = 1 << PAGE_SHIFT;
 const POS_MAX: u128 = i64::MAX as u128;

@@ -16,7 +16,8 @@
 //!   which: `pos.page()`, `size.page_end()`, `index.start()`, `order.pages()`, `pages.bytes()`.
 //! - [`PageIndex::END`] is behind all pages, and the end of a range that has none.
 //!
-//! Nothing here needs the kernel: user space tests this very file.
+//! A floor of its own: all floors above and the pure room of the file system use it, and of the kernel it needs the
+//! size of a page only, so that user space tests this very file.
 
 // The casts of the crate are here. Those between `usize` and `u64` lose nothing on 64 bits, and say
 // what they do on 32; those that drop a sign follow a check or a mask.
@@ -28,7 +29,13 @@
 // Which of them is used depends on the configuration.
 #![allow(dead_code)]
 
-use super::PAGE_SHIFT;
+use crate::bindings;
+
+/// The size of a page, in bytes.
+pub(crate) const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
+
+/// The binary logarithm of [`PAGE_SIZE`].
+pub(crate) const PAGE_SHIFT: u32 = bindings::PAGE_SHIFT;
 
 const PAGE_BYTES: u64 = 1 << PAGE_SHIFT;
 
@@ -525,7 +532,7 @@ impl PageCount {
 /// # Examples
 ///
 /// ```
-/// use crate::mm::{Len, PageCount, PageRange, Pos};
+/// use crate::units::{Len, PageCount, PageRange, Pos};
 ///
 /// // The pages that bytes of a file are in. No sum overflows: what would be beyond the last position ends there.
 /// fn pages_of(pos: Pos, bytes: Len) -> PageCount {
