@@ -55,17 +55,19 @@ struct Stores<'a> {
 }
 
 impl<'a> Seen<'a> {
-    /// The stores to lines that both processors share, by function.
+    /// The stores to each line that both processors share, by function.
+    fn shared(&self) -> impl Iterator<Item = Counts<'a>> + '_ {
+        let is_shared =
+            |line: &&[Stores<'a>; 2]| line.iter().all(|stores| stores.sections >= SECTIONS);
+        self.lines
+            .values()
+            .filter(is_shared)
+            .map(|line| sum(line.iter().map(|stores| &stores.counts)))
+    }
+
+    /// Those to all of these lines.
     fn stores(&self) -> Counts<'a> {
-        let mut stores = Counts::default();
-        for line in self.lines.values() {
-            if line.iter().all(|stores| stores.sections >= SECTIONS) {
-                for (name, count) in line.iter().flat_map(|stores| &stores.counts) {
-                    *stores.entry(*name).or_default() += count;
-                }
-            }
-        }
-        stores
+        sum(&self.shared().collect::<Vec<_>>())
     }
 
     fn line(&mut self, line: u64, processor: &str) -> Option<&mut Stores<'a>> {
@@ -165,26 +167,58 @@ fn check(ran: &Ran, seen: &Seen<'_>) -> Result<()> {
     Ok(())
 }
 
+fn sum<'a, 'b>(all: impl IntoIterator<Item = &'b Counts<'a>>) -> Counts<'a>
+where
+    'a: 'b,
+{
+    let mut counts = Counts::default();
+    for (name, count) in all.into_iter().flatten() {
+        *counts.entry(*name).or_default() += count;
+    }
+    counts
+}
+
 fn total(counts: &Counts<'_>) -> u64 {
     counts.values().sum()
 }
 
-/// The functions of an operation, for each of its units.
+/// The atomic instructions of an operation by function, and its shared lines with the functions that store to each, for
+/// each of its units.
 fn show(ran: &Ran, seen: &Seen<'_>) {
-    let (atomics, stores) = (seen.atomics(), seen.stores());
-    for (what, counts) in [("atomics", atomics), ("shared stores", stores)] {
+    let heading = |what| {
         println!(
             "\n{} on {}: {what} per {}",
             ran.operation, ran.column, ran.unit
-        );
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
-        for (name, count) in counts {
-            let figure = count as f64 / ran.units as f64;
-            if figure >= 0.01 {
-                println!("{figure:10.2} {:#}", rustc_demangle::demangle(name));
-            }
-        }
+        )
+    };
+    heading("atomics");
+    for (name, count) in descending(&seen.atomics) {
+        row(ran, count, &name);
+    }
+    heading("stores to each shared line");
+    let mut lines: Vec<_> = seen.shared().collect();
+    lines.sort_by_key(|counts| std::cmp::Reverse(total(counts)));
+    for counts in lines {
+        let names: Vec<_> = descending(&counts).map(|(name, _)| name).collect();
+        row(ran, total(&counts), &names.join(", "));
+    }
+}
+
+/// Functions and their counts, the most first.
+fn descending(counts: &Counts<'_>) -> impl Iterator<Item = (String, u64)> {
+    let mut counts: Vec<_> = counts
+        .iter()
+        .map(|(name, count)| (format!("{:#}", rustc_demangle::demangle(name)), *count))
+        .collect();
+    counts.sort_by(|one, other| (other.1, &one.0).cmp(&(one.1, &other.0)));
+    counts.into_iter()
+}
+
+/// A row, unless it is next to nothing.
+fn row(ran: &Ran, count: u64, text: &str) {
+    let figure = count as f64 / ran.units as f64;
+    if figure >= 0.01 {
+        println!("{figure:10.2} {text}");
     }
 }
 
