@@ -6,9 +6,10 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{anyhow, ensure, Context, Result};
 use rustix::io::Errno;
 use rustix::thread::CpuSet;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,9 @@ use crate::timer::{self, Timer};
 /// Groups of operations that change what there is one of: mounts, swap, whose shared memory is.
 const ALONE: [&str; 3] = ["mounts", "swap", "shared memory"];
 
+/// Those that the plugin looks at. The one before them has the tasks of the kernel.
 const PROCESSORS: usize = 2;
+const FIRST_PROCESSOR: usize = 1;
 
 /// As long as `measure` rests.
 const SETTLE: Duration = Duration::from_millis(60);
@@ -65,7 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let scratch = tempfile::tempdir().context("cannot make a directory for the mount point")?;
     let operations = arguments.selection.operations()?;
-    let mut all = Vec::new();
+    let mut all = vec![known()?];
     for operation in operations.iter().filter(|o| !ALONE.contains(&o.group)) {
         for column in &arguments.columns {
             let place = Place::new(column, scratch.path())?;
@@ -81,10 +84,56 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             });
         }
     }
-    ensure!(!all.is_empty(), "no such operation can run beside itself");
+    ensure!(all.len() > 1, "no such operation can run beside itself");
     let text = serde_json::to_string_pretty(&all)?;
     std::fs::write(&arguments.output, text)
         .with_context(|| format!("cannot write {}", arguments.output.display()))
+}
+
+/// Atomic instructions of each unit of [`known`], and those of them that are to a shared line.
+pub const KNOWN_ATOMICS: u64 = 3;
+pub const KNOWN_SHARED: u64 = 2;
+
+/// Does what is known beforehand, so that who counts can tell that the count is right: each processor adds to a line of
+/// its own, and adds to and exchanges what is in a common one.
+fn known() -> Result<Ran> {
+    const UNITS: u64 = 1000;
+    #[repr(align(64))]
+    struct Line(AtomicU64);
+    let [common, one, other] = [(); 3].map(|()| Line(AtomicU64::new(0)));
+    let count = |processor: usize, own: &Line| {
+        pin_to(processor)?;
+        timer::mark_known();
+        for unit in 0..UNITS {
+            own.0.fetch_add(unit, Relaxed);
+            common.0.fetch_add(unit, Relaxed);
+            common.0.swap(unit, Relaxed);
+        }
+        timer::mark_end();
+        Ok::<_, Errno>(())
+    };
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(|| count(0, &one));
+        let second = scope.spawn(|| count(1, &other));
+        [beside, second].into_iter().try_for_each(|thread| {
+            let joined = thread.join();
+            Ok::<_, anyhow::Error>(joined.map_err(|_| anyhow!("a thread panicked"))??)
+        })
+    })?;
+    timer::mark_next();
+    Ok(Ran {
+        operation: "what is known".to_owned(),
+        unit: "pass".to_owned(),
+        column: "none".to_owned(),
+        units: UNITS * PROCESSORS as u64,
+    })
+}
+
+/// Puts this task on one of the processors that the plugin looks at.
+fn pin_to(processor: usize) -> rustix::io::Result<()> {
+    let mut processors = CpuSet::new();
+    processors.set(FIRST_PROCESSOR + processor);
+    rustix::thread::sched_setaffinity(None, &processors)
 }
 
 /// Runs an operation on each processor; says how many units both did.
@@ -126,9 +175,7 @@ fn both(operation: &Operation, column: &Column, mount_point: &Path) -> Result<u6
 }
 
 pub fn work(arguments: &Worker) -> Result<()> {
-    let mut processors = CpuSet::new();
-    processors.set(arguments.processor);
-    rustix::thread::sched_setaffinity(None, &processors)?;
+    pin_to(arguments.processor)?;
     let operations = arguments.selection.operations()?;
     let [operation] = &operations[..] else {
         anyhow::bail!("one operation at a time");

@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};
 
-use crate::beside::Ran;
+use crate::beside::{Ran, KNOWN_ATOMICS, KNOWN_SHARED};
 use crate::symbols::{self, Symbols};
 
 #[derive(clap::Args)]
@@ -29,15 +29,12 @@ pub struct Arguments {
     functions: bool,
 }
 
-/// A line is shared that each processor stores to at least once in so many units: a counter that is changed in batches
-/// of 32 is one.
-const UNITS: u64 = 64;
+/// A line is shared that each processor stores to in so many of the 64 parts of its time: a counter of 1,000 operations
+/// that is changed in batches of 32 is one.
+const SECTIONS: u64 = 16;
 
 /// What may be more by chance, beside two hundredths: where the two meet, and what interrupts do.
 const CHANCE: f64 = 0.1;
-
-/// And at least so often: more than an object that changes hands once is written, which is memory of one processor's.
-const STORES: u64 = 16;
 
 /// By function.
 type Counts<'a> = HashMap<&'a str, u64>;
@@ -47,25 +44,38 @@ type Counts<'a> = HashMap<&'a str, u64>;
 struct Seen<'a> {
     atomics: Counts<'a>,
     /// By cache line, and by processor.
-    lines: HashMap<u64, [Counts<'a>; 2]>,
+    lines: HashMap<u64, [Stores<'a>; 2]>,
+}
+
+/// Of one processor to a line.
+#[derive(Default)]
+struct Stores<'a> {
+    sections: u64,
+    counts: Counts<'a>,
 }
 
 impl<'a> Seen<'a> {
-    /// The stores to lines that both processors share in an operation of so many units, by function.
-    fn stores(&self, units: u64) -> Counts<'a> {
-        let least = (units / 2 / UNITS).max(STORES);
-        let mut stores = Counts::default();
-        for line in self.lines.values() {
-            if line.iter().all(|counts| total(counts) >= least) {
-                for (name, count) in line.iter().flatten() {
-                    *stores.entry(*name).or_default() += count;
-                }
-            }
-        }
-        stores
+    /// The stores to each line that both processors share, by function.
+    fn shared(&self) -> impl Iterator<Item = Counts<'a>> + '_ {
+        let is_shared =
+            |line: &&[Stores<'a>; 2]| line.iter().all(|stores| stores.sections >= SECTIONS);
+        self.lines
+            .values()
+            .filter(is_shared)
+            .map(|line| sum(line.iter().map(|stores| &stores.counts)))
     }
 
-    fn atomics(&self, _units: u64) -> Counts<'a> {
+    /// Those to all of these lines.
+    fn stores(&self) -> Counts<'a> {
+        sum(&self.shared().collect::<Vec<_>>())
+    }
+
+    fn line(&mut self, line: u64, processor: &str) -> Option<&mut Stores<'a>> {
+        let line = self.lines.entry(line).or_default();
+        line.get_mut(processor.parse::<usize>().ok()?)
+    }
+
+    fn atomics(&self) -> Counts<'a> {
         self.atomics.clone()
     }
 }
@@ -82,9 +92,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         ran.len(),
         seen.len()
     );
+    let ([known, ran @ ..], [seen_known, seen @ ..]) = (&ran[..], &seen[..]) else {
+        bail!("nothing was run");
+    };
+    check(known, seen_known)?;
     let mut columns: Vec<&str> = Vec::new();
     let mut operations: Vec<&str> = Vec::new();
-    for one in &ran {
+    for one in ran {
         if !columns.contains(&&*one.column) {
             columns.push(&one.column);
         }
@@ -97,13 +111,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let at = ran.iter().position(is_it)?;
         (ran[at].units > 0).then_some((&ran[at], &seen[at]))
     };
-    // What counts nothing compares nothing.
-    ensure!(
-        seen.iter().any(|seen| total(&seen.atomics) > 0)
-            && seen.iter().any(|seen| !seen.lines.is_empty()),
-        "not one atomic instruction, or not one line that both processors wrote"
-    );
-
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN);
     let mut heading = vec!["operation".to_owned()];
@@ -120,7 +127,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                     row.push("-".to_owned());
                     continue;
                 };
-                let figure = total(&of(seen, ran.units)) as f64 / ran.units as f64;
+                let figure = total(&of(seen)) as f64 / ran.units as f64;
                 let is_above = first.is_some_and(|first| figure > first * 1.02 + CHANCE);
                 row.push(format!("{figure:.2}{}", if is_above { " !" } else { "" }));
                 first.get_or_insert(figure);
@@ -144,26 +151,74 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Whether what is known beforehand was seen, and nothing else in user space.
+fn check(ran: &Ran, seen: &Seen<'_>) -> Result<()> {
+    for (what, counts, each) in [
+        ("atomic instructions", seen.atomics(), KNOWN_ATOMICS),
+        ("stores to a shared line", seen.stores(), KNOWN_SHARED),
+    ] {
+        let found = counts.get(symbols::USER_SPACE).copied().unwrap_or(0);
+        let expected = each * ran.units;
+        ensure!(
+            found == expected,
+            "the count is wrong: of {expected} {what} {found} were seen"
+        );
+    }
+    Ok(())
+}
+
+fn sum<'a, 'b>(all: impl IntoIterator<Item = &'b Counts<'a>>) -> Counts<'a>
+where
+    'a: 'b,
+{
+    let mut counts = Counts::default();
+    for (name, count) in all.into_iter().flatten() {
+        *counts.entry(*name).or_default() += count;
+    }
+    counts
+}
+
 fn total(counts: &Counts<'_>) -> u64 {
     counts.values().sum()
 }
 
-/// The functions of an operation, for each of its units.
+/// The atomic instructions of an operation by function, and its shared lines with the functions that store to each, for
+/// each of its units.
 fn show(ran: &Ran, seen: &Seen<'_>) {
-    let (atomics, stores) = (seen.atomics(ran.units), seen.stores(ran.units));
-    for (what, counts) in [("atomics", atomics), ("shared stores", stores)] {
+    let heading = |what| {
         println!(
             "\n{} on {}: {what} per {}",
             ran.operation, ran.column, ran.unit
-        );
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
-        for (name, count) in counts {
-            let figure = count as f64 / ran.units as f64;
-            if figure >= 0.01 {
-                println!("{figure:10.2} {:#}", rustc_demangle::demangle(name));
-            }
-        }
+        )
+    };
+    heading("atomics");
+    for (name, count) in descending(&seen.atomics) {
+        row(ran, count, &name);
+    }
+    heading("stores to each shared line");
+    let mut lines: Vec<_> = seen.shared().collect();
+    lines.sort_by_key(|counts| std::cmp::Reverse(total(counts)));
+    for counts in lines {
+        let names: Vec<_> = descending(&counts).map(|(name, _)| name).collect();
+        row(ran, total(&counts), &names.join(", "));
+    }
+}
+
+/// Functions and their counts, the most first.
+fn descending(counts: &Counts<'_>) -> impl Iterator<Item = (String, u64)> {
+    let mut counts: Vec<_> = counts
+        .iter()
+        .map(|(name, count)| (format!("{:#}", rustc_demangle::demangle(name)), *count))
+        .collect();
+    counts.sort_by(|one, other| (other.1, &one.0).cmp(&(one.1, &other.0)));
+    counts.into_iter()
+}
+
+/// A row, unless it is next to nothing.
+fn row(ran: &Ran, count: u64, text: &str) {
+    let figure = count as f64 / ran.units as f64;
+    if figure >= 0.01 {
+        println!("{figure:10.2} {text}");
     }
 }
 
@@ -184,9 +239,12 @@ fn load<'a>(text: &str, symbols: &'a Symbols) -> Result<Vec<Seen<'a>>> {
             }
             ["store", line, processor, instruction, executions] => {
                 let name = symbols.find(address(instruction)?).0;
-                let line = seen.lines.entry(address(line)?).or_default();
-                let counts = line.get_mut(processor.parse::<usize>().ok()?)?;
-                *counts.entry(name).or_default() += executions.parse::<u64>().ok()?;
+                let stores = seen.line(address(line)?, processor)?;
+                *stores.counts.entry(name).or_default() += executions.parse::<u64>().ok()?;
+                Some(())
+            }
+            ["sections", line, processor, number] => {
+                seen.line(address(line)?, processor)?.sections = number.parse().ok()?;
                 Some(())
             }
             _ => None,

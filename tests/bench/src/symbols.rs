@@ -6,6 +6,9 @@ use std::path::Path;
 
 use anyhow::{bail, Context, Result};
 
+/// What stands for all functions of user space.
+pub const USER_SPACE: &str = "(user space)";
+
 /// Functions by address, in ascending order.
 pub struct Symbols(Vec<(u64, String)>);
 
@@ -39,7 +42,7 @@ impl Symbols {
     /// The function that holds `address`, and whether it starts there.
     pub fn find(&self, address: u64) -> (&str, bool) {
         if address < 1 << 63 {
-            return ("(user space)", false);
+            return (USER_SPACE, false);
         }
         let after = self.0.partition_point(|(start, _)| *start <= address);
         match after.checked_sub(1) {

@@ -42,44 +42,38 @@ impl Timer {
     }
 }
 
-/// Tells an instruction counter outside the machine that a region begins.
-///
-/// All marks are long no-ops with a displacement nobody else uses: a processor ignores them, and
-/// the profiler's QEMU plugin recognises their bytes (see `profiler/`).
-#[inline(always)]
-fn mark_begin() {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a no-op; the operand is not accessed.
-    unsafe {
-        asm!(
-            "nop dword ptr [rax + 0x52544201]",
-            options(nomem, nostack, preserves_flags)
-        );
-    }
+/// A mark: a long no-op with a displacement nobody else uses. A processor ignores it, and the profiler's QEMU plugin
+/// recognises its bytes (see `profiler/`).
+macro_rules! mark {
+    ($(#[$meta:meta])* $visibility:vis fn $name:ident = $displacement:literal) => {
+        $(#[$meta])*
+        #[inline(always)]
+        $visibility fn $name() {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a no-op; the operand is not accessed.
+            unsafe {
+                asm!(
+                    concat!("nop dword ptr [rax + ", $displacement, "]"),
+                    options(nomem, nostack, preserves_flags)
+                );
+            }
+        }
+    };
 }
 
-/// Tells a counter outside the machine that what comes now is something else.
-#[inline(always)]
-pub fn mark_next() {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a no-op; the operand is not accessed.
-    unsafe {
-        asm!(
-            "nop dword ptr [rax + 0x52544203]",
-            options(nomem, nostack, preserves_flags)
-        );
-    }
+mark! {
+    /// Tells an instruction counter outside the machine that a region begins.
+    fn mark_begin = "0x52544201"
 }
-
-/// Tells an instruction counter outside the machine that a region ends.
-#[inline(always)]
-fn mark_end() {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a no-op; the operand is not accessed.
-    unsafe {
-        asm!(
-            "nop dword ptr [rax + 0x52544202]",
-            options(nomem, nostack, preserves_flags)
-        );
-    }
+mark! {
+    /// Tells it that a region ends.
+    pub fn mark_end = "0x52544202"
+}
+mark! {
+    /// Tells it that what comes now is something else.
+    pub fn mark_next = "0x52544203"
+}
+mark! {
+    /// Tells it that a region begins in which the atomic instructions of user space count, too.
+    pub fn mark_known = "0x52544204"
 }

@@ -4,30 +4,70 @@
 //! file of its own are written by one of them only, and so fall out by themselves.
 //!
 //! The benchmark executes the mark `NEXT` between one thing that is looked at and the next. For each there is a line
-//! `next`, and before it lines `atomic INSTRUCTION EXECUTIONS` and `store LINE PROCESSOR INSTRUCTION EXECUTIONS`, by the
-//! addresses of the instruction and of the first byte of the cache line.
+//! `next`, and before it lines `atomic INSTRUCTION EXECUTIONS`, `sections LINE PROCESSOR NUMBER` and `store LINE PROCESSOR
+//! INSTRUCTION EXECUTIONS`, by the addresses of the instruction and of the first byte of the cache line. The sections are
+//! those parts of all that a processor stored, of [`SECTIONS`] equal ones, in which it stored to the line: memory that
+//! is freed by one processor and used again by the other is stored to in few of them, what both count in is in most.
+//!
+//! Between the marks `KNOWN` and `END` the atomic instructions of user space count as well, so that a program with a known
+//! number of them can tell whether the count is right.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::{c_uint, c_void};
 use std::io::Write;
 use std::sync::{LazyLock, Mutex, MutexGuard};
 
 use crate::api::{self, Block, Id};
-use crate::{BEGIN, END, LONGEST, NEXT};
+use crate::{BEGIN, END, KNOWN, LONGEST, NEXT};
 
+/// Those that are looked at, of which `FIRST` is the first: the one before it has the kernel's own tasks.
 const PROCESSORS: usize = 2;
+const FIRST: c_uint = 1;
 const LINE: u64 = 64;
+
+/// Parts of what a processor does. `bench shared` knows the number, too.
+const SECTIONS: u64 = 64;
+
+/// So many stores of a processor are one point of its time: a structure that is filled is stored to once.
+const POINT: u64 = 16;
 
 /// The kernel has the upper half of the addresses.
 const KERNEL: u64 = 1 << 63;
 
+/// What a processor stored to a cache line.
+#[derive(Default)]
+struct Line {
+    /// By instruction.
+    stores: HashMap<u64, u64>,
+    /// In ascending order, none twice.
+    points: Vec<u64>,
+}
+
+impl Line {
+    /// In how many parts of the processor's time there is a point.
+    fn sections(&self, end: u64) -> usize {
+        let length = end.div_ceil(SECTIONS).max(1);
+        let mut sections: Vec<u64> = self.points.iter().map(|point| point / length).collect();
+        sections.dedup();
+        sections.len()
+    }
+}
+
+#[derive(Default)]
+struct Processor {
+    inside: bool,
+    /// Whether user space counts.
+    is_known: bool,
+    /// All stores so far, which are its time.
+    time: u64,
+    lines: HashMap<u64, Line>,
+}
+
 #[derive(Default)]
 struct State {
     is_used: bool,
-    inside: [bool; PROCESSORS],
     atomics: HashMap<u64, u64>,
-    /// By cache line and instruction.
-    stores: [HashMap<(u64, u64), u64>; PROCESSORS],
+    processors: [Processor; PROCESSORS],
     /// What was found, as lines of text.
     found: String,
 }
@@ -48,20 +88,25 @@ impl State {
             // A string takes whatever is written.
             let _ = writeln!(self.found, "atomic {instruction:x} {executions}");
         }
-        let [one, other] = std::mem::take(&mut self.stores);
-        let lines = |of: &HashMap<(u64, u64), u64>| -> HashSet<u64> {
-            of.keys().map(|(line, _)| *line).collect()
-        };
-        let (by_one, by_other) = (lines(&one), lines(&other));
-        for (processor, stores) in [&one, &other].into_iter().enumerate() {
-            for ((line, instruction), executions) in stores {
-                if by_one.contains(line) && by_other.contains(line) {
+        let [one, other] = &self.processors;
+        for (processor, of, beside) in [(0, one, other), (1, other, one)] {
+            let end = of.time / POINT + 1;
+            for (address, line) in &of.lines {
+                if !beside.lines.contains_key(address) {
+                    continue;
+                }
+                let sections = line.sections(end);
+                let _ = writeln!(self.found, "sections {address:x} {processor} {sections}");
+                for (instruction, executions) in &line.stores {
                     let _ = writeln!(
                         self.found,
-                        "store {line:x} {processor} {instruction:x} {executions}"
+                        "store {address:x} {processor} {instruction:x} {executions}"
                     );
                 }
             }
+        }
+        for processor in &mut self.processors {
+            (processor.time, processor.lines) = Default::default();
         }
         self.found.push_str("next\n");
     }
@@ -114,6 +159,7 @@ pub unsafe extern "C" fn translated(_id: Id, block: *mut Block) {
             let address = api::qemu_plugin_insn_vaddr(instruction);
             let mark: Option<api::Execute> = match bytes {
                 _ if bytes == BEGIN => Some(begun),
+                _ if bytes == KNOWN => Some(known),
                 _ if bytes == END => Some(ended),
                 _ if bytes == NEXT => Some(next),
                 _ => None,
@@ -127,10 +173,11 @@ pub unsafe extern "C" fn translated(_id: Id, block: *mut Block) {
                     data,
                 );
             }
-            if address < KERNEL {
+            let is_atomic = is_atomic(bytes);
+            if address < KERNEL && !is_atomic {
                 continue;
             }
-            if is_atomic(bytes) {
+            if is_atomic {
                 api::qemu_plugin_register_vcpu_insn_exec_cb(
                     instruction,
                     atomic,
@@ -149,12 +196,38 @@ pub unsafe extern "C" fn translated(_id: Id, block: *mut Block) {
     }
 }
 
+impl Processor {
+    /// Whether what is at this address counts now.
+    fn counts(&self, address: u64) -> bool {
+        self.inside && (address >= KERNEL || self.is_known)
+    }
+}
+
+impl State {
+    /// One of the processors that are looked at.
+    fn processor(&mut self, vcpu: c_uint) -> Option<&mut Processor> {
+        let index = vcpu.checked_sub(FIRST)?;
+        self.processors.get_mut(index as usize)
+    }
+}
+
+/// A region begins or ends.
+fn mark(vcpu: c_uint, inside: bool, is_known: bool) {
+    if let Some(processor) = state().processor(vcpu) {
+        (processor.inside, processor.is_known) = (inside, is_known);
+    }
+}
+
 unsafe extern "C" fn begun(vcpu: c_uint, _data: *mut c_void) {
-    state().inside[vcpu as usize] = true;
+    mark(vcpu, true, false);
+}
+
+unsafe extern "C" fn known(vcpu: c_uint, _data: *mut c_void) {
+    mark(vcpu, true, true);
 }
 
 unsafe extern "C" fn ended(vcpu: c_uint, _data: *mut c_void) {
-    state().inside[vcpu as usize] = false;
+    mark(vcpu, false, false);
 }
 
 unsafe extern "C" fn next(_vcpu: c_uint, _data: *mut c_void) {
@@ -163,17 +236,29 @@ unsafe extern "C" fn next(_vcpu: c_uint, _data: *mut c_void) {
 
 unsafe extern "C" fn atomic(vcpu: c_uint, instruction: *mut c_void) {
     let mut state = state();
-    if state.inside[vcpu as usize] {
-        *state.atomics.entry(instruction as u64).or_default() += 1;
+    let instruction = instruction as u64;
+    if state
+        .processor(vcpu)
+        .is_some_and(|processor| processor.counts(instruction))
+    {
+        *state.atomics.entry(instruction).or_default() += 1;
     }
 }
 
 unsafe extern "C" fn stored(vcpu: c_uint, _info: u32, address: u64, instruction: *mut c_void) {
     let mut state = state();
-    let vcpu = vcpu as usize;
-    if state.inside[vcpu] && address >= KERNEL {
-        let at = (address & !(LINE - 1), instruction as u64);
-        *state.stores[vcpu].entry(at).or_default() += 1;
+    let Some(processor) = state
+        .processor(vcpu)
+        .filter(|processor| processor.counts(address))
+    else {
+        return;
+    };
+    let point = processor.time / POINT;
+    processor.time += 1;
+    let line = processor.lines.entry(address & !(LINE - 1)).or_default();
+    *line.stores.entry(instruction as u64).or_default() += 1;
+    if line.points.last() != Some(&point) {
+        line.points.push(point);
     }
 }
 
