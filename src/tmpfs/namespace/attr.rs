@@ -4,13 +4,13 @@
 //!
 //! Lock order: `i_rwsem`, then what truncation takes.
 
-use crate::mm::Pos;
 use crate::shmem::seals::Seals;
 use crate::tmpfs::data::beyond_eof;
 use crate::tmpfs::data::orders;
 use crate::tmpfs::data::page_accounting;
 use crate::tmpfs::data::truncate;
 use crate::tmpfs::state::{config, quota, Tmpfs};
+use crate::units::Pos;
 use crate::vfs::attr::{AttrOperations, SetAttr, Stat};
 use crate::vfs::fileattr::FlagTable;
 use crate::vfs::{Exclusive, FileType, Inode};
