@@ -65,11 +65,12 @@ boot() {
 		qemu+=(-accel tcg -cpu 'max,-erms,-fsrm,-fsrs,-fzrm' -seed "$seed"
 			-rtc 'base=2026-01-01T00:00:00,clock=vm' -icount 'shift=0,sleep=off')
 		;;
-	# Two processors are looked at, and one has what the kernel does at its own time. Each is a thread of QEMU's: where
-	# they take turns in one, QEMU tells a plugin of the first only.
+	# Two processors are looked at, and one has what the kernel does at its own time, its clock among it, which goes to
+	# another where the first may sleep. Each is a thread of QEMU's: where they take turns in one, QEMU tells a plugin
+	# of the first only.
 	beside)
 		qemu+=(-accel 'tcg,thread=multi' -cpu 'max,-erms,-fsrm,-fsrs,-fzrm' -smp 3)
-		append+=' isolcpus=1,2'
+		append+=' isolcpus=1,2 nohz=off'
 		;;
 	kvm) qemu+=(-accel kvm -cpu host) ;;
 	esac
