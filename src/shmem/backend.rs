@@ -46,6 +46,20 @@ pub(crate) enum Want {
 }
 
 /// A file system whose pages go to swap.
+///
+/// # Examples
+///
+/// ```
+/// use crate::shmem::backend::{SharedMemory, Want};
+/// use crate::units::PageIndex;
+/// use crate::vfs::Inode;
+/// use kernel::prelude::*;
+///
+/// // As a caller in mm/ asks: a hole is no folio, and none is made for it.
+/// fn is_hole<T: SharedMemory>(inode: &Inode<T>, index: PageIndex) -> Result<bool> {
+///     Ok(T::get_folio(inode, index, Want::Read)?.is_none())
+/// }
+/// ```
 pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// Moves a folio to swap for reclaim, or gives it back. Must not wait for `i_rwsem`, for
     /// memory or for other folios.

@@ -32,6 +32,30 @@ impl WrittenOut<'_> {
 
 /// A folio that reclaim has locked and wants to be written out.
 ///
+/// # Examples
+///
+/// ```
+/// use crate::shmem::outgoing::{OutgoingFolio, PlacedFolio, WrittenOut};
+/// use crate::vfs::FileSystem;
+///
+/// // Each step returns the folio where it fails, and one value of those that reclaim understands is left in the end.
+/// fn write_out<'a, T: FileSystem>(
+///     mut folio: OutgoingFolio<'a, T>,
+///     write: impl FnOnce(PlacedFolio<'a, T>) -> WrittenOut<'a>,
+/// ) -> WrittenOut<'a> {
+///     if !folio.may_go_whole() && !folio.split() {
+///         return folio.keep();
+///     }
+///     if !folio.is_valid() {
+///         folio.make_valid();
+///     }
+///     match folio.allocate_swap() {
+///         Ok(placed) => write(placed),
+///         Err(folio) => folio.keep(),
+///     }
+/// }
+/// ```
+///
 /// # Invariants
 ///
 /// The folio is locked, referenced by reclaim, in the page cache of `inode`, and not dirty. The inode

@@ -20,6 +20,20 @@ use kernel::error::from_result;
 use kernel::prelude::*;
 
 /// The directories of a rename, both locked for writing.
+///
+/// # Examples
+///
+/// ```
+/// use crate::vfs::{FileSystem, FileType, Positive, RenameDirs};
+///
+/// // The `..` of a directory counts as a link to its parent. Where the parent stays, one call takes back the other.
+/// fn move_parent<T: FileSystem>(dirs: &mut RenameDirs<'_, '_, T>, moved: &Positive<'_, T>) {
+///     if moved.inode().file_type() == FileType::Directory {
+///         dirs.source().drop_nlink();
+///         dirs.target().inc_nlink();
+///     }
+/// }
+/// ```
 pub(crate) enum RenameDirs<'a, 'b, T: FileSystem> {
     /// The name stays in its directory.
     Same(&'a mut Exclusive<'b, T>),
@@ -62,6 +76,21 @@ impl<'b, T: FileSystem> RenameDirs<'_, 'b, T> {
 }
 
 /// A file that loses a name: the name, and the file locked by the VFS.
+///
+/// # Examples
+///
+/// ```
+/// use crate::vfs::dir::Victim;
+/// use crate::vfs::{Exclusive, FileSystem};
+/// use kernel::prelude::*;
+///
+/// // The name itself goes once this has returned `Ok`, and only then.
+/// fn unlink<T: FileSystem>(dir: &mut Exclusive<'_, T>, victim: &mut Victim<'_, T>) -> Result {
+///     victim.inode.drop_nlink();
+///     dir.touch_with(&mut victim.inode);
+///     Ok(())
+/// }
+/// ```
 pub(crate) struct Victim<'a, T: FileSystem> {
     /// The name.
     pub(crate) dentry: Positive<'a, T>,

@@ -44,6 +44,21 @@ pub(super) struct SuperInfo<T: FileSystem> {
 
 /// A superblock of file system `T` (`struct super_block`).
 ///
+/// # Examples
+///
+/// ```
+/// use crate::vfs::{FileSystem, Inode};
+/// use kernel::sync::atomic::{Atomic, Relaxed};
+///
+/// // An inode keeps its superblock, and with it the file system's own data of that.
+/// fn next_number<T>(inode: &Inode<T>) -> u64
+/// where
+///     T: FileSystem<SuperData = Atomic<u64>>,
+/// {
+///     inode.sb().data().fetch_add(1, Relaxed)
+/// }
+/// ```
+///
 /// # Invariants
 ///
 /// The superblock is live and its `s_fs_info` points to a `SuperInfo<T>`.
