@@ -136,11 +136,14 @@ def swap_file() -> Iterator[Path]:
 @contextlib.contextmanager
 def zram() -> Iterator[Path]:
     call("modprobe", "zram")
+    # Which looks into each new device, and into one that was written: until then it is busy.
+    call("udevadm", "settle")
     device = Path(call("zramctl", "--find", "--size", "64M").strip())
     call("mkswap", device)
     try:
         yield device
     finally:
+        call("udevadm", "settle")
         call("zramctl", "--reset", device)
 
 
