@@ -118,7 +118,7 @@ help:
 	'make bench-shared      atomic instructions, and stores to cache lines that two processors write both; FUNCTIONS=1 says where' \
 	'make bench-memory      the memory that a file takes on each; OPERATIONS=N files of each kind (100000)' \
 	'make deb               Debian packages of a kernel with the patches and of the module; CONFIG=cloud|amd64 is Debian'\''s own' \
-	'                       configuration (cloud, which takes hours the first time), small a virtual machine'\''s, in minutes;' \
+	'                       configuration (cloud, which takes up to two hours the first time), small a virtual machine'\''s, less;' \
 	'                       SIGNING_KEY=FILE signs the modules, with a key and its certificate (PEM)' \
 	'make test-packages     install, use, upgrade and purge them in a Debian machine (CONFIG=small)' \
 	'make [modules]         build the module; with KDIR, for a kernel of your own and in place' \
