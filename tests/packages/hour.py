@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Iterator
 
 import figures
-from suite import call
+import suite
+from suite import call, mounted
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -42,29 +43,20 @@ def lacks(text: str, *words: str) -> str:
     return "" if all(word in text for word in words) else f"{words} are not all in: {text}"
 
 
-@contextlib.contextmanager
-def mounted(options: str) -> Iterator[None]:
-    call("mount", "-t", "rtmpfs", "-o", options, "none", WHERE)
-    try:
-        yield
-    finally:
-        call("umount", WHERE)
-
-
 def options() -> Results:
     """Wrong ones are named; a remount changes the limit."""
     said = refused("mount", "-t", "rtmpfs", "-o", "sise=1M", "none", str(WHERE))
     yield "mount names an option that there is not", lacks(said, "sise")
     said = refused("mount", "-t", "rtmpfs", "-o", "size=much", "none", str(WHERE))
     yield "mount names a value that is none", lacks(said, "size")
-    with mounted("size=1M"):
-        call("mount", "-o", "remount,size=2M", WHERE)
-        shown = call("findmnt", "-n", "-o", "OPTIONS", WHERE)
+    with mounted(suite.TYPE, "size=1M") as where:
+        call("mount", "-o", "remount,size=2M", where)
+        shown = call("findmnt", "-n", "-o", "OPTIONS", where)
         yield "a remount changes the size", lacks(shown, "size=2048k")
-        (WHERE / "file").write_bytes(bytes(2 * MIB))
-        said = refused("mount", "-o", "remount,size=1M", str(WHERE))
+        (where / "file").write_bytes(bytes(2 * MIB))
+        said = refused("mount", "-o", "remount,size=1M", str(where))
         yield "one that is too small for what there is says so", lacks(said, "size")
-        said = refused("dd", "if=/dev/zero", f"of={WHERE}/more", "bs=4096", "count=1")
+        said = refused("dd", "if=/dev/zero", f"of={where}/more", "bs=4096", "count=1")
         yield "a full mount has no space left", lacks(said, "No space left")
 
 
@@ -90,10 +82,10 @@ def container() -> Results:
     yield "a user mounts it in namespaces of the user's own", lacks(said, "tmpfs", "text")
     said = refused(*USER, "mount", "-t", "rtmpfs", "none", str(WHERE))
     yield "and not outside of them", lacks(said, "superuser")
-    with mounted("mode=1777"):
-        call(*USER, "bwrap", "--ro-bind", "/", "/", "--bind", WHERE, WHERE, "--unshare-all", "cp", "/etc/passwd", WHERE)
+    with mounted(suite.TYPE, "mode=1777") as where:
+        call(*USER, "bwrap", "--ro-bind", "/", "/", "--bind", where, where, "--unshare-all", "cp", "/etc/passwd", where)
         yield "a sandbox of bubblewrap works in a mount that is given to it", "" if (
-            WHERE / "passwd").read_bytes() == Path("/etc/passwd").read_bytes() else "the file is another one"
+            where / "passwd").read_bytes() == Path("/etc/passwd").read_bytes() else "the file is another one"
 
 
 def nfs() -> Results:
@@ -150,13 +142,13 @@ def zram() -> Iterator[Path]:
 def swap() -> Results:
     """A task with too little memory writes a file."""
     for name, area in ("a file", swap_file), ("zram", zram):
-        with area() as device, mounted("size=48M"):
+        with area() as device, mounted(suite.TYPE, "size=48M") as where:
             call("swapon", device)
-            file = WHERE / "file"
+            file = where / "file"
             try:
                 call("systemd-run", "--quiet", "--wait", "--collect", "-p", "MemoryMax=16M", "dd", "if=/dev/urandom",
                      f"of={file}", "bs=1M", "count=32")
-                swapped = figures.read(figures.folder(WHERE) / "swapped") * figures.PAGE
+                swapped = figures.read(figures.folder(where) / "swapped") * figures.PAGE
                 yield f"{name} takes what the memory of a service cannot hold", "" if (
                     swapped >= 8 * MIB) else f"{swapped} of {32 * MIB} bytes are in swap"
                 before = digest(file)

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::thread::CpuSet;
 use serde::{Deserialize, Serialize};
 
+use crate::measure::Wanted;
 use crate::ops::{Operation, Selection};
 use crate::place::{Column, Place};
 use crate::timer::{self, Timer};
@@ -25,16 +26,10 @@ const ALONE: [&str; 3] = ["mounts", "swap", "shared memory"];
 const PROCESSORS: usize = 2;
 const FIRST_PROCESSOR: usize = 1;
 
-/// As long as `measure` rests.
-const SETTLE: Duration = Duration::from_millis(60);
-
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
-    selection: Selection,
-    /// A file system, TYPE or TYPE,MOUNT-OPTIONS; give it once for each column
-    #[arg(long = "column", value_name = "TYPE", required = true)]
-    columns: Vec<Column>,
+    wanted: Wanted,
     /// Write what was run, in order, to this file
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
@@ -63,14 +58,11 @@ pub struct Ran {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    for column in &arguments.columns {
-        column.check()?;
-    }
+    let operations = arguments.wanted.operations()?;
     let scratch = tempfile::tempdir().context("cannot make a directory for the mount point")?;
-    let operations = arguments.selection.operations()?;
     let mut all = vec![known()?];
     for operation in operations.iter().filter(|o| !ALONE.contains(&o.group)) {
-        for column in &arguments.columns {
+        for column in &arguments.wanted.columns {
             let place = Place::new(column, scratch.path())?;
             let units = both(operation, column, place.mount_point())?;
             place.close()?;
@@ -181,7 +173,7 @@ pub fn work(arguments: &Worker) -> Result<()> {
         anyhow::bail!("one operation at a time");
     };
     let place = Place::within(&arguments.column, &arguments.directory)?;
-    let units = match operation.run(&place, &Timer::new(SETTLE)) {
+    let units = match operation.run(&place, &Timer::new(Duration::from_millis(timer::SETTLE))) {
         Ok(sample) => sample.units,
         Err(Errno::OPNOTSUPP) => 0,
         Err(error) => return Err(error.into()),

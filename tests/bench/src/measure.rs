@@ -10,20 +10,37 @@ use rustix::io::Errno;
 use crate::ops::{Operation, Selection};
 use crate::place::{Column, Place};
 use crate::results::{Measured, Outcome, Run};
-use crate::timer::Timer;
+use crate::timer::{self, Timer};
+
+/// Which operations, on which file systems.
+#[derive(clap::Args)]
+pub struct Wanted {
+    #[command(flatten)]
+    selection: Selection,
+    /// A file system, TYPE or TYPE,MOUNT-OPTIONS; give it once for each column
+    #[arg(long = "column", value_name = "TYPE", required = true)]
+    pub columns: Vec<Column>,
+}
+
+impl Wanted {
+    /// The operations, where the kernel has all the file systems.
+    pub fn operations(&self) -> Result<Vec<Operation>> {
+        for column in &self.columns {
+            column.check()?;
+        }
+        self.selection.operations()
+    }
+}
 
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
-    selection: Selection,
-    /// A file system to measure, TYPE or TYPE,MOUNT-OPTIONS; give it once for each column
-    #[arg(long = "column", value_name = "TYPE", required = true)]
-    columns: Vec<Column>,
+    wanted: Wanted,
     /// How often each operation is run on each file system
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
     /// Rest before each timed region, in milliseconds
-    #[arg(long, default_value_t = 60, value_name = "MS")]
+    #[arg(long, default_value_t = timer::SETTLE, value_name = "MS")]
     settle: u64,
     /// Write the figures to this file
     #[arg(long, value_name = "FILE")]
@@ -31,10 +48,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let operations = arguments.selection.operations()?;
-    for column in &arguments.columns {
-        column.check()?;
-    }
+    let operations = arguments.wanted.operations()?;
     let scratch = tempfile::tempdir().context("cannot make a directory for the mount point")?;
     let timer = Timer::new(Duration::from_millis(arguments.settle));
 
@@ -58,6 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             system.version().to_string_lossy()
         ),
         columns: arguments
+            .wanted
             .columns
             .iter()
             .map(|column| column.label.clone())
@@ -76,13 +91,14 @@ fn compare(
     timer: &Timer,
 ) -> Result<(u64, Vec<Outcome>)> {
     let mut outcomes: Vec<_> = arguments
+        .wanted
         .columns
         .iter()
         .map(|_| Outcome::Times(Vec::new()))
         .collect();
     let mut units = 0;
     for _ in 0..arguments.repetitions {
-        for (column, outcome) in arguments.columns.iter().zip(&mut outcomes) {
+        for (column, outcome) in arguments.wanted.columns.iter().zip(&mut outcomes) {
             let Outcome::Times(times) = outcome else {
                 continue;
             };

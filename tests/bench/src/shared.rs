@@ -31,7 +31,7 @@ pub struct Arguments {
 
 /// A line is shared that each processor stores to in so many of the 64 parts of its time: a counter of 1,000 operations
 /// that is changed in batches of 32 is one.
-const SECTIONS: u64 = 16;
+const ENOUGH_SECTIONS: u64 = 16;
 
 /// What may be more by chance, beside two hundredths: where the two meet, and what interrupts do.
 const CHANCE: f64 = 0.1;
@@ -58,7 +58,7 @@ impl<'a> Seen<'a> {
     /// The stores to each line that both processors share, by function.
     fn shared(&self) -> impl Iterator<Item = Counts<'a>> + '_ {
         let is_shared =
-            |line: &&[Stores<'a>; 2]| line.iter().all(|stores| stores.sections >= SECTIONS);
+            |line: &&[Stores<'a>; 2]| line.iter().all(|stores| stores.sections >= ENOUGH_SECTIONS);
         self.lines
             .values()
             .filter(is_shared)

@@ -4,6 +4,9 @@
 use std::arch::asm;
 use std::time::{Duration, Instant};
 
+/// How long the machine rests before a region, in milliseconds.
+pub const SETTLE: u64 = 60;
+
 /// What one region took: `ns` nanoseconds for `units` operations (or pages, or entries).
 pub struct Sample {
     pub units: u64,
