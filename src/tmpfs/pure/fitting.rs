@@ -4,8 +4,8 @@
 //! have of single ones.
 //!
 //! A call that says what it is going to write or to allocate gets no page beyond that. Where pages are asked for one
-//! after another, by small calls at the end of a file or by faults, each folio may be twice as large as the one before
-//! it, and so have pages that are asked for later, or never.
+//! after another, by small calls at the end of a file or by faults, each folio may be larger than the one before it,
+//! and so have pages that are asked for later, or never.
 
 use crate::units::{Order, PageCount, PageIndex, PageRange};
 
@@ -23,6 +23,9 @@ pub(crate) fn within(index: PageIndex, end: PageIndex) -> Order {
     }
 }
 
+/// A folio of this order shows that faults come one after another: pages touched at random hardly ever make one.
+const RUN_OF_FAULTS: Order = Order::from_uint(2);
+
 /// Whether page `index` may be given a folio for what follows it, too: where not, there is no need to look at what is
 /// before it.
 pub(crate) fn may_run(index: PageIndex) -> bool {
@@ -36,12 +39,18 @@ pub(crate) fn is_append(index: PageIndex, call: &PageRange, file_end: PageIndex)
 }
 
 /// The order of a folio for the page `index` of a fault, after a folio of order `before` and within `mapped`, the
-/// pages that are both of the file and of the mapping.
+/// pages that are both of the file and of the mapping. Such folios grow by two orders, so that alignment is what limits
+/// them: a run that begins with the file gets as many pages as it has.
 pub(crate) fn for_fault(index: PageIndex, before: Order, mapped: &PageRange) -> Order {
     if index < mapped.start {
         return Order::ZERO;
     }
-    before.larger().min(within(index, mapped.end))
+    let next = if before < RUN_OF_FAULTS {
+        before.larger()
+    } else {
+        before.larger().larger()
+    };
+    next.min(within(index, mapped.end))
 }
 
 /// The order of a folio for page `index` of a file that grows by small calls and has `pages` pages, after a folio of
@@ -91,12 +100,15 @@ mod tests {
     }
 
     #[test]
-    fn runs_begin_late_and_double() {
+    fn runs_begin_late_and_grow() {
         assert!(!may_run(page(0)) && !may_run(page(14)) && may_run(page(16)));
         assert!(!may_run(page(17)) && may_run(page(18)) && !may_run(PageIndex::END));
 
         let mapped = PageRange::new(page(8), page(100));
         assert_eq!(for_fault(page(16), order(0), &mapped), order(1));
+        assert_eq!(for_fault(page(32), order(1), &mapped), order(2));
+        assert_eq!(for_fault(page(32), order(2), &mapped), order(4));
+        assert_eq!(for_fault(page(32), order(3), &mapped), order(5));
         assert_eq!(for_fault(page(32), order(4), &mapped), order(5));
         assert_eq!(for_fault(page(64), order(9), &mapped), order(5));
         assert_eq!(for_fault(page(96), order(9), &mapped), order(2));

@@ -40,7 +40,9 @@ proptest! {
         let folio = index.folio(order);
         prop_assert_eq!(folio.start, index);
         prop_assert!(order.is_zero() || mapped.contains_all(&folio));
-        prop_assert!(order.to_uint() <= before + 1);
+        // What may have come by chance proves no run.
+        let growth = if before < 2 { 1 } else { 2 };
+        prop_assert!(order.to_uint() <= before + growth);
     }
 
     #[test]

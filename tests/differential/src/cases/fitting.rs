@@ -72,7 +72,7 @@ fn large_at_all(t: &mut Trace, fs: &Fs) -> Done {
             1 << 20,
         )?)
     })?;
-    expect("faults in a row", 64, "", &|d| map(d, 256))?;
+    expect("faults in a row", 128, "", &|d| map(d, 256))?;
     t.put("done", true);
     Ok(())
 }
