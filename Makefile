@@ -92,6 +92,7 @@ test-packages:
 clippy:
 	@scripts/module/build CLIPPY=1 W=e >/dev/null
 	@scripts/module/build RTMPFS_ROOT=tests/sample/rust_ramfs CLIPPY=1 W=e >/dev/null
+	@tests/suites/answers/module CLIPPY=1 W=e >/dev/null
 	@tests/run/clippy
 rustfmtcheck:
 	@scripts/module/rustfmt --check
