@@ -65,10 +65,7 @@ pub struct Player {
 
 /// Plays calls on a new mount with these options, and records what came of each.
 pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
-    // What pages of other CPUs wait for in their batches is not to be seen.
-    let mut cpus = nix::sched::CpuSet::new();
-    cpus.set(0)?;
-    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &cpus).context("affinity")?;
+    crate::harness::process::on_one_processor()?;
     // SAFETY: to ignore a signal needs no handler.
     unsafe {
         nix::sys::signal::signal(

@@ -6,14 +6,13 @@ use stage::group::Group;
 use crate::harness::kmsg::Kmsg;
 use crate::harness::numa::{self, Nodes, BIND, DEFAULT, INTERLEAVE, LOCAL, PREFERRED};
 use crate::harness::prelude::*;
+use crate::harness::process::on_one_processor;
 
 cases! {
     own => options, remounts, in_a_user_namespace, files_of_a_mount, files_that_interleave, policy_of_the_task,
-        files_keep_theirs, within_a_cpuset;
-    "" => ranges, ranges_interleave, refused, shared_by_all, gone_with_the_file, in_numa_maps,
+        files_keep_theirs, within_a_cpuset, ranges_interleave, moved_pages;
+    "" => ranges, refused, shared_by_all, gone_with_the_file, in_numa_maps,
         not_for_private_copies;
-    // The MM moves whole folios.
-    "huge=never" => moved_pages;
 }
 
 const PAGES: usize = 8;
@@ -194,6 +193,7 @@ fn files_of_a_mount(t: &mut Trace, fs: &Fs) -> Done {
 /// Which node is first depends on the inode, the nodes of the pages alternate.
 fn files_that_interleave(t: &mut Trace, fs: &Fs) -> Done {
     two_nodes()?;
+    on_one_processor()?;
     for value in [
         "mpol=interleave",
         "mpol=interleave:0,1",
@@ -303,8 +303,11 @@ fn ranges(t: &mut Trace, d: &Dir) -> Done {
     Ok(())
 }
 
-fn ranges_interleave(t: &mut Trace, d: &Dir) -> Done {
+fn ranges_interleave(t: &mut Trace, fs: &Fs) -> Done {
     two_nodes()?;
+    on_one_processor()?;
+    let mount = fs.mount("")?;
+    let d = mount.dir()?;
     let file = d.create("f")?;
     let map = Map::shared(&file, 2 * PAGES * PAGE, 0)?;
     t.put("interleave", map.bind(3, PAGES, INTERLEAVE, 3, 0));
@@ -314,6 +317,8 @@ fn ranges_interleave(t: &mut Trace, d: &Dir) -> Done {
     file.truncate(0)?;
     file.truncate((2 * PAGES * PAGE) as u64)?;
     t.put("mapped", map.nodes_touched(2 * PAGES)?);
+    drop((d, file, map));
+    mount.unmount()?;
     Ok(())
 }
 
@@ -376,8 +381,12 @@ fn shared_by_all(t: &mut Trace, d: &Dir) -> Done {
     Ok(())
 }
 
-fn moved_pages(t: &mut Trace, d: &Dir) -> Done {
+fn moved_pages(t: &mut Trace, fs: &Fs) -> Done {
     two_nodes()?;
+    on_one_processor()?;
+    // The MM moves whole folios.
+    let mount = fs.mount("huge=never")?;
+    let d = mount.dir()?;
     let file = d.file("f", &pattern(1, PAGES * PAGE))?;
     let map = Map::shared(&file, PAGES * PAGE, 0)?;
     t.put("before", map.nodes_touched(PAGES)?);
@@ -389,6 +398,8 @@ fn moved_pages(t: &mut Trace, d: &Dir) -> Done {
     t.put("interleaved", map.nodes_touched(PAGES)?);
     t.put("file", file.all()?);
     t.put("blocks", file.blocks()?);
+    drop((d, file, map));
+    mount.unmount()?;
     Ok(())
 }
 

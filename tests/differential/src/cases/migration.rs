@@ -14,6 +14,7 @@ use super::mempolicy::two_nodes;
 use crate::harness::numa::{self, Nodes, BIND, DEFAULT, INTERLEAVE, MOVE, MOVE_ALL};
 use crate::harness::owned::{set, write, Own};
 use crate::harness::prelude::*;
+use crate::harness::process::on_one_processor;
 
 cases! {
     "" => by_migrate_pages;
@@ -128,6 +129,7 @@ fn back_from_swap(t: &mut Trace, fs: &Fs) -> Done {
 
 fn from_swap(t: &mut Trace, fs: &Fs, device: &str, ways: &[&str]) -> Done {
     const PAGES: usize = 256;
+    on_one_processor()?;
     let mount = fs.mount("size=16m")?;
     let d = mount.dir()?;
     let group = Group::enter(&[])?;

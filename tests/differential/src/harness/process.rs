@@ -3,11 +3,20 @@
 use std::fs::File;
 use std::io::{Read, Write};
 
-use nix::sched::{unshare, CloneFlags};
+use nix::sched::{sched_setaffinity, unshare, CloneFlags, CpuSet};
 use nix::sys::wait::{waitpid, WaitStatus};
-use nix::unistd::{fork, ForkResult};
+use nix::unistd::{fork, ForkResult, Pid};
 
 use super::errno::{Errno, Res};
+
+/// Keeps this task, and what it starts from now on, on one processor. Some things are the same on both sides there only:
+/// pages that wait in the batches of other processors are not seen, and the inodes of a mount that was made there have
+/// numbers that follow one another.
+pub fn on_one_processor() -> nix::Result<()> {
+    let mut first = CpuSet::new();
+    first.set(0)?;
+    sched_setaffinity(Pid::from_raw(0), &first)
+}
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
