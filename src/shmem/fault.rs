@@ -209,6 +209,12 @@ pub(crate) trait FaultOperations: FileSystem {
         let _ = inode;
         true
     }
+
+    /// What is around a page has been mapped: what [`FaultOperations::may_map_around`] is about may have come meanwhile.
+    /// Must not sleep.
+    fn has_mapped_around(inode: &Inode<Self>) {
+        let _ = inode;
+    }
 }
 
 /// `vm_operations_struct::map_pages`.
@@ -230,7 +236,9 @@ pub(super) unsafe extern "C" fn map_pages<T: FaultOperations>(
         return 0;
     }
     // SAFETY: By the caller's promise.
-    unsafe { bindings::filemap_map_pages(vmf, start, end) }
+    let result = unsafe { bindings::filemap_map_pages(vmf, start, end) };
+    T::has_mapped_around(inode);
+    result
 }
 
 /// `vm_operations_struct::fault`.

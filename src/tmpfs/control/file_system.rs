@@ -128,7 +128,7 @@ impl FileSystem for Tmpfs {
 
     fn reconfigure(sb: &SuperBlock<Self>, options: &mut Options, cx: &MountContext) -> Result {
         // A limit is compared with what single pages would take, and no page in advance outlives the policy that
-        // made it.
+        // made it, but for those of a folio in use.
         beyond_eof::trim_all(sb);
         options.apply(sb.data(), cx)
     }

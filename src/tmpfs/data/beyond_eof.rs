@@ -61,6 +61,23 @@ pub(in crate::tmpfs) fn trim(inode: &TmpfsInode) {
     }
 }
 
+/// A fault has mapped `folio` as a whole, or is about to, which has its lock: it is in use, and cannot be split. Does not
+/// sleep.
+pub(super) fn note_shown(inode: &TmpfsInode, folio: &LockedFolio) {
+    if inode.size().page_end() < folio.end() {
+        inode.data().set_shown_beyond_eof(true);
+    }
+}
+
+/// A fault has mapped what is around its page. A folio that was made meanwhile for a file that grows may be among it.
+/// Does not sleep.
+#[inline]
+pub(super) fn note_mapped_around(inode: &TmpfsInode) {
+    if may_be_mapped(inode) {
+        inode.data().set_shown_beyond_eof(true);
+    }
+}
+
 /// Whether a folio may have valid pages beyond the end of the file that no mapping is to show, also those that were
 /// allocated in advance. Does not sleep.
 #[inline]

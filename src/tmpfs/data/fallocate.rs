@@ -14,7 +14,7 @@
 use super::beyond_eof;
 use super::lookup::{self, Purpose};
 use super::page_accounting;
-use super::truncate::Truncation;
+use super::truncate::{self, Truncation};
 use super::write::AGAINST_WRITES;
 use crate::mm::task;
 use crate::shmem::fault::{Fault, Faulted};
@@ -52,6 +52,7 @@ pub(in crate::tmpfs) fn allocate(
 
     // What was made for a file that grows was not asked for.
     beyond_eof::trim(inode);
+    truncate::hide_shown(inode);
     let activity = Activity::allocating(pages.start);
     let fallocend = inode.fallocend(PageIndex::ZERO);
     inode.set_fallocend(fallocend.max(pages.end));

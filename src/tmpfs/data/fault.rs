@@ -28,4 +28,9 @@ impl FaultOperations for Tmpfs {
         // Else the fault gives it back, or maps a page of it.
         !beyond_eof::may_be_mapped(inode)
     }
+
+    #[inline]
+    fn has_mapped_around(inode: &TmpfsInode) {
+        beyond_eof::note_mapped_around(inode);
+    }
 }

@@ -149,11 +149,15 @@ impl Purpose<'_> {
     /// says how large folios are, the MM maps one as a whole, and to what is beyond the end of the file.
     #[inline(always)]
     fn maps_around(self, inode: &TmpfsInode) -> bool {
-        matches!(self, Self::Fault(fault)
+        let is_mapped = matches!(self, Self::Fault(fault)
             if fault.may_map_around()
                 && !beyond_eof::may_be_mapped(inode)
                 && orders::rule(inode, || false) != Rule::Allowed
-                && fault.map_around())
+                && fault.map_around());
+        if is_mapped {
+            beyond_eof::note_mapped_around(inode);
+        }
+        is_mapped
     }
 
     /// Fails with `EAGAIN` where it is a fault that user space handles, and that therefore has to end.
@@ -406,13 +410,14 @@ pub(super) fn find_or_make_noting(
             }
         };
 
-        if !is_new
-            && purpose.is_for_part(inode, &folio, index)
-            && must_look_single(inode, &folio)
-            && folio.split()
-        {
-            look_again()?;
-            continue;
+        if !is_new && purpose.is_for_part(inode, &folio, index) && must_look_single(inode, &folio) {
+            if folio.split() {
+                look_again()?;
+                continue;
+            }
+            if let Purpose::Fault(_) = purpose {
+                beyond_eof::note_shown(inode, &folio);
+            }
         }
         if let (Purpose::Write { .. }, false) = (purpose, is_new) {
             folio.mark_accessed();

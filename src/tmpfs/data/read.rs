@@ -5,6 +5,7 @@
 //! Lock order: no folio lock but in [`lookup`], which may have to bring a folio in. A fault on the user's
 //! buffer takes `mmap_lock`, and perhaps a folio lock of this very file.
 
+use super::beyond_eof;
 use super::lookup;
 use crate::mm::folio::copy_zeros_to_iter;
 use crate::mm::task;
@@ -74,6 +75,8 @@ fn read_some(inode: &TmpfsInode, pos: Pos, to: &mut IovIterDest<'_>) -> Result<L
 /// Gives what is from `pos` on to `pipe`. May sleep.
 #[inline]
 pub(super) fn splice(file: &File<Tmpfs>, mut pos: Pos, pipe: &mut PipeWriter<'_>) -> Result {
+    // A folio that is in a pipe can no longer be split.
+    beyond_eof::trim(file.inode());
     // Ends where the pipe is full, at the latest: each round takes a buffer.
     let result = loop {
         if pipe.room().is_zero() {

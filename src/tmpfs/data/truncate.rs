@@ -220,6 +220,7 @@ pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> R
         whole_size::recommit(inode, old, size)?;
         // It is not to become part of the file.
         beyond_eof::trim(inode);
+        hide_shown(inode);
         inode.set_size(size);
         return Ok(());
     }
@@ -245,6 +246,34 @@ pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> R
     }
     unmap(inode);
     Ok(())
+}
+
+/// Hides what mappings may have stored beyond the end of `inode`, before what may move that end: the MM maps folios as a
+/// whole, and one that reaches beyond cannot be split while it is in use. May sleep.
+#[inline]
+pub(super) fn hide_shown(inode: &Exclusive<'_, Tmpfs>) {
+    if inode.data().may_be_shown_beyond_eof() {
+        remove_shown(inode);
+    }
+}
+
+/// Takes out what the folio with the last page of the file has beyond it, or zeros that where the folio is still in use.
+/// What is stored at this very time may be seen when the file has grown, as if it came later.
+#[cold]
+fn remove_shown(inode: &TmpfsInode) {
+    let end = inode.size().page_end();
+    let folio = end
+        .before()
+        .and_then(|last| Some(last.folio(inode.mapping().slot_order(last)?)));
+    if let Some(folio) = folio.filter(|folio| folio.end > end) {
+        let (start, end) = (end.start_or_max(), folio.end.start_or_max());
+        inode.mapping().unmap_from(start);
+        truncate_range(inode, start, Some(end));
+    }
+    // Only a writer makes another folio that reaches beyond.
+    if !inode.data().may_be_beyond_eof() {
+        inode.data().set_shown_beyond_eof(false);
+    }
 }
 
 /// The pages of `range` are truncated: neither they nor what is past the last of them has been asked for any

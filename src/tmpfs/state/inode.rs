@@ -37,6 +37,9 @@ pub(crate) struct InodeInfo {
     pub(super) punched: WaitKey,
     /// Whether a folio may have pages beyond the end of the file. Under no lock.
     beyond_eof: Atomic<bool>,
+    /// Whether mappings may have stored to such pages. Set with the lock of their folio or without, taken back with
+    /// `i_rwsem` held.
+    shown_beyond_eof: Atomic<bool>,
     /// From which nodes the memory comes; with a lock of its own.
     #[pin]
     policy: SharedPolicy,
@@ -54,6 +57,7 @@ impl InodeInfo {
             btime_nanoseconds: Atomic::new(0),
             punched: WaitKey::new(),
             beyond_eof: Atomic::new(false),
+            shown_beyond_eof: Atomic::new(false),
             policy <- SharedPolicy::new(),
             flags: Atomic::new(FileFlags::NONE.as_raw()),
         })
@@ -87,6 +91,17 @@ impl InodeInfo {
     /// Whether a folio may have pages beyond the end of the file; a snapshot.
     pub(in crate::tmpfs) fn may_be_beyond_eof(&self) -> bool {
         self.beyond_eof.load(Relaxed)
+    }
+
+    /// Notes that a mapping shows pages beyond the end of the file, or takes that back.
+    pub(in crate::tmpfs) fn set_shown_beyond_eof(&self, is_shown: bool) {
+        self.shown_beyond_eof.store(is_shown, Relaxed);
+    }
+
+    /// Whether mappings may have stored to pages beyond the end of the file. Stores that were over before the caller
+    /// came count.
+    pub(in crate::tmpfs) fn may_be_shown_beyond_eof(&self) -> bool {
+        self.shown_beyond_eof.load(Relaxed)
     }
 
     /// From which nodes the memory comes.
