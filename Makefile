@@ -41,7 +41,7 @@ endif
 
 export $(variables)
 
-.PHONY: modules modules_install clean run machine test test-configs coverage random torture bench bench-shared bench-workloads bench-memory deb test-packages rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
+.PHONY: modules modules_install clean run machine test test-configs coverage random torture bench bench-shared bench-parallel bench-workloads bench-memory deb test-packages rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
 
 ifneq ($(KDIR),)
 override KDIR := $(abspath $(KDIR))
@@ -82,6 +82,8 @@ bench:
 	@tests/bench/run
 bench-shared:
 	@tests/bench/shared
+bench-parallel:
+	@tests/bench/parallel
 bench-workloads:
 	@tests/bench/workloads
 bench-memory:
@@ -119,6 +121,7 @@ help:
 	'make torture           swap and everything else at once; DURATION=SECONDS (600), SEED=NUMBER' \
 	'make bench             tmpfs, rtmpfs and ramfs compared; OPS=REGEX picks operations' \
 	'make bench-shared      atomic instructions, and stores to cache lines that two processors write both; FUNCTIONS=1 says where' \
+	'make bench-parallel    time where four processors do the same at once, as a ratio to tmpfs; REPETITIONS=N rounds (5)' \
 	'make bench-workloads   real work: source trees, a build, git, SQLite; REPETITIONS=N (2), of which the best counts' \
 	'make bench-memory      the memory that a file takes on each; OPERATIONS=N files of each kind (100000)' \
 	'make deb               Debian packages of a kernel with the patches and of the module; CONFIG=cloud|amd64 is Debian'\''s own' \

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The machine that measures, for `run` and `profile`. Sourced, never run.
+# The machine that measures, for `run`, `parallel`, `shared` and `profile`. Sourced, never run.
 #
 # It holds the kernel, the module and the benchmark and nothing else: no disk and
 # no shared folder, because what comes from the host at its own time would make
@@ -8,6 +8,8 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 bench_dir=$top/tests/bench
+# How long a machine may run, in seconds.
+boot_limit=900
 
 # need VARIABLE PATTERN WHAT: an empty variable is as good as none.
 need() {
@@ -55,26 +57,28 @@ pack() {
 # gets kernel.log, figures.json and symbols; what the benchmark says goes to stdout.
 boot() {
 	local accel=$1 seed=$2 bzimage=$3 initrd=$4 dir=$5 status=0 line
+	# Without these processor features the kernel copies by the word: a repeated
+	# string instruction counts once for each repetition.
+	local processor='max,-erms,-fsrm,-fsrs,-fzrm'
 	local append='console=ttyS0 loglevel=8 norandmaps panic=-1 oops=panic'
 	local qemu=(-smp 1 -m 2G -nodefaults -no-user-config -display none -no-reboot)
 	shift 5
 	case $accel in
 	icount)
-		# Without these processor features the kernel copies by the word: a repeated
-		# string instruction counts once for each repetition.
-		qemu+=(-accel tcg -cpu 'max,-erms,-fsrm,-fsrs,-fzrm' -seed "$seed"
+		qemu+=(-accel tcg -cpu "$processor" -seed "$seed"
 			-rtc 'base=2026-01-01T00:00:00,clock=vm' -icount 'shift=0,sleep=off')
 		;;
 	# Two processors are looked at, and one has what the kernel does at its own time, its clock among it, which goes to
 	# another where the first may sleep. Each is a thread of QEMU's: where they take turns in one, QEMU tells a plugin
 	# of the first only.
 	beside)
-		qemu+=(-accel 'tcg,thread=multi' -cpu 'max,-erms,-fsrm,-fsrs,-fzrm' -smp 3)
+		qemu+=(-accel 'tcg,thread=multi' -cpu "$processor" -smp 3)
 		append+=' isolcpus=1,2 nohz=off'
 		;;
+	threads) qemu+=(-accel 'tcg,thread=multi' -cpu "$processor") ;;
 	kvm) qemu+=(-accel kvm -cpu host) ;;
 	esac
-	timeout --foreground -k 5 900 qemu-system-x86_64 "${qemu[@]}" "$@" -kernel "$bzimage" -initrd "$initrd" \
+	timeout --foreground -k 5 "$boot_limit" qemu-system-x86_64 "${qemu[@]}" "$@" -kernel "$bzimage" -initrd "$initrd" \
 		-append "$append" \
 		-serial "file:$dir/kernel.log" -chardev stdio,id=talk,signal=off -serial chardev:talk \
 		-serial "file:$dir/raw" -serial "file:$dir/symbols" </dev/null || status=$?

@@ -5,6 +5,7 @@
 //! figures; `report` puts any number of such runs together into a table, a plot and a verdict.
 
 mod beside;
+mod gate;
 mod measure;
 mod ops;
 mod place;
@@ -14,6 +15,7 @@ mod results;
 mod shared;
 mod symbols;
 mod timer;
+mod workers;
 
 use std::process::ExitCode;
 
@@ -24,17 +26,25 @@ use clap::Parser;
 #[command(about = "Benchmark tmpfs, rtmpfs and ramfs side by side")]
 enum Command {
     /// Name the operations, one on a line
-    List(ops::Selection),
+    List {
+        #[command(flatten)]
+        selection: ops::Selection,
+        /// Only those that several processors can do at once
+        #[arg(long)]
+        parallel: bool,
+    },
     /// Run the operations here and write the raw figures as JSON
     Measure(measure::Arguments),
     /// Compare the file systems from the figures of one or more runs
     Report(report::Arguments),
+    /// Compare the file systems round by round, from the figures of one run
+    Rounds(report::rounds::Arguments),
     /// Show which functions took the instructions that the profiler plugin counted
     Profile(profile::Arguments),
     /// Run each operation on two processors at once, for the profiler plugin to look at
     Beside(beside::Arguments),
-    /// Run one operation, on one of those
-    Worker(beside::Worker),
+    /// Run one operation on one of several processors, for the command that has started it
+    Worker(workers::Arguments),
     /// Compare what the plugin saw of two processors
     Shared(shared::Arguments),
 }
@@ -51,17 +61,25 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<()> {
     match command {
-        Command::List(selection) => {
-            for operation in selection.operations()? {
+        Command::List {
+            selection,
+            parallel,
+        } => {
+            let operations = match parallel {
+                true => selection.parallel()?,
+                false => selection.operations()?,
+            };
+            for operation in operations {
                 println!("{}", operation.name);
             }
             Ok(())
         }
         Command::Measure(arguments) => measure::run(arguments),
         Command::Report(arguments) => report::run(arguments),
+        Command::Rounds(arguments) => report::rounds::run(arguments),
         Command::Profile(arguments) => profile::run(arguments),
         Command::Beside(arguments) => beside::run(arguments),
-        Command::Worker(arguments) => beside::work(arguments),
+        Command::Worker(arguments) => workers::work(arguments),
         Command::Shared(arguments) => shared::run(arguments),
     }
 }

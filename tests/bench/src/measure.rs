@@ -11,6 +11,7 @@ use crate::ops::{Operation, Selection};
 use crate::place::{Column, Place};
 use crate::results::{Measured, Outcome, Run};
 use crate::timer::{self, Timer};
+use crate::workers;
 
 /// Which operations, on which file systems.
 #[derive(clap::Args)]
@@ -25,10 +26,18 @@ pub struct Wanted {
 impl Wanted {
     /// The operations, where the kernel has all the file systems.
     pub fn operations(&self) -> Result<Vec<Operation>> {
-        for column in &self.columns {
-            column.check()?;
-        }
+        self.check()?;
         self.selection.operations()
+    }
+
+    /// Those of them that several processors can do at once.
+    pub fn parallel(&self) -> Result<Vec<Operation>> {
+        self.check()?;
+        self.selection.parallel()
+    }
+
+    fn check(&self) -> Result<()> {
+        self.columns.iter().try_for_each(Column::check)
     }
 }
 
@@ -42,13 +51,19 @@ pub struct Arguments {
     /// Rest before each timed region, in milliseconds
     #[arg(long, default_value_t = timer::SETTLE, value_name = "MS")]
     settle: u64,
+    /// Run each on all processors of the machine at once; the file systems come in reverse order every other time
+    #[arg(long, conflicts_with = "settle")]
+    parallel: bool,
     /// Write the figures to this file
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let operations = arguments.wanted.operations()?;
+    let operations = match arguments.parallel {
+        true => arguments.wanted.parallel()?,
+        false => arguments.wanted.operations()?,
+    };
     let scratch = tempfile::tempdir().context("cannot make a directory for the mount point")?;
     let timer = Timer::new(Duration::from_millis(arguments.settle));
 
@@ -97,27 +112,45 @@ fn compare(
         .map(|_| Outcome::Times(Vec::new()))
         .collect();
     let mut units = 0;
-    for _ in 0..arguments.repetitions {
-        for (column, outcome) in arguments.wanted.columns.iter().zip(&mut outcomes) {
+    for repetition in 0..arguments.repetitions {
+        let mut turns: Vec<_> = arguments.wanted.columns.iter().zip(&mut outcomes).collect();
+        if arguments.parallel && repetition % 2 == 1 {
+            turns.reverse();
+        }
+        for (column, outcome) in turns {
             let Outcome::Times(times) = outcome else {
                 continue;
             };
             let place = Place::new(column, mount_point)?;
-            let result = operation.run(&place, timer);
+            let sample = match arguments.parallel {
+                true => workers::run(operation, column, mount_point, 0..processors()?)?,
+                false => operation
+                    .run(&place, timer)
+                    .with_context(|| format!("{} on {}", operation.name, column.label))?,
+            };
             place.close()?;
-            match result {
-                Ok(sample) => {
+            match sample {
+                Some(sample) => {
                     units = sample.units;
                     times.push(sample.ns as f64 / sample.units as f64);
                 }
-                Err(error) if error == Errno::OPNOTSUPP && times.is_empty() => {
-                    *outcome = Outcome::Unsupported(error.to_string());
+                None if times.is_empty() => {
+                    *outcome = Outcome::Unsupported(Errno::OPNOTSUPP.to_string());
                 }
-                Err(error) => bail!("{} on {}: {error}", operation.name, column.label),
+                None => bail!(
+                    "{} on {}: works in some repetitions only",
+                    operation.name,
+                    column.label
+                ),
             }
         }
     }
     Ok((units, outcomes))
+}
+
+fn processors() -> Result<usize> {
+    let number = std::thread::available_parallelism().context("cannot count the processors");
+    Ok(number?.get())
 }
 
 fn progress(outcomes: &[Outcome]) -> String {

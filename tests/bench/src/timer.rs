@@ -2,7 +2,13 @@
 //! The timed region of an operation.
 
 use std::arch::asm;
+use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
+
+use anyhow::{ensure, Context};
+
+use crate::gate;
 
 /// How long the machine rests before a region, in milliseconds.
 pub const SETTLE: u64 = 60;
@@ -13,14 +19,48 @@ pub struct Sample {
     pub ns: u64,
 }
 
+/// As one process tells it another.
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.units, self.ns)
+    }
+}
+
+impl FromStr for Sample {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let read = || {
+            let (units, ns) = text.split_once(' ')?;
+            Some((units.parse().ok()?, ns.parse().ok()?))
+        };
+        let (units, ns) = read().with_context(|| format!("'{text}' is no figure of a region"))?;
+        ensure!(units > 0, "a region of no units");
+        Ok(Self { units, ns })
+    }
+}
+
 pub struct Timer {
     /// How long the machine rests before a region.
     settle: Duration,
+    /// Others have a region at the same time.
+    with_others: bool,
 }
 
 impl Timer {
     pub fn new(settle: Duration) -> Self {
-        Self { settle }
+        Self {
+            settle,
+            with_others: false,
+        }
+    }
+
+    /// That of a worker.
+    pub fn with_others(settle: Duration) -> Self {
+        Self {
+            settle,
+            with_others: true,
+        }
     }
 
     /// Times `work`, which does `units` units.
@@ -33,15 +73,23 @@ impl Timer {
         work: impl FnOnce() -> rustix::io::Result<()>,
     ) -> rustix::io::Result<Sample> {
         std::thread::sleep(self.settle);
+        if self.with_others {
+            gate::wait_for_start()?;
+        }
         let start = Instant::now();
         mark_begin();
         let result = work();
         mark_end();
         let elapsed = start.elapsed();
-        result.map(|()| Sample {
+        result?;
+        let sample = Sample {
             units,
             ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
-        })
+        };
+        if self.with_others {
+            gate::wait_for_end(&sample)?;
+        }
+        Ok(sample)
     }
 }
 

@@ -11,7 +11,7 @@ mod small;
 mod space;
 mod swap;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use regex::Regex;
 use rustix::io::Errno;
 
@@ -45,10 +45,17 @@ impl Operation {
         }
     }
 
-    pub fn run(&self, place: &Place, timer: &Timer) -> rustix::io::Result<Sample> {
-        (self.body)(place, timer)
+    /// None where the file system does not have the operation.
+    pub fn run(&self, place: &Place, timer: &Timer) -> rustix::io::Result<Option<Sample>> {
+        match (self.body)(place, timer) {
+            Err(Errno::OPNOTSUPP) => Ok(None),
+            result => result.map(Some),
+        }
     }
 }
+
+/// Groups of operations that change what there is one of: mounts, swap, whose shared memory is.
+const ALONE: [&str; 3] = ["mounts", "swap", "shared memory"];
 
 fn all() -> Vec<Operation> {
     let groups = [
@@ -107,6 +114,18 @@ impl Selection {
                     .join("; ")
             );
         }
+        Ok(operations)
+    }
+
+    /// Those that several processors can do at once.
+    pub fn parallel(&self) -> Result<Vec<Operation>> {
+        let mut operations = self.operations()?;
+        operations.retain(|operation| !ALONE.contains(&operation.group));
+        ensure!(
+            !operations.is_empty(),
+            "several processors at once do none of the operations about {}",
+            ALONE.join(", ")
+        );
         Ok(operations)
     }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Compares the file systems from the raw figures of one or more runs.
+//! Compares the file systems from the raw figures of one or more runs; or, in `rounds`, round by round of one.
 
 mod plot;
+pub mod rounds;
 mod statistics;
 mod summary;
 mod table;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The three figures that a comparison is made of.
+//! The figures that a comparison is made of.
 
 /// The middle value; the mean of the two middle ones where there is no single one.
 pub fn median(values: &[f64]) -> f64 {
@@ -17,10 +17,13 @@ pub fn minimum(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
+pub fn maximum(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+}
+
 /// How far the values lie apart, as a fraction of their median.
 pub fn spread(values: &[f64]) -> f64 {
-    let maximum = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    (maximum - minimum(values)) / median(values)
+    (maximum(values) - minimum(values)) / median(values)
 }
 
 /// The mean that fits ratios; `None` of no value at all.
