@@ -132,12 +132,19 @@ fn render(run: &Run, machine: &str) -> Result<String> {
         if let Some(mean) = geometric_mean(&medians) {
             let above = of.iter().filter(|ratio| ratio.is_above()).count();
             text.push_str(&format!(
-                "{name}: geometric mean {mean:.3}; of {} operations {above} above 1 in every round (!)\n",
-                of.len()
+                "{name}: geometric mean {mean:.3}; of {} operations {above} above 1 in every round (!), where chance \
+                 alone makes {:.1}\n",
+                of.len(),
+                by_chance(of.len(), rounds(run))
             ));
         }
     }
     Ok(text)
+}
+
+/// How many of these operations are above 1 in every round if the file systems do not differ at all.
+fn by_chance(operations: usize, rounds: usize) -> f64 {
+    operations as f64 * 0.5_f64.powf(rounds as f64)
 }
 
 fn rounds(run: &Run) -> usize {
@@ -243,10 +250,10 @@ mod tests {
         }
         assert!(text.contains("highest of 2 rounds; a machine; Linux 7.3\n"));
         assert!(text.contains(
-            "two/one: geometric mean 0.750; of 2 operations 1 above 1 in every round (!)\n"
+            "two/one: geometric mean 0.750; of 2 operations 1 above 1 in every round (!), where chance alone makes 0.5\n"
         ));
         assert!(text.contains(
-            "three/one: geometric mean 3.000; of 1 operations 1 above 1 in every round (!)\n"
+            "three/one: geometric mean 3.000; of 1 operations 1 above 1 in every round (!), where chance alone makes 0.2\n"
         ));
     }
 }
