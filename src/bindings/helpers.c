@@ -807,6 +807,14 @@ swp_entry_t rtmpfs_helper_radix_to_swp_entry(void *value)
 	return radix_to_swp_entry(value);
 }
 
+#if defined(CONFIG_SMP) && defined(CONFIG_64BIT)
+__rtmpfs_helper
+bool rtmpfs_helper_raw_spin_is_locked(raw_spinlock_t *lock)
+{
+	return raw_spin_is_locked(lock);
+}
+#endif
+
 __rtmpfs_helper
 void rtmpfs_helper_release_fault_lock(struct vm_fault *vmf)
 {

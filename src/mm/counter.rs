@@ -83,7 +83,8 @@ impl<const N: usize> PerCpuCounters<N> {
         }
     }
 
-    /// The sums of all, to be shown: exact where no CPU passes its share on at that very moment. Visits all CPUs, once.
+    /// The sums of all, to be shown: exact where not two CPUs pass on shares that cancel each other at that very moment.
+    /// Visits all CPUs, once.
     #[inline]
     pub(crate) fn sums(&self) -> [i64; N] {
         self.sums_without_lock()
@@ -112,6 +113,15 @@ impl<const N: usize> PerCpuCounters<N> {
         let shares: [*mut i32; N] = array::from_fn(|i| unsafe { (*first.add(i)).counters });
 
         let before: [i64; N] = array::from_fn(read);
+        smp_mb(Read);
+        let is_passed_on = |i| {
+            // SAFETY: By the type invariants, for each of the array.
+            unsafe { bindings::raw_spin_is_locked(&raw mut (*first.add(i)).lock) }
+        };
+        if (0..N).any(is_passed_on) {
+            // A share may count twice: what it is added to is written first.
+            return None;
+        }
         smp_mb(Read);
         let mut sums = before;
         let mut cpu = 0;
