@@ -667,9 +667,9 @@ fn held_and_mapped(t: &mut Trace, d: &Dir) -> Done {
         };
         let mut steps = Some(|t: &mut Trace| -> Done {
             let map = Map::shared(&file, 256 * PAGE, 0)?;
-            for page in [PAGES - 1, PAGES, PAGES + 3] {
-                process::forked(|| map.set(page * PAGE + 200, 9));
-            }
+            process::forked(|| {
+                [PAGES - 1, PAGES, PAGES + 3].map(|page| map.set(page * PAGE + 200, 9));
+            });
             let size = ((PAGES + 7) * PAGE) as u64;
             match how {
                 "write" => t.put(how, file.pwrite(b"x", size)),
@@ -721,10 +721,10 @@ fn in_a_pipe(t: &mut Trace, d: &Dir) -> Done {
         rustix::pipe::splice(&file, Some(&mut offset), &writer, None, PAGE, flags).is_ok(),
     );
     let map = Map::shared(&file, 256 * PAGE, 0)?;
-    for page in [PAGES - 1, PAGES, PAGES + 3] {
-        let stored = process::forked(|| map.set(page * PAGE + 200, 9));
-        t.put(format!("store to page {page}"), stored);
-    }
+    let stored = process::forked(|| {
+        [PAGES - 1, PAGES, PAGES + 3].map(|page| map.set(page * PAGE + 200, 9));
+    });
+    t.put("stored", stored);
     t.counts("stored", d, &file)?;
     t.put("truncate", file.truncate(((PAGES + 7) * PAGE) as u64));
     t.counts("grown", d, &file)?;
