@@ -16,6 +16,8 @@ thread_local! {
 
 /// The code of a signal that the kernel sends for reasons of its own.
 const SI_KERNEL: i32 = 0x80;
+/// The code of a signal that another task sends, or the kernel where it has no memory to say more.
+const SI_USER: i32 = 0;
 /// As often as that in a row, it is a mistake of this program: an address that no memory has.
 const MOST_FROM_KERNEL: u32 = 1000;
 
@@ -36,9 +38,11 @@ extern "C" fn replace(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut l
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
     let (start, end) = LOOKED_AT.get();
     if address < start || address >= end {
-        if code == SI_KERNEL && FROM_KERNEL.get() < MOST_FROM_KERNEL {
+        let is_of_no_address = code == SI_KERNEL || (code == SI_USER && address == 0);
+        if is_of_no_address && FROM_KERNEL.get() < MOST_FROM_KERNEL {
             // The kernel itself did not get at the memory of this thread: to tell a fault's handler, or where the thread
-            // last ran. For want of a page that is for later: the thread goes on where it was.
+            // last ran. Or it had no memory for what it has to say of a fault. For want of a page that is for later: the
+            // thread goes on where it was, and faults again.
             FROM_KERNEL.set(FROM_KERNEL.get() + 1);
             return;
         }
