@@ -10,11 +10,14 @@ use stage::switch::{device_of_new_files, Switch};
 /// Of a file; what is committed for it, and left so, shows.
 const LENGTH: usize = 4 << 20;
 
+/// What of it gets pages: each is an allocation or more, and all are made anew for each that fails.
+const FILLED: usize = 64 * PAGE;
+
 pub fn operations() -> Vec<Operation> {
     vec![
         Operation::new("memfd_create", nothing, memfd, of_new_files).without_mount(),
         Operation::new(
-            "memfd_create and 4 MiB",
+            "memfd_create and 256 KiB",
             nothing,
             filled_memfd,
             memfd_is_full,
@@ -24,17 +27,11 @@ pub fn operations() -> Vec<Operation> {
         Operation::new("shmat", segment, shmat, removed).without_mount(),
         Operation::new("shmctl, SHM_LOCK", segment, lock, removed).without_mount(),
         Operation::new("shared anonymous mapping", nothing, map, stored).without_mount(),
-        Operation::new(
-            "store to shared anonymous memory",
-            mapping,
-            data::touch,
-            stored,
-        )
-        .without_mount(),
+        Operation::new("store to shared anonymous memory", mapping, store, stored).without_mount(),
         Operation::new(
             "private mapping of a memfd, store",
             private,
-            data::touch,
+            store,
             |_, held| {
                 let mut data = vec![9; LENGTH];
                 held.file
@@ -106,7 +103,7 @@ fn of_new_files(_: &Place, held: Held) -> Result<()> {
 fn filled_memfd(held: &mut Held) -> io::Result<()> {
     memfd(held)?;
     // SAFETY: no memory is passed.
-    let done = unsafe { libc::fallocate(held.fd(), 0, 0, LENGTH as i64) };
+    let done = unsafe { libc::fallocate(held.fd(), 0, 0, FILLED as i64) };
     check(done.into())
         .map(drop)
         .inspect_err(|_| held.file = None)
@@ -120,7 +117,7 @@ fn memfd_is_full(place: &Place, held: Held) -> Result<()> {
         .expect("made by the operation")
         .metadata()?
         .blocks();
-    ensure!(blocks == LENGTH as u64 / 512, "{blocks} blocks");
+    ensure!(blocks == FILLED as u64 / 512, "{blocks} blocks");
     of_new_files(place, held)
 }
 
@@ -191,6 +188,14 @@ fn private(_: &Place) -> Result<Held> {
         .write_all_at(&pattern(LENGTH), 0)?;
     held.map = Some(data::map_of(&held, MapFlags::PRIVATE, LENGTH)?);
     Ok(held)
+}
+
+fn store(held: &mut Held) -> io::Result<()> {
+    let map = held.map.as_ref().expect("prepared with a mapping");
+    for at in (0..FILLED).step_by(PAGE) {
+        map.set(at, 5);
+    }
+    Ok(())
 }
 
 /// Each page is there once.
