@@ -58,6 +58,8 @@ pub struct Player {
     pub long_link: bool,
     /// There may be large folios.
     large: bool,
+    /// Their sizes may be rtmpfs's own, which is what a mount has without huge=.
+    fitting: bool,
     /// The sides are not the same from now on, for this reason.
     parted: Option<&'static str>,
     pub figures: Figures,
@@ -113,6 +115,7 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
         moved: false,
         long_link: false,
         large: options.contains("huge="),
+        fitting: !options.contains("huge="),
         parted: None,
         figures,
     };
@@ -162,7 +165,8 @@ impl Player {
                 return Some("a failed fallocate may take pages before the range with it");
             }
             Call::Pwritev { .. } | Call::Write { .. }
-                if self.large && matches!(said, Some(Err(Errno(libc::EFAULT)))) =>
+                if (self.large || self.fitting)
+                    && matches!(said, Some(Err(Errno(libc::EFAULT)))) =>
             {
                 return Some(BEHIND);
             }
