@@ -9,7 +9,7 @@
 //! What `do_fault_around()` in mm/memory.c does for readers.
 
 use super::backend::SharedMemory;
-use super::fault::Fault;
+use super::fault::{self, Fault};
 use crate::bindings;
 use crate::units::PAGE_SHIFT;
 
@@ -84,10 +84,9 @@ impl<T: SharedMemory> Fault<'_, T> {
         }
         let index = self.index().to_pgoff();
         let (first, last) = (index.saturating_sub(before), index.saturating_add(after));
-        // SAFETY: By the type invariants the fault is in progress and used by this task alone; its mapping is one that
-        // `->map_pages` is for, with a page table that is there or was allocated in advance. The pages are in the
-        // mapping and in one page table.
-        let result = unsafe { bindings::filemap_map_pages(vmf, first, last) };
+        // SAFETY: By the type invariants the fault is in progress and used by this task alone; its mapping is one of `T`,
+        // with a page table that is there or was allocated in advance. The pages are in the mapping and in one page table.
+        let result = unsafe { fault::map_pages::<T>(vmf, first, last) };
         if result & bindings::VM_FAULT_NOPAGE == 0 {
             return false;
         }

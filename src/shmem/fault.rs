@@ -221,7 +221,8 @@ pub(crate) trait FaultOperations: FileSystem {
 ///
 /// # Safety
 ///
-/// As for [`fault`]; RCU is held, and the pages from `start` to `end` are in the mapping and in one page table.
+/// As for [`fault`]; the pages from `start` to `end` are in the mapping and in one page table, which is there or was
+/// allocated in advance. RCU may be held.
 pub(super) unsafe extern "C" fn map_pages<T: FaultOperations>(
     vmf: *mut bindings::vm_fault,
     start: c_ulong,

@@ -149,15 +149,10 @@ impl Purpose<'_> {
     /// says how large folios are, the MM maps one as a whole, and to what is beyond the end of the file.
     #[inline(always)]
     fn maps_around(self, inode: &TmpfsInode) -> bool {
-        let is_mapped = matches!(self, Self::Fault(fault)
+        matches!(self, Self::Fault(fault)
             if fault.may_map_around()
-                && !beyond_eof::may_be_mapped(inode)
                 && orders::rule(inode, || false) != Rule::Allowed
-                && fault.map_around());
-        if is_mapped {
-            beyond_eof::note_mapped_around(inode);
-        }
-        is_mapped
+                && fault.map_around())
     }
 
     /// Fails with `EAGAIN` where it is a fault that user space handles, and that therefore has to end.
