@@ -15,6 +15,9 @@ const RUN_START: PageIndex = PageIndex::new(16);
 /// Calls for this many pages and more are no small ones.
 const LARGE_CALL: PageCount = PageCount::new(16);
 
+/// A folio of this order shows that faults come one after another: pages touched at random hardly ever make one.
+const RUN_OF_FAULTS: Order = Order::from_uint(2);
+
 /// The largest order of a folio that begins with page `index` and ends at or before page `end`.
 pub(crate) fn within(index: PageIndex, end: PageIndex) -> Order {
     match index.distance_to(end).largest_order() {
@@ -22,9 +25,6 @@ pub(crate) fn within(index: PageIndex, end: PageIndex) -> Order {
         None => Order::ZERO,
     }
 }
-
-/// A folio of this order shows that faults come one after another: pages touched at random hardly ever make one.
-const RUN_OF_FAULTS: Order = Order::from_uint(2);
 
 /// Whether page `index` may be given a folio for what follows it, too: where not, there is no need to look at what is
 /// before it.
