@@ -58,8 +58,6 @@ pub struct Player {
     pub long_link: bool,
     /// There may be large folios.
     large: bool,
-    /// Their sizes may be rtmpfs's own, which is what a mount has without huge=.
-    fitting: bool,
     /// The sides are not the same from now on, for this reason.
     parted: Option<&'static str>,
     pub figures: Figures,
@@ -115,7 +113,6 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
         moved: false,
         long_link: false,
         large: options.contains("huge="),
-        fitting: !options.contains("huge="),
         parted: None,
         figures,
     };
@@ -164,17 +161,13 @@ impl Player {
             {
                 return Some("a failed fallocate may take pages before the range with it");
             }
+            // Also without huge=, where the sizes of folios are rtmpfs's own.
             Call::Pwritev { .. } | Call::Write { .. }
-                if (self.large || self.fitting)
-                    && matches!(said, Some(Err(Errno(libc::EFAULT)))) =>
+                if matches!(said, Some(Err(Errno(libc::EFAULT)))) =>
             {
                 return Some(BEHIND);
             }
-            Call::PwriteMap { len, .. } if self.large && short(said, len) => {
-                return Some(
-                    "what a short write leaves behind the end is as large as there is room for",
-                );
-            }
+            Call::PwriteMap { len, .. } if self.large && short(said, len) => return Some(BEHIND),
             _ => {}
         }
         None

@@ -647,34 +647,48 @@ fn beside_one_that_grows(t: &mut Trace, d: &Dir) -> Done {
     Ok(())
 }
 
+/// A file has grown to so many pages by small calls, and has more behind its last one.
+const GROWN: usize = 65;
+
+/// Such a file.
+fn grown(d: &Dir) -> anyhow::Result<Fd> {
+    let file = d.create("f")?;
+    for n in 0..GROWN {
+        file.write(&pattern(n as u32, PAGE))?;
+    }
+    Ok(file)
+}
+
+/// Stores to its last page and then beyond its end, in one task.
+fn store_beyond(file: &Fd) -> anyhow::Result<process::End> {
+    let map = Map::shared(file, 256 * PAGE, 0)?;
+    Ok(process::forked(|| {
+        [GROWN - 1, GROWN, GROWN + 3].map(|page| map.set(page * PAGE + 200, 9));
+    }))
+}
+
 /// A folio that another task reads cannot be split, so that a mapping shows what it has beyond the end of the file, where
 /// a store to tmpfs ends with SIGBUS. A file that grows does not get what was stored there.
 fn held_and_mapped(t: &mut Trace, d: &Dir) -> Done {
-    const PAGES: usize = 65;
     for how in ["truncate", "write", "append", "fallocate"] {
-        let file = d.create("f")?;
-        for n in 0..PAGES {
-            file.write(&pattern(n as u32, PAGE))?;
-        }
+        let file = grown(d)?;
         let buffer = Map::anonymous(PAGE)?;
         let mut handler = Uffd::new(0)?;
         handler.register(&buffer, 0, 1, uffd::MISSING)?;
         let address = buffer.start() as usize;
         let read = || {
-            let last = ((PAGES - 1) * PAGE) as i64;
+            let last = ((GROWN - 1) * PAGE) as i64;
             // SAFETY: there is room for a page.
             unsafe { libc::pread(file.as_fd().as_raw_fd(), address as *mut _, PAGE, last) }
         };
         let mut steps = Some(|t: &mut Trace| -> Done {
-            let map = Map::shared(&file, 256 * PAGE, 0)?;
-            process::forked(|| {
-                [PAGES - 1, PAGES, PAGES + 3].map(|page| map.set(page * PAGE + 200, 9));
-            });
-            let size = ((PAGES + 7) * PAGE) as u64;
+            // What comes of the stores differs, as is said above.
+            store_beyond(&file)?;
+            let size = ((GROWN + 7) * PAGE) as u64;
             match how {
                 "write" => t.put(how, file.pwrite(b"x", size)),
                 "append" => {
-                    t.put(how, file.pwrite(&[7; 100], (PAGES * PAGE) as u64));
+                    t.put(how, file.pwrite(&[7; 100], (GROWN * PAGE) as u64));
                     t.put(how, file.truncate(size));
                 }
                 "fallocate" => {
@@ -708,25 +722,17 @@ fn held_and_mapped(t: &mut Trace, d: &Dir) -> Done {
 
 /// Nor can one that is in a pipe.
 fn in_a_pipe(t: &mut Trace, d: &Dir) -> Done {
-    const PAGES: usize = 65;
-    let file = d.create("f")?;
-    for n in 0..PAGES {
-        file.write(&pattern(n as u32, PAGE))?;
-    }
+    let file = grown(d)?;
     let (_reader, writer) = rustix::pipe::pipe()?;
-    let mut offset = ((PAGES - 1) * PAGE) as u64;
+    let mut offset = ((GROWN - 1) * PAGE) as u64;
     let flags = rustix::pipe::SpliceFlags::empty();
     t.put(
         "splice",
         rustix::pipe::splice(&file, Some(&mut offset), &writer, None, PAGE, flags).is_ok(),
     );
-    let map = Map::shared(&file, 256 * PAGE, 0)?;
-    let stored = process::forked(|| {
-        [PAGES - 1, PAGES, PAGES + 3].map(|page| map.set(page * PAGE + 200, 9));
-    });
-    t.put("stored", stored);
+    t.put("stored", store_beyond(&file)?);
     t.counts("stored", d, &file)?;
-    t.put("truncate", file.truncate(((PAGES + 7) * PAGE) as u64));
+    t.put("truncate", file.truncate(((GROWN + 7) * PAGE) as u64));
     t.counts("grown", d, &file)?;
     t.put("contents", file.all()?);
     Ok(())
