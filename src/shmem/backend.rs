@@ -162,6 +162,8 @@ pub(super) struct Swapped;
 #[cfg(CONFIG_SWAP)]
 // SAFETY: The place is for this kind alone.
 unsafe impl<T: SharedMemory> ListKind<T> for Swapped {
+    const LAST_FIRST: bool = false;
+
     #[inline]
     unsafe fn link(inode: &Inode<T>) -> &Link<T> {
         // SAFETY: By the caller's promise.

@@ -26,6 +26,9 @@ use kernel::sync::{new_condvar, new_spinlock, CondVar, SpinLock};
 ///
 /// [`ListKind::link`] must return the same place each time, which is in no list of another kind.
 pub(crate) unsafe trait ListKind<T: FileSystem> {
+    /// Whether a walk begins with the inode that was added last.
+    const LAST_FIRST: bool;
+
     /// An inode's place in lists of this kind.
     ///
     /// # Safety
@@ -39,6 +42,8 @@ pub(crate) struct Cached;
 
 // SAFETY: The place is for this kind alone.
 unsafe impl<T: FileSystem> ListKind<T> for Cached {
+    const LAST_FIRST: bool = true;
+
     #[inline]
     unsafe fn link(inode: &Inode<T>) -> &Link<T> {
         // SAFETY: By the caller's promise.
@@ -137,6 +142,30 @@ impl<T: FileSystem, K: ListKind<T>> Head<T, K> {
         // SAFETY: By the caller's promise; the lock of the list, which `self` is behind, protects
         // the neighbours.
         unsafe { &mut *K::link(inode.as_ref()).neighbours.get() }
+    }
+
+    /// Where a walk begins.
+    fn start(&self) -> Option<NonNull<Inode<T>>> {
+        if K::LAST_FIRST {
+            self.last
+        } else {
+            self.first
+        }
+    }
+
+    /// Where a walk goes on.
+    ///
+    /// # Safety
+    ///
+    /// `inode` must be in the list.
+    unsafe fn after(&mut self, inode: NonNull<Inode<T>>) -> Option<NonNull<Inode<T>>> {
+        // SAFETY: By the caller's promise it is live and no directory.
+        let neighbours = unsafe { self.neighbours(inode) };
+        if K::LAST_FIRST {
+            neighbours.prev
+        } else {
+            neighbours.next
+        }
     }
 
     /// Adds an inode at the end, if it is not in the list.
@@ -335,7 +364,7 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
         unsafe { head.remove(NonNull::from(inode)) };
     }
 
-    /// Calls `f` for each inode, without the lock, until one fails; an inode that `keep` refuses is
+    /// Calls `f` for each inode, without the lock, in the order of its kind, until one fails; an inode that `keep` refuses is
     /// taken out of the list. Those whose eviction has begun are left out, and inodes that are added
     /// meanwhile may be missed. May sleep; `keep` must not, and must not use the list.
     ///
@@ -365,7 +394,7 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
         mut f: impl FnMut(&Inode<T>) -> Result,
     ) -> Result {
         let mut head = self.head.lock();
-        let mut next = head.first;
+        let mut next = head.start();
         let mut result = Ok(());
         while let Some(inode) = next.filter(|_| result.is_ok()) {
             // SAFETY: The inode is in the list, so it is live while the lock is held, and while it
@@ -377,7 +406,7 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
                     link.pins.fetch_add(1, Full);
                 });
                 if !is_pinned {
-                    next = head.neighbours(inode).next;
+                    next = head.after(inode);
                     continue;
                 }
                 if keep(this) {
@@ -385,7 +414,7 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
                     result = f(this);
                     head = self.head.lock();
                 }
-                next = head.neighbours(inode).next;
+                next = head.after(inode);
                 if !keep(this) {
                     // A task that pins it from here on waits for the lock to list it again. One that
                     // has done so before is seen here, beside this one; where it has let go of it again, what it

@@ -106,8 +106,8 @@ pub(in crate::tmpfs) fn trim_all(sb: &SuperBlock<Tmpfs>) {
     }
 }
 
-/// Looks at `objects` inodes at most, until `pages` pages are given back; returns how many folios were
-/// split. Waits for no other task.
+/// Looks at `objects` inodes at most, those that were noted last first, until `pages` pages are given back; returns how
+/// many folios were split. Waits for no other task.
 pub(in crate::tmpfs) fn shrink(sb: &SuperBlock<Tmpfs>, objects: usize, pages: PageCount) -> usize {
     let (left, given_back, split) = (
         Cell::new(objects),

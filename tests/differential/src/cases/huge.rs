@@ -13,9 +13,8 @@ cases! {
     own => options, bad_options, remounts, written, appended, sparse, overwritten, preallocated,
         preallocation_undone, truncated, punched, extended, faulted, mapped_addresses, collapsed, advised,
         denied_and_forced, sizes_of_anonymous_memory, beyond_the_end, given_back_for_blocks,
-        given_back_to_the_machine, counted_in_a_group, copied_on_write, removed_by_madvise, read_in_parts,
-        spliced, small_files, block_sizes, last_pages, collapsed_beyond_the_end,
-        collapsed_holes;
+        given_back_in_order, given_back_to_the_machine, counted_in_a_group, copied_on_write, removed_by_madvise,
+        read_in_parts, spliced, small_files, block_sizes, last_pages, collapsed_beyond_the_end, collapsed_holes;
 }
 
 /// The size of what a PMD maps.
@@ -773,6 +772,26 @@ fn given_back_for_blocks(t: &mut Trace, fs: &Fs) -> Done {
         }
         Ok(())
     })
+}
+
+/// Of several files, the one whose folio was made last gives back first.
+fn given_back_in_order(t: &mut Trace, fs: &Fs) -> Done {
+    compact()?;
+    let mount = fs.mount("size=6m,huge=always")?;
+    let dir = mount.dir()?;
+    let mut files = Vec::new();
+    for n in 0..3 {
+        files.push(dir.file(&n.to_string(), &pattern(n, 10_000))?);
+    }
+    let taker = dir.file("taker", b"")?;
+    let data = pattern(9, HUGE / 2);
+    for step in 0..6 {
+        t.put(format!("{step} taken"), taker.pwrite(&data, step * data.len() as u64));
+        for (n, file) in files.iter().enumerate() {
+            t.put(format!("{step} {n}"), file.blocks()?);
+        }
+    }
+    Ok(())
 }
 
 fn given_back_to_the_machine(t: &mut Trace, fs: &Fs) -> Done {
