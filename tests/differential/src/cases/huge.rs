@@ -786,7 +786,10 @@ fn given_back_in_order(t: &mut Trace, fs: &Fs) -> Done {
     let taker = dir.file("taker", b"")?;
     let data = pattern(9, HUGE / 2);
     for step in 0..6 {
-        t.put(format!("{step} taken"), taker.pwrite(&data, step * data.len() as u64));
+        t.put(
+            format!("{step} taken"),
+            taker.pwrite(&data, step * data.len() as u64),
+        );
         for (n, file) in files.iter().enumerate() {
             t.put(format!("{step} {n}"), file.blocks()?);
         }
