@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::fd::AsFd;
 
-use rustix::fs::OFlags;
+use rustix::fs::{fallocate, FallocateFlags, OFlags};
 use rustix::io::{Errno, Result};
 
 use super::{errno, Operation, PAGE};
@@ -58,6 +58,13 @@ fn settled(place: &Place) -> Result<File> {
 pub fn sparse(place: &Place) -> Result<File> {
     let file = place.create(c"file")?;
     rustix::fs::ftruncate(&file, FILE_SIZE as u64)?;
+    Ok(file)
+}
+
+/// A file of [`FILE_SIZE`] whose pages were allocated in advance.
+pub fn allocated(place: &Place) -> Result<File> {
+    let file = place.create(c"file")?;
+    fallocate(&file, FallocateFlags::empty(), 0, FILE_SIZE as u64)?;
     Ok(file)
 }
 

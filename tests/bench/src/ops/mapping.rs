@@ -7,7 +7,7 @@ use std::hint::black_box;
 use memmap2::{Mmap, MmapMut, MmapOptions};
 use rustix::io::Result;
 
-use super::io::{scattered, sparse, written, FILE_PAGES};
+use super::io::{allocated, scattered, sparse, written, FILE_PAGES};
 use super::{errno, Operation, PAGE};
 use crate::place::Place;
 use crate::timer::{Sample, Timer};
@@ -46,6 +46,11 @@ pub fn operations() -> Vec<Operation> {
     let mut list = vec![
         operation("mmap, first write of a hole", sparse, touch_writing),
         operation("mmap, first read of a hole", sparse, touch_reading),
+        operation(
+            "mmap, first write after fallocate",
+            allocated,
+            touch_writing,
+        ),
         operation("mmap, read of a populated page", written, touch_reading),
         operation("mmap, write of a populated page", written, touch_writing),
     ];

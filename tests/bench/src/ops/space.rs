@@ -3,10 +3,17 @@
 
 use rustix::fs::{fallocate, ftruncate, FallocateFlags};
 
-use super::io::{write_sequential, written, FILE_PAGES, FILE_SIZE};
+use super::io::{allocated, write_sequential, written, FILE_PAGES, FILE_SIZE};
 use super::{Operation, PAGE};
 
 const ROUNDS: u64 = 1000;
+
+fn write_allocated(name: &'static str, block: usize) -> Operation {
+    Operation::new(name, "page", move |place, timer| {
+        let (file, data) = (allocated(place)?, vec![0xa5; block]);
+        timer.time(FILE_PAGES, || write_sequential(&file, &data))
+    })
+}
 
 pub fn operations() -> Vec<Operation> {
     vec![
@@ -34,12 +41,9 @@ pub fn operations() -> Vec<Operation> {
                 fallocate(&file, FallocateFlags::empty(), 0, FILE_SIZE as u64)
             })
         }),
-        Operation::new("write after fallocate, 1 MiB", "page", |place, timer| {
-            let file = place.create(c"file")?;
-            fallocate(&file, FallocateFlags::empty(), 0, FILE_SIZE as u64)?;
-            let data = vec![0xa5; 1 << 20];
-            timer.time(FILE_PAGES, || write_sequential(&file, &data))
-        }),
+        write_allocated("write after fallocate, 4 KiB", 4 << 10),
+        write_allocated("write after fallocate, 64 KiB", 64 << 10),
+        write_allocated("write after fallocate, 1 MiB", 1 << 20),
         Operation::new("punch the whole file", "page", |place, timer| {
             let file = written(place)?;
             let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
