@@ -391,18 +391,24 @@ impl LockedFolio {
 
     /// Splits a large folio into pages; those beyond the end of the file leave the page cache. False
     /// where another task uses it. May sleep.
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     pub(crate) fn split(&mut self) -> bool {
-        if self.order().is_zero() {
+        self.split_to(Order::ZERO)
+    }
+
+    /// Splits a folio that is larger than `order` into such of that order, as [`LockedFolio::split`] does; the first of
+    /// them is the one that is locked.
+    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+    pub(crate) fn split_to(&mut self, order: Order) -> bool {
+        if self.order() <= order {
             return true;
         }
-        // SAFETY: The folio is live, large and locked, and stays so in its first page.
-        unsafe { bindings::split_folio_to_list(self.0.as_ptr(), core::ptr::null_mut()) == 0 }
+        // SAFETY: The folio is live, locked and larger than `order`, and stays locked in its first page.
+        unsafe { huge::split(self.0.as_ptr(), core::ptr::null_mut(), order) }
     }
 
     /// There are no large folios.
     #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
-    pub(crate) fn split(&mut self) -> bool {
+    pub(crate) fn split_to(&mut self, _order: Order) -> bool {
         true
     }
 

@@ -89,6 +89,24 @@ impl Effort {
     }
 }
 
+/// Splits a folio into such of `order`, of which the first stays locked. The others go to `list`, or to the LRU where
+/// that is null; those beyond the end of the file leave the page cache. False where another task uses the folio. May
+/// sleep.
+///
+/// # Safety
+///
+/// `folio` must be live, locked and larger than `order`, and `list` null or a list of the caller's own.
+pub(crate) unsafe fn split(
+    folio: *mut bindings::folio,
+    list: *mut bindings::list_head,
+    order: Order,
+) -> bool {
+    // A folio begins with its first page.
+    let page = folio.cast();
+    // SAFETY: By the caller's promise.
+    unsafe { bindings::__split_huge_page_to_list_to_order(page, list, order.to_uint()) == 0 }
+}
+
 fn count_size(order: Order, item: bindings::mthp_stat_item) {
     // SAFETY: Changes a counter of an order that there are counters for.
     unsafe { bindings::count_mthp_stat(order.to_int(), item) }

@@ -8,6 +8,8 @@ use crate::bindings;
 #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use crate::mm::huge;
 use crate::mm::LockedFolio;
+#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+use crate::units::Order;
 use crate::units::{PageCount, PageIndex, PageRange};
 use crate::vfs::{FileSystem, Inode};
 use core::marker::PhantomData;
@@ -91,7 +93,7 @@ impl<'a, T: FileSystem> OutgoingFolio<'a, T> {
         // the one that is still ours is to be clean again.
         unsafe {
             bindings::folio_test_set_dirty(self.folio.as_ptr());
-            if bindings::split_folio_to_list(self.folio.as_ptr(), self.list) != 0 {
+            if !huge::split(self.folio.as_ptr(), self.list, Order::ZERO) {
                 return false;
             }
             huge::count_split_for_swap(self.folio.as_ptr(), order);

@@ -4,7 +4,7 @@
 
 use super::lookup::{Purpose, Source};
 use crate::mm::folio::fault_in_source;
-use crate::mm::huge;
+use crate::mm::{huge, Slot};
 use crate::shmem::fault::Fault;
 use crate::tmpfs::pure::fitting;
 use crate::tmpfs::pure::folio_orders::Orders;
@@ -12,8 +12,9 @@ use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
 use crate::units::{Order, PageIndex, PageRange};
 
-/// The largest folio that is allocated in advance: what is written into a part of it has to take it apart.
-const LARGEST_IN_ADVANCE: Order = Order::from_uint(4);
+/// What a larger folio that was allocated in advance is split into where less of it is written: such are split into
+/// pages at little cost, and few are.
+pub(super) const PART_IN_ADVANCE: Order = Order::from_uint(4);
 
 /// The largest folio that comes back from swap for a page of it.
 pub(super) const LARGEST_READ: Order = Order::from_uint(4);
@@ -28,14 +29,24 @@ pub(super) fn orders(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>
     }
     let order = match *purpose {
         Purpose::Write { end, source } => for_write(inode, index, end.page_end(), source),
-        Purpose::Allocate { end } => fitting::within(index, end.page_end()).min(LARGEST_IN_ADVANCE),
-        Purpose::Fault(fault) => for_fault(inode, index, fault),
-        Purpose::Valid { .. } => Order::ZERO,
+        _ => wanted(inode, index, purpose),
     };
     if order.is_zero() || huge::is_disabled() {
         return Orders::NONE;
     }
     Orders::up_to(order.min(huge::MAX_ORDER))
+}
+
+/// The order of what is wanted with page `index`, of a hole or of what was allocated in advance. Does not sleep.
+#[inline]
+pub(super) fn wanted(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>) -> Order {
+    match *purpose {
+        Purpose::Write { end, .. } | Purpose::Allocate { end } => {
+            fitting::within(index, end.page_end())
+        }
+        Purpose::Fault(fault) => for_fault(inode, index, fault),
+        Purpose::Valid { .. } => Order::ZERO,
+    }
 }
 
 #[inline]
@@ -92,7 +103,7 @@ fn for_fault(inode: &TmpfsInode, index: PageIndex, fault: &Fault<'_, Tmpfs>) -> 
     {
         return Order::ZERO;
     }
-    let Some(before) = order_before(inode, index) else {
+    let Some(before) = order_before(inode, index).filter(|_| is_used_before(inode, index)) else {
         return Order::ZERO;
     };
     let file = PageRange::new(PageIndex::ZERO, inode.size().page_end());
@@ -102,4 +113,14 @@ fn for_fault(inode: &TmpfsInode, index: PageIndex, fault: &Fault<'_, Tmpfs>) -> 
 /// The order of what is before page `index`, if there is something.
 fn order_before(inode: &TmpfsInode, index: PageIndex) -> Option<Order> {
     inode.mapping().slot_order(index.before()?)
+}
+
+/// Whether what is before page `index` is more than allocated in advance, which would not say that it is used.
+fn is_used_before(inode: &TmpfsInode, index: PageIndex) -> bool {
+    index
+        .before()
+        .is_some_and(|before| match inode.mapping().get(before) {
+            Slot::Folio(folio) => folio.is_uptodate(),
+            _ => true,
+        })
 }

@@ -111,18 +111,29 @@ impl Purpose<'_> {
         orders::largest_read(inode)
     }
 
-    /// Whether `folio`, which has page `index` of `inode`, is more than what may be used as a whole for it.
+    /// Whether `folio` of `inode` may be more than what may be used as a whole for it.
     #[inline]
-    fn is_for_part(self, inode: &TmpfsInode, folio: &LockedFolio, index: PageIndex) -> bool {
+    fn may_be_for_part(self, inode: &TmpfsInode, folio: &LockedFolio) -> bool {
         if folio.is_uptodate() {
-            return self.shows_beyond_eof(inode, folio);
+            self.shows_beyond_eof(inode, folio)
+        } else {
+            folio.is_large()
+        }
+    }
+
+    /// The order of what such a folio with page `index` is to be split into; no less than its own where it is none.
+    #[cold]
+    fn part(&self, inode: &TmpfsInode, folio: &LockedFolio, index: PageIndex) -> Order {
+        if folio.is_uptodate() {
+            return Order::ZERO;
         }
         // It was allocated in advance: what makes one page of it valid must not make data of all.
+        let wanted = fitting::wanted(inode, index, self);
+        let is_small = wanted < folio.order() && folio.order() <= fitting::PART_IN_ADVANCE;
         match self {
-            Self::Write { end, .. } | Self::Allocate { end } => {
-                !PageRange::new(index, end.page_end()).contains_all(&folio.pages())
-            }
-            Self::Fault(_) | Self::Valid { .. } => true,
+            // Where its source ends, a write leaves what it would of single pages.
+            Self::Write { .. } if is_small => Order::ZERO,
+            _ => wanted,
         }
     }
 
@@ -259,7 +270,7 @@ pub(super) fn find_locked(
     unwritten: Unwritten,
 ) -> Result<Option<LockedFolio>> {
     // Goes round only where another task has just moved the page: in or out of swap, out of the file,
-    // or to another folio; and once where the folio was split. The former can go on for ever, so a fatal signal ends it.
+    // or to another folio; and twice where the folio was split. The former can go on for ever, so a fatal signal ends it.
     loop {
         let mut folio = match inode.mapping().get(index) {
             Slot::Empty => return Ok(None),
@@ -283,7 +294,9 @@ pub(super) fn find_locked(
             match unwritten {
                 Unwritten::IsHole => return Ok(None),
                 // What makes one page of it valid must not make data of all.
-                Unwritten::MakeValid if must_look_single(inode, &folio) && folio.split() => {
+                Unwritten::MakeValid
+                    if must_look_single(inode, &folio) && take_apart(&mut folio, Order::ZERO) =>
+                {
                     look_again()?;
                     continue;
                 }
@@ -353,7 +366,7 @@ pub(super) fn find_or_make_noting(
     index: PageIndex,
     purpose: Purpose<'_>,
 ) -> Result<(LockedFolio, bool)> {
-    // Goes round only where another task has just changed the page or the size, and once where the folio was split; a
+    // Goes round only where another task has just changed the page or the size, and twice where the folio was split; a
     // fatal signal ends it.
     loop {
         check_size(inode, index, purpose)?;
@@ -405,13 +418,18 @@ pub(super) fn find_or_make_noting(
             }
         };
 
-        if !is_new && purpose.is_for_part(inode, &folio, index) && must_look_single(inode, &folio) {
-            if folio.split() {
-                look_again()?;
-                continue;
-            }
-            if let Purpose::Fault(_) = purpose {
-                beyond_eof::note_shown(inode, &folio);
+        if !is_new && purpose.may_be_for_part(inode, &folio) && must_look_single(inode, &folio) {
+            // A copy, as above.
+            let copy = purpose;
+            let part = copy.part(inode, &folio, index);
+            if part < folio.order() {
+                if take_apart(&mut folio, part) {
+                    look_again()?;
+                    continue;
+                }
+                if let Purpose::Fault(_) = purpose {
+                    beyond_eof::note_shown(inode, &folio);
+                }
             }
         }
         if let (Purpose::Write { .. }, false) = (purpose, is_new) {
@@ -445,6 +463,18 @@ pub(super) fn find_or_make_noting(
 #[inline]
 pub(super) fn must_look_single(inode: &TmpfsInode, folio: &LockedFolio) -> bool {
     !folio.order().is_zero() && orders::is_fitting(inode)
+}
+
+/// Splits a folio into such of order `part`, to which it comes in two steps where there is much between: what is left
+/// of one that was allocated in advance is for later calls. False where another task uses it. May sleep.
+#[cold]
+fn take_apart(folio: &mut LockedFolio, part: Order) -> bool {
+    let is_in_two_steps = !folio.is_uptodate() && folio.order() > fitting::PART_IN_ADVANCE;
+    folio.split_to(if is_in_two_steps {
+        part.max(fitting::PART_IN_ADVANCE)
+    } else {
+        part
+    })
 }
 
 /// Takes a new folio, which no other task has used, out of the file again. May sleep.

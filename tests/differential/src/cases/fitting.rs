@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::fs::FallocateFlags;
 
-use super::huge::{compact, punch, HUGE};
+use super::huge::{compact, fallocate, punch, HUGE};
 use crate::harness::prelude::*;
 use crate::harness::process;
 use crate::harness::quota::{self, field, Kind, Quota};
@@ -14,7 +14,8 @@ use crate::harness::uffd::{self, Uffd};
 
 cases! {
     own => large_at_all, remounted;
-    "size=32m" => by_one_call, by_small_calls, two_that_grow, in_advance, punched, cut, from_a_source_with_an_end,
+    "size=32m" => by_one_call, by_small_calls, two_that_grow, in_advance, in_advance_at_large, punched, cut,
+        from_a_source_with_an_end,
         from_a_source_that_is_not_there, from_a_source_that_ends_in_a_page, end_moved_on, preallocated_beyond_the_end,
         source_ends_in_preallocated, at_the_largest_position, mapped_by_chance, held_and_mapped, in_a_pipe;
     "usrquota" => grown_with_quota;
@@ -65,16 +66,30 @@ fn large_at_all(t: &mut Trace, fs: &Fs) -> Done {
         }
         Ok(())
     })?;
-    expect("preallocated", 64, "", &|d| {
-        let file = d.create("f")?;
-        Ok(rustix::fs::fallocate(
-            &file,
-            FallocateFlags::empty(),
-            0,
-            1 << 20,
-        )?)
-    })?;
+    for size in [64, 1024, 2048] {
+        expect("preallocated", size, "", &|d| {
+            let file = d.create("f")?;
+            let bytes = size << 10;
+            Ok(fallocate(&file, FallocateFlags::empty(), 0, bytes)?)
+        })?;
+    }
     expect("faults in a row", 128, "", &|d| map(d, 256))?;
+    for (options, pages) in [
+        ("", if fs.is_subject() { 36 } else { 33 }),
+        ("huge=never", 33),
+    ] {
+        let mount = fs.mount(options)?;
+        let file = mount.dir()?.create("f")?;
+        fallocate(&file, FallocateFlags::empty(), 0, 64 * PAGE)?;
+        Map::first(&file, 64)?.touch(33);
+        let end = rustix::fs::seek(&file, rustix::fs::SeekFrom::Hole(0))?;
+        ensure!(
+            end == (pages * PAGE) as u64,
+            "faults in a row of what is preallocated, {options}: data up to byte {end}"
+        );
+        drop(file);
+        mount.unmount()?;
+    }
     t.put("done", true);
     Ok(())
 }
@@ -255,6 +270,59 @@ fn in_advance(t: &mut Trace, d: &Dir) -> Done {
     );
     t.counts("too much", d, &file)?;
     t.put("contents", file.all()?);
+    Ok(())
+}
+
+/// The same of folios that a PMD could map, of which parts of each size are used in each way.
+fn in_advance_at_large(t: &mut Trace, d: &Dir) -> Done {
+    const LEN: usize = 4 * HUGE + 7 * PAGE;
+    type Use = fn(&Fd, usize, usize) -> Res<()>;
+    let uses: [(&str, Use); 6] = [
+        ("write", |file, at, len| {
+            file.pwrite(&pattern(3, len), at as u64).map(drop)
+        }),
+        ("fault", |file, at, len| {
+            let map = Map::first(file, LEN / PAGE)?;
+            map.advise_all(libc::MADV_RANDOM)?;
+            (at..at + len).step_by(PAGE).for_each(|at| map.set(at, 9));
+            Ok(())
+        }),
+        ("populate", |file, at, len| {
+            let at = at / PAGE * PAGE;
+            let len = len.next_multiple_of(PAGE);
+            let map = Map::shared(file, len, at as u64)?;
+            map.advise_all(libc::MADV_RANDOM)?;
+            map.advise(0, len, libc::MADV_POPULATE_WRITE)
+        }),
+        ("allocate", |file, at, len| {
+            fallocate(file, FallocateFlags::empty(), at, len)
+        }),
+        ("punch", punch),
+        ("cut", |file, at, _| file.truncate(at as u64)),
+    ];
+    for (name, use_part) in uses {
+        let file = d.create("f")?;
+        t.put(
+            "allocate",
+            fallocate(&file, FallocateFlags::empty(), 0, LEN),
+        );
+        t.counts("allocated", d, &file)?;
+        for (at, len) in [
+            (3 * HUGE, HUGE),
+            (2 * HUGE + HUGE / 2, HUGE / 2),
+            (2 * HUGE - PAGE, 2 * PAGE),
+            (HUGE + (64 << 10), 64 << 10),
+            (HUGE + (32 << 10), 16 << 10),
+            (HUGE / 2 + 3 * PAGE + 5, 10),
+            (7 * PAGE, 2 * HUGE),
+        ] {
+            t.put(format!("{name} {len} at {at}"), use_part(&file, at, len));
+            t.counts(format!("{name} {len} at {at}"), d, &file)?;
+        }
+        t.put("contents", file.all()?);
+        drop(file);
+        d.unlink("f")?;
+    }
     Ok(())
 }
 

@@ -124,7 +124,7 @@ fn each_mode(
     Ok(())
 }
 
-fn fallocate(file: &Fd, flags: FallocateFlags, at: usize, len: usize) -> Res<()> {
+pub fn fallocate(file: &Fd, flags: FallocateFlags, at: usize, len: usize) -> Res<()> {
     Ok(rustix::fs::fallocate(file, flags, at as u64, len as u64)?)
 }
 
