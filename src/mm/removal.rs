@@ -23,13 +23,15 @@ use kernel::sync::aref::ARef;
 
 const SIZE: usize = bindings::FOLIO_BATCH_SIZE as usize;
 
-/// Pages that were taken out of a page cache, but for those that were in it.
+/// What was taken out of a page cache, but for the folios that were in it, and what was not.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Removed {
-    /// Those that were in swap.
+    /// Pages that were in swap.
     pub(crate) swapped: PageCount,
     /// Those that could not be read back.
     pub(crate) poisoned: PageCount,
+    /// Whether a folio that was partly in the range, and not the business of `cut`, could not be split and stays.
+    pub(crate) is_stuck: bool,
 }
 
 /// What is to be removed.
@@ -239,7 +241,7 @@ impl Batch {
             // SAFETY: The entry is a folio with a reference that is ours.
             let folio = unsafe { Folio::from_raw(folio) };
             if matches!(stopped, Stopped::Not) {
-                stopped = remove_folio(mapping, what, range, index, folio);
+                stopped = remove_folio(mapping, what, range, index, folio, &mut self.removed);
             }
         }
         stopped
@@ -272,6 +274,7 @@ fn remove_folio(
     range: &PageRange,
     index: PageIndex,
     folio: ARef<Folio>,
+    removed: &mut Removed,
 ) -> Stopped {
     let Some(mut folio) = Folio::lock(folio).belongs_to(mapping) else {
         return Stopped::Changed(index);
@@ -290,6 +293,7 @@ fn remove_folio(
     }
     let order = folio.order();
     if !folio.cut_out(range.start.start_or_max(), range.end.start()) {
+        removed.is_stuck = true;
         return if pages.start < range.start {
             Stopped::Stuck(pages.end)
         } else {

@@ -44,7 +44,7 @@ pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio, end: Pos) {
 
 /// There is, or may be, something to give back. Another task that has just found nothing may have taken `inode` from
 /// the list. Does not sleep.
-fn look_later(inode: &TmpfsInode) {
+pub(super) fn look_later(inode: &TmpfsInode) {
     if inode.data().note_beyond_eof() {
         inode.list_cached();
         inode.sb().data().note_beyond_eof();
@@ -59,32 +59,6 @@ pub(in crate::tmpfs) fn trim(inode: &TmpfsInode) {
     if inode.data().may_be_beyond_eof() && orders::is_fitting(inode) {
         split_noted(inode);
     }
-}
-
-/// A fault has mapped `folio` as a whole, or is about to, which has its lock: it is in use, and cannot be split. Does not
-/// sleep.
-pub(super) fn note_shown(inode: &TmpfsInode, folio: &LockedFolio) {
-    if inode.size().page_end() < folio.end() {
-        inode.data().set_shown_beyond_eof(true);
-    }
-}
-
-/// A fault has mapped what is around its page. A folio that was made meanwhile for a file that grows may be among it.
-/// Does not sleep.
-#[inline]
-pub(super) fn note_mapped_around(inode: &TmpfsInode) {
-    if may_be_mapped(inode) {
-        inode.data().set_shown_beyond_eof(true);
-    }
-}
-
-/// Whether a folio may have valid pages beyond the end of the file that no mapping is to show, also those that were
-/// allocated in advance. Does not sleep.
-#[inline]
-pub(super) fn may_be_mapped(inode: &TmpfsInode) -> bool {
-    let is_beyond =
-        inode.data().may_be_beyond_eof() || inode::end_asked_for(inode) > inode.size().page_end();
-    is_beyond && orders::is_fitting(inode)
 }
 
 /// Gives back `pages` pages of the mount of `inode`, if there are as many. May sleep, but waits for no other task.
@@ -133,13 +107,17 @@ pub(in crate::tmpfs) fn shrink(sb: &SuperBlock<Tmpfs>, objects: usize, pages: Pa
     split.get()
 }
 
-/// Takes the note of an inode back, and splits what it is about; notes it again where another task is using that.
+/// Splits the folio that the note of an inode is about, and takes the note back. It stays where another task is using the
+/// folio, or has noted something meanwhile: a fault at the same time is to know of it.
 #[cold]
 fn split_noted(inode: &TmpfsInode) -> Outcome {
-    inode.data().clear_beyond_eof();
+    let Some(note) = inode.data().beyond_eof() else {
+        return Outcome::Nothing;
+    };
     let outcome = split_last(inode);
-    if let Outcome::Busy = outcome {
-        look_later(inode);
+    if matches!(outcome, Outcome::Busy) || !inode.data().take_back(note) {
+        // What is still noted is looked at again, and the list has it still.
+        inode.sb().data().note_beyond_eof();
     }
     outcome
 }

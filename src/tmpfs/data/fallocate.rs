@@ -14,7 +14,8 @@
 use super::beyond_eof;
 use super::lookup::{self, Purpose};
 use super::page_accounting;
-use super::truncate::{self, Truncation};
+use super::shown;
+use super::truncate::Truncation;
 use super::write::AGAINST_WRITES;
 use crate::mm::task;
 use crate::shmem::fault::{Fault, Faulted};
@@ -52,13 +53,17 @@ pub(in crate::tmpfs) fn allocate(
 
     // What was made for a file that grows was not asked for.
     beyond_eof::trim(inode);
-    truncate::hide_shown(inode);
+    if !keep_size {
+        shown::hide(inode, end)?;
+    }
     let activity = Activity::allocating(pages.start);
     let fallocend = inode.fallocend(PageIndex::ZERO);
     inode.set_fallocend(fallocend.max(pages.end));
     let result = activity.during(inode, |inode| allocate_pages(inode, &activity, pages, end));
     if result.is_err() {
         inode.set_fallocend(fallocend);
+        // A fault may have made a folio valid meanwhile, which stays.
+        beyond_eof::look_later(inode);
     }
     result?;
     if !keep_size && end > inode.size() {

@@ -5,6 +5,7 @@
 use super::beyond_eof;
 use super::fallocate;
 use super::lookup::{self, Purpose};
+use super::shown;
 use crate::shmem::fault::{Fault, FaultOperations, Faulted};
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
@@ -26,11 +27,11 @@ impl FaultOperations for Tmpfs {
     #[inline]
     fn may_map_around(inode: &TmpfsInode) -> bool {
         // Else the fault gives it back, or maps a page of it.
-        !beyond_eof::may_be_mapped(inode)
+        !shown::may_be_mapped(inode)
     }
 
     #[inline]
     fn has_mapped_around(inode: &TmpfsInode) {
-        beyond_eof::note_mapped_around(inode);
+        shown::note_mapped_around(inode);
     }
 }

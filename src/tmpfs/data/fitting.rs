@@ -63,9 +63,11 @@ fn for_write(
     let call = PageRange::new(source.call.page(), end);
     // What could not be copied at once gets folios that are filled as far as it goes: they become smaller each time,
     // down to a page, which is kept with whatever there is for it.
-    // Quota would count what is made in advance: its soft limits would be exceeded by what no file has.
+    // Quota would count what is made in advance: its soft limits would be exceeded by what no file has. Where a mapping
+    // could show it, each write would have to give it back.
     if source.is_there
         && inode.sb().data().quota().is_none()
+        && !inode.mapping().is_writably_mapped()
         && fitting::may_run(index)
         && fitting::is_append(index, &call, inode::end_asked_for(inode))
     {

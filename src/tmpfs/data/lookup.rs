@@ -12,6 +12,7 @@ use super::beyond_eof;
 use super::fitting;
 use super::orders::{self, Rule};
 use super::page_accounting;
+use super::shown;
 use super::swap;
 use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::{self, Effort};
@@ -428,7 +429,7 @@ pub(super) fn find_or_make_noting(
                     continue;
                 }
                 if let Purpose::Fault(_) = purpose {
-                    beyond_eof::note_shown(inode, &folio);
+                    shown::note_mapped(inode, &folio);
                 }
             }
         }
@@ -486,14 +487,20 @@ pub(super) fn take_back(inode: &TmpfsInode, folio: LockedFolio) {
 
 /// Makes the folio at page `index`; `EEXIST` where another task was faster.
 fn make(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>) -> Result<LockedFolio> {
-    let orders = match orders::rule(inode, || purpose.is_for_anonymous()) {
+    let rule = orders::rule(inode, || purpose.is_for_anonymous());
+    let orders = match rule {
         Rule::SinglePage => Orders::NONE,
         Rule::Fit => fitting::orders(inode, index, purpose),
         Rule::Allowed => allowed(inode, index, purpose),
     };
     if !orders.is_empty() {
         match make_large(inode, index, purpose, orders) {
-            Ok(Some(folio)) => return Ok(folio),
+            Ok(Some(folio)) => {
+                if rule == Rule::Fit {
+                    inode.data().note_fitted();
+                }
+                return Ok(folio);
+            }
             Err(EEXIST) => return Err(EEXIST),
             // A single page may do where there is no memory or no room for more.
             Ok(None) | Err(_) => {}

@@ -12,6 +12,7 @@ pub(super) mod lookup;
 pub(super) mod orders;
 pub(super) mod page_accounting;
 mod read;
+mod shown;
 pub(super) mod swap;
 pub(super) mod truncate;
 pub(super) mod userfault;

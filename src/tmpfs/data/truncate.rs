@@ -13,6 +13,7 @@ use super::beyond_eof;
 use super::lookup::{self, Unwritten};
 use super::orders;
 use super::page_accounting;
+use super::shown;
 use super::whole_size;
 use crate::mm::swap::is_there_swap;
 use crate::mm::{Folio, LockedFolio};
@@ -136,6 +137,9 @@ impl Truncation {
         let whole = self.whole();
         lower_fallocend(inode, &whole);
         let removed = inode.mapping().remove(whole, || self.truncate_edges(inode));
+        if removed.is_stuck {
+            shown::note_uncut(inode);
+        }
         page_accounting::removed(inode, removed);
     }
 
@@ -154,7 +158,7 @@ impl Truncation {
                     self.last = None;
                 }
                 if !folio.cut_out(self.start, self.end) {
-                    beyond_eof::note(inode, &folio, Pos::ZERO);
+                    shown::note_uncut(inode);
                     // What it was: it may be in pieces by now, of which none was taken out.
                     left.start = done;
                     if self.pages.last.is_some_and(|last| last.index < done) {
@@ -168,7 +172,7 @@ impl Truncation {
             let held = self.last.take();
             if let Some(mut folio) = self.lock(inode, held, last) {
                 if !folio.cut_out(self.start, self.end) {
-                    beyond_eof::note(inode, &folio, Pos::ZERO);
+                    shown::note_uncut(inode);
                     left.end = folio.index();
                 }
             }
@@ -217,10 +221,10 @@ pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> R
         return Err(EPERM);
     }
     if size > old {
-        whole_size::recommit(inode, old, size)?;
         // It is not to become part of the file.
         beyond_eof::trim(inode);
-        hide_shown(inode);
+        shown::hide(inode, size)?;
+        whole_size::recommit(inode, old, size)?;
         inode.set_size(size);
         return Ok(());
     }
@@ -246,34 +250,6 @@ pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> R
     }
     unmap(inode);
     Ok(())
-}
-
-/// Hides what mappings may have stored beyond the end of `inode`, before what may move that end: the MM maps folios as a
-/// whole, and one that reaches beyond cannot be split while it is in use. May sleep.
-#[inline]
-pub(super) fn hide_shown(inode: &Exclusive<'_, Tmpfs>) {
-    if inode.data().may_be_shown_beyond_eof() {
-        remove_shown(inode);
-    }
-}
-
-/// Takes out what the folio with the last page of the file has beyond it, or zeros that where the folio is still in use.
-/// What is stored at this very time may be seen when the file has grown, as if it came later.
-#[cold]
-fn remove_shown(inode: &TmpfsInode) {
-    let end = inode.size().page_end();
-    let folio = end
-        .before()
-        .and_then(|last| Some(last.folio(inode.mapping().slot_order(last)?)));
-    if let Some(folio) = folio.filter(|folio| folio.end > end) {
-        let (start, end) = (end.start_or_max(), folio.end.start_or_max());
-        inode.mapping().unmap_from(start);
-        truncate_range(inode, start, Some(end));
-    }
-    // Only a writer makes another folio that reaches beyond.
-    if !inode.data().may_be_beyond_eof() {
-        inode.data().set_shown_beyond_eof(false);
-    }
 }
 
 /// The pages of `range` are truncated: neither they nor what is past the last of them has been asked for any

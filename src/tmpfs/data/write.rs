@@ -8,7 +8,7 @@
 
 use super::beyond_eof;
 use super::lookup::{self, Purpose, Source};
-use super::truncate;
+use super::shown;
 use crate::mm::folio::fault_in_source;
 use crate::mm::{huge, task};
 use crate::shmem::seals::Seals;
@@ -36,7 +36,7 @@ pub(super) fn write(
         // What is between becomes a hole.
         beyond_eof::trim(inode);
     }
-    truncate::hide_shown(inode);
+    shown::hide(inode, pos.saturating_add(Len::new(from.len())))?;
     let mut unit = Unit::MAX;
     let is_sealed = inode.seals().intersects(AGAINST_WRITES.union(Seals::GROW));
     // A round that writes nothing faults the source in and halves the next one; one of a page writes

@@ -11,8 +11,7 @@ use crate::units::{Len, Order, PageIndex};
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::Inode;
 use kernel::prelude::*;
-use kernel::sync::atomic::{Atomic, Full, Relaxed};
-use kernel::sync::barrier::smp_mb;
+use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed};
 use kernel::sync::{new_spinlock, SpinLock};
 
 /// An inode of this file system.
@@ -21,6 +20,12 @@ pub(in crate::tmpfs) type TmpfsInode = Inode<Tmpfs>;
 /// The size that each entry adds to that of its directory; the first two are `.` and
 /// `..`. Some programs take a directory of size 0 for broken.
 pub(in crate::tmpfs) const DIR_ENTRY_SIZE: Len = Len::new(20);
+
+/// The bit of a number that is a note.
+const NOTED: u32 = 1;
+
+/// A note that a folio may have pages beyond the end of its file.
+pub(in crate::tmpfs) struct BeyondEof(u32);
 
 /// The file system's part of an inode.
 #[pin_data]
@@ -35,11 +40,13 @@ pub(crate) struct InodeInfo {
     btime_nanoseconds: Atomic<u32>,
     /// Woken when a hole has been punched.
     pub(super) punched: WaitKey,
-    /// Whether a folio may have pages beyond the end of the file. Under no lock.
-    beyond_eof: Atomic<bool>,
-    /// Whether mappings may have stored to such pages. Set with the lock of their folio or without, taken back with
-    /// `i_rwsem` held.
+    /// Odd where a folio may have pages beyond the end of the file; another number each time that is noted. Under no
+    /// lock.
+    beyond_eof: Atomic<u32>,
+    /// Whether such pages may be stored to. Set with the lock of their folio or without, taken back with `i_rwsem` held.
     shown_beyond_eof: Atomic<bool>,
+    /// Whether there was a large folio ever that is to look like single pages. Set with its lock.
+    was_fitted: Atomic<bool>,
     /// From which nodes the memory comes; with a lock of its own.
     #[pin]
     policy: SharedPolicy,
@@ -56,8 +63,9 @@ impl InodeInfo {
             btime_seconds: Atomic::new(0),
             btime_nanoseconds: Atomic::new(0),
             punched: WaitKey::new(),
-            beyond_eof: Atomic::new(false),
+            beyond_eof: Atomic::new(0),
             shown_beyond_eof: Atomic::new(false),
+            was_fitted: Atomic::new(false),
             policy <- SharedPolicy::new(),
             flags: Atomic::new(FileFlags::NONE.as_raw()),
         })
@@ -74,34 +82,68 @@ impl InodeInfo {
         })
     }
 
-    /// Notes that a folio may have pages beyond the end of the file; returns whether that is new.
+    /// Notes that a folio may have pages beyond the end of the file; returns whether there was no such note.
     pub(in crate::tmpfs) fn note_beyond_eof(&self) -> bool {
-        // What was added is there before the look: either this sees that the note was taken back, or the task that has
-        // done so sees what was added.
-        smp_mb(Full);
-        !self.beyond_eof.load(Relaxed) && !self.beyond_eof.xchg(true, Relaxed)
+        let mut old = self.beyond_eof.load(Relaxed);
+        // Goes round only where another task has just noted something, or taken it back.
+        loop {
+            // What was added is there before the note is another one: either this comes too late for the task that takes
+            // the old one back, which then cannot, or that task sees what was added.
+            match self
+                .beyond_eof
+                .cmpxchg(old, old.wrapping_add(2) | NOTED, Full)
+            {
+                Ok(_) => return old & NOTED == 0,
+                Err(current) => old = current,
+            }
+        }
     }
 
-    /// Takes the note back. The caller looks at the folios only after that, so that what is added
-    /// meanwhile is noted again.
-    pub(in crate::tmpfs) fn clear_beyond_eof(&self) {
-        self.beyond_eof.xchg(false, Full);
+    /// The note that a folio may have pages beyond the end of the file. A caller who looks at the folios after that and
+    /// finds none takes it back by [`InodeInfo::take_back`]; until then it stays.
+    pub(in crate::tmpfs) fn beyond_eof(&self) -> Option<BeyondEof> {
+        let note = self.beyond_eof.load(Acquire);
+        (note & NOTED != 0).then_some(BeyondEof(note))
+    }
+
+    /// Takes a note back, unless there is another one by now; returns whether there is none.
+    pub(in crate::tmpfs) fn take_back(&self, BeyondEof(note): BeyondEof) -> bool {
+        self.beyond_eof
+            .cmpxchg(note, note.wrapping_add(1), Full)
+            .is_ok()
     }
 
     /// Whether a folio may have pages beyond the end of the file; a snapshot.
     pub(in crate::tmpfs) fn may_be_beyond_eof(&self) -> bool {
-        self.beyond_eof.load(Relaxed)
+        self.beyond_eof.load(Relaxed) & NOTED != 0
     }
 
-    /// Notes that a mapping shows pages beyond the end of the file, or takes that back.
-    pub(in crate::tmpfs) fn set_shown_beyond_eof(&self, is_shown: bool) {
-        self.shown_beyond_eof.store(is_shown, Relaxed);
+    /// Notes that pages beyond the end of the file may be stored to from now on.
+    pub(in crate::tmpfs) fn note_shown_beyond_eof(&self) {
+        self.shown_beyond_eof.store(true, Relaxed);
     }
 
-    /// Whether mappings may have stored to pages beyond the end of the file. Stores that were over before the caller
-    /// came count.
-    pub(in crate::tmpfs) fn may_be_shown_beyond_eof(&self) -> bool {
+    /// Takes that note back; returns whether there was one. `i_rwsem` is held.
+    pub(in crate::tmpfs) fn take_shown_beyond_eof(&self) -> bool {
+        self.shown_beyond_eof.xchg(false, Full)
+    }
+
+    /// Whether there may have been stores to pages beyond the end of the file. Those that were over before the caller came
+    /// count.
+    pub(in crate::tmpfs) fn is_shown_beyond_eof(&self) -> bool {
         self.shown_beyond_eof.load(Relaxed)
+    }
+
+    /// Notes that there is a large folio that is to look like single pages.
+    pub(in crate::tmpfs) fn note_fitted(&self) {
+        if !self.was_fitted.load(Relaxed) {
+            self.was_fitted.store(true, Relaxed);
+        }
+    }
+
+    /// Whether there was such a folio ever.
+    pub(in crate::tmpfs) fn was_fitted(&self) -> bool {
+        self.was_fitted.load(Relaxed)
     }
 
     /// From which nodes the memory comes.

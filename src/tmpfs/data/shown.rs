@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is stored beyond the end of a file, with `huge=fit`, is not to be its contents when it grows.
+//!
+//! The MM maps folios as a whole. One that reaches beyond the end is mapped so where it cannot be split, as another task
+//! uses it; a fault around may map one, too. A folio in use that is cut stays as it is, and pages of it that were pinned
+//! before may be stored to. All that is noted, and a task that makes the file larger zeros what is there first.
+//!
+//! A store that was over before the file began to grow does not escape that. It was made possible by a note before it,
+//! with the lock of the folio held; or by a fault around, whose note comes after it, but with the mapping locked, which
+//! hence is there until then. So there is a note or a mapping to be seen. What is stored while the file grows may be
+//! seen, as if it came later.
+//!
+//! Lock order: `i_rwsem`; then folio locks, one at a time.
+
+use super::beyond_eof;
+use super::lookup::{self, Unwritten};
+use super::orders;
+use crate::mm::{huge, LockedFolio};
+use crate::tmpfs::state::inode::{self, TmpfsInode};
+use crate::tmpfs::state::Tmpfs;
+use crate::units::{PageIndex, PageRange, Pos};
+use crate::vfs::Exclusive;
+use kernel::prelude::*;
+use kernel::sync::barrier::{smp_mb, Read};
+
+/// `folio` is about to be mapped as a whole for a fault, which has its lock: it is in use, and cannot be split. Does not
+/// sleep.
+#[cold]
+pub(super) fn note_mapped(inode: &TmpfsInode, folio: &LockedFolio) {
+    if inode.size().page_end() < folio.end() {
+        note(inode);
+    }
+}
+
+/// A folio of `inode` could not be cut, as it is in use: what was cut off may be mapped with the rest of it, or be pinned.
+/// Does not sleep.
+#[cold]
+pub(super) fn note_uncut(inode: &TmpfsInode) {
+    let end = inode.size().page_end();
+    if end_of_last(inode, end) > end {
+        note(inode);
+    }
+}
+
+fn note(inode: &TmpfsInode) {
+    inode.data().note_shown_beyond_eof();
+    beyond_eof::look_later(inode);
+}
+
+/// A fault has mapped what is around its page. A folio that was made meanwhile for a file that grows may be among it.
+/// Does not sleep.
+#[inline]
+pub(super) fn note_mapped_around(inode: &TmpfsInode) {
+    if may_be_mapped(inode) {
+        inode.data().note_shown_beyond_eof();
+    }
+}
+
+/// Whether a folio may have valid pages beyond the end of the file that no mapping is to show, also those that were
+/// allocated in advance. Does not sleep.
+#[inline]
+pub(super) fn may_be_mapped(inode: &TmpfsInode) -> bool {
+    let is_beyond =
+        inode.data().may_be_beyond_eof() || inode::end_asked_for(inode) > inode.size().page_end();
+    is_beyond && orders::is_fitting(inode)
+}
+
+/// Hides what may have been stored beyond the end of `inode`, before what may move that end to `end`. May sleep.
+///
+/// Fails with `ENOMEM` where it cannot be brought back from swap, and, when the task is killed, with `EINTR`.
+#[inline]
+pub(super) fn hide(inode: &Exclusive<'_, Tmpfs>, end: Pos) -> Result {
+    // What is stored to the last page stays, as on tmpfs.
+    if huge::IS_BUILT_IN && end.page_end() > inode.size().page_end() && may_have_stores(inode) {
+        hide_stores(inode)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether there may have been stores beyond the end of `inode`. Does not sleep.
+#[inline]
+fn may_have_stores(inode: &TmpfsInode) -> bool {
+    if inode.data().was_fitted() && may_be_mapped_unnoted(inode) {
+        return true;
+    }
+    // A mapping that is gone by the look for one has left its note: faults in it are over.
+    smp_mb(Read);
+    inode.data().is_shown_beyond_eof()
+}
+
+/// Whether a mapping may show more than is noted: that of a fault around which is still at work, or, where the policy is
+/// another one by now, any.
+#[inline]
+fn may_be_mapped_unnoted(inode: &TmpfsInode) -> bool {
+    (inode.mapping().is_writably_mapped() && may_be_mapped(inode)) || !orders::is_fitting(inode)
+}
+
+/// Zeros what there is beyond the end of the file and may have been stored to.
+#[cold]
+fn hide_stores(inode: &Exclusive<'_, Tmpfs>) -> Result {
+    let end = inode.size().page_end();
+    beyond_eof::trim(inode);
+    // What is shown from now on is noted again.
+    let is_noted = inode.data().take_shown_beyond_eof();
+    let behind = if is_noted || inode::end_asked_for(inode) > end {
+        // Where the folio was split since, its pages that were asked for are there.
+        end_of_largest(end)
+    } else {
+        end_of_last(inode, end)
+    };
+    if behind <= end {
+        return Ok(());
+    }
+    inode.mapping().unmap_from(end.start_or_max());
+    zero_from(inode, end, behind).inspect_err(|_| inode.data().note_shown_beyond_eof())
+}
+
+/// The end of the folio with the last page of `inode`, which has the pages before `end`.
+fn end_of_last(inode: &TmpfsInode, end: PageIndex) -> PageIndex {
+    end.before()
+        .and_then(|last| Some(last.folio(inode.mapping().slot_order(last)?).end))
+        .unwrap_or(end)
+}
+
+/// The end of the largest folio that there could be with the last page of a file, which has the pages before `end`.
+fn end_of_largest(end: PageIndex) -> PageIndex {
+    end.before()
+        .map_or(end, |last| last.folio(huge::MAX_ORDER).end)
+}
+
+/// Zeros the pages from `end`, that of the file, to before page `behind`.
+fn zero_from(inode: &TmpfsInode, end: PageIndex, behind: PageIndex) -> Result {
+    let mut next = end;
+    // Each round goes on behind what it has found, or has split that: then nothing of it is large any more.
+    while let Some(index) = inode.mapping().first_in(PageRange::new(next, behind)) {
+        next = match lookup::find_locked(inode, index, Unwritten::Leave) {
+            Ok(Some(folio)) => zero_folio(inode, folio, end),
+            // It has gone, or is lost.
+            Ok(None) | Err(EIO) => index.next(),
+            Err(e) => return Err(e),
+        };
+    }
+    Ok(())
+}
+
+/// Zeros what a folio has from page `end` on, that of the file, and splits it where the file ends in it. Returns the page
+/// to go on with. May sleep.
+fn zero_folio(inode: &TmpfsInode, mut folio: LockedFolio, end: PageIndex) -> PageIndex {
+    let pages = folio.pages();
+    // What was not written yet was not mapped either.
+    if !folio.is_uptodate() {
+        return pages.end;
+    }
+    if pages.start >= end {
+        folio.zero();
+    } else if folio.split() {
+        return end;
+    } else {
+        let start = pages.start.start_or_max();
+        folio.zero_around(start, start.distance_to(end.start_or_max()));
+        folio.flush_dcache();
+        // It may be mapped again, or have been since the mappings were taken away.
+        note_uncut(inode);
+    }
+    folio.mark_dirty();
+    pages.end
+}
