@@ -1,23 +1,21 @@
 //! A mount without huge=, whose folios are as large as what they are for: a file has the pages that it would have of
 //! single ones, wherever that can be seen.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 
 use rustix::fs::FallocateFlags;
 
 use super::huge::{compact, fallocate, punch, HUGE};
 use crate::harness::prelude::*;
-use crate::harness::process;
 use crate::harness::quota::{self, field, Kind, Quota};
 use crate::harness::sys::cached_pages;
-use crate::harness::uffd::{self, Uffd};
 
 cases! {
     own => large_at_all, remounted;
     "size=32m" => by_one_call, by_small_calls, two_that_grow, in_advance, in_advance_at_large, punched, cut,
         from_a_source_with_an_end,
         from_a_source_that_is_not_there, from_a_source_that_ends_in_a_page, end_moved_on, preallocated_beyond_the_end,
-        source_ends_in_preallocated, at_the_largest_position, mapped_by_chance, held_and_mapped, in_a_pipe;
+        source_ends_in_preallocated, at_the_largest_position, mapped_by_chance;
     "usrquota" => grown_with_quota;
     "size=1m" => to_the_last_block, grown_to_the_last_block, beside_one_that_grows;
 }
@@ -711,97 +709,6 @@ fn beside_one_that_grows(t: &mut Trace, d: &Dir) -> Done {
         map.set(129 * PAGE + 1, 3);
         map.get(129 * PAGE)
     });
-    t.put("contents", file.all()?);
-    Ok(())
-}
-
-/// A file has grown to so many pages by small calls, and has more behind its last one.
-const GROWN: usize = 65;
-
-/// Such a file.
-fn grown(d: &Dir) -> anyhow::Result<Fd> {
-    let file = d.create("f")?;
-    for n in 0..GROWN {
-        file.write(&pattern(n as u32, PAGE))?;
-    }
-    Ok(file)
-}
-
-/// Stores to its last page and then beyond its end, in one task.
-fn store_beyond(file: &Fd) -> anyhow::Result<process::End> {
-    let map = Map::shared(file, 256 * PAGE, 0)?;
-    Ok(process::forked(|| {
-        [GROWN - 1, GROWN, GROWN + 3].map(|page| map.set(page * PAGE + 200, 9));
-    }))
-}
-
-/// A folio that another task reads cannot be split, so that a mapping shows what it has beyond the end of the file, where
-/// a store to tmpfs ends with SIGBUS. A file that grows does not get what was stored there.
-fn held_and_mapped(t: &mut Trace, d: &Dir) -> Done {
-    for how in ["truncate", "write", "append", "fallocate"] {
-        let file = grown(d)?;
-        let buffer = Map::anonymous(PAGE)?;
-        let mut handler = Uffd::new(0)?;
-        handler.register(&buffer, 0, 1, uffd::MISSING)?;
-        let address = buffer.start() as usize;
-        let read = || {
-            let last = ((GROWN - 1) * PAGE) as i64;
-            // SAFETY: there is room for a page.
-            unsafe { libc::pread(file.as_fd().as_raw_fd(), address as *mut _, PAGE, last) }
-        };
-        let mut steps = Some(|t: &mut Trace| -> Done {
-            // What comes of the stores differs, as is said above.
-            store_beyond(&file)?;
-            let size = ((GROWN + 7) * PAGE) as u64;
-            match how {
-                "write" => t.put(how, file.pwrite(b"x", size)),
-                "append" => {
-                    t.put(how, file.pwrite(&[7; 100], (GROWN * PAGE) as u64));
-                    t.put(how, file.truncate(size));
-                }
-                "fallocate" => {
-                    let none = FallocateFlags::empty();
-                    t.put(how, rustix::fs::fallocate(&file, none, 0, size).is_ok());
-                }
-                _ => t.put(how, file.truncate(size)),
-            }
-            Ok(())
-        });
-        let read = std::thread::scope(|scope| -> anyhow::Result<isize> {
-            let reader = scope.spawn(read);
-            while !reader.is_finished() {
-                // The same fault may be heard of twice.
-                if handler.event(&buffer, 20).is_some() {
-                    let done = steps.take().map_or(Ok(()), |steps| steps(t));
-                    // Fails where the page is there by now.
-                    let _ = handler.zero(&buffer, 0, 1);
-                    done?;
-                }
-            }
-            Ok(reader.join().expect("a read does not panic"))
-        })?;
-        t.put(format!("{how}: read"), read);
-        t.put(format!("{how}: contents"), file.all()?);
-        drop(file);
-        d.unlink("f")?;
-    }
-    Ok(())
-}
-
-/// Nor can one that is in a pipe.
-fn in_a_pipe(t: &mut Trace, d: &Dir) -> Done {
-    let file = grown(d)?;
-    let (_reader, writer) = rustix::pipe::pipe()?;
-    let mut offset = ((GROWN - 1) * PAGE) as u64;
-    let flags = rustix::pipe::SpliceFlags::empty();
-    t.put(
-        "splice",
-        rustix::pipe::splice(&file, Some(&mut offset), &writer, None, PAGE, flags).is_ok(),
-    );
-    t.put("stored", store_beyond(&file)?);
-    t.counts("stored", d, &file)?;
-    t.put("truncate", file.truncate(((GROWN + 7) * PAGE) as u64));
-    t.counts("grown", d, &file)?;
     t.put("contents", file.all()?);
     Ok(())
 }

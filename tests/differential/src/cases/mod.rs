@@ -64,6 +64,7 @@ subjects! {
     dropped_pages,
     huge,
     fitting,
+    beyond_the_end,
     khugepaged,
     concurrency,
     leaks,

@@ -3,6 +3,7 @@
 //! compared between the types.
 
 mod accounting;
+mod beyond_the_end;
 mod damage;
 mod devices;
 mod huge;
@@ -36,6 +37,7 @@ pub fn all() -> Vec<Case> {
         swapoff::cases(),
         swapoff_beside_reclaim::cases(),
         unwritten::cases(),
+        beyond_the_end::cases(),
         damage::cases(),
         injected::cases(),
     ]
