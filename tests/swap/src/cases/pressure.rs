@@ -16,7 +16,7 @@ const FILE: (u64, u64) = (512, 48);
 const GROUP: (u64, u64) = (64, 12);
 /// For the whole machine, and what is left free there; the kernel keeps some more for itself, which it hands out
 /// under pressure.
-const GLOBAL_FILE: (u64, u64) = (224, 160);
+const GLOBAL_FILE: u64 = 224;
 const GLOBAL_FREE: (u64, u64) = (56, 40);
 
 pub fn cases() -> Vec<Case> {
@@ -152,8 +152,7 @@ fn short_of_memory(free: u64) -> Result<Taken> {
 }
 
 fn machine(scene: &mut Scene) -> Result<()> {
-    let mib = sized(GLOBAL_FILE.0, GLOBAL_FILE.1);
-    let pages = mib * MIB / PAGE as u64;
+    let pages = GLOBAL_FILE * MIB / PAGE as u64;
     let mut swap = Swap::disk(1)?;
     let mount = scene.mount("size=600m")?;
     let file = pages::create(&mount.file("file"))?;
