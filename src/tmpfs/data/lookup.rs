@@ -419,12 +419,12 @@ pub(super) fn find_or_make_noting(
             }
         };
 
-        if !is_new && purpose.may_be_for_part(inode, &folio) && must_look_single(inode, &folio) {
+        if !is_new && purpose.may_be_for_part(inode, &folio) {
             // A copy, as above.
             let copy = purpose;
             let part = copy.part(inode, &folio, index);
             if part < folio.order() {
-                if take_apart(&mut folio, part) {
+                if must_look_single(inode, &folio) && take_apart(&mut folio, part) {
                     look_again()?;
                     continue;
                 }

@@ -24,11 +24,11 @@ use crate::vfs::Exclusive;
 use kernel::prelude::*;
 use kernel::sync::barrier::{smp_mb, Read};
 
-/// `folio` is about to be mapped as a whole for a fault, which has its lock: it is in use, and cannot be split. Does not
-/// sleep.
+/// `folio` is about to be mapped as a whole for a fault, which has its lock: it is in use, and cannot be split, or the
+/// policy is another one by now. Does not sleep.
 #[cold]
 pub(super) fn note_mapped(inode: &TmpfsInode, folio: &LockedFolio) {
-    if inode.size().page_end() < folio.end() {
+    if is_of_interest(inode) && inode.size().page_end() < folio.end() {
         note(inode);
     }
 }
@@ -52,7 +52,7 @@ fn note(inode: &TmpfsInode) {
 /// Does not sleep.
 #[inline]
 pub(super) fn note_mapped_around(inode: &TmpfsInode) {
-    if may_be_mapped(inode) {
+    if may_be_beyond(inode) && is_of_interest(inode) {
         inode.data().note_shown_beyond_eof();
     }
 }
@@ -61,9 +61,19 @@ pub(super) fn note_mapped_around(inode: &TmpfsInode) {
 /// allocated in advance. Does not sleep.
 #[inline]
 pub(super) fn may_be_mapped(inode: &TmpfsInode) -> bool {
-    let is_beyond =
-        inode.data().may_be_beyond_eof() || inode::end_asked_for(inode) > inode.size().page_end();
-    is_beyond && orders::is_fitting(inode)
+    may_be_beyond(inode) && orders::is_fitting(inode)
+}
+
+/// Whether a folio may have pages beyond the end of the file, whatever for.
+#[inline]
+fn may_be_beyond(inode: &TmpfsInode) -> bool {
+    inode.data().may_be_beyond_eof() || inode::end_asked_for(inode) > inode.size().page_end()
+}
+
+/// Whether the folios of `inode` are to look like single pages, or were when some of them were made.
+#[inline]
+fn is_of_interest(inode: &TmpfsInode) -> bool {
+    orders::is_fitting(inode) || inode.data().was_fitted()
 }
 
 /// Hides what may have been stored beyond the end of `inode`, before what may move that end to `end`. May sleep.
