@@ -3,7 +3,8 @@
 #
 # It holds the kernel, the module and the benchmark and nothing else: no disk and
 # no shared folder, because what comes from the host at its own time would make
-# the count of instructions depend on the host.
+# the count of instructions depend on the host. Operations on a disk have a machine
+# of their own, which counts what is executed while there is something to do.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
@@ -53,20 +54,34 @@ pack() {
 	rm -rf "$root"
 }
 
-# boot ACCEL SEED BZIMAGE INITRD DIR [QEMU-OPTION...]: runs the machine to its end. DIR
+# boot ACCEL[+disk] SEED BZIMAGE INITRD DIR [QEMU-OPTION...]: runs the machine to its end. DIR
 # gets kernel.log, figures.json and symbols; what the benchmark says goes to stdout.
 boot() {
-	local accel=$1 seed=$2 bzimage=$3 initrd=$4 dir=$5 status=0 line
+	local accel=$1 seed=$2 bzimage=$3 initrd=$4 dir=$5 status=0 sleep=off line
 	# Without these processor features the kernel copies by the word: a repeated
 	# string instruction counts once for each repetition.
 	local processor='max,-erms,-fsrm,-fsrs,-fzrm'
 	local append='console=ttyS0 loglevel=8 norandmaps panic=-1 oops=panic'
 	local qemu=(-smp 1 -m 2G -nodefaults -no-user-config -display none -no-reboot)
 	shift 5
-	case $accel in
+	if [[ $accel == *+disk ]]; then
+		# While the machine waits for the disk its clock must not leap from timer to timer.
+		sleep=on
+		truncate -s 128M "$dir/disk"
+		# A file of the host's may answer before the task that asks comes to wait, or after, as the host pleases. A disk
+		# takes its time: so a second one is asked as well, whose answers come a millisecond later and are not taken
+		# (of two different answers QEMU takes that of the last child). An interrupt by a line, which stays up until
+		# it is answered, cannot get lost while the kernel looks for disks.
+		# shellcheck disable=SC2054 # QEMU's commas
+		qemu+=(-blockdev "driver=file,node-name=file,filename=$dir/disk,cache.no-flush=on"
+			-blockdev driver=null-co,node-name=late,size=134217728,latency-ns=1000000
+			-blockdev driver=quorum,node-name=disk,vote-threshold=1,children.0=late,children.1=file
+			-device virtio-blk-pci,drive=disk,vectors=0)
+	fi
+	case ${accel%+disk} in
 	icount)
 		qemu+=(-accel tcg -cpu "$processor" -seed "$seed"
-			-rtc 'base=2026-01-01T00:00:00,clock=vm' -icount 'shift=0,sleep=off')
+			-rtc 'base=2026-01-01T00:00:00,clock=vm' -icount "shift=0,sleep=$sleep")
 		;;
 	# Two processors are looked at, and one has what the kernel does at its own time, its clock among it, which goes to
 	# another where the first may sleep. Each is a thread of QEMU's: where they take turns in one, QEMU tells a plugin
@@ -82,6 +97,7 @@ boot() {
 		-append "$append" \
 		-serial "file:$dir/kernel.log" -chardev stdio,id=talk,signal=off -serial chardev:talk \
 		-serial "file:$dir/raw" -serial "file:$dir/symbols" </dev/null || status=$?
+	rm -f "$dir/disk"
 	((!status)) || die "the machine with seed $seed ended with status $status; its log is $dir/kernel.log"
 	"$top/scripts/vm/check-log" "$dir/kernel.log" || die "the kernel log is not clean: $dir/kernel.log"
 	{

@@ -6,6 +6,7 @@
 
 mod beside;
 mod gate;
+mod idle;
 mod measure;
 mod ops;
 mod place;
@@ -32,6 +33,9 @@ enum Command {
         /// Only those that several processors can do at once
         #[arg(long)]
         parallel: bool,
+        /// Only those of this machine, which may be none
+        #[arg(long, conflicts_with = "parallel")]
+        machine: Option<ops::Machine>,
     },
     /// Run the operations here and write the raw figures as JSON
     Measure(measure::Arguments),
@@ -64,10 +68,12 @@ fn run(command: &Command) -> Result<()> {
         Command::List {
             selection,
             parallel,
+            machine,
         } => {
-            let operations = match parallel {
-                true => selection.parallel()?,
-                false => selection.operations()?,
+            let operations = match (parallel, machine) {
+                (true, _) => selection.parallel()?,
+                (false, Some(machine)) => selection.of_machine(*machine)?,
+                (false, None) => selection.operations()?,
             };
             for operation in operations {
                 println!("{}", operation.name);

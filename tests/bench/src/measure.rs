@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{bail, Context, Result};
 use rustix::io::Errno;
 
-use crate::ops::{Operation, Selection};
+use crate::ops::{Machine, Operation, Selection};
 use crate::place::{Column, Place};
 use crate::results::{Measured, Outcome, Run};
 use crate::timer::{self, Timer};
@@ -24,10 +24,10 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// The operations, where the kernel has all the file systems.
-    pub fn operations(&self) -> Result<Vec<Operation>> {
+    /// The operations of this machine, where the kernel has all the file systems.
+    pub fn of_machine(&self, machine: Machine) -> Result<Vec<Operation>> {
         self.check()?;
-        self.selection.operations()
+        self.selection.of_machine(machine)
     }
 
     /// Those of them that several processors can do at once.
@@ -54,6 +54,9 @@ pub struct Arguments {
     /// Run each on all processors of the machine at once; the file systems come in reverse order every other time
     #[arg(long, conflicts_with = "settle")]
     parallel: bool,
+    /// Which machine this is; another one has other operations
+    #[arg(long, value_enum, default_value_t = Machine::Memory)]
+    machine: Machine,
     /// Write the figures to this file
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
@@ -62,7 +65,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let operations = match arguments.parallel {
         true => arguments.wanted.parallel()?,
-        false => arguments.wanted.operations()?,
+        false => arguments.wanted.of_machine(arguments.machine)?,
     };
     let scratch = tempfile::tempdir().context("cannot make a directory for the mount point")?;
     let timer = Timer::new(Duration::from_millis(arguments.settle));

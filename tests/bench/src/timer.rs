@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{ensure, Context};
 
 use crate::gate;
+use crate::idle::Idler;
 
 /// How long the machine rests before a region, in milliseconds.
 pub const SETTLE: u64 = 60;
@@ -64,23 +65,47 @@ impl Timer {
     }
 
     /// Times `work`, which does `units` units.
-    ///
-    /// The rest before it lets work that the kernel put off (RCU callbacks above all) finish, so
-    /// that the clean-up of one region is not charged to the next.
     pub fn time(
         &self,
         units: u64,
         work: impl FnOnce() -> rustix::io::Result<()>,
     ) -> rustix::io::Result<Sample> {
+        self.rest();
+        self.region(units, work, || Duration::ZERO)
+    }
+
+    /// The same, without the time in which the machine, which has one processor, has nothing to do.
+    pub fn time_outside_idle(
+        &self,
+        units: u64,
+        work: impl FnOnce() -> rustix::io::Result<()>,
+    ) -> rustix::io::Result<Sample> {
+        self.rest();
+        let idler = Idler::start()?;
+        self.region(units, work, || idler.so_far())
+    }
+
+    /// Lets work that the kernel put off (RCU callbacks above all) finish, so that the clean-up of
+    /// one region is not charged to the next.
+    fn rest(&self) {
         std::thread::sleep(self.settle);
+    }
+
+    fn region(
+        &self,
+        units: u64,
+        work: impl FnOnce() -> rustix::io::Result<()>,
+        idle: impl Fn() -> Duration,
+    ) -> rustix::io::Result<Sample> {
         if self.with_others {
             gate::wait_for_start()?;
         }
+        let before = idle();
         let start = Instant::now();
         mark_begin();
         let result = work();
         mark_end();
-        let elapsed = start.elapsed();
+        let elapsed = start.elapsed().saturating_sub(idle() - before);
         result?;
         let sample = Sample {
             units,
@@ -127,4 +152,8 @@ mark! {
 mark! {
     /// Tells it that a region begins in which the atomic instructions of user space count, too.
     pub fn mark_known = "0x52544204"
+}
+mark! {
+    /// Tells it that user space has nothing to do until the kernel runs.
+    pub fn mark_idle = "0x52544205"
 }

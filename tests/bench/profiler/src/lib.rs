@@ -27,11 +27,17 @@ const BEGIN: [u8; 7] = [0x0f, 0x1f, 0x80, 0x01, 0x42, 0x54, 0x52];
 const END: [u8; 7] = [0x0f, 0x1f, 0x80, 0x02, 0x42, 0x54, 0x52];
 const NEXT: [u8; 7] = [0x0f, 0x1f, 0x80, 0x03, 0x42, 0x54, 0x52];
 const KNOWN: [u8; 7] = [0x0f, 0x1f, 0x80, 0x04, 0x42, 0x54, 0x52];
+const IDLE: [u8; 7] = [0x0f, 0x1f, 0x80, 0x05, 0x42, 0x54, 0x52];
+
+/// The kernel has the upper half of the addresses.
+const KERNEL: u64 = 1 << 63;
 
 /// The longest instruction of the architecture.
 const LONGEST: usize = 15;
 
 static INSIDE: AtomicBool = AtomicBool::new(false);
+/// User space has nothing to do until the kernel runs.
+static IDLING: AtomicBool = AtomicBool::new(false);
 static REGIONS: AtomicU64 = AtomicU64::new(0);
 static OUTPUT: OnceLock<PathBuf> = OnceLock::new();
 
@@ -97,21 +103,26 @@ unsafe extern "C" fn translated(_id: Id, block: *mut Block) {
             .entry((api::qemu_plugin_tb_vaddr(block), length))
             .or_insert_with(|| Box::leak(Box::default()));
         let data = std::ptr::from_ref(counter).cast_mut().cast();
-        api::qemu_plugin_register_vcpu_tb_exec_cb(block, executed, api::CB_NO_REGS, data);
+        let callback: api::Execute = match api::qemu_plugin_tb_vaddr(block) {
+            ..KERNEL => executed_by_user,
+            _ => executed,
+        };
+        api::qemu_plugin_register_vcpu_tb_exec_cb(block, callback, api::CB_NO_REGS, data);
 
         for index in 0..length {
             let instruction = api::qemu_plugin_tb_get_insn(block, index);
             let mut bytes = [0u8; 7];
             let size =
                 api::qemu_plugin_insn_data(instruction, bytes.as_mut_ptr().cast(), bytes.len());
-            let callback: api::Execute = match bytes {
+            let marked: api::Execute = match bytes {
                 BEGIN if size == BEGIN.len() => begun,
                 END if size == END.len() => ended,
+                IDLE if size == IDLE.len() => idles,
                 _ => continue,
             };
             api::qemu_plugin_register_vcpu_insn_exec_cb(
                 instruction,
-                callback,
+                marked,
                 api::CB_NO_REGS,
                 std::ptr::null_mut(),
             );
@@ -120,10 +131,26 @@ unsafe extern "C" fn translated(_id: Id, block: *mut Block) {
 }
 
 unsafe extern "C" fn executed(_vcpu: c_uint, counter: *mut c_void) {
-    if INSIDE.load(Relaxed) {
-        // SAFETY: `translated` registered this callback with a counter that is never freed.
-        unsafe { &*counter.cast::<AtomicU64>() }.fetch_add(1, Relaxed);
+    IDLING.store(false, Relaxed);
+    // SAFETY: `translated` registered this callback with a counter that is never freed.
+    count(unsafe { &*counter.cast() });
+}
+
+unsafe extern "C" fn executed_by_user(_vcpu: c_uint, counter: *mut c_void) {
+    if !IDLING.load(Relaxed) {
+        // SAFETY: as above.
+        count(unsafe { &*counter.cast() });
     }
+}
+
+fn count(counter: &AtomicU64) {
+    if INSIDE.load(Relaxed) {
+        counter.fetch_add(1, Relaxed);
+    }
+}
+
+unsafe extern "C" fn idles(_vcpu: c_uint, _data: *mut c_void) {
+    IDLING.store(true, Relaxed);
 }
 
 unsafe extern "C" fn begun(_vcpu: c_uint, _data: *mut c_void) {

@@ -18,7 +18,7 @@ use std::io::Write;
 use std::sync::{LazyLock, Mutex, MutexGuard};
 
 use crate::api::{self, Block, Id};
-use crate::{BEGIN, END, KNOWN, LONGEST, NEXT};
+use crate::{BEGIN, END, KERNEL, KNOWN, LONGEST, NEXT};
 
 /// Those that are looked at, of which `FIRST` is the first: the one before it has the kernel's own tasks.
 const PROCESSORS: usize = 2;
@@ -30,9 +30,6 @@ const SECTIONS: u64 = 64;
 
 /// So many stores of a processor are one point of its time: a structure that is filled is stored to once.
 const POINT: u64 = 16;
-
-/// The kernel has the upper half of the addresses.
-const KERNEL: u64 = 1 << 63;
 
 /// What a processor stored to a cache line.
 #[derive(Default)]

@@ -2,6 +2,7 @@
 //! The operations that are measured. Each prepares what it needs on an empty mount and then times
 //! nothing but itself; none knows which file system it runs on.
 
+mod disk;
 mod io;
 mod mapping;
 mod mounting;
@@ -22,8 +23,18 @@ pub const PAGE: usize = 4096;
 
 type Body = Box<dyn Fn(&Place, &Timer) -> rustix::io::Result<Sample>>;
 
+/// The machines that measure: an operation needs what one of them has.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Machine {
+    /// Nothing in it comes from the host, and each run of it is the same to the instruction. Swap is in memory.
+    Memory,
+    /// Swap is on a disk, which answers at the host's time.
+    Disk,
+}
+
 pub struct Operation {
     pub name: String,
+    pub machine: Machine,
     /// What it is shown together with.
     pub group: &'static str,
     /// What one of its units is: "page", "call", "entry".
@@ -39,9 +50,22 @@ impl Operation {
     ) -> Self {
         Self {
             name: name.into(),
+            machine: Machine::Memory,
             group: "",
             unit,
             body: Box::new(body),
+        }
+    }
+
+    /// One of the machine with a disk.
+    fn on_disk(
+        name: &str,
+        unit: &'static str,
+        body: impl Fn(&Place, &Timer) -> rustix::io::Result<Sample> + 'static,
+    ) -> Self {
+        Self {
+            machine: Machine::Disk,
+            ..Self::new(name, unit, body)
         }
     }
 
@@ -55,7 +79,7 @@ impl Operation {
 }
 
 /// Groups of operations that change what there is one of: mounts, swap, whose shared memory is.
-const ALONE: [&str; 3] = ["mounts", "swap", "shared memory"];
+const ALONE: [&str; 4] = ["mounts", "swap", "shared memory", "swap on a disk"];
 
 fn all() -> Vec<Operation> {
     let groups = [
@@ -67,6 +91,7 @@ fn all() -> Vec<Operation> {
         ("mounts", mounting::operations()),
         ("swap", swap::operations()),
         ("shared memory", shared::operations()),
+        ("swap on a disk", disk::operations()),
     ];
     groups
         .into_iter()
@@ -79,7 +104,7 @@ fn all() -> Vec<Operation> {
 }
 
 /// The error number of an error of the standard library.
-fn errno(error: std::io::Error) -> Errno {
+pub fn errno(error: std::io::Error) -> Errno {
     Errno::from_io_error(&error).unwrap_or(Errno::IO)
 }
 
@@ -114,6 +139,13 @@ impl Selection {
                     .join("; ")
             );
         }
+        Ok(operations)
+    }
+
+    /// Those of a machine, which may be none.
+    pub fn of_machine(&self, machine: Machine) -> Result<Vec<Operation>> {
+        let mut operations = self.operations()?;
+        operations.retain(|operation| operation.machine == machine);
         Ok(operations)
     }
 

@@ -16,25 +16,25 @@ use super::{errno, Operation, PAGE};
 use crate::place::Place;
 use crate::timer::{Sample, Timer};
 
-fn map(file: &File) -> Result<MmapMut> {
+pub fn map(file: &File) -> Result<MmapMut> {
     // SAFETY: the file lives on a mount of our own, and nothing else changes it.
     unsafe { MmapMut::map_mut(file) }.map_err(errno)
 }
 
 /// Sends all pages to swap.
-fn page_out(map: &mut MmapMut) -> Result<()> {
+pub fn page_out(map: &mut MmapMut) -> Result<()> {
     // SAFETY: the range is that of the mapping; going to swap changes no byte of it.
     unsafe { madvise(map.as_mut_ptr().cast(), map.len(), Advice::LinuxPageOut) }
 }
 
 /// How much swap is in use, in pages.
-fn in_swap() -> u64 {
+pub fn in_swap() -> u64 {
     let info = sysinfo();
     (info.totalswap - info.freeswap) * u64::from(info.mem_unit) / PAGE as u64
 }
 
 /// Does `work` on a mapping of a file and sees to it that its pages are in swap afterwards.
-fn going_out(
+pub fn going_out(
     file: &File,
     work: impl FnOnce(&mut MmapMut) -> Result<Sample>,
 ) -> Result<(MmapMut, Sample)> {
@@ -49,7 +49,10 @@ fn going_out(
         FILE_PAGES => Ok((map, sample)),
         // A file system without swap leaves them all where they are.
         0 => Err(Errno::OPNOTSUPP),
-        _ => Err(Errno::AGAIN),
+        pages => {
+            eprintln!("{pages} pages went to swap, not {FILE_PAGES}");
+            Err(Errno::AGAIN)
+        }
     }
 }
 

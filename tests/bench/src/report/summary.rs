@@ -8,6 +8,7 @@ use crate::results::{Outcome, Run};
 
 pub struct Summary {
     pub kernel: String,
+    /// Of each operation.
     pub runs: usize,
     pub columns: Vec<String>,
     /// The column that the others are compared with.
@@ -47,9 +48,7 @@ impl Summary {
         let Some(first) = runs.first() else {
             bail!("no runs to compare")
         };
-        for run in runs {
-            same(first, run)?;
-        }
+        let kinds = kinds(runs)?;
         let column = |label: &str| first.columns.iter().position(|column| column == label);
         let Some(baseline) = column(baseline) else {
             bail!(
@@ -57,12 +56,13 @@ impl Summary {
                 first.columns.join(", ")
             );
         };
-        let rows = (0..first.operations.len())
-            .map(|index| row(runs, index))
+        let rows = kinds
+            .iter()
+            .flat_map(|runs| (0..runs[0].operations.len()).map(|index| row(runs, index)))
             .collect::<Result<Vec<_>>>()?;
         Ok(Self {
             kernel: first.kernel.clone(),
-            runs: runs.len(),
+            runs: kinds[0].len(),
             columns: first.columns.clone(),
             baseline,
             subject: column(subject),
@@ -99,14 +99,40 @@ impl Summary {
     }
 }
 
-/// Fails unless both runs measured the same things on the same kernel.
+/// The runs of each machine, as many of each, in the order of its first: a machine has operations of its own.
+///
+/// Fails unless all measured the same file systems on the same kernel.
+fn kinds(runs: &[Run]) -> Result<Vec<Vec<&Run>>> {
+    let mut kinds: Vec<Vec<&Run>> = Vec::new();
+    for run in runs {
+        same(&runs[0], run)?;
+        let names: Vec<_> = names(run).collect();
+        match kinds
+            .iter_mut()
+            .find(|kind| names.iter().any(|name| has(kind[0], name)))
+        {
+            None => kinds.push(vec![run]),
+            Some(kind) if names.iter().copied().eq(self::names(kind[0])) => kind.push(run),
+            Some(_) => bail!("the runs measured different operations"),
+        }
+    }
+    if kinds.iter().any(|kind| kind.len() != kinds[0].len()) {
+        bail!("some operations were measured in more runs than others");
+    }
+    Ok(kinds)
+}
+
+fn names(run: &Run) -> impl Iterator<Item = &str> {
+    run.operations
+        .iter()
+        .map(|operation| operation.name.as_str())
+}
+
+fn has(run: &Run, name: &str) -> bool {
+    names(run).any(|other| other == name)
+}
+
 fn same(first: &Run, other: &Run) -> Result<()> {
-    let names = |run: &Run| -> Vec<String> {
-        run.operations
-            .iter()
-            .map(|operation| operation.name.clone())
-            .collect()
-    };
     if first.kernel != other.kernel {
         bail!(
             "runs of different kernels: '{}' and '{}'",
@@ -114,13 +140,13 @@ fn same(first: &Run, other: &Run) -> Result<()> {
             other.kernel
         );
     }
-    if first.columns != other.columns || names(first) != names(other) {
-        bail!("the runs measured different file systems or operations");
+    if first.columns != other.columns {
+        bail!("the runs measured different file systems");
     }
     Ok(())
 }
 
-fn row(runs: &[Run], index: usize) -> Result<Row> {
+fn row(runs: &[&Run], index: usize) -> Result<Row> {
     let model = &runs[0].operations[index];
     let cells = (0..runs[0].columns.len())
         .map(|column| {
@@ -158,4 +184,44 @@ fn cell(outcomes: &[&Outcome]) -> Option<Cell> {
         value: median(&best),
         spread: spread(&best),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::Measured;
+
+    fn run(operations: &[&str]) -> Run {
+        let operations = operations.iter().map(|name| Measured {
+            name: (*name).to_owned(),
+            group: "group".to_owned(),
+            unit: "call".to_owned(),
+            units: 1,
+            outcomes: vec![Outcome::Times(vec![2.0, 1.0])],
+        });
+        Run {
+            kernel: "kernel".to_owned(),
+            columns: vec!["tmpfs".to_owned()],
+            operations: operations.collect(),
+        }
+    }
+
+    fn rows(runs: &[Run]) -> Result<Vec<String>> {
+        let summary = Summary::new(runs, "tmpfs", "rtmpfs")?;
+        Ok(summary.rows.into_iter().map(|row| row.name).collect())
+    }
+
+    #[test]
+    fn each_machine_has_its_rows() {
+        let runs = [run(&["a", "b"]), run(&["c"]), run(&["a", "b"]), run(&["c"])];
+        assert_eq!(rows(&runs).unwrap(), ["a", "b", "c"]);
+        assert_eq!(Summary::new(&runs, "tmpfs", "rtmpfs").unwrap().runs, 2);
+    }
+
+    #[test]
+    fn machines_that_do_not_go_together_are_errors() {
+        assert!(rows(&[run(&["a", "b"]), run(&["a"])]).is_err());
+        assert!(rows(&[run(&["a", "b"]), run(&["b", "c"])]).is_err());
+        assert!(rows(&[run(&["a"]), run(&["a"]), run(&["b"])]).is_err());
+    }
 }
