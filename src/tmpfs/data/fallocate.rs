@@ -12,8 +12,9 @@
 //! Lock order: `i_rwsem`, folio locks, then `i_lock`, under which others look at the [`Activity`].
 
 use super::beyond_eof;
-use super::lookup::{self, Purpose};
+use super::lookup;
 use super::page_accounting;
+use super::purpose::Purpose;
 use super::shown;
 use super::truncate::Truncation;
 use super::write::AGAINST_WRITES;

@@ -4,7 +4,8 @@
 
 use super::beyond_eof;
 use super::fallocate;
-use super::lookup::{self, Purpose};
+use super::lookup;
+use super::purpose::Purpose;
 use super::shown;
 use crate::shmem::fault::{Fault, FaultOperations, Faulted};
 use crate::tmpfs::state::inode::TmpfsInode;

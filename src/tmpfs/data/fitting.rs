@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The orders that a new folio may have with `huge=fit`, by what it is wanted for.
+//! The orders that a new folio may have with `huge=fit`, by what it is wanted for, and what one is taken apart into that was
+//! allocated in advance.
 
-use super::lookup::{Purpose, Source};
+use super::purpose::{Purpose, Source};
 use crate::mm::folio::fault_in_source;
-use crate::mm::{huge, Slot};
+use crate::mm::{huge, LockedFolio, Slot};
 use crate::shmem::fault::Fault;
 use crate::tmpfs::pure::fitting;
 use crate::tmpfs::pure::folio_orders::Orders;
@@ -14,7 +15,7 @@ use crate::units::{Order, PageIndex, PageRange};
 
 /// What a larger folio that was allocated in advance is split into where less of it is written: such are split into
 /// pages at little cost, and few are.
-pub(super) const PART_IN_ADVANCE: Order = Order::from_uint(4);
+const PART_IN_ADVANCE: Order = Order::from_uint(4);
 
 /// The largest folio that comes back from swap for a page of it.
 pub(super) const LARGEST_READ: Order = Order::from_uint(4);
@@ -39,7 +40,7 @@ pub(super) fn orders(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>
 
 /// The order of what is wanted with page `index`, of a hole or of what was allocated in advance. Does not sleep.
 #[inline]
-pub(super) fn wanted(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>) -> Order {
+fn wanted(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>) -> Order {
     match *purpose {
         Purpose::Write { end, .. } | Purpose::Allocate { end } => {
             fitting::within(index, end.page_end())
@@ -47,6 +48,40 @@ pub(super) fn wanted(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>
         Purpose::Fault(fault) => for_fault(inode, index, fault),
         Purpose::Valid { .. } => Order::ZERO,
     }
+}
+
+/// The order of what `folio` of `inode`, which has page `index`, is to be split into where it may be more than is used
+/// as a whole for `purpose`; no less than its own where it is not. Does not sleep.
+#[cold]
+pub(super) fn part(
+    inode: &TmpfsInode,
+    folio: &LockedFolio,
+    index: PageIndex,
+    purpose: &Purpose<'_>,
+) -> Order {
+    if folio.is_uptodate() {
+        return Order::ZERO;
+    }
+    // It was allocated in advance: what makes one page of it valid must not make data of all.
+    let wanted = wanted(inode, index, purpose);
+    let is_small = wanted < folio.order() && folio.order() <= PART_IN_ADVANCE;
+    match purpose {
+        // Where its source ends, a write leaves what it would of single pages.
+        Purpose::Write { .. } if is_small => Order::ZERO,
+        _ => wanted,
+    }
+}
+
+/// Splits a folio into such of order `part`, to which it comes in two steps where there is much between: what is left
+/// of one that was allocated in advance is for later calls. False where another task uses it. May sleep.
+#[cold]
+pub(super) fn take_apart(folio: &mut LockedFolio, part: Order) -> bool {
+    let is_in_two_steps = !folio.is_uptodate() && folio.order() > PART_IN_ADVANCE;
+    folio.split_to(if is_in_two_steps {
+        part.max(PART_IN_ADVANCE)
+    } else {
+        part
+    })
 }
 
 #[inline]

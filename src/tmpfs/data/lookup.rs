@@ -12,182 +12,18 @@ use super::beyond_eof;
 use super::fitting;
 use super::orders::{self, Rule};
 use super::page_accounting;
+use super::purpose::Purpose;
 use super::shown;
 use super::swap;
-use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::{self, Effort};
-use crate::mm::swap::{Reader, SwapEntry};
+use crate::mm::swap::SwapEntry;
 use crate::mm::{task, Folio, GfpFlags, LockedFolio, NewFolio, Slot};
-use crate::shmem::fault::Fault;
 use crate::shmem::userfault::Found;
 use crate::tmpfs::pure::folio_orders::Orders;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
-use crate::tmpfs::state::Tmpfs;
-use crate::units::PageRange;
-use crate::units::{Order, PageCount, PageIndex, Pos};
-use kernel::iov::IovIterSource;
+use crate::units::{Order, PageCount, PageIndex, PageRange};
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
-
-/// What the folio is wanted for, as `enum sgp_type` says in mm/shmem.c (`SGP_WRITE`, `SGP_CACHE`, `SGP_FALLOC`).
-#[derive(Clone, Copy)]
-pub(in crate::tmpfs) enum Purpose<'a> {
-    /// To be written by write(2), which goes on to before byte `end`: where it is new, the caller
-    /// fills or zeros all of it.
-    Write {
-        /// The start of the file where that is not known. Only large folios care.
-        end: Pos,
-        /// What is to be written, where that is known.
-        source: Option<&'a Source<'a>>,
-    },
-    /// To be used like a mapped one: all of it must be valid.
-    Valid {
-        /// By which memory for it is allocated, in the place of the file's own.
-        flags: GfpFlags,
-    },
-    /// To be mapped for a fault, and charged to the owner of the mapping: all of it must be valid.
-    Fault(&'a Fault<'a, Tmpfs>),
-    /// To be allocated in advance, like all before byte `end`: one that is new stays as it is, one
-    /// that was allocated earlier becomes valid, so that it is not taken for new.
-    Allocate {
-        /// The end of all that is to be allocated. Only large folios care.
-        end: Pos,
-    },
-}
-
-impl Purpose<'_> {
-    /// The end of what is to be written or allocated; the start of the file where that is not known.
-    fn end(self) -> Pos {
-        match self {
-            Self::Write { end, .. } | Self::Allocate { end } => end,
-            Self::Fault(_) | Self::Valid { .. } => Pos::ZERO,
-        }
-    }
-
-    /// Whether the folio is to be within the file.
-    fn is_within_size(self) -> bool {
-        matches!(self, Self::Valid { .. } | Self::Fault(_))
-    }
-
-    /// Lets reclaim know of the use of a new folio.
-    #[inline]
-    fn note_use(self, folio: &mut LockedFolio) {
-        if let Self::Write { .. } = self {
-            folio.set_referenced();
-        }
-    }
-
-    /// Whom a new folio is charged to.
-    fn owner(&self) -> MemoryOwner<'_> {
-        match self {
-            Self::Fault(fault) => fault.memory_owner(),
-            Self::Write { .. } | Self::Valid { .. } | Self::Allocate { .. } => MemoryOwner::CURRENT,
-        }
-    }
-
-    /// By which memory is allocated for it in `inode`.
-    #[inline]
-    fn flags(self, inode: &TmpfsInode) -> GfpFlags {
-        match self {
-            Self::Valid { flags } => flags,
-            Self::Fault(_) | Self::Write { .. } | Self::Allocate { .. } => inode.mapping().gfp(),
-        }
-    }
-
-    /// Whether it is for a mapping of anonymous shared memory.
-    #[inline]
-    fn is_for_anonymous(self) -> bool {
-        matches!(self, Self::Fault(fault) if fault.is_anonymous())
-    }
-
-    /// The order of the largest folio of `inode` that may be read from swap for it.
-    #[inline]
-    fn largest_read(self, inode: &TmpfsInode) -> Order {
-        if let Self::Fault(fault) = self {
-            // What the monitor was not asked for stays where it is.
-            if fault.is_watched_by_user() {
-                return Order::ZERO;
-            }
-        }
-        orders::largest_read(inode)
-    }
-
-    /// Whether `folio` of `inode` may be more than what may be used as a whole for it.
-    #[inline]
-    fn may_be_for_part(self, inode: &TmpfsInode, folio: &LockedFolio) -> bool {
-        if folio.is_uptodate() {
-            self.shows_beyond_eof(inode, folio)
-        } else {
-            folio.is_large()
-        }
-    }
-
-    /// The order of what such a folio with page `index` is to be split into; no less than its own where it is none.
-    #[cold]
-    fn part(&self, inode: &TmpfsInode, folio: &LockedFolio, index: PageIndex) -> Order {
-        if folio.is_uptodate() {
-            return Order::ZERO;
-        }
-        // It was allocated in advance: what makes one page of it valid must not make data of all.
-        let wanted = fitting::wanted(inode, index, self);
-        let is_small = wanted < folio.order() && folio.order() <= fitting::PART_IN_ADVANCE;
-        match self {
-            // Where its source ends, a write leaves what it would of single pages.
-            Self::Write { .. } if is_small => Order::ZERO,
-            _ => wanted,
-        }
-    }
-
-    /// Whether a mapping would show what `folio` has beyond the end of the file, which it must not: the MM maps folios as
-    /// a whole. One that it maps by one entry shows it anyway, if it was not made to be given back.
-    #[inline]
-    fn shows_beyond_eof(self, inode: &TmpfsInode, folio: &LockedFolio) -> bool {
-        matches!(self, Self::Fault(_))
-            && folio.is_large()
-            && folio.end() > inode.size().page_end()
-            && (folio.order() < huge::PMD_ORDER || inode.data().may_be_beyond_eof())
-    }
-
-    /// Who reads from swap for it.
-    #[inline]
-    fn reader(&self) -> Reader<'_> {
-        match self {
-            Self::Fault(fault) => fault.reader(),
-            _ => Reader::CURRENT,
-        }
-    }
-
-    /// Whether it is a fault that is over, as the folio that is there is mapped now with what is around it. Where the mount
-    /// says how large folios are, the MM maps one as a whole, and to what is beyond the end of the file.
-    #[inline(always)]
-    fn maps_around(self, inode: &TmpfsInode) -> bool {
-        matches!(self, Self::Fault(fault)
-            if fault.may_map_around()
-                && orders::rule(inode, || false) != Rule::Allowed
-                && fault.map_around())
-    }
-
-    /// Fails with `EAGAIN` where it is a fault that user space handles, and that therefore has to end.
-    #[inline(always)]
-    fn unless_left_to_user(self, found: Found) -> Result {
-        match self {
-            Self::Fault(fault) if fault.is_left_to_user(found) => Err(EAGAIN),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// What write(2) is to write.
-pub(in crate::tmpfs) struct Source<'a> {
-    /// Where the call begins.
-    pub(super) call: Pos,
-    /// Where it has come to, in the page that the folio is wanted for.
-    pub(super) start: Pos,
-    /// The rest of what the caller has given, which begins there.
-    pub(super) data: &'a IovIterSource<'a>,
-    /// Whether all of it could be copied so far.
-    pub(super) is_there: bool,
-}
 
 /// What is to become of a folio that was allocated and never written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -296,7 +132,8 @@ pub(super) fn find_locked(
                 Unwritten::IsHole => return Ok(None),
                 // What makes one page of it valid must not make data of all.
                 Unwritten::MakeValid
-                    if must_look_single(inode, &folio) && take_apart(&mut folio, Order::ZERO) =>
+                    if must_look_single(inode, &folio)
+                        && fitting::take_apart(&mut folio, Order::ZERO) =>
                 {
                     look_again()?;
                     continue;
@@ -422,9 +259,9 @@ pub(super) fn find_or_make_noting(
         if !is_new && purpose.may_be_for_part(inode, &folio) {
             // A copy, as above.
             let copy = purpose;
-            let part = copy.part(inode, &folio, index);
+            let part = fitting::part(inode, &folio, index, &copy);
             if part < folio.order() {
-                if must_look_single(inode, &folio) && take_apart(&mut folio, part) {
+                if must_look_single(inode, &folio) && fitting::take_apart(&mut folio, part) {
                     look_again()?;
                     continue;
                 }
@@ -464,18 +301,6 @@ pub(super) fn find_or_make_noting(
 #[inline]
 pub(super) fn must_look_single(inode: &TmpfsInode, folio: &LockedFolio) -> bool {
     !folio.order().is_zero() && orders::is_fitting(inode)
-}
-
-/// Splits a folio into such of order `part`, to which it comes in two steps where there is much between: what is left
-/// of one that was allocated in advance is for later calls. False where another task uses it. May sleep.
-#[cold]
-fn take_apart(folio: &mut LockedFolio, part: Order) -> bool {
-    let is_in_two_steps = !folio.is_uptodate() && folio.order() > fitting::PART_IN_ADVANCE;
-    folio.split_to(if is_in_two_steps {
-        part.max(fitting::PART_IN_ADVANCE)
-    } else {
-        part
-    })
 }
 
 /// Takes a new folio, which no other task has used, out of the file again. May sleep.

@@ -11,6 +11,7 @@ mod fitting;
 pub(super) mod lookup;
 pub(super) mod orders;
 pub(super) mod page_accounting;
+pub(super) mod purpose;
 mod read;
 mod shown;
 pub(super) mod swap;

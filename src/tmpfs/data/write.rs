@@ -7,7 +7,8 @@
 //! folio is locked.
 
 use super::beyond_eof;
-use super::lookup::{self, Purpose, Source};
+use super::lookup;
+use super::purpose::{Purpose, Source};
 use super::shown;
 use crate::mm::folio::fault_in_source;
 use crate::mm::{huge, task};
