@@ -100,11 +100,10 @@ fn may_have_stores(inode: &TmpfsInode) -> bool {
     inode.data().is_shown_beyond_eof()
 }
 
-/// Whether a mapping may show more than is noted: that of a fault around which is still at work, or, where the policy is
-/// another one by now, any.
+/// Whether a mapping may show more than is noted: that of a fault around which is still at work.
 #[inline]
 fn may_be_mapped_unnoted(inode: &TmpfsInode) -> bool {
-    (inode.mapping().is_writably_mapped() && may_be_mapped(inode)) || !orders::is_fitting(inode)
+    inode.mapping().is_writably_mapped() && may_be_beyond(inode)
 }
 
 /// Zeros what there is beyond the end of the file and may have been stored to.

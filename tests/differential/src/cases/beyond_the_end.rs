@@ -9,7 +9,7 @@ use io_uring::squeue::Flags;
 use io_uring::types::Fd as Raw;
 use rustix::fs::FallocateFlags;
 
-use super::huge::punch;
+use super::huge::{compact, punch};
 use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
 use crate::harness::process;
@@ -17,7 +17,7 @@ use crate::harness::uffd::{self, Uffd};
 use crate::harness::uring::Ring;
 
 cases! {
-    own => of_another_policy;
+    own => of_another_policy, by_another_policy;
     "size=32m" => held_and_mapped, in_a_pipe, cut_in_use, by_a_pin, preallocated, beside_one_that_grows;
 }
 
@@ -256,6 +256,19 @@ fn of_another_policy(t: &mut Trace, fs: &Fs) -> Done {
         mount.unmount()?;
     }
     Ok(())
+}
+
+/// What the new policy makes of such a file stays as that has it.
+fn by_another_policy(t: &mut Trace, fs: &Fs) -> Done {
+    compact()?;
+    let mount = fs.mount("size=8m")?;
+    let d = mount.dir()?;
+    let file = d.file("f", &pattern(1, WRITTEN * PAGE))?;
+    t.put("remount", mount.remount("huge=always"));
+    t.put("empty", file.truncate(0));
+    t.put("write", file.pwrite(&pattern(2, PAGE), 0));
+    t.put("grow", file.pwrite(&pattern(3, 4 * PAGE), PAGE as u64));
+    t.counts("grown", &d, &file)
 }
 
 /// One task stores beyond the end, again and again, while others use the folio, map it, and let go of it, and one makes
