@@ -35,21 +35,16 @@ fn evict(map: &mut MmapMut) -> Result<()> {
         }
     }
     let reclaim = format!("{GROUP}/memory.reclaim");
-    match fs::write(reclaim, format!("{FILE_SIZE} swappiness=max")).map_err(errno) {
-        // It has freed less than it was asked for: what is in memory still is looked at afterwards.
-        Err(Errno::AGAIN) => Ok(()),
-        result => result,
-    }
+    fs::write(reclaim, format!("{FILE_SIZE} swappiness=max")).map_err(errno)
 }
 
-/// A file of [`FILE_SIZE`] that was written once, and is all that the memory cgroup has.
+/// A file of [`FILE_SIZE`] that was written once, and is all that the memory cgroup has. The caller stays in the group:
+/// khugepaged, where it makes other folios of the file's, charges them to the group of the task that maps it.
 fn charged(place: &Place) -> Result<fs::File> {
     let file = place.create(c"file")?;
     let data = vec![0xa5; 1 << 20];
     enter(GROUP)?;
-    let result = write_sequential(&file, &data);
-    enter(ROOT_GROUP)?;
-    result.map(|()| file)
+    write_sequential(&file, &data).map(|()| file)
 }
 
 fn enter(group: &str) -> Result<()> {
@@ -73,7 +68,9 @@ fn evicted(
     file: &fs::File,
     work: impl FnOnce(&mut MmapMut) -> Result<Sample>,
 ) -> Result<(MmapMut, Sample)> {
-    let evicted = going_out(file, work)?;
+    let evicted = going_out(file, work);
+    enter(ROOT_GROUP)?;
+    let evicted = evicted?;
     match swap_cached()? {
         0 => Ok(evicted),
         pages => {
