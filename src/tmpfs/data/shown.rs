@@ -81,9 +81,8 @@ fn is_of_interest(inode: &TmpfsInode) -> bool {
 /// Fails with `ENOMEM` where it cannot be brought back from swap, and, when the task is killed, with `EINTR`.
 #[inline]
 pub(super) fn hide(inode: &Exclusive<'_, Tmpfs>, end: Pos) -> Result {
-    // What is stored to the last page stays, as on tmpfs.
-    if huge::IS_BUILT_IN && end.page_end() > inode.size().page_end() && may_have_stores(inode) {
-        hide_stores(inode)
+    if huge::IS_BUILT_IN && may_have_stores(inode) {
+        hide_stores(inode, end)
     } else {
         Ok(())
     }
@@ -106,10 +105,14 @@ fn may_be_mapped_unnoted(inode: &TmpfsInode) -> bool {
     inode.mapping().is_writably_mapped() && may_be_beyond(inode)
 }
 
-/// Zeros what there is beyond the end of the file and may have been stored to.
+/// Zeros what there is beyond the end of the file and may have been stored to, where it is to move to `new_end`.
 #[cold]
-fn hide_stores(inode: &Exclusive<'_, Tmpfs>) -> Result {
+fn hide_stores(inode: &Exclusive<'_, Tmpfs>, new_end: Pos) -> Result {
     let end = inode.size().page_end();
+    // What is stored to the last page stays, as on tmpfs.
+    if new_end.page_end() <= end {
+        return Ok(());
+    }
     beyond_eof::trim(inode);
     // What is shown from now on is noted again.
     let is_noted = inode.data().take_shown_beyond_eof();

@@ -35,7 +35,11 @@ fn evict(map: &mut MmapMut) -> Result<()> {
         }
     }
     let reclaim = format!("{GROUP}/memory.reclaim");
-    fs::write(reclaim, format!("{FILE_SIZE} swappiness=max")).map_err(errno)
+    match fs::write(reclaim, format!("{FILE_SIZE} swappiness=max")).map_err(errno) {
+        // The group has no more: what of the file is in memory still is looked at afterwards.
+        Err(Errno::AGAIN) => Ok(()),
+        result => result,
+    }
 }
 
 /// A file of [`FILE_SIZE`] that was written once, and is all that the memory cgroup has. The caller stays in the group:
