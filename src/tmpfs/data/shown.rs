@@ -91,7 +91,7 @@ pub(super) fn hide(inode: &Exclusive<'_, Tmpfs>, end: Pos) -> Result {
 /// Whether there may have been stores beyond the end of `inode`. Does not sleep.
 #[inline]
 fn may_have_stores(inode: &TmpfsInode) -> bool {
-    if inode.data().was_fitted() && may_be_mapped_unnoted(inode) {
+    if inode.mapping().is_writably_mapped() && may_be_mapped_unnoted(inode) {
         return true;
     }
     // A mapping that is gone by the look for one has left its note: faults in it are over.
@@ -100,9 +100,9 @@ fn may_have_stores(inode: &TmpfsInode) -> bool {
 }
 
 /// Whether a mapping may show more than is noted: that of a fault around which is still at work.
-#[inline]
+#[cold]
 fn may_be_mapped_unnoted(inode: &TmpfsInode) -> bool {
-    inode.mapping().is_writably_mapped() && may_be_beyond(inode)
+    inode.data().was_fitted() && may_be_beyond(inode)
 }
 
 /// Zeros what there is beyond the end of the file and may have been stored to, where it is to move to `new_end`.
@@ -110,7 +110,7 @@ fn may_be_mapped_unnoted(inode: &TmpfsInode) -> bool {
 fn hide_stores(inode: &Exclusive<'_, Tmpfs>, new_end: Pos) -> Result {
     let end = inode.size().page_end();
     // What is stored to the last page stays, as on tmpfs.
-    if new_end.page_end() <= end {
+    if new_end.page_end() <= end || shows_as_tmpfs(inode, end) {
         return Ok(());
     }
     beyond_eof::trim(inode);
@@ -127,6 +127,15 @@ fn hide_stores(inode: &Exclusive<'_, Tmpfs>, new_end: Pos) -> Result {
     }
     inode.mapping().unmap_from(end.start_or_max());
     zero_from(inode, end, behind).inspect_err(|_| inode.data().note_shown_beyond_eof())
+}
+
+/// Whether the folio with the last page of `inode`, which has the pages before `end`, shows what is beyond as one of tmpfs:
+/// by another policy a PMD maps it.
+fn shows_as_tmpfs(inode: &TmpfsInode, end: PageIndex) -> bool {
+    let order = end
+        .before()
+        .and_then(|last| inode.mapping().slot_order(last));
+    !orders::is_fitting(inode) && order >= Some(huge::PMD_ORDER)
 }
 
 /// The end of the folio with the last page of `inode`, which has the pages before `end`.
@@ -157,8 +166,8 @@ fn zero_from(inode: &TmpfsInode, end: PageIndex, behind: PageIndex) -> Result {
     Ok(())
 }
 
-/// Zeros what a folio has from page `end` on, that of the file, and splits it where the file ends in it. Returns the page
-/// to go on with. May sleep.
+/// Zeros what a folio has from page `end` on, that of the file, or splits it where the file ends in it and it is to look
+/// like single pages. Returns the page to go on with. May sleep.
 fn zero_folio(inode: &TmpfsInode, mut folio: LockedFolio, end: PageIndex) -> PageIndex {
     let pages = folio.pages();
     // What was not written yet was not mapped either.
@@ -167,7 +176,7 @@ fn zero_folio(inode: &TmpfsInode, mut folio: LockedFolio, end: PageIndex) -> Pag
     }
     if pages.start >= end {
         folio.zero();
-    } else if folio.split() {
+    } else if lookup::must_look_single(inode, &folio) && folio.split() {
         return end;
     } else {
         let start = pages.start.start_or_max();

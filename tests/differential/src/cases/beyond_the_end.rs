@@ -261,14 +261,20 @@ fn of_another_policy(t: &mut Trace, fs: &Fs) -> Done {
 /// What the new policy makes of such a file stays as that has it.
 fn by_another_policy(t: &mut Trace, fs: &Fs) -> Done {
     compact()?;
-    let mount = fs.mount("size=8m")?;
-    let d = mount.dir()?;
-    let file = d.file("f", &pattern(1, WRITTEN * PAGE))?;
-    t.put("remount", mount.remount("huge=always"));
-    t.put("empty", file.truncate(0));
-    t.put("write", file.pwrite(&pattern(2, PAGE), 0));
-    t.put("grow", file.pwrite(&pattern(3, 4 * PAGE), PAGE as u64));
-    t.counts("grown", &d, &file)
+    for is_mapped in [false, true] {
+        let mount = fs.mount("size=8m")?;
+        let d = mount.dir()?;
+        let file = d.file("f", &pattern(1, WRITTEN * PAGE))?;
+        let map = is_mapped.then(|| Map::first(&file, WRITTEN)).transpose()?;
+        t.put("remount", mount.remount("huge=always"));
+        t.put("empty", file.truncate(0));
+        t.put("write", file.pwrite(&pattern(2, PAGE), 0));
+        t.put("grow", file.pwrite(&pattern(3, 4 * PAGE), PAGE as u64));
+        t.counts("grown", &d, &file)?;
+        drop((map, file, d));
+        mount.unmount()?;
+    }
+    Ok(())
 }
 
 /// One task stores beyond the end, again and again, while others use the folio, map it, and let go of it, and one makes
