@@ -36,19 +36,20 @@ fn evict(map: &mut MmapMut) -> Result<()> {
     }
     let reclaim = format!("{GROUP}/memory.reclaim");
     match fs::write(reclaim, format!("{FILE_SIZE} swappiness=max")).map_err(errno) {
-        // The group has no more: what of the file is in memory still is looked at afterwards.
+        // It has freed less than it was asked for: what is in memory still is looked at afterwards.
         Err(Errno::AGAIN) => Ok(()),
         result => result,
     }
 }
 
-/// A file of [`FILE_SIZE`] that was written once, and is all that the memory cgroup has. The caller stays in the group:
-/// khugepaged, where it makes other folios of the file's, charges them to the group of the task that maps it.
+/// A file of [`FILE_SIZE`] that was written once, and is all that the memory cgroup has.
 fn charged(place: &Place) -> Result<fs::File> {
     let file = place.create(c"file")?;
     let data = vec![0xa5; 1 << 20];
     enter(GROUP)?;
-    write_sequential(&file, &data).map(|()| file)
+    let result = write_sequential(&file, &data);
+    enter(ROOT_GROUP)?;
+    result.map(|()| file)
 }
 
 fn enter(group: &str) -> Result<()> {
@@ -72,9 +73,7 @@ fn evicted(
     file: &fs::File,
     work: impl FnOnce(&mut MmapMut) -> Result<Sample>,
 ) -> Result<(MmapMut, Sample)> {
-    let evicted = going_out(file, work);
-    enter(ROOT_GROUP)?;
-    let evicted = evicted?;
+    let evicted = going_out(file, work)?;
     match swap_cached()? {
         0 => Ok(evicted),
         pages => {

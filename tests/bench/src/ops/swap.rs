@@ -33,9 +33,6 @@ pub fn in_swap() -> u64 {
     (info.totalswap - info.freeswap) * u64::from(info.mem_unit) / PAGE as u64
 }
 
-/// With one in a thousand more, the figure is that of the file.
-const MOST_PAGES: u64 = FILE_PAGES + FILE_PAGES / 1000;
-
 /// Does `work` on a mapping of a file and sees to it that its pages are in swap afterwards.
 pub fn going_out(
     file: &File,
@@ -49,8 +46,7 @@ pub fn going_out(
     let before = in_swap();
     let sample = work(&mut map)?;
     match in_swap() - before {
-        // Some of this program may go with them.
-        FILE_PAGES..=MOST_PAGES => Ok((map, sample)),
+        FILE_PAGES => Ok((map, sample)),
         // A file system without swap leaves them all where they are.
         0 => Err(Errno::OPNOTSUPP),
         pages => {
