@@ -76,6 +76,8 @@ fn evicted(
     let evicted = going_out(file, work)?;
     match swap_cached()? {
         0 => Ok(evicted),
+        // With huge= tmpfs keeps them all.
+        FILE_PAGES => Err(Errno::OPNOTSUPP),
         pages => {
             eprintln!("{pages} of {FILE_PAGES} pages are in memory still");
             Err(Errno::BUSY)
