@@ -71,24 +71,29 @@ impl Figures {
         })
     }
 
-    /// What has come since; with `vague` pages may be in memory, in swap, both, or elsewhere.
-    pub fn since(&self, vague: bool) -> anyhow::Result<String> {
+    /// What has come since; with `vague` pages may be in memory, in swap, both, or elsewhere. Without `sized` the size of
+    /// folios is a known difference.
+    pub fn since(&self, vague: bool, sized: bool) -> anyhow::Result<String> {
         let now = Figures::now()?;
         if vague {
             return Ok("pages here and there".to_owned());
         }
-        let (pages, huge) = (now.pages - self.pages, now.huge - self.huge);
-        Ok(format!(
-            "{pages} pages, {huge} huge ones, {} KiB in swap",
-            now.swap - self.swap
-        ))
+        let (pages, swap) = (now.pages - self.pages, now.swap - self.swap);
+        let huge = match now.huge - self.huge {
+            huge if sized => format!("{huge} huge ones"),
+            _ => "of some sizes".to_owned(),
+        };
+        Ok(format!("{pages} pages, {huge}, {swap} KiB in swap"))
     }
 
     /// What is left when all is gone; in commitments, which other tasks have too, no less than a MiB is.
     pub fn left(&self) -> anyhow::Result<String> {
         let committed = (Figures::now()?.committed - self.committed) >> 10;
         let committed = committed.max(0);
-        Ok(format!("{}, {committed} MiB committed", self.since(false)?))
+        Ok(format!(
+            "{}, {committed} MiB committed",
+            self.since(false, true)?
+        ))
     }
 }
 
@@ -140,14 +145,21 @@ impl Player {
             "statfs",
             space.map_or_else(|e| format!("{e:?}"), |s| shown(&s)),
         );
-        t.text("options", self.mount.options());
+        let options = self.mount.options();
+        let sized = ["always", "within_size", "advise"]
+            .iter()
+            .any(|mode| options.contains(&format!("huge={mode}")));
+        t.text("options", options);
         for kind in [Kind::User, Kind::Group] {
             t.put(format!("quota {kind:?}"), quota::all(&root, kind));
         }
         for (n, seen) in self.segments.seen().into_iter().enumerate() {
             t.text(format!("segment {n}"), seen);
         }
-        t.text("memory", self.figures.since(self.vague || self.long_link)?);
+        t.text(
+            "memory",
+            self.figures.since(self.vague || self.long_link, sized)?,
+        );
         Ok(())
     }
 }
