@@ -25,10 +25,15 @@ pub fn of(mount: &Path) -> Result<Vec<String>> {
     Ok(lines)
 }
 
+/// What is committed but for this program's own memory, of which the allocator keeps what it likes, in KiB.
+pub fn committed() -> Result<i64> {
+    Ok(machine::meminfo("Committed_AS")? as i64 - machine::status("VmData")? as i64)
+}
+
 /// What there is of files that no mount shows: segments of System V, pages of all mounts and of none, what holds the
-/// module, and what is committed since there were `committed` KiB; that is not exact, since this program's own memory is
-/// among it.
-pub fn without_mount(committed: u64) -> Result<String> {
+/// module, and what is committed since there were `committed` KiB; that is not exact, since other tasks' memory is among
+/// it.
+pub fn without_mount(committed: i64) -> Result<String> {
     const SHM_INFO: libc::c_int = 14;
     // All CPUs hand in theirs.
     machine::write("/proc/sys/vm/stat_refresh", "1")?;
@@ -43,7 +48,7 @@ pub fn without_mount(committed: u64) -> Result<String> {
         segments[0],
         machine::vmstat("nr_shmem")?,
         stage::switch::uses().unwrap_or(0),
-        (machine::meminfo("Committed_AS")? as i64 - committed as i64 + 2048) >> 12
+        (self::committed()? - committed + 2048) >> 12
     ))
 }
 

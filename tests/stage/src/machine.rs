@@ -51,6 +51,12 @@ pub fn meminfo(name: &str) -> Result<u64> {
     figure(&read("/proc/meminfo")?, name).with_context(|| format!("/proc/meminfo has no {name}"))
 }
 
+/// Of this process, in KiB.
+pub fn status(name: &str) -> Result<u64> {
+    let path = "/proc/self/status";
+    figure(&read(path)?, name).with_context(|| format!("{path} has no {name}"))
+}
+
 /// A file of /proc or /sys that gets its old value back in the end.
 pub struct Setting {
     path: PathBuf,

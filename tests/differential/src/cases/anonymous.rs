@@ -4,6 +4,7 @@ use std::os::fd::AsRawFd;
 
 use nix::sys::resource::{setrlimit, Resource};
 use rustix::fs::{fallocate, FallocateFlags};
+use stage::machine;
 
 use crate::harness::kmsg::expecting;
 use crate::harness::map::{MapFlags, ProtFlags};
@@ -382,18 +383,14 @@ fn figures(t: &mut Trace, _: &Fs) -> Done {
         t.each("child", smaps::some(&map, SMAPS).expect("smaps"));
     });
     // Many of them are one figure of the process.
-    let before = status_kib("RssShmem")?;
+    let before = machine::status("RssShmem")?;
     let large = Map::common(4 << 20)?;
     large.advise(0, 4 << 20, libc::MADV_POPULATE_WRITE)?;
-    t.put("RssShmem", (status_kib("RssShmem")? - before + 512) >> 10);
+    t.put(
+        "RssShmem",
+        (machine::status("RssShmem")? - before + 512) >> 10,
+    );
     Ok(())
-}
-
-fn status_kib(name: &str) -> anyhow::Result<i64> {
-    let text = std::fs::read_to_string("/proc/self/status")?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let figure = line.and_then(|line| line.split_whitespace().nth(1));
-    Ok(figure.context("status")?.parse()?)
 }
 
 fn its_file(t: &mut Trace, _: &Fs) -> Done {
@@ -478,7 +475,7 @@ fn waiting(t: &mut Trace, _: &Fs) -> Done {
         // SAFETY: ends the child without running what belongs to the parent.
         unsafe { libc::_exit(done.is_err().into()) }
     };
-    let woken = stage::machine::wait(60, || Ok(futex(libc::FUTEX_WAKE, 1) == Ok(1)))?;
+    let woken = machine::wait(60, || Ok(futex(libc::FUTEX_WAKE, 1) == Ok(1)))?;
     t.put("woken", woken);
     t.put(
         "end",

@@ -2,6 +2,7 @@
 
 use stage::device::Swap;
 use stage::group::Group;
+use stage::machine;
 
 use super::huge::{compact, HUGE};
 use crate::harness::kmsg::expecting;
@@ -70,16 +71,7 @@ fn smaps_of_a_mapping(t: &mut Trace, d: &Dir) -> Done {
 
 /// Whole MiB, since the pages of the program itself may be of such a file system too.
 fn rss_shmem_mib() -> anyhow::Result<i64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status
-        .lines()
-        .find(|l| l.starts_with("RssShmem"))
-        .context("RssShmem")?;
-    let kib: i64 = line
-        .split_whitespace()
-        .nth(1)
-        .context("RssShmem")?
-        .parse()?;
+    let kib = machine::status("RssShmem")? as i64;
     Ok((kib + 512) >> 10)
 }
 
