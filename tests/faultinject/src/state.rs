@@ -25,14 +25,22 @@ pub fn of(mount: &Path) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// What is committed but for this program's own memory, of which the allocator keeps what it likes, in KiB.
+/// What is committed but for the memory of programs, in KiB: they come and go, and their allocators keep what they like.
 pub fn committed() -> Result<i64> {
-    Ok(machine::meminfo("Committed_AS")? as i64 - machine::status("VmData")? as i64)
+    let mut committed = machine::meminfo("Committed_AS")? as i64;
+    for entry in fs::read_dir("/proc")? {
+        // What is no process has no such file, and one may be gone by now.
+        if let Ok(text) = fs::read_to_string(entry?.path().join("status")) {
+            let own = ["VmData", "VmStk"].map(|name| machine::figure(&text, name));
+            committed -= own.into_iter().flatten().sum::<u64>() as i64;
+        }
+    }
+    Ok(committed)
 }
 
 /// What there is of files that no mount shows: segments of System V, pages of all mounts and of none, what holds the
-/// module, and what is committed since there were `committed` KiB; that is not exact, since other tasks' memory is among
-/// it.
+/// module, and what is committed since there were `committed` KiB; that is not exact, as some memory of
+/// programs is among it.
 pub fn without_mount(committed: i64) -> Result<String> {
     const SHM_INFO: libc::c_int = 14;
     // All CPUs hand in theirs.
