@@ -39,8 +39,8 @@ pub fn committed() -> Result<i64> {
 }
 
 /// What there is of files that no mount shows: segments of System V, pages of all mounts and of none, what holds the
-/// module, and what is committed since there were `committed` KiB; that is not exact, as some memory of
-/// programs is among it.
+/// module, and what is committed since there were `committed` KiB; that is not exact, as some memory of programs is among
+/// it.
 pub fn without_mount(committed: i64) -> Result<String> {
     const SHM_INFO: libc::c_int = 14;
     // All CPUs hand in theirs.
