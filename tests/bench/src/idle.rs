@@ -116,26 +116,3 @@ fn round(last: &mut Instant) -> Duration {
     let now = Instant::now();
     now - std::mem::replace(last, now)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sleep_is_idle_and_work_is_not() {
-        // The new thread is to have the processor of this one.
-        crate::workers::pin_to(0).unwrap();
-        let idler = Idler::start().unwrap();
-
-        let start = Instant::now();
-        while idler.so_far().is_zero() {
-            assert!(start.elapsed() < Duration::from_secs(60), "never idle");
-            thread::sleep(Duration::from_millis(1));
-        }
-        assert!(idler.so_far() <= start.elapsed());
-
-        let (start, before) = (Instant::now(), idler.so_far());
-        while start.elapsed() < Duration::from_millis(50) {}
-        assert!(idler.so_far() - before < start.elapsed() / 2);
-    }
-}
