@@ -4,11 +4,14 @@
 use anyhow::{Context, Result};
 use stage::machine;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
+use std::sync::Mutex;
 
 /// One line for the whole mount and one for each name; times are left out, since a failed attempt may set them.
 pub fn of(mount: &Path) -> Result<Vec<String>> {
@@ -25,15 +28,25 @@ pub fn of(mount: &Path) -> Result<Vec<String>> {
     Ok(lines)
 }
 
+/// What in /proc is no program: most of it, and not to be read each time.
+static NO_PROGRAMS: Mutex<BTreeSet<OsString>> = Mutex::new(BTreeSet::new());
+
 /// What is committed but for the memory of programs, in KiB: they come and go, and their allocators keep what they like.
 pub fn committed() -> Result<i64> {
     let mut committed = machine::meminfo("Committed_AS")? as i64;
+    let mut others = NO_PROGRAMS.lock().expect("no other thread");
     for entry in fs::read_dir("/proc")? {
-        // What is no process has no such file, and one may be gone by now.
-        if let Ok(text) = fs::read_to_string(entry?.path().join("status")) {
-            let own = ["VmData", "VmStk"].map(|name| machine::figure(&text, name));
-            committed -= own.into_iter().flatten().sum::<u64>() as i64;
+        let entry = entry?;
+        if others.contains(&entry.file_name()) {
+            continue;
         }
+        // One may be gone by now.
+        let text = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+        let own = ["VmData", "VmStk"].map(|name| machine::figure(&text, name));
+        if own[0].is_none() {
+            others.insert(entry.file_name());
+        }
+        committed -= own.into_iter().flatten().sum::<u64>() as i64;
     }
     Ok(committed)
 }
