@@ -134,7 +134,7 @@ fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
         true => Some(switch.turn(true)?),
         false => None,
     };
-    let committed = state::committed()?;
+    let committed = stage::machine::meminfo("Committed_AS")?;
     let everything = || -> Result<Vec<String>> {
         let mut lines = state::of(&place.mount)?;
         lines.push(state::without_mount(committed)?);
@@ -209,7 +209,7 @@ fn unsupported(place: &Place, operation: &Operation) -> Result<bool> {
     Ok(matches!(result, Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP)))
 }
 
-fn whole_state(place: &Place, committed: i64) -> Result<Vec<String>> {
+fn whole_state(place: &Place, committed: u64) -> Result<Vec<String>> {
     let mut lines = state::of(&place.mount)?;
     lines.push(state::without_mount(committed)?);
     if operations::is_mounted(place)? {

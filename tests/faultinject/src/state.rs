@@ -4,14 +4,11 @@
 use anyhow::{Context, Result};
 use stage::machine;
 use std::collections::hash_map::DefaultHasher;
-use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
-use std::sync::Mutex;
 
 /// One line for the whole mount and one for each name; times are left out, since a failed attempt may set them.
 pub fn of(mount: &Path) -> Result<Vec<String>> {
@@ -28,33 +25,10 @@ pub fn of(mount: &Path) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// What in /proc is no program: most of it, and not to be read each time.
-static NO_PROGRAMS: Mutex<BTreeSet<OsString>> = Mutex::new(BTreeSet::new());
-
-/// What is committed but for the memory of programs, in KiB: they come and go, and their allocators keep what they like.
-pub fn committed() -> Result<i64> {
-    let mut committed = machine::meminfo("Committed_AS")? as i64;
-    let mut others = NO_PROGRAMS.lock().expect("no other thread");
-    for entry in fs::read_dir("/proc")? {
-        let entry = entry?;
-        if others.contains(&entry.file_name()) {
-            continue;
-        }
-        // One may be gone by now.
-        let text = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-        let own = ["VmData", "VmStk"].map(|name| machine::figure(&text, name));
-        if own[0].is_none() {
-            others.insert(entry.file_name());
-        }
-        committed -= own.into_iter().flatten().sum::<u64>() as i64;
-    }
-    Ok(committed)
-}
-
 /// What there is of files that no mount shows: segments of System V, pages of all mounts and of none, what holds the
-/// module, and what is committed since there were `committed` KiB; that is not exact, as some memory of programs is among
-/// it.
-pub fn without_mount(committed: i64) -> Result<String> {
+/// module, and what is committed since there were `committed` KiB; that is not exact, since this program's own memory is
+/// among it.
+pub fn without_mount(committed: u64) -> Result<String> {
     const SHM_INFO: libc::c_int = 14;
     // All CPUs hand in theirs.
     machine::write("/proc/sys/vm/stat_refresh", "1")?;
@@ -69,7 +43,7 @@ pub fn without_mount(committed: i64) -> Result<String> {
         segments[0],
         machine::vmstat("nr_shmem")?,
         stage::switch::uses().unwrap_or(0),
-        (self::committed()? - committed + 2048) >> 12
+        (machine::meminfo("Committed_AS")? as i64 - committed as i64 + 2048) >> 12
     ))
 }
 
