@@ -364,8 +364,8 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
         unsafe { head.remove(NonNull::from(inode)) };
     }
 
-    /// Calls `f` for each inode, without the lock, in the order of its kind, until one fails; an inode that `keep` refuses is
-    /// taken out of the list. Those whose eviction has begun are left out, and inodes that are added
+    /// Calls `f` for each inode, without the lock, in the order of its kind, until one fails; an inode that `keep`
+    /// refuses is taken out of the list. Those whose eviction has begun are left out, and inodes that are added
     /// meanwhile may be missed. May sleep; `keep` must not, and must not use the list.
     ///
     /// # Examples

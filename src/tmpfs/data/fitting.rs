@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The orders that a new folio may have with `huge=fit`, by what it is wanted for, and what one is taken apart into that was
-//! allocated in advance.
+//! The orders that a new folio may have with `huge=fit`, by what it is wanted for, and what one that was allocated in
+//! advance is taken apart into.
 
 use super::purpose::{Purpose, Source};
 use crate::mm::folio::fault_in_source;
@@ -147,8 +147,8 @@ fn for_fault(inode: &TmpfsInode, index: PageIndex, fault: &Fault<'_, Tmpfs>) -> 
     fitting::for_fault(index, before, &fault.mapped().clip(&file))
 }
 
-/// The order of what is before page `index`, if there is something.
-fn order_before(inode: &TmpfsInode, index: PageIndex) -> Option<Order> {
+/// The order of what is before page `index`, if there is something. Does not sleep.
+pub(super) fn order_before(inode: &TmpfsInode, index: PageIndex) -> Option<Order> {
     inode.mapping().slot_order(index.before()?)
 }
 

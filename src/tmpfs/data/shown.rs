@@ -14,6 +14,7 @@
 //! Lock order: `i_rwsem`; then folio locks, one at a time.
 
 use super::beyond_eof;
+use super::fitting;
 use super::lookup::{self, Unwritten};
 use super::orders;
 use crate::mm::{huge, LockedFolio};
@@ -132,17 +133,14 @@ fn hide_stores(inode: &Exclusive<'_, Tmpfs>, new_end: Pos) -> Result {
 /// Whether the folio with the last page of `inode`, which has the pages before `end`, shows what is beyond as one of tmpfs:
 /// by another policy a PMD maps it.
 fn shows_as_tmpfs(inode: &TmpfsInode, end: PageIndex) -> bool {
-    let order = end
-        .before()
-        .and_then(|last| inode.mapping().slot_order(last));
-    !orders::is_fitting(inode) && order >= Some(huge::PMD_ORDER)
+    !orders::is_fitting(inode) && fitting::order_before(inode, end) >= Some(huge::PMD_ORDER)
 }
 
 /// The end of the folio with the last page of `inode`, which has the pages before `end`.
 fn end_of_last(inode: &TmpfsInode, end: PageIndex) -> PageIndex {
     end.before()
-        .and_then(|last| Some(last.folio(inode.mapping().slot_order(last)?).end))
-        .unwrap_or(end)
+        .zip(fitting::order_before(inode, end))
+        .map_or(end, |(last, order)| last.folio(order).end)
 }
 
 /// The end of the largest folio that there could be with the last page of a file, which has the pages before `end`.
