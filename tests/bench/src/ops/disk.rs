@@ -3,14 +3,14 @@
 //! for it. The machine's init sets the disk up, and the memory cgroup that the file is charged to.
 
 use std::fs;
-use std::hint::black_box;
 use std::time::Duration;
 
 use memmap2::MmapMut;
-use rustix::io::{pread, Errno, Result};
+use rustix::io::{Errno, Result};
 
-use super::io::{whole, write_sequential, FILE_PAGES, FILE_SIZE};
-use super::swap::{going_out, in_swap, page_out};
+use super::io::{write_sequential, FILE_PAGES, FILE_SIZE};
+use super::mapping::touch;
+use super::swap::{going_out, in_swap, page_out, read_all};
 use super::{errno, Operation, PAGE};
 use crate::place::Place;
 use crate::timer::{Sample, Timer};
@@ -102,19 +102,13 @@ fn out(place: &Place, timer: &Timer) -> Result<Sample> {
 fn in_by_read(place: &Place, timer: &Timer) -> Result<Sample> {
     let (file, _map) = on_disk(place)?;
     let mut data = vec![0; 1 << 20];
-    timer.time_outside_idle(FILE_PAGES, || {
-        (0..FILE_SIZE)
-            .step_by(data.len())
-            .try_for_each(|at| whole(pread(&file, &mut data, at as u64)?, 1 << 20))
-    })
+    timer.time_outside_idle(FILE_PAGES, || read_all(&file, &mut data))
 }
 
 fn in_by_fault(place: &Place, timer: &Timer) -> Result<Sample> {
     let (_file, map) = on_disk(place)?;
     timer.time_outside_idle(FILE_PAGES, || {
-        map.chunks_exact(PAGE).for_each(|page| {
-            black_box(page[0]);
-        });
+        touch(&map);
         Ok(())
     })
 }

@@ -12,14 +12,19 @@ use super::{errno, Operation, PAGE};
 use crate::place::Place;
 use crate::timer::{Sample, Timer};
 
+/// Reads a byte of each page.
+pub fn touch(map: &[u8]) {
+    for page in map.chunks_exact(PAGE) {
+        black_box(page[0]);
+    }
+}
+
 /// Maps the file anew and reads a byte of each page.
 fn touch_reading(file: &File, timer: &Timer) -> Result<Sample> {
     // SAFETY: the file lives on a mount of our own, and nothing else changes it.
     let map = unsafe { Mmap::map(file) }.map_err(errno)?;
     timer.time(FILE_PAGES, || {
-        for page in map.chunks_exact(PAGE) {
-            black_box(page[0]);
-        }
+        touch(&map);
         Ok(())
     })
 }

@@ -3,7 +3,6 @@
 //! the kernel: the machine's init sets it up.
 
 use std::fs::File;
-use std::hint::black_box;
 
 use memmap2::MmapMut;
 use rustix::fs::{fadvise, Advice as FileAdvice};
@@ -12,11 +11,12 @@ use rustix::mm::{madvise, Advice};
 use rustix::system::sysinfo;
 
 use super::io::{whole, written, FILE_PAGES, FILE_SIZE};
+use super::mapping::touch;
 use super::{errno, Operation, PAGE};
 use crate::place::Place;
 use crate::timer::{Sample, Timer};
 
-pub fn map(file: &File) -> Result<MmapMut> {
+fn map(file: &File) -> Result<MmapMut> {
     // SAFETY: the file lives on a mount of our own, and nothing else changes it.
     unsafe { MmapMut::map_mut(file) }.map_err(errno)
 }
@@ -33,6 +33,14 @@ pub fn in_swap() -> u64 {
     (info.totalswap - info.freeswap) * u64::from(info.mem_unit) / PAGE as u64
 }
 
+/// Reads the file from its start, as much at a time as there is room for.
+pub fn read_all(file: &File, data: &mut [u8]) -> Result<()> {
+    let len = data.len();
+    (0..FILE_SIZE)
+        .step_by(len)
+        .try_for_each(|at| whole(pread(file, &mut *data, at as u64)?, len))
+}
+
 /// Does `work` on a mapping of a file and sees to it that its pages are in swap afterwards.
 pub fn going_out(
     file: &File,
@@ -40,9 +48,7 @@ pub fn going_out(
 ) -> Result<(MmapMut, Sample)> {
     let mut map = map(file)?;
     // Only what is mapped is sent out.
-    map.chunks_exact(PAGE).for_each(|page| {
-        black_box(page[0]);
-    });
+    touch(&map);
     let before = in_swap();
     let sample = work(&mut map)?;
     match in_swap() - before {
@@ -76,18 +82,12 @@ pub fn operations() -> Vec<Operation> {
         Operation::new("swap in by read, 1 MiB", "page", |place, timer| {
             let (file, _map) = swapped(place)?;
             let mut data = vec![0; 1 << 20];
-            timer.time(FILE_PAGES, || {
-                (0..FILE_SIZE)
-                    .step_by(data.len())
-                    .try_for_each(|at| whole(pread(&file, &mut data, at as u64)?, 1 << 20))
-            })
+            timer.time(FILE_PAGES, || read_all(&file, &mut data))
         }),
         Operation::new("swap in by fault", "page", |place, timer| {
             let (_file, map) = swapped(place)?;
             timer.time(FILE_PAGES, || {
-                map.chunks_exact(PAGE).for_each(|page| {
-                    black_box(page[0]);
-                });
+                touch(&map);
                 Ok(())
             })
         }),
