@@ -13,6 +13,7 @@ pub mod map;
 pub mod mount;
 pub mod mounted;
 pub mod pages;
+pub mod pipe;
 pub mod quota;
 pub mod skip;
 pub mod switch;

@@ -79,9 +79,10 @@ impl Figures {
             return Ok("pages here and there".to_owned());
         }
         let (pages, swap) = (now.pages - self.pages, now.swap - self.swap);
-        let huge = match now.huge - self.huge {
-            huge if sized => format!("{huge} huge ones"),
-            _ => "of some sizes".to_owned(),
+        let huge = if sized {
+            format!("{} huge ones", now.huge - self.huge)
+        } else {
+            "of some sizes".to_owned()
         };
         Ok(format!("{pages} pages, {huge}, {swap} KiB in swap"))
     }

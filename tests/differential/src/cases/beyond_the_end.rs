@@ -8,8 +8,10 @@ use io_uring::opcode;
 use io_uring::squeue::Flags;
 use io_uring::types::Fd as Raw;
 use rustix::fs::FallocateFlags;
+use stage::pipe::InPipe;
 
-use super::huge::{compact, punch};
+use super::fitting::append_pages;
+use super::huge::{compact, fallocate, punch};
 use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
 use crate::harness::process;
@@ -32,15 +34,6 @@ const CUT: usize = 20;
 
 /// What makes a file larger.
 const GROWTHS: [&str; 4] = ["truncate", "write", "append", "fallocate"];
-
-/// Such a file.
-fn grown(d: &Dir) -> anyhow::Result<Fd> {
-    let file = d.create("f")?;
-    for n in 0..GROWN {
-        file.write(&pattern(n as u32, PAGE))?;
-    }
-    Ok(file)
-}
 
 /// Stores to these pages of a file, in one task, the last of which may be beyond its end.
 fn store(file: &Fd, pages: [usize; 3]) -> anyhow::Result<process::End> {
@@ -68,30 +61,16 @@ fn grow(t: &mut Trace, file: &Fd, how: &str, before: usize, pages: usize) {
         }
         "fallocate" => {
             let none = FallocateFlags::empty();
-            t.put(how, rustix::fs::fallocate(file, none, 0, size).is_ok());
+            t.put(how, fallocate(file, none, 0, pages * PAGE).is_ok());
         }
         _ => t.put(how, file.truncate(size)),
-    }
-}
-
-/// A pipe that has a page of a file, and so uses its folio.
-struct InPipe(#[expect(dead_code)] [std::os::fd::OwnedFd; 2]);
-
-impl InPipe {
-    fn page(file: &Fd, page: usize) -> anyhow::Result<Self> {
-        let (reader, writer) = rustix::pipe::pipe()?;
-        let mut offset = (page * PAGE) as u64;
-        let flags = rustix::pipe::SpliceFlags::empty();
-        let moved = rustix::pipe::splice(file, Some(&mut offset), &writer, None, PAGE, flags)?;
-        ensure!(moved == PAGE, "short splice");
-        Ok(Self([reader, writer]))
     }
 }
 
 /// A folio that another task reads, where it grows.
 fn held_and_mapped(t: &mut Trace, d: &Dir) -> Done {
     for how in GROWTHS {
-        let file = grown(d)?;
+        let file = append_pages(d, GROWN)?;
         let buffer = Map::anonymous(PAGE)?;
         let mut handler = Uffd::new(0)?;
         handler.register(&buffer, 0, 1, uffd::MISSING)?;
@@ -130,7 +109,7 @@ fn held_and_mapped(t: &mut Trace, d: &Dir) -> Done {
 
 /// One that is in a pipe already cannot be split when the mapping comes.
 fn in_a_pipe(t: &mut Trace, d: &Dir) -> Done {
-    let file = grown(d)?;
+    let file = append_pages(d, GROWN)?;
     let pipe = InPipe::page(&file, GROWN - 1)?;
     t.put("stored", store_beyond(&file)?);
     t.counts("stored", d, &file)?;
@@ -207,10 +186,7 @@ fn by_a_pin(t: &mut Trace, d: &Dir) -> Done {
 
 /// Allocates more pages than a file has, which are all valid, and puts the last page of the file in a pipe.
 fn preallocate(file: &Fd) -> anyhow::Result<InPipe> {
-    let allocate = || {
-        let (flags, len) = (FallocateFlags::KEEP_SIZE, (WRITTEN * PAGE) as u64);
-        rustix::fs::fallocate(file, flags, 0, len)
-    };
+    let allocate = || fallocate(file, FallocateFlags::KEEP_SIZE, 0, WRITTEN * PAGE);
     allocate()?;
     file.truncate((CUT * PAGE) as u64)?;
     // What is there by then is valid afterwards.

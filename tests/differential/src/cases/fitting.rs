@@ -13,9 +13,8 @@ use crate::harness::sys::cached_pages;
 cases! {
     own => large_at_all, remounted;
     "size=32m" => by_one_call, by_small_calls, two_that_grow, in_advance, in_advance_at_large, punched, cut,
-        from_a_source_with_an_end,
-        from_a_source_that_is_not_there, from_a_source_that_ends_in_a_page, end_moved_on, preallocated_beyond_the_end,
-        source_ends_in_preallocated, at_the_largest_position, mapped_by_chance;
+        from_a_source_with_an_end, from_a_source_that_is_not_there, from_a_source_that_ends_in_a_page, end_moved_on,
+        preallocated_beyond_the_end, source_ends_in_preallocated, at_the_largest_position, mapped_by_chance;
     "usrquota" => grown_with_quota;
     "size=1m" => to_the_last_block, grown_to_the_last_block, beside_one_that_grows;
 }
@@ -72,6 +71,7 @@ fn large_at_all(t: &mut Trace, fs: &Fs) -> Done {
         })?;
     }
     expect("faults in a row", 128, "", &|d| map(d, 256))?;
+    // The 33rd page comes with the three behind it: before it there are folios of two pages.
     for (options, pages) in [
         ("", if fs.is_subject() { 36 } else { 33 }),
         ("huge=never", 33),
@@ -139,7 +139,7 @@ fn remounted(t: &mut Trace, fs: &Fs) -> Done {
 }
 
 /// A file that grew to so many pages by as many writes, and is open.
-fn append_pages(d: &Dir, pages: usize) -> anyhow::Result<Fd> {
+pub fn append_pages(d: &Dir, pages: usize) -> anyhow::Result<Fd> {
     let file = d.create("f")?;
     for part in pattern(4, pages * PAGE).chunks(PAGE) {
         ensure!(file.write(part)? == PAGE, "short write");

@@ -10,7 +10,7 @@ use crate::map::Map;
 use crate::pages::{self, PAGE};
 use anyhow::{bail, ensure, Context, Result};
 use rustix::fs::{fallocate, FallocateFlags};
-use rustix::pipe::{pipe, splice, SpliceFlags};
+use stage::pipe::InPipe;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
@@ -96,17 +96,7 @@ fn prepare(file: &File, source: &File) -> Result<()> {
     // All that is there is valid afterwards.
     allocate()?;
     // A folio in a pipe cannot be split.
-    let (_reader, writer) = pipe()?;
-    let mut offset = (END - 1) * PAGE as u64;
-    let moved = splice(
-        file,
-        Some(&mut offset),
-        &writer,
-        None,
-        PAGE,
-        SpliceFlags::empty(),
-    )?;
-    ensure!(moved == PAGE, "short splice");
+    let _pipe = InPipe::page(file, END as usize - 1)?;
     let map = Map::first(file, PAGES as usize)?;
     for page in [END - 1, END, END + 5] {
         let to = map.start().wrapping_byte_add(page as usize * PAGE);
