@@ -44,6 +44,7 @@ fn main() -> ExitCode {
 
 fn run(fstype: &str, folder: &Path, wanted: &[String]) -> Result<bool> {
     inject::prepare()?;
+    keep_the_heap()?;
     end_on_sigbus()?;
     let place = Place {
         fstype: fstype.to_owned(),
@@ -97,6 +98,15 @@ fn run(fstype: &str, folder: &Path, wanted: &[String]) -> Result<bool> {
         "not one allocation failed in any operation: nothing was injected"
     );
     Ok(tap.done())
+}
+
+/// Lets large buffers be mappings of their own, which free() takes away. By itself the C library enlarges the heap for
+/// them once the first has been freed, and gives that back later, which shows in what the machine has committed.
+fn keep_the_heap() -> Result<()> {
+    // SAFETY: no pointer is passed.
+    let is_set = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 64 << 10) };
+    ensure!(is_set == 1, "mallopt");
+    Ok(())
 }
 
 /// A fault that finds no memory is to be retried; SIGBUS here means that it was taken for a lost page.

@@ -26,8 +26,8 @@ pub fn of(mount: &Path) -> Result<Vec<String>> {
 }
 
 /// What there is of files that no mount shows: segments of System V, pages of all mounts and of none, what holds the
-/// module, and what is committed since there were `committed` KiB; that is not exact, since this program's own memory is
-/// among it.
+/// module, and what is committed since there were `committed` KiB; that is not exact, since this program's own heap
+/// is among it.
 pub fn without_mount(committed: u64) -> Result<String> {
     const SHM_INFO: libc::c_int = 14;
     // All CPUs hand in theirs.
