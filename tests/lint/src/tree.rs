@@ -39,9 +39,15 @@ const PAGES: &str = "src/guide/";
 /// The file system of the sample, which has the floors below it in common with the module.
 pub const SAMPLE: &str = "tests/sample/ramfs.rs";
 
-/// All Rust below `src` of a checkout, and the pages there, in the order of names; and the sample.
+/// What a copy of the module does wrong on purpose, as a part of its file system.
+const MISBEHAVIOUR: &str = "tests/suites/answers/misbehaviour.rs";
+
+/// All Rust below `src` of a checkout, and the pages there, in the order of names; and what is compiled with it elsewhere.
 pub fn read(top: &Path) -> Result<Vec<File>> {
-    let mut files = vec![File::new(SAMPLE, &fs::read_to_string(top.join(SAMPLE))?)?];
+    let mut files = Vec::new();
+    for path in [SAMPLE, MISBEHAVIOUR] {
+        files.push(File::new(path, &fs::read_to_string(top.join(path))?)?);
+    }
     read_folder(top, &top.join("src"), &mut files)?;
     files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(files)
