@@ -17,6 +17,10 @@ use crate::units::{Order, PageIndex, PageRange};
 /// pages at little cost, and few are.
 const PART_IN_ADVANCE: Order = Order::from_uint(4);
 
+/// The largest folio that is allocated in advance. One that a PMD can map is mapped as a whole, by faults and by
+/// MADV_COLLAPSE; and one that is allocated in advance may reach beyond the end of the file.
+const LARGEST_IN_ADVANCE: Order = huge::PMD_ORDER.smaller();
+
 /// The largest folio that comes back from swap for a page of it.
 pub(super) const LARGEST_READ: Order = Order::from_uint(4);
 
@@ -30,6 +34,7 @@ pub(super) fn orders(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>
     }
     let order = match *purpose {
         Purpose::Write { end, source } => for_write(inode, index, end.page_end(), source),
+        Purpose::Allocate { .. } => wanted(inode, index, purpose).min(LARGEST_IN_ADVANCE),
         _ => wanted(inode, index, purpose),
     };
     if order.is_zero() || huge::is_disabled() {

@@ -11,7 +11,7 @@ use rustix::fs::FallocateFlags;
 use stage::pipe::InPipe;
 
 use super::fitting::append_pages;
-use super::huge::{compact, fallocate, punch};
+use super::huge::{compact, fallocate, punch, HUGE};
 use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
 use crate::harness::process;
@@ -20,7 +20,8 @@ use crate::harness::uring::Ring;
 
 cases! {
     own => of_another_policy, by_another_policy;
-    "size=32m" => held_and_mapped, in_a_pipe, cut_in_use, by_a_pin, preallocated, beside_one_that_grows;
+    "size=32m" => held_and_mapped, in_a_pipe, cut_in_use, by_a_pin, preallocated, preallocated_at_large,
+        beside_one_that_grows;
 }
 
 /// A file has grown to so many pages by small calls, and has more behind its last one.
@@ -213,6 +214,34 @@ fn preallocated(t: &mut Trace, d: &Dir) -> Done {
             t.counts("grown", d, &file)?;
             t.put("contents", file.all()?);
             drop((file, pipe));
+            d.unlink("f")?;
+        }
+    }
+    Ok(())
+}
+
+/// The same of as much as a PMD maps, in use by nobody, where a mapping could have all of it by one entry.
+fn preallocated_at_large(t: &mut Trace, d: &Dir) -> Done {
+    for how in GROWTHS {
+        for page in [CUT, 150, 300, HUGE / PAGE - 1] {
+            compact()?;
+            let file = d.create("f")?;
+            let allocate = || fallocate(&file, FallocateFlags::KEEP_SIZE, 0, HUGE);
+            allocate()?;
+            file.truncate((CUT * PAGE) as u64)?;
+            // All that is there is valid afterwards.
+            allocate()?;
+            let map = Map::aligned(&file, HUGE, HUGE)?;
+            let end = process::forked(|| {
+                map.set(5, 1);
+                map.set(page * PAGE, 9);
+            });
+            t.put(format!("{how}, {page}"), end);
+            drop(map);
+            grow(t, &file, how, CUT, page + 12);
+            t.counts("grown", d, &file)?;
+            t.put("contents", file.all()?);
+            drop(file);
             d.unlink("f")?;
         }
     }

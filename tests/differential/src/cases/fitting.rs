@@ -63,7 +63,7 @@ fn large_at_all(t: &mut Trace, fs: &Fs) -> Done {
         }
         Ok(())
     })?;
-    for size in [64, 1024, 2048] {
+    for size in [64, 1024] {
         expect("preallocated", size, "", &|d| {
             let file = d.create("f")?;
             let bytes = size << 10;
