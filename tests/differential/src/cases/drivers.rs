@@ -138,7 +138,7 @@ struct List {
     items: [Item; 2],
 }
 
-fn device(path: &str) -> anyhow::Result<OwnedFd> {
+pub fn device(path: &str) -> anyhow::Result<OwnedFd> {
     match rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
         Ok(file) => Ok(file),
         Err(e @ (rustix::io::Errno::NOENT | rustix::io::Errno::NXIO)) => skip!("{path}: {e}"),
@@ -146,7 +146,7 @@ fn device(path: &str) -> anyhow::Result<OwnedFd> {
     }
 }
 
-fn buffer(device: &OwnedFd, file: &Fd, offset: u64, size: u64) -> Res<Fd> {
+pub fn buffer(device: &OwnedFd, file: &Fd, offset: u64, size: u64) -> Res<Fd> {
     let mut create = Create {
         file: file.0.as_raw_fd() as u32,
         flags: 1,

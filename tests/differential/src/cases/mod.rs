@@ -65,6 +65,7 @@ subjects! {
     huge,
     fitting,
     beyond_the_end,
+    unwritten,
     khugepaged,
     concurrency,
     leaks,
