@@ -271,7 +271,7 @@ fn in_advance(t: &mut Trace, d: &Dir) -> Done {
     Ok(())
 }
 
-/// The same of folios that a PMD could map, of which parts of each size are used in each way.
+/// The same of the largest folios that are allocated in advance, of which parts of each size are used in each way.
 fn in_advance_at_large(t: &mut Trace, d: &Dir) -> Done {
     const LEN: usize = 4 * HUGE + 7 * PAGE;
     type Use = fn(&Fd, usize, usize) -> Res<()>;
