@@ -288,7 +288,7 @@ pub(super) fn find_or_make_noting(
             }
             return Err(e);
         }
-        if is_new && purpose.shows_beyond_eof(inode, &folio) && must_look_single(inode, &folio) {
+        if is_new && purpose.shows_beyond_eof(inode, &folio) && orders::is_fitting(inode) {
             take_back(inode, folio);
             look_again()?;
             continue;
@@ -297,10 +297,13 @@ pub(super) fn find_or_make_noting(
     }
 }
 
-/// Whether a folio of `inode` is a large one that is to look like single pages.
+/// Whether a folio of `inode` is a large one that is to look like single pages. Where the mount has another policy by
+/// now, one that a PMD can map is taken for that policy's.
 #[inline]
 pub(super) fn must_look_single(inode: &TmpfsInode, folio: &LockedFolio) -> bool {
-    !folio.order().is_zero() && orders::is_fitting(inode)
+    !folio.order().is_zero()
+        && (orders::is_fitting(inode)
+            || (inode.data().was_fitted() && folio.order() < huge::PMD_ORDER))
 }
 
 /// Takes a new folio, which no other task has used, out of the file again. May sleep.

@@ -11,7 +11,7 @@ use crate::harness::quota::{self, field, Kind, Quota};
 use crate::harness::sys::cached_pages;
 
 cases! {
-    own => large_at_all, remounted;
+    own => large_at_all, remounted, in_advance_and_remounted;
     "size=32m" => by_one_call, by_small_calls, two_that_grow, in_advance, in_advance_at_large, punched, cut,
         from_a_source_with_an_end, from_a_source_that_is_not_there, from_a_source_that_ends_in_a_page, end_moved_on,
         preallocated_beyond_the_end, source_ends_in_preallocated, at_the_largest_position, mapped_by_chance;
@@ -271,55 +271,84 @@ fn in_advance(t: &mut Trace, d: &Dir) -> Done {
     Ok(())
 }
 
-/// The same of the largest folios that are allocated in advance, of which parts of each size are used in each way.
+type Use = fn(&Fd, usize, usize) -> Res<()>;
+
+/// The ways in which parts of what was allocated in advance are used.
+const USES: [(&str, Use); 6] = [
+    ("write", |file, at, len| {
+        file.pwrite(&pattern(3, len), at as u64).map(drop)
+    }),
+    ("fault", |file, at, len| {
+        let map = Map::first(file, AT_LARGE / PAGE)?;
+        map.advise_all(libc::MADV_RANDOM)?;
+        (at..at + len).step_by(PAGE).for_each(|at| map.set(at, 9));
+        Ok(())
+    }),
+    ("populate", |file, at, len| {
+        let at = at / PAGE * PAGE;
+        let len = len.next_multiple_of(PAGE);
+        let map = Map::shared(file, len, at as u64)?;
+        map.advise_all(libc::MADV_RANDOM)?;
+        map.advise(0, len, libc::MADV_POPULATE_WRITE)
+    }),
+    ("allocate", |file, at, len| {
+        fallocate(file, FallocateFlags::empty(), at, len)
+    }),
+    ("punch", punch),
+    ("cut", |file, at, _| file.truncate(at as u64)),
+];
+
+/// So much that the largest folios are among what is allocated in advance.
+const AT_LARGE: usize = 4 * HUGE + 7 * PAGE;
+
+/// Allocates a file in advance and, after what comes in between, uses parts of each size in this way.
+fn use_parts(
+    t: &mut Trace,
+    d: &Dir,
+    (name, use_part): (&str, Use),
+    between: impl FnOnce(&mut Trace),
+) -> Done {
+    let file = d.create("f")?;
+    t.put(
+        "allocate",
+        fallocate(&file, FallocateFlags::empty(), 0, AT_LARGE),
+    );
+    between(t);
+    t.counts("allocated", d, &file)?;
+    for (at, len) in [
+        (3 * HUGE, HUGE),
+        (2 * HUGE + HUGE / 2, HUGE / 2),
+        (2 * HUGE - PAGE, 2 * PAGE),
+        (HUGE + (64 << 10), 64 << 10),
+        (HUGE + (32 << 10), 16 << 10),
+        (HUGE / 2 + 3 * PAGE + 5, 10),
+        (7 * PAGE, 2 * HUGE),
+    ] {
+        t.put(format!("{name} {len} at {at}"), use_part(&file, at, len));
+        t.counts(format!("{name} {len} at {at}"), d, &file)?;
+    }
+    t.put("contents", file.all()?);
+    drop(file);
+    d.unlink("f")?;
+    Ok(())
+}
+
+/// The same of the largest folios that are allocated in advance.
 fn in_advance_at_large(t: &mut Trace, d: &Dir) -> Done {
-    const LEN: usize = 4 * HUGE + 7 * PAGE;
-    type Use = fn(&Fd, usize, usize) -> Res<()>;
-    let uses: [(&str, Use); 6] = [
-        ("write", |file, at, len| {
-            file.pwrite(&pattern(3, len), at as u64).map(drop)
-        }),
-        ("fault", |file, at, len| {
-            let map = Map::first(file, LEN / PAGE)?;
-            map.advise_all(libc::MADV_RANDOM)?;
-            (at..at + len).step_by(PAGE).for_each(|at| map.set(at, 9));
-            Ok(())
-        }),
-        ("populate", |file, at, len| {
-            let at = at / PAGE * PAGE;
-            let len = len.next_multiple_of(PAGE);
-            let map = Map::shared(file, len, at as u64)?;
-            map.advise_all(libc::MADV_RANDOM)?;
-            map.advise(0, len, libc::MADV_POPULATE_WRITE)
-        }),
-        ("allocate", |file, at, len| {
-            fallocate(file, FallocateFlags::empty(), at, len)
-        }),
-        ("punch", punch),
-        ("cut", |file, at, _| file.truncate(at as u64)),
-    ];
-    for (name, use_part) in uses {
-        let file = d.create("f")?;
-        t.put(
-            "allocate",
-            fallocate(&file, FallocateFlags::empty(), 0, LEN),
-        );
-        t.counts("allocated", d, &file)?;
-        for (at, len) in [
-            (3 * HUGE, HUGE),
-            (2 * HUGE + HUGE / 2, HUGE / 2),
-            (2 * HUGE - PAGE, 2 * PAGE),
-            (HUGE + (64 << 10), 64 << 10),
-            (HUGE + (32 << 10), 16 << 10),
-            (HUGE / 2 + 3 * PAGE + 5, 10),
-            (7 * PAGE, 2 * HUGE),
-        ] {
-            t.put(format!("{name} {len} at {at}"), use_part(&file, at, len));
-            t.counts(format!("{name} {len} at {at}"), d, &file)?;
-        }
-        t.put("contents", file.all()?);
-        drop(file);
-        d.unlink("f")?;
+    for of in USES {
+        use_parts(t, d, of, |_| {})?;
+    }
+    Ok(())
+}
+
+/// And where the mount has another policy by the time that they are used.
+fn in_advance_and_remounted(t: &mut Trace, fs: &Fs) -> Done {
+    for of in USES {
+        let mount = fs.mount("size=32m")?;
+        use_parts(t, &mount.dir()?, of, |t| {
+            t.put("remount", mount.remount("huge=never"));
+        })?;
+        mount.unmount()?;
     }
     Ok(())
 }
