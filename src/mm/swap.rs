@@ -21,9 +21,9 @@ pub(crate) const IS_BUILT_IN: bool = true;
 /// The largest folio that is read in at once.
 pub(crate) const MAX_ORDER: Order = super::huge::MAX_ORDER;
 
-/// The order of the largest folio that comes back from a device which takes its time: more than is read ahead there of
-/// single pages, and little enough to wait for.
-const MAX_ORDER_OF_DISK: Order = Order::from_uint(4);
+/// The order of the largest folio that comes back from a device which takes its time where less may be wanted: more than
+/// is read ahead there of single pages, and little enough to wait for.
+const MODERATE_ORDER: Order = Order::from_uint(4);
 
 /// Where a page is in swap: a device and an offset in it (`swp_entry_t`).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,9 +128,11 @@ impl Reader<'_> {
 /// How much is read at once.
 #[derive(Clone, Copy)]
 pub(crate) enum Amount {
-    /// At most a folio of this order. A single page may bring others into the swap cache that are near it on the device,
-    /// by the same requests.
+    /// At most a folio of this order, and less from a device that takes its time: what of it is used remains to be seen. A
+    /// single page may bring others into the swap cache that are near it on the device, by the same requests.
     UpTo(Order),
+    /// At most a folio of this order, all of which is going to be used.
+    Wanted(Order),
     /// The page alone.
     Page,
 }
@@ -185,13 +187,10 @@ impl SwapDevice {
             let is_synchronous = device_flags & (bindings::SWP_SYNCHRONOUS_IO as c_ulong) != 0;
             let order = match amount {
                 // What zswap may have some pages of is read page by page.
-                Amount::UpTo(order) if bindings::zswap_never_enabled() => order.min(MAX_ORDER),
-                _ => Order::ZERO,
-            };
-            let order = if is_synchronous {
-                order
-            } else {
-                order.min(MAX_ORDER_OF_DISK)
+                _ if !bindings::zswap_never_enabled() => Order::ZERO,
+                Amount::Page => Order::ZERO,
+                Amount::UpTo(order) if !is_synchronous => order.min(MODERATE_ORDER),
+                Amount::UpTo(order) | Amount::Wanted(order) => order.min(MAX_ORDER),
             };
             let read = |order: Order| {
                 let placement = place(order);
@@ -204,11 +203,11 @@ impl SwapDevice {
                     placement.turn(),
                 ))
             };
-            let large = if order.is_zero() {
-                None
-            } else {
-                read(order).ok()
-            };
+            let whole = (!order.is_zero()).then_some(order);
+            // Where there is no memory for so much at once, there may be for a part.
+            let part = (order > MODERATE_ORDER).then_some(MODERATE_ORDER);
+            let mut orders = [whole, part].into_iter().flatten();
+            let large = orders.find_map(|order| read(order).ok());
             let folio = if let Some(folio) = large {
                 folio
             } else if is_synchronous || matches!(amount, Amount::Page) {

@@ -56,6 +56,8 @@ impl Reader<'_> {
 pub(crate) enum Amount {
     /// At most a folio of this order.
     UpTo(Order),
+    /// At most a folio of this order, all of which is going to be used.
+    Wanted(Order),
     /// The page alone.
     Page,
 }

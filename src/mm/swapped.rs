@@ -94,6 +94,7 @@ impl SwappedPage<'_> {
         let amount = match amount {
             Amount::UpTo(Order::ZERO) if !self.order.is_zero() => Amount::Page,
             Amount::UpTo(largest) => Amount::UpTo(self.order.min(largest)),
+            Amount::Wanted(largest) => Amount::Wanted(self.order.min(largest)),
             Amount::Page => Amount::Page,
         };
         // SAFETY: By the type invariants.

@@ -5,13 +5,14 @@
 
 use super::purpose::{Purpose, Source};
 use crate::mm::folio::fault_in_source;
+use crate::mm::swap::Amount;
 use crate::mm::{huge, LockedFolio, Slot};
 use crate::shmem::fault::Fault;
 use crate::tmpfs::pure::fitting;
 use crate::tmpfs::pure::folio_orders::Orders;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
-use crate::units::{Order, PageIndex, PageRange};
+use crate::units::{Order, PageIndex, PageRange, Pos};
 
 /// What a larger folio that was allocated in advance is split into where less of it is written: such are split into
 /// pages at little cost, and few are.
@@ -21,8 +22,8 @@ const PART_IN_ADVANCE: Order = Order::from_uint(4);
 /// MADV_COLLAPSE; and one that is allocated in advance may reach beyond the end of the file.
 const LARGEST_IN_ADVANCE: Order = huge::PMD_ORDER.smaller();
 
-/// The largest folio that comes back from swap for a page of it.
-pub(super) const LARGEST_READ: Order = Order::from_uint(4);
+/// The largest folio that comes back from swap where only a page of it is wanted.
+const LARGEST_READ: Order = Order::from_uint(4);
 
 /// The orders that a new folio with page `index` may have, which it begins with; none where it is to be a single page.
 /// May sleep, and faults in the source of a write; no folio may be locked.
@@ -150,6 +151,34 @@ fn for_fault(inode: &TmpfsInode, index: PageIndex, fault: &Fault<'_, Tmpfs>) -> 
     };
     let file = PageRange::new(PageIndex::ZERO, inode.size().page_end());
     fitting::for_fault(index, before, &fault.mapped().clip(&file))
+}
+
+/// How much comes back from swap with page `index` for a call that is going to use what is before byte `end`: the rest of
+/// that, as far as it fits.
+pub(super) fn read_for_call(index: PageIndex, end: Pos) -> Amount {
+    let order = fitting::within(index, end.page_end());
+    if order > LARGEST_READ {
+        Amount::Wanted(order)
+    } else {
+        Amount::UpTo(LARGEST_READ)
+    }
+}
+
+/// How much comes back from swap with page `index` for a fault: more where what is before it is back, as of a hole.
+pub(super) fn read_for_fault(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    fault: &Fault<'_, Tmpfs>,
+) -> Amount {
+    let is_in_run = index
+        .before()
+        .is_some_and(|before| matches!(inode.mapping().get(before), Slot::Folio(_)));
+    let order = if is_in_run {
+        for_fault(inode, index, fault)
+    } else {
+        Order::ZERO
+    };
+    Amount::UpTo(order.max(LARGEST_READ))
 }
 
 /// The order of what is before page `index`, if there is something. Does not sleep.

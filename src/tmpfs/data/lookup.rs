@@ -21,7 +21,7 @@ use crate::mm::{task, Folio, GfpFlags, LockedFolio, NewFolio, Slot};
 use crate::shmem::userfault::Found;
 use crate::tmpfs::pure::folio_orders::Orders;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
-use crate::units::{Order, PageCount, PageIndex, PageRange};
+use crate::units::{Order, PageCount, PageIndex, PageRange, Pos};
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
@@ -36,8 +36,8 @@ pub(in crate::tmpfs) enum Unwritten {
     Leave,
 }
 
-/// Finds the folio at page `index` for reading, without its lock. `None` is a hole, or a page
-/// that was allocated and never written: both read as zeros. May sleep.
+/// Finds the folio at page `index` for a call that reads all before byte `end`, without its lock. `None` is a hole, or a
+/// page that was allocated and never written: both read as zeros. May sleep.
 ///
 /// The folio may leave the file at any time; its contents remain what they were while it was
 /// there. The caller checks the size of the file after the call.
@@ -45,14 +45,18 @@ pub(in crate::tmpfs) enum Unwritten {
 /// Fails with `EIO` where the contents are lost, with `ENOMEM`, and with `EINTR` for a task that is killed
 /// while other tasks change the page again and again.
 #[inline(always)]
-pub(in crate::tmpfs) fn find(inode: &TmpfsInode, index: PageIndex) -> Result<Option<ARef<Folio>>> {
+pub(in crate::tmpfs) fn find(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    end: Pos,
+) -> Result<Option<ARef<Folio>>> {
     // Goes round only where another task has just changed the page; a fatal signal ends it.
     loop {
         let result = match inode.mapping().get(index) {
             Slot::Empty => return Ok(None),
             Slot::Folio(folio) if folio.is_uptodate() => return Ok(Some(folio)),
             Slot::Folio(folio) => find_invalid(inode, folio),
-            Slot::Swap(entry) => find_swapped(inode, index, entry),
+            Slot::Swap(entry) => find_swapped(inode, index, end, entry),
             Slot::Poisoned(_) => return Err(EIO),
         };
         match result {
@@ -67,9 +71,10 @@ pub(in crate::tmpfs) fn find(inode: &TmpfsInode, index: PageIndex) -> Result<Opt
 fn find_swapped(
     inode: &TmpfsInode,
     index: PageIndex,
+    end: Pos,
     entry: SwapEntry,
 ) -> Result<Option<ARef<Folio>>> {
-    Ok(Some(swap::read_in(inode, index, entry)?.unlock()))
+    Ok(Some(swap::read_in(inode, index, end, entry)?.unlock()))
 }
 
 /// Called where the page at an index has changed between the look at its slot and the lock of its folio, before
@@ -118,7 +123,7 @@ pub(super) fn find_locked(
                     continue;
                 }
             },
-            Slot::Swap(entry) => match swap::read_in(inode, index, entry) {
+            Slot::Swap(entry) => match swap::read_in(inode, index, Pos::ZERO, entry) {
                 Err(EEXIST) => {
                     look_again()?;
                     continue;
@@ -234,11 +239,11 @@ pub(super) fn find_or_make_noting(
             }
             Slot::Swap(entry) => {
                 purpose.unless_left_to_user(Found::Page)?;
-                let (largest, reader) = (purpose.largest_read(inode), purpose.reader());
+                let (amount, reader) = (purpose.amount_read(inode, index), purpose.reader());
                 let flags = purpose.flags(inode);
                 let mut is_read = false;
                 let result =
-                    swap::swap_in(inode, index, entry, largest, reader, flags, &mut is_read);
+                    swap::swap_in(inode, index, entry, amount, reader, flags, &mut is_read);
                 if let (Purpose::Fault(fault), true) = (purpose, is_read) {
                     fault.set_major();
                 }

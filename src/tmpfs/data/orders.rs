@@ -4,7 +4,7 @@
 
 use super::fitting;
 use crate::mm::huge::{self, VmaAdvice};
-use crate::mm::swap::MAX_ORDER;
+use crate::mm::swap::{Amount, MAX_ORDER};
 use crate::mm::Mapping;
 use crate::shmem::huge as shmem;
 use crate::tmpfs::pure::folio_orders::{allowed, Advice, Controls, Orders, Request, System};
@@ -92,13 +92,13 @@ pub(super) fn is_fitting(inode: &TmpfsInode) -> bool {
         && shmem::enabled() != shmem::FORCE
 }
 
-/// The order of the largest folio that may come back from swap for one of its pages.
-#[inline]
-pub(super) fn largest_read(inode: &TmpfsInode) -> Order {
+/// How much may come back from swap with page `index` of `inode` for a call that is going to use what is before byte
+/// `end`. Does not sleep.
+pub(super) fn amount_read(inode: &TmpfsInode, index: PageIndex, end: Pos) -> Amount {
     if is_fitting(inode) {
-        MAX_ORDER.min(fitting::LARGEST_READ)
+        fitting::read_for_call(index, end)
     } else {
-        MAX_ORDER
+        Amount::UpTo(MAX_ORDER)
     }
 }
 

@@ -19,12 +19,12 @@ use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::tmpfs::state::activity;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
-use crate::units::{Order, PageCount, PageIndex};
+use crate::units::{PageCount, PageIndex, Pos};
 use kernel::prelude::*;
 
 /// Brings page `index` back, which was seen to be in swap in a slot with `entry`, perhaps with others
-/// of that slot. May sleep. `major` is set where it had to be read, for `reader`: at most 2^`largest`
-/// pages at once, into memory that is allocated with `flags`.
+/// of that slot. May sleep. `major` is set where it had to be read, for `reader`: `amount` at once, into memory that is
+/// allocated with `flags`.
 ///
 /// Fails with `EEXIST` where the entry is not there any more: look again. With `EIO` the contents
 /// are lost, and the page is poisoned.
@@ -32,7 +32,7 @@ pub(super) fn swap_in(
     inode: &TmpfsInode,
     index: PageIndex,
     entry: SwapEntry,
-    largest: Order,
+    amount: Amount,
     reader: Reader<'_>,
     flags: GfpFlags,
     major: &mut bool,
@@ -51,7 +51,7 @@ pub(super) fn swap_in(
         let is_alone = is_read && matches!(amount, Amount::Page);
         add_to_cache(inode, index, &page, folio.lock(), is_alone)
     };
-    let brought = match bring(Amount::UpTo(largest)) {
+    let brought = match bring(amount) {
         // One page that cannot be read is to lose no other.
         Ok(None) => bring(Amount::Page),
         brought => brought,
@@ -64,10 +64,11 @@ pub(super) fn swap_in(
     }
 }
 
-/// Brings page `index` back as [`swap_in`] does, for the current task and with as many others as there are.
+/// Brings page `index` back as [`swap_in`] does, for the current task, which is going to use what is before byte `end`.
 pub(super) fn read_in(
     inode: &TmpfsInode,
     index: PageIndex,
+    end: Pos,
     entry: SwapEntry,
 ) -> Result<LockedFolio> {
     let flags = inode.mapping().gfp();
@@ -75,7 +76,7 @@ pub(super) fn read_in(
         inode,
         index,
         entry,
-        orders::largest_read(inode),
+        orders::amount_read(inode, index, end),
         Reader::CURRENT,
         flags,
         &mut false,
@@ -161,7 +162,7 @@ pub(in crate::tmpfs) fn unuse(inode: &TmpfsInode, device: SwapDeviceId) -> Resul
     let mut next = PageIndex::ZERO;
     // Each round goes on behind the page that it has found; any signal ends it.
     while let Some((index, entry)) = inode.mapping().find_on_device(device, next) {
-        next = match read_in(inode, index, entry) {
+        next = match read_in(inode, index, Pos::ZERO, entry) {
             // Others of its slot may have come with it.
             Ok(folio) => folio.pages().end,
             Err(ENOMEM) => return Err(ENOMEM),

@@ -3,6 +3,7 @@
 //! compared between the types.
 
 mod accounting;
+mod amounts;
 mod beyond_the_end;
 mod damage;
 mod devices;
@@ -30,7 +31,7 @@ pub fn all() -> Vec<Case> {
     [
         pressure::cases(),
         accounting::cases(),
-        devices::cases(),
+        amounts::cases(),
         huge::cases(),
         limits::cases(),
         mappings::cases(),
@@ -40,6 +41,8 @@ pub fn all() -> Vec<Case> {
         beyond_the_end::cases(),
         damage::cases(),
         injected::cases(),
+        // Among them is zswap, after which nothing comes back as a large folio until the next boot.
+        devices::cases(),
     ]
     .into_iter()
     .flatten()
