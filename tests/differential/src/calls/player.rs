@@ -82,7 +82,8 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
     // A kernel without System V IPC has no namespaces of it.
     let _ = sysv::own_namespace();
     let figures = Figures::now()?;
-    let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
+    // Else it would depend on the moment of the one before whether an access is noted (relatime).
+    let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_STRICTATIME;
     let mount = match fs.mount_at("m", options, flags) {
         Ok(mount) => mount,
         Err(e) => {

@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileTypeExt;
 
 use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::{fork, ForkResult};
@@ -144,7 +145,13 @@ impl Player {
             let start = usize::from_str_radix(range.split('-').next()?, 16).ok()?;
             place.contains(&start).then_some(range)
         })?;
-        let path = std::ffi::CString::new(format!("/proc/self/map_files/{range}")).ok()?;
+        let path = format!("/proc/self/map_files/{range}");
+        let kind = std::fs::metadata(&path).map(|m| m.file_type());
+        // What a private mapping of /dev/zero has is the machine's own: its mode would be what the other side begins with.
+        if kind.is_ok_and(|kind| kind.is_char_device()) {
+            return None;
+        }
+        let path = std::ffi::CString::new(path).ok()?;
         self.fds[fd] = None;
         let flags = flags | libc::O_CLOEXEC | libc::O_NONBLOCK;
         // SAFETY: a path that ends with a zero.
