@@ -70,6 +70,15 @@ fn large_at_all(t: &mut Trace, fs: &Fs) -> Done {
             Ok(fallocate(&file, FallocateFlags::empty(), 0, bytes)?)
         })?;
     }
+    // None that a PMD maps as a whole.
+    let mount = fs.mount("")?;
+    let before = allocated(2048)?;
+    let file = mount.dir()?.create("f")?;
+    fallocate(&file, FallocateFlags::empty(), 0, 2 * HUGE)?;
+    let got = allocated(2048)? - before;
+    ensure!(got == 0, "preallocated: {got} of 2 MiB");
+    drop(file);
+    mount.unmount()?;
     expect("faults in a row", 128, "", &|d| map(d, 256))?;
     // The 33rd page comes with the three behind it: before it there are folios of two pages.
     for (options, pages) in [
