@@ -131,7 +131,7 @@ pub(crate) enum Amount {
     /// At most a folio of this order, and less from a device that takes its time: what of it is used remains to be seen. A
     /// single page may bring others into the swap cache that are near it on the device, by the same requests.
     UpTo(Order),
-    /// At most a folio of this order, all of which is going to be used.
+    /// At most a folio of this order, all of which is likely to be used.
     Wanted(Order),
     /// The page alone.
     Page,

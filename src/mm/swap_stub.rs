@@ -56,7 +56,7 @@ impl Reader<'_> {
 pub(crate) enum Amount {
     /// At most a folio of this order.
     UpTo(Order),
-    /// At most a folio of this order, all of which is going to be used.
+    /// At most a folio of this order, all of which is likely to be used.
     Wanted(Order),
     /// The page alone.
     Page,

@@ -156,12 +156,7 @@ fn for_fault(inode: &TmpfsInode, index: PageIndex, fault: &Fault<'_, Tmpfs>) -> 
 /// How much comes back from swap with page `index` for a call that is going to use what is before byte `end`: the rest of
 /// that, as far as it fits.
 pub(super) fn read_for_call(index: PageIndex, end: Pos) -> Amount {
-    let order = fitting::within(index, end.page_end());
-    if order > LARGEST_READ {
-        Amount::Wanted(order)
-    } else {
-        Amount::UpTo(LARGEST_READ)
-    }
+    amount(fitting::within(index, end.page_end()))
 }
 
 /// How much comes back from swap with page `index` for a fault: more where what is before it is back, as of a hole.
@@ -173,12 +168,20 @@ pub(super) fn read_for_fault(
     let is_in_run = index
         .before()
         .is_some_and(|before| matches!(inode.mapping().get(before), Slot::Folio(_)));
-    let order = if is_in_run {
+    amount(if is_in_run {
         for_fault(inode, index, fault)
     } else {
         Order::ZERO
-    };
-    Amount::UpTo(order.max(LARGEST_READ))
+    })
+}
+
+/// How much comes back where a folio of order `wanted` is to be used.
+fn amount(wanted: Order) -> Amount {
+    if wanted > LARGEST_READ {
+        Amount::Wanted(wanted)
+    } else {
+        Amount::UpTo(LARGEST_READ)
+    }
 }
 
 /// The order of what is before page `index`, if there is something. Does not sleep.

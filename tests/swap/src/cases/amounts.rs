@@ -26,12 +26,12 @@ pub fn cases() -> Vec<Case> {
             name: "what comes back is what is asked for, on a disk",
             run: |scene| {
                 let _swap = Swap::disk(1)?;
-                come_back(scene, false)
+                come_back(scene)
             },
         },
         Case {
             name: "what comes back is what is asked for, on zram",
-            run: |scene| super::devices::on_zram(|_| come_back(scene, true)),
+            run: |scene| super::devices::on_zram(|_| come_back(scene)),
         },
     ]
 }
@@ -54,8 +54,7 @@ fn in_swap(mount: &Mounted, group: &Group) -> Result<File> {
     Ok(file)
 }
 
-/// The device answers `at_once`, or takes its time.
-fn come_back(scene: &mut Scene, at_once: bool) -> Result<()> {
+fn come_back(scene: &mut Scene) -> Result<()> {
     skip::without("TRANSPARENT_HUGEPAGE")?;
     let is_large = scene.kind == "rtmpfs";
     let mount = scene.mount("size=32m")?;
@@ -108,7 +107,7 @@ fn come_back(scene: &mut Scene, at_once: bool) -> Result<()> {
     }
     let large = came(256)? - before;
     ensure!(
-        (large > 0) == (is_large && at_once),
+        (large > 0) == is_large,
         "{large} folios of 256 KiB for faults in a row"
     );
     drop((mapping, file));
