@@ -17,7 +17,6 @@ use super::GfpFlags;
 use crate::bindings;
 use crate::units::{Order, PageIndex};
 use core::ptr::addr_of_mut;
-#[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
 use kernel::prelude::*;
 use kernel::sync::rcu;
 
@@ -455,7 +454,7 @@ impl Mapping {
     /// No slot has several pages.
     #[cfg(not(CONFIG_TRANSPARENT_HUGEPAGE))]
     #[inline(always)]
-    pub(crate) fn split_entry(
+    fn split_entry(
         &self,
         _index: PageIndex,
         _entry: SwapEntry,

@@ -9,7 +9,9 @@ import suite
 
 
 def disk() -> Optional[Path]:
-    """The disk, or None."""
+    """The disk; None where there is none, or no swap."""
+    if "SWAP" in suite.LACKS:
+        return None
     for block in Path("/sys/block").iterdir():
         serial = block / "serial"
         if serial.is_file() and serial.read_text(encoding="ascii").strip() == "disk1":
