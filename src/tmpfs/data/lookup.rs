@@ -239,7 +239,7 @@ pub(super) fn find_or_make_noting(
             }
             Slot::Swap(entry) => {
                 purpose.unless_left_to_user(Found::Page)?;
-                let (amount, reader) = (purpose.amount_read(inode, index), purpose.reader());
+                let (amount, reader) = (swap::amount(inode, index, purpose), purpose.reader());
                 let flags = purpose.flags(inode);
                 let mut is_read = false;
                 let result =

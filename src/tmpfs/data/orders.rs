@@ -2,9 +2,7 @@
 
 //! Which orders a new folio may have: what `huge` decides, on what the kernel says.
 
-use super::fitting;
 use crate::mm::huge::{self, VmaAdvice};
-use crate::mm::swap::{Amount, MAX_ORDER};
 use crate::mm::Mapping;
 use crate::shmem::huge as shmem;
 use crate::tmpfs::pure::folio_orders::{allowed, Advice, Controls, Orders, Request, System};
@@ -90,16 +88,6 @@ pub(super) fn is_fitting(inode: &TmpfsInode) -> bool {
     huge::IS_BUILT_IN
         && inode.sb().data().huge() == HugePolicy::Fit
         && shmem::enabled() != shmem::FORCE
-}
-
-/// How much may come back from swap with page `index` of `inode` for a call that is going to use what is before byte
-/// `end`. Does not sleep.
-pub(super) fn amount_read(inode: &TmpfsInode, index: PageIndex, end: Pos) -> Amount {
-    if is_fitting(inode) {
-        fitting::read_for_call(index, end)
-    } else {
-        Amount::UpTo(MAX_ORDER)
-    }
 }
 
 /// Whether a new folio of `inode` may be large at all. Does not sleep.

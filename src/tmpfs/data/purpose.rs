@@ -4,17 +4,16 @@
 //!
 //! What `enum sgp_type` is for tmpfs, with what the caller knows besides.
 
-use super::fitting;
 use super::orders::{self, Rule};
 use crate::mm::folio::MemoryOwner;
 use crate::mm::huge;
-use crate::mm::swap::{Amount, Reader};
+use crate::mm::swap::Reader;
 use crate::mm::{GfpFlags, LockedFolio};
 use crate::shmem::fault::Fault;
 use crate::shmem::userfault::Found;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
-use crate::units::{Order, PageIndex, Pos};
+use crate::units::Pos;
 use kernel::iov::IovIterSource;
 use kernel::prelude::*;
 
@@ -87,18 +86,6 @@ impl Purpose<'_> {
     #[inline]
     pub(super) fn is_for_anonymous(self) -> bool {
         matches!(self, Self::Fault(fault) if fault.is_anonymous())
-    }
-
-    /// How much of `inode` may be read from swap with page `index` for it. Does not sleep.
-    pub(super) fn amount_read(self, inode: &TmpfsInode, index: PageIndex) -> Amount {
-        match self {
-            // What the monitor was not asked for stays where it is.
-            Self::Fault(fault) if fault.is_watched_by_user() => Amount::UpTo(Order::ZERO),
-            Self::Fault(fault) if orders::is_fitting(inode) => {
-                fitting::read_for_fault(inode, index, fault)
-            }
-            _ => orders::amount_read(inode, index, self.end()),
-        }
     }
 
     /// Whether `folio` of `inode` may be more than what may be used as a whole for it.

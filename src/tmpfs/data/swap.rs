@@ -11,16 +11,41 @@
 //! Lock order: the folio lock, then that of the page cache or of [`mod@crate::tmpfs::state::page_counts`],
 //! or of the list of inodes with pages in swap.
 
+use super::fitting;
 use super::orders;
 use super::page_accounting;
-use crate::mm::swap::{is_there_swap, Amount, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry};
+use super::purpose::Purpose;
+use crate::mm::swap::{
+    is_there_swap, Amount, LockedSwapFolio, Reader, SwapDeviceId, SwapEntry, MAX_ORDER,
+};
 use crate::mm::{task, GfpFlags, LockedFolio, SwappedPage};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::tmpfs::state::activity;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
-use crate::units::{PageCount, PageIndex, Pos};
+use crate::units::{Order, PageCount, PageIndex, Pos};
 use kernel::prelude::*;
+
+/// How much of `inode` may come back with page `index` for `purpose`. Does not sleep.
+pub(super) fn amount(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Amount {
+    match purpose {
+        // What the monitor was not asked for stays where it is.
+        Purpose::Fault(fault) if fault.is_watched_by_user() => Amount::UpTo(Order::ZERO),
+        Purpose::Fault(fault) if orders::is_fitting(inode) => {
+            fitting::read_for_fault(inode, index, fault)
+        }
+        _ => amount_for_call(inode, index, purpose.end()),
+    }
+}
+
+/// How much of `inode` may come back with page `index` for a call that is going to use what is before byte `end`.
+fn amount_for_call(inode: &TmpfsInode, index: PageIndex, end: Pos) -> Amount {
+    if orders::is_fitting(inode) {
+        fitting::read_for_call(index, end)
+    } else {
+        Amount::UpTo(MAX_ORDER)
+    }
+}
 
 /// Brings page `index` back, which was seen to be in swap in a slot with `entry`, perhaps with others
 /// of that slot. May sleep. `major` is set where it had to be read, for `reader`: `amount` at once, into memory that is
@@ -76,7 +101,7 @@ pub(super) fn read_in(
         inode,
         index,
         entry,
-        orders::amount_read(inode, index, end),
+        amount_for_call(inode, index, end),
         Reader::CURRENT,
         flags,
         &mut false,
