@@ -21,7 +21,7 @@ use crate::mm::{task, Folio, GfpFlags, LockedFolio, NewFolio, Slot};
 use crate::shmem::userfault::Found;
 use crate::tmpfs::pure::folio_orders::Orders;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
-use crate::units::{Order, PageCount, PageIndex, PageRange, Pos};
+use crate::units::{Len, Order, PageCount, PageIndex, PageRange, Pos};
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
@@ -36,7 +36,7 @@ pub(in crate::tmpfs) enum Unwritten {
     Leave,
 }
 
-/// Finds the folio at page `index` for a call that reads all before byte `end`, without its lock. `None` is a hole, or a
+/// Finds the folio with byte `pos` for a call that reads `len` bytes from there, without its lock. `None` is a hole, or a
 /// page that was allocated and never written: both read as zeros. May sleep.
 ///
 /// The folio may leave the file at any time; its contents remain what they were while it was
@@ -47,16 +47,16 @@ pub(in crate::tmpfs) enum Unwritten {
 #[inline(always)]
 pub(in crate::tmpfs) fn find(
     inode: &TmpfsInode,
-    index: PageIndex,
-    end: Pos,
+    pos: Pos,
+    len: Len,
 ) -> Result<Option<ARef<Folio>>> {
     // Goes round only where another task has just changed the page; a fatal signal ends it.
     loop {
-        let result = match inode.mapping().get(index) {
+        let result = match inode.mapping().get(pos.page()) {
             Slot::Empty => return Ok(None),
             Slot::Folio(folio) if folio.is_uptodate() => return Ok(Some(folio)),
             Slot::Folio(folio) => find_invalid(inode, folio),
-            Slot::Swap(entry) => find_swapped(inode, index, end, entry),
+            Slot::Swap(entry) => find_swapped(inode, pos, len, entry),
             Slot::Poisoned(_) => return Err(EIO),
         };
         match result {
@@ -66,15 +66,16 @@ pub(in crate::tmpfs) fn find(
     }
 }
 
-/// Brings page `index` back for a reader, who needs no lock. Not inlined: what is in the page cache is found without.
+/// Brings the page with byte `pos` back for a reader of `len` bytes, who needs no lock. Not inlined: what is in the page cache is found without.
 #[inline(never)]
 fn find_swapped(
     inode: &TmpfsInode,
-    index: PageIndex,
-    end: Pos,
+    pos: Pos,
+    len: Len,
     entry: SwapEntry,
 ) -> Result<Option<ARef<Folio>>> {
-    Ok(Some(swap::read_in(inode, index, end, entry)?.unlock()))
+    let end = pos.saturating_add(len);
+    Ok(Some(swap::read_in(inode, pos.page(), end, entry)?.unlock()))
 }
 
 /// Called where the page at an index has changed between the look at its slot and the lock of its folio, before
@@ -239,7 +240,10 @@ pub(super) fn find_or_make_noting(
             }
             Slot::Swap(entry) => {
                 purpose.unless_left_to_user(Found::Page)?;
-                let (amount, reader) = (swap::amount(inode, index, purpose), purpose.reader());
+                // A copy, as above.
+                let copy = purpose;
+                let amount = swap::amount(inode, index, &copy);
+                let reader = purpose.reader();
                 let flags = purpose.flags(inode);
                 let mut is_read = false;
                 let result =

@@ -46,7 +46,7 @@ fn read_some(inode: &TmpfsInode, pos: Pos, to: &mut IovIterDest<'_>) -> Result<L
     if wanted.is_zero() {
         return Ok(Len::ZERO);
     }
-    let folio = lookup::find(inode, pos.page(), pos.saturating_add(wanted))?;
+    let folio = lookup::find(inode, pos, wanted)?;
     // Only now is it certain that the folio was not truncated before it was up to date.
     let wanted = range::clip(pos, wanted, inode.size());
 
@@ -102,7 +102,7 @@ fn splice_some(inode: &TmpfsInode, pos: Pos, pipe: &mut PipeWriter<'_>) -> Resul
     if pos >= inode.size() {
         return Ok(Len::ZERO);
     }
-    let folio = lookup::find(inode, pos.page(), pos.saturating_add(pipe.room()))?;
+    let folio = lookup::find(inode, pos, pipe.room())?;
     // What is beyond the end of the file must not be seen, should it grow later.
     let len = range::clip(pos, pipe.room(), inode.size());
     if len.is_zero() {

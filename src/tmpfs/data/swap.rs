@@ -27,8 +27,9 @@ use crate::units::{Order, PageCount, PageIndex, Pos};
 use kernel::prelude::*;
 
 /// How much of `inode` may come back with page `index` for `purpose`. Does not sleep.
-pub(super) fn amount(inode: &TmpfsInode, index: PageIndex, purpose: Purpose<'_>) -> Amount {
-    match purpose {
+#[cold]
+pub(super) fn amount(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>) -> Amount {
+    match *purpose {
         // What the monitor was not asked for stays where it is.
         Purpose::Fault(fault) if fault.is_watched_by_user() => Amount::UpTo(Order::ZERO),
         Purpose::Fault(fault) if orders::is_fitting(inode) => {

@@ -4,7 +4,7 @@
 use super::{Case, Scene};
 use crate::device::Swap;
 use crate::group::Group;
-use crate::machine::{meminfo, sized, vmstat, Setting};
+use crate::machine::{self, meminfo, sized, vmstat, Setting};
 use crate::map::Map;
 use crate::pages::{self, PAGE};
 use anyhow::{ensure, Result};
@@ -160,11 +160,13 @@ fn machine(scene: &mut Scene) -> Result<()> {
     {
         let _taken = short_of_memory(sized(GLOBAL_FREE.0, GLOBAL_FREE.1) * 1024)?;
         let (out, kswapd) = (vmstat("pswpout")?, vmstat("pgsteal_kswapd")?);
+        let before = machine::read("/proc/meminfo")?;
         pages::write(&file, 2, 0, pages, 1)?;
         let went = vmstat("pswpout")? - out;
         ensure!(
             went >= pages / 4,
-            "{went} pages went out, of a file of {pages} that is much larger than what was free"
+            "{went} pages went out, of a file of {pages} that is much larger than what was free:\n{before}\nand then:\n{}",
+            machine::read("/proc/meminfo")?
         );
         ensure!(
             vmstat("pgsteal_kswapd")? > kswapd,
