@@ -322,6 +322,8 @@ static OPTIONS: &[MountOption] = &[
         // A default of the machine's, which others may not have, shows like an option.
         show: |sb, seq| match sb.huge() {
             HugePolicy::Never | HugePolicy::Fit if !sb.huge_is_given() => {}
+            // There is nothing else.
+            HugePolicy::Never if !orders::are_supported() => {}
             policy => seq_print!(seq, ",huge={}", policy.name()),
         },
         ..MountOption::new(c"huge", ParameterKind::String, |options, _, value| {

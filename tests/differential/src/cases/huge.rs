@@ -134,6 +134,16 @@ pub fn punch(file: &Fd, at: usize, len: usize) -> Res<()> {
 }
 
 fn options(t: &mut Trace, fs: &Fs) -> Done {
+    if !std::path::Path::new(THP).exists() {
+        // There is one word that says what is so anyway.
+        for mode in MODES {
+            match fs.mount(&format!("huge={mode}")) {
+                Ok(mount) => t.text(mode, mount.options()),
+                Err(e) => t.put(mode, e),
+            }
+        }
+        return Ok(());
+    }
     for mode in MODES {
         let options = format!("huge={mode}");
         let mount = fs.mount(&options)?;
