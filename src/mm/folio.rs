@@ -6,7 +6,7 @@
 
 use super::huge::{self, Effort};
 use super::mempolicy::Placement;
-use super::{GfpFlags, Mapping};
+use super::GfpFlags;
 use crate::bindings;
 use crate::units::{Len, Order, PageCount, PageIndex, PageRange, Pos};
 use core::marker::PhantomData;
@@ -236,25 +236,10 @@ impl Locked {
         }
     }
 
-    /// The folio, where it is in the page cache of `mapping`, which it then is for as long as it is locked; else
-    /// unlocks it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use crate::mm::{Folio, LockedFolio, Mapping};
-    /// use kernel::sync::aref::ARef;
-    ///
-    /// // Between the look and the lock it may have been truncated.
-    /// fn lock(folio: ARef<Folio>, mapping: &Mapping) -> Option<LockedFolio> {
-    ///     let mut folio = Folio::lock(folio).belongs_to(mapping)?;
-    ///     folio.mark_dirty();
-    ///     Some(folio)
-    /// }
-    /// ```
+    /// The folio, where `mapping` is that of its page cache, which it then is for as long as it is locked; else unlocks it.
     #[inline]
-    pub(crate) fn belongs_to(self, mapping: &Mapping) -> Option<LockedFolio> {
-        if self.mapping_ptr() == mapping.as_ptr() {
+    pub(super) fn in_cache_of(self, mapping: *mut bindings::address_space) -> Option<LockedFolio> {
+        if self.mapping_ptr() == mapping {
             Some(LockedFolio(self))
         } else {
             None
@@ -317,20 +302,8 @@ impl LockedFolio {
         self.0.unlock()
     }
 
-    fn mapping_ptr(&self) -> *mut bindings::address_space {
+    pub(super) fn mapping_ptr(&self) -> *mut bindings::address_space {
         self.0.mapping_ptr()
-    }
-
-    /// Whether the folio is in the page cache of `mapping`.
-    fn belongs_to(&self, mapping: &Mapping) -> bool {
-        self.mapping_ptr() == mapping.as_ptr()
-    }
-
-    /// Whether page `index` of the page cache of `mapping` is in the folio.
-    pub(crate) fn has_page(&self, mapping: &Mapping, index: PageIndex) -> bool {
-        // An index before the first is behind all of them.
-        let offset = index.to_pgoff().wrapping_sub(self.index().to_pgoff());
-        self.belongs_to(mapping) && PageCount::from_ulong(offset) < self.nr_pages()
     }
 
     /// The index of the first page in the file.

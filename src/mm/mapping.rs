@@ -7,7 +7,7 @@
 //!
 //! Lock order: the folio lock before the lock of the xarray (`i_pages`, interrupts off).
 
-use super::folio::{Folio, LockedFolio, NewFolio};
+use super::folio::{Folio, Locked, LockedFolio, NewFolio};
 use super::swap::{Lost, SwapEntry};
 use super::GfpFlags;
 use crate::bindings;
@@ -444,6 +444,38 @@ unsafe fn entries_go_on(
         }
     }
     found.is_null() && next == first.add(nr)
+}
+
+impl Locked {
+    /// The folio, where it is in the page cache of `mapping`, which it then is for as long as it is locked; else
+    /// unlocks it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crate::mm::{Folio, LockedFolio, Mapping};
+    /// use kernel::sync::aref::ARef;
+    ///
+    /// // Between the look and the lock it may have been truncated.
+    /// fn lock(folio: ARef<Folio>, mapping: &Mapping) -> Option<LockedFolio> {
+    ///     let mut folio = Folio::lock(folio).belongs_to(mapping)?;
+    ///     folio.mark_dirty();
+    ///     Some(folio)
+    /// }
+    /// ```
+    #[inline]
+    pub(crate) fn belongs_to(self, mapping: &Mapping) -> Option<LockedFolio> {
+        self.in_cache_of(mapping.as_ptr())
+    }
+}
+
+impl LockedFolio {
+    /// Whether page `index` of the page cache of `mapping` is in the folio.
+    pub(crate) fn has_page(&self, mapping: &Mapping, index: PageIndex) -> bool {
+        // An index before the first is behind all of them.
+        let offset = index.to_pgoff().wrapping_sub(self.index().to_pgoff());
+        self.mapping_ptr() == mapping.as_ptr() && PageCount::from_ulong(offset) < self.nr_pages()
+    }
 }
 
 /// Counts pages of a folio in or out of the page cache's statistics. The xarray must be locked.

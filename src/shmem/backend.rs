@@ -7,7 +7,6 @@
 use super::fault::Fault;
 use super::fault::FaultOperations;
 use super::outgoing::{OutgoingFolio, WrittenOut};
-use super::registration::Registered;
 use super::switches::{Files, Mounts};
 use crate::bindings;
 use crate::mm::folio::{MemoryOwner, NewFolio};
@@ -200,5 +199,29 @@ impl<T: SharedMemory> Fault<'_, T> {
         let backend: &Backend<T> = self.inode().sb().memory();
         // SAFETY: By the type invariants.
         unsafe { backend.is_anonymous(self.vma()) }
+    }
+}
+
+/// The registration of a backend, taken back when this is dropped.
+pub(super) struct Registered(());
+
+impl Registered {
+    /// Registers a backend. May sleep; fails with `EBUSY` where there is another.
+    ///
+    /// # Safety
+    ///
+    /// `table` must be that of a [`Backend`] which is complete and stays where it is until the result has been
+    /// dropped.
+    pub(super) unsafe fn new(table: *const bindings::shmem_backend) -> Result<Self> {
+        // SAFETY: By the caller's promise.
+        bindings::to_result(unsafe { bindings::register_shmem_backend(table) })?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // SAFETY: It is registered. Waits for the calls that are in progress.
+        unsafe { bindings::unregister_shmem_backend() };
     }
 }

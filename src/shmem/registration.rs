@@ -4,7 +4,7 @@
 //!
 //! C header: `include/linux/shmem_backend.h` of the patched kernel.
 
-use super::backend::{Backend, SharedMemory};
+use super::backend::{Backend, Registered, SharedMemory};
 #[cfg(CONFIG_NUMA)]
 use super::policy;
 use super::switches::{Files, Mounts, Served};
@@ -154,28 +154,4 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
 
     #[cfg(not(CONFIG_SWAP))]
     unsafe fn forget(&self, _inode: &Inode<T>) {}
-}
-
-/// The registration of a backend, taken back when this is dropped.
-pub(super) struct Registered(());
-
-impl Registered {
-    /// Registers a backend. May sleep; fails with `EBUSY` where there is another.
-    ///
-    /// # Safety
-    ///
-    /// `table` must be that of a [`Backend`] which is complete and stays where it is until the result has been
-    /// dropped.
-    unsafe fn new(table: *const bindings::shmem_backend) -> Result<Self> {
-        // SAFETY: By the caller's promise.
-        bindings::to_result(unsafe { bindings::register_shmem_backend(table) })?;
-        Ok(Self(()))
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        // SAFETY: It is registered. Waits for the calls that are in progress.
-        unsafe { bindings::unregister_shmem_backend() };
-    }
 }

@@ -6,11 +6,11 @@
 //! What was made before a switch is turned stays as it is. No lock is needed: a switch is one word, which is
 //! changed as a whole, and what is served by then has references of its own.
 
-use super::backend::SharedMemory;
 use crate::bindings;
 use crate::vfs::internal_type::InternalType;
 use crate::vfs::kernel_mount::{MountRef, PublishedMount};
 use crate::vfs::switch::Switch;
+use crate::vfs::FileSystem;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
 
@@ -24,12 +24,12 @@ pub(crate) struct Served {
 }
 
 /// The switch for files that the kernel makes. It is on while there is a mount for them, which holds the module.
-pub(super) struct Files<T: SharedMemory> {
+pub(super) struct Files<T: FileSystem> {
     internal: InternalType<T>,
     mount: PublishedMount<T>,
 }
 
-impl<T: SharedMemory> Files<T> {
+impl<T: FileSystem> Files<T> {
     /// Off.
     pub(super) fn new(internal: InternalType<T>) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl<T: SharedMemory> Files<T> {
     }
 }
 
-impl<T: SharedMemory> Switch for Files<T> {
+impl<T: FileSystem> Switch for Files<T> {
     fn is_on(&self) -> bool {
         !self.mount.is_empty()
     }
@@ -62,12 +62,12 @@ impl<T: SharedMemory> Switch for Files<T> {
 }
 
 /// The switch for mounts of type tmpfs by users.
-pub(super) struct Mounts<T: SharedMemory> {
+pub(super) struct Mounts<T: FileSystem> {
     internal: InternalType<T>,
     is_on: Atomic<bool>,
 }
 
-impl<T: SharedMemory> Mounts<T> {
+impl<T: FileSystem> Mounts<T> {
     /// Off.
     pub(super) fn new(internal: InternalType<T>) -> Self {
         Self {
@@ -95,7 +95,7 @@ impl<T: SharedMemory> Mounts<T> {
     }
 }
 
-impl<T: SharedMemory> Switch for Mounts<T> {
+impl<T: FileSystem> Switch for Mounts<T> {
     fn is_on(&self) -> bool {
         self.is_on.load(Relaxed)
     }

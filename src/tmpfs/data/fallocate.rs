@@ -12,10 +12,10 @@
 //! Lock order: `i_rwsem`, folio locks, then `i_lock`, under which others look at the [`Activity`].
 
 use super::beyond_eof;
+use super::hiding;
 use super::lookup;
 use super::page_accounting;
 use super::purpose::Purpose;
-use super::shown;
 use super::truncate::Truncation;
 use super::write::AGAINST_WRITES;
 use crate::mm::task;
@@ -55,7 +55,7 @@ pub(in crate::tmpfs) fn allocate(
     // What was made for a file that grows was not asked for.
     beyond_eof::trim(inode);
     if !keep_size {
-        shown::hide(inode, end)?;
+        hiding::hide(inode, end)?;
     }
     let activity = Activity::allocating(pages.start);
     let fallocend = inode.fallocend(PageIndex::ZERO);

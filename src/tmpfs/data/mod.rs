@@ -8,6 +8,7 @@ pub(super) mod fallocate;
 mod fault;
 mod file;
 mod fitting;
+mod hiding;
 pub(super) mod lookup;
 pub(super) mod orders;
 pub(super) mod page_accounting;

@@ -10,6 +10,7 @@
 //! `i_mmap_rwsem`; see `mm::removal` for whole pages.
 
 use super::beyond_eof;
+use super::hiding;
 use super::lookup::{self, Unwritten};
 use super::orders;
 use super::page_accounting;
@@ -223,7 +224,7 @@ pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> R
     if size > old {
         // It is not to become part of the file.
         beyond_eof::trim(inode);
-        shown::hide(inode, size)?;
+        hiding::hide(inode, size)?;
         whole_size::recommit(inode, old, size)?;
         inode.set_size(size);
         return Ok(());

@@ -7,9 +7,9 @@
 //! folio is locked.
 
 use super::beyond_eof;
+use super::hiding;
 use super::lookup;
 use super::purpose::{Purpose, Source};
-use super::shown;
 use crate::mm::folio::fault_in_source;
 use crate::mm::{huge, task};
 use crate::shmem::seals::Seals;
@@ -37,7 +37,7 @@ pub(super) fn write(
         // What is between becomes a hole.
         beyond_eof::trim(inode);
     }
-    shown::hide(inode, pos.saturating_add(Len::new(from.len())))?;
+    hiding::hide(inode, pos.saturating_add(Len::new(from.len())))?;
     let mut unit = Unit::MAX;
     let is_sealed = inode.seals().intersects(AGAINST_WRITES.union(Seals::GROW));
     // A round that writes nothing faults the source in and halves the next one; one of a page writes

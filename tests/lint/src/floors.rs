@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The floors of the module, and the rooms of the file system: each uses only what is on its own or below.
+//! The floors of the module, and the rooms of the file system: each uses only what is on its own or below, and but for
+//! the types of the VFS, which are as tied to each other in C, nothing that uses it.
 //! Raw bindings are not for the file system, and what is pure needs nothing but quantities. The sample is over
 //! mm and vfs alone.
 //!
@@ -22,6 +23,9 @@ const ROOMS: [&str; 5] = ["pure", "state", "data", "namespace", "control"];
 
 /// What the sample may use.
 const UNDER_THE_SAMPLE: [&str; 3] = ["units", "mm", "vfs"];
+
+/// Those on which no module uses one that uses it, be it by others.
+const WITHOUT_CIRCLES: [&str; 3] = ["mm", "shmem", "tmpfs"];
 
 /// Stands before a path that leads out of the crate.
 const OUTSIDE: &str = "::";
@@ -272,23 +276,60 @@ impl<'a> Visit<'a> for Reader {
     }
 }
 
+/// Which modules of its floor each one uses.
+type Uses = BTreeMap<Path, BTreeSet<Path>>;
+
+/// Whether a use of `to` in `from` may be a part of a circle: both are on one floor, for whose types that is not allowed,
+/// and neither is in the other.
+fn may_be_in_circle(from: &Path, to: &Path) -> bool {
+    let is_within = |inner: &Path, outer: &Path| inner.starts_with(outer);
+    from.first() == to.first()
+        && WITHOUT_CIRCLES
+            .iter()
+            .any(|floor| from.first().is_some_and(|name| name == floor))
+        && !is_within(from, to)
+        && !is_within(to, from)
+}
+
+/// Whether `from` uses `to`, be it by others.
+fn leads(uses: &Uses, from: &Path, to: &Path) -> bool {
+    let mut seen = BTreeSet::from([from]);
+    let mut next = vec![from];
+    while let Some(module) = next.pop() {
+        if module == to {
+            return true;
+        }
+        let used = uses.get(module).into_iter().flatten();
+        next.extend(used.filter(|module| seen.insert(module)));
+    }
+    false
+}
+
 pub fn check(files: &[File]) -> Vec<Finding> {
     let mut readers: Vec<Reader> = files.iter().map(Reader::of).collect();
     let modules = readers
         .iter_mut()
         .flat_map(|reader| take(&mut reader.modules))
         .collect();
-    let mut found = Vec::new();
+    let mut used = Vec::new();
+    let mut uses = Uses::new();
     for (file, reader) in files.iter().zip(readers) {
-        let mut last = 0;
         for (module, path, span) in reader.found {
-            let line = span.start().line;
-            if line != last && !may_use(&module, &home(&path, &module, &modules, 0)) {
-                last = line;
-                found.push(Finding::new(file, span));
+            let home = home(&path, &module, &modules, 0);
+            if may_be_in_circle(&module, &home) {
+                uses.entry(module.clone()).or_default().insert(home.clone());
             }
+            used.push((file, module, home, span));
         }
     }
+    let mut found: Vec<Finding> = Vec::new();
+    for (file, module, home, span) in used {
+        let is_circle = || may_be_in_circle(&module, &home) && leads(&uses, &home, &module);
+        if !may_use(&module, &home) || is_circle() {
+            found.push(Finding::new(file, span));
+        }
+    }
+    found.dedup_by(|a, b| a.path == b.path && a.line == b.line);
     found
 }
 
@@ -361,6 +402,41 @@ mod tests {
         let source = "use crate::units::Pos;\nuse kernel::prelude::*;\nuse crate::mm::Folio;\nuse core::fmt;\n\
                       use crate::vfs::Mode;\n#[cfg(test)]\nmod tests {\n    use kernel::a;\n}\n";
         assert_eq!(lines("src/tmpfs/pure/a.rs", source), [2, 3, 5]);
+    }
+
+    #[test]
+    fn circles() {
+        let use_folio = "use super::Folio;\nfn f(_: Folio) {}\n";
+        assert!(lines("src/mm/slot.rs", use_folio).is_empty());
+        let files: Vec<File> = [
+            ("src/mm/mod.rs", "pub(crate) use folio::*;\n"),
+            (
+                "src/mm/folio.rs",
+                "use super::mapping::Mapping;\npub(crate) struct Folio;\n",
+            ),
+            (
+                "src/mm/mapping.rs",
+                "use super::swap;\npub(crate) struct Mapping;\n",
+            ),
+            ("src/mm/swap.rs", "use super::Folio;\nuse super::wait;\n"),
+            ("src/mm/wait.rs", ""),
+            ("src/vfs/a.rs", "use super::b;\n"),
+            ("src/vfs/b.rs", "use super::a;\n"),
+        ]
+        .iter()
+        .map(|(path, source)| File::new(path, source).unwrap())
+        .collect();
+        let found = check(&files).into_iter();
+        assert_eq!(
+            found
+                .map(|finding| (finding.path, finding.line))
+                .collect::<Vec<_>>(),
+            [
+                ("src/mm/folio.rs".to_owned(), 1),
+                ("src/mm/mapping.rs".to_owned(), 1),
+                ("src/mm/swap.rs".to_owned(), 1)
+            ]
+        );
     }
 
     #[test]
