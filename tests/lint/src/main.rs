@@ -43,7 +43,11 @@ const RULES: [(&str, &str, Rule); 9] = [
         "too many places ask the kernel's configuration",
         config::check,
     ),
-    ("floors", "what is below uses what is above, or what uses it", floors::check),
+    (
+        "floors",
+        "what is below uses what is above, or what uses it",
+        floors::check,
+    ),
     (
         "guards",
         "a guard is made before what it guards is true",
