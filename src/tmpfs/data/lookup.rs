@@ -66,7 +66,8 @@ pub(in crate::tmpfs) fn find(
     }
 }
 
-/// Brings the page with byte `pos` back for a reader of `len` bytes, who needs no lock. Not inlined: what is in the page cache is found without.
+/// Brings the page with byte `pos` back for a reader of `len` bytes, who needs no lock. Not inlined: what is in the page
+/// cache is found without.
 #[inline(never)]
 fn find_swapped(
     inode: &TmpfsInode,

@@ -284,9 +284,7 @@ type Uses = BTreeMap<Path, BTreeSet<Path>>;
 fn may_be_in_circle(from: &Path, to: &Path) -> bool {
     let is_within = |inner: &Path, outer: &Path| inner.starts_with(outer);
     from.first() == to.first()
-        && WITHOUT_CIRCLES
-            .iter()
-            .any(|floor| from.first().is_some_and(|name| name == floor))
+        && rank(&WITHOUT_CIRCLES, from, 0).is_some()
         && !is_within(from, to)
         && !is_within(to, from)
 }

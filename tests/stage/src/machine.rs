@@ -51,6 +51,12 @@ pub fn meminfo(name: &str) -> Result<u64> {
     figure(&read("/proc/meminfo")?, name).with_context(|| format!("/proc/meminfo has no {name}"))
 }
 
+/// One of the counters that the kernel keeps of folios of this size.
+pub fn folios(kib: u64, counter: &str) -> Result<u64> {
+    let path = format!("/sys/kernel/mm/transparent_hugepage/hugepages-{kib}kB/stats/{counter}");
+    read(&path)?.trim().parse().context(path)
+}
+
 /// Of this process, in KiB.
 pub fn status(name: &str) -> Result<u64> {
     let path = "/proc/self/status";

@@ -20,10 +20,8 @@ cases! {
 }
 
 /// How many folios of this size, in KiB, files without a disk were given so far.
-fn allocated(size: usize) -> anyhow::Result<u64> {
-    let path = format!("/sys/kernel/mm/transparent_hugepage/hugepages-{size}kB/stats/shmem_alloc");
-    let text = std::fs::read_to_string(&path).context(path)?;
-    Ok(text.trim().parse()?)
+fn allocated(size: u64) -> anyhow::Result<u64> {
+    stage::machine::folios(size, "shmem_alloc")
 }
 
 /// All that the other cases say is true of a mount of single pages as well.
@@ -66,7 +64,7 @@ fn large_at_all(t: &mut Trace, fs: &Fs) -> Done {
     for size in [64, 1024] {
         expect("preallocated", size, "", &|d| {
             let file = d.create("f")?;
-            let bytes = size << 10;
+            let bytes = (size as usize) << 10;
             Ok(fallocate(&file, FallocateFlags::empty(), 0, bytes)?)
         })?;
     }

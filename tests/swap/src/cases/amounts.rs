@@ -5,7 +5,7 @@
 use super::{Case, Scene};
 use crate::device::{self, Swap};
 use crate::group::Group;
-use crate::machine;
+use crate::machine::{self, folios};
 use crate::map::Map;
 use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
@@ -36,12 +36,6 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// How many folios of this size, in KiB, came back from swap so far.
-fn came(size: u64) -> Result<u64> {
-    let path = format!("/sys/kernel/mm/transparent_hugepage/hugepages-{size}kB/stats/swpin");
-    Ok(machine::read(path)?.trim().parse()?)
-}
-
 /// A new file of the largest folios that its mount makes, all in swap.
 fn in_swap(mount: &Mounted, group: &Group) -> Result<File> {
     let mut data = vec![0; PAGES as usize * PAGE];
@@ -70,7 +64,7 @@ fn come_back(scene: &mut Scene) -> Result<()> {
         (7, HUGE, false),
     ] {
         let file = in_swap(&mount, &group)?;
-        let before = came(1024)?;
+        let before = folios(1024, "swpin")?;
         let mut data = vec![0; count as usize * PAGE];
         file.read_exact_at(&mut data, from * PAGE as u64)?;
         for (page, index) in data.chunks(PAGE).zip(from..) {
@@ -81,7 +75,7 @@ fn come_back(scene: &mut Scene) -> Result<()> {
             (count..count + 2 * FEW).contains(&back),
             "{back} pages are back for {count} from {from}"
         );
-        let large = came(1024)? - before;
+        let large = folios(1024, "swpin")? - before;
         ensure!(
             (large > 0) == (is_large && fits),
             "{large} folios of 1 MiB for {count} pages from {from}"
@@ -101,11 +95,11 @@ fn come_back(scene: &mut Scene) -> Result<()> {
     }
     let file = in_swap(&mount, &group)?;
     let mapping = Map::first(&file, PAGES as usize)?;
-    let before = came(256)?;
+    let before = folios(256, "swpin")?;
     for index in 0..PAGES {
         pages::check(mapping.page(index as usize), 1, index, 1)?;
     }
-    let large = came(256)? - before;
+    let large = folios(256, "swpin")? - before;
     ensure!(
         (large > 0) == is_large,
         "{large} folios of 256 KiB for faults in a row"

@@ -92,8 +92,7 @@ pub fn cases() -> Vec<Case> {
 
 /// How many folios of the size of the file have gone to swap as a whole.
 fn large_went_out() -> Result<u64> {
-    let count = machine::read("/sys/kernel/mm/transparent_hugepage/hugepages-256kB/stats/swpout")?;
-    Ok(count.trim().parse()?)
+    machine::folios(256, "swpout")
 }
 
 struct Held {
