@@ -71,9 +71,11 @@ fn hide_stores(inode: &Exclusive<'_, Tmpfs>, new_end: Pos) -> Result {
 }
 
 /// Whether the folio with the last page of `inode`, which has the pages before `end`, shows what is beyond as one of tmpfs:
-/// by another policy a PMD maps it.
+/// it is another policy's, as those are that a PMD maps.
 fn shows_as_tmpfs(inode: &TmpfsInode, end: PageIndex) -> bool {
-    !orders::is_fitting(inode) && fitting::order_before(inode, end) >= Some(huge::PMD_ORDER)
+    !shown::is_of_interest(inode)
+        || (!orders::is_fitting(inode)
+            && fitting::order_before(inode, end) >= Some(huge::PMD_ORDER))
 }
 
 /// The end of the largest folio that there could be with the last page of a file, which has the pages before `end`.

@@ -12,6 +12,7 @@ use super::beyond_eof;
 use super::fitting;
 use super::orders::{self, Rule};
 use super::page_accounting;
+use super::policy_change;
 use super::purpose::Purpose;
 use super::shown;
 use super::swap;
@@ -332,6 +333,9 @@ fn make(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>) -> Result<L
         Rule::Allowed => allowed(inode, index, purpose),
     };
     if !orders.is_empty() {
+        if rule == Rule::Allowed {
+            policy_change::leave_fit(inode);
+        }
         match make_large(inode, index, purpose, orders) {
             Ok(Some(folio)) => {
                 if rule == Rule::Fit {

@@ -12,6 +12,7 @@ mod hiding;
 pub(super) mod lookup;
 pub(super) mod orders;
 pub(super) mod page_accounting;
+mod policy_change;
 pub(super) mod purpose;
 mod read;
 mod shown;

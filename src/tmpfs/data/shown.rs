@@ -31,11 +31,11 @@ pub(super) fn note_mapped(inode: &TmpfsInode, folio: &LockedFolio) {
 }
 
 /// A folio of `inode` could not be cut, as it is in use: what was cut off may be mapped with the rest of it, or be pinned.
-/// Does not sleep.
+/// By another policy it shows that, as one of tmpfs does. Does not sleep.
 #[cold]
 pub(super) fn note_uncut(inode: &TmpfsInode) {
     let end = inode.size().page_end();
-    if end_of_last(inode, end) > end {
+    if is_of_interest(inode) && end_of_last(inode, end) > end {
         note(inode);
     }
 }
@@ -69,7 +69,7 @@ pub(super) fn may_be_beyond(inode: &TmpfsInode) -> bool {
 
 /// Whether the folios of `inode` are to look like single pages, or were when some of them were made.
 #[inline]
-fn is_of_interest(inode: &TmpfsInode) -> bool {
+pub(super) fn is_of_interest(inode: &TmpfsInode) -> bool {
     orders::is_fitting(inode) || inode.data().was_fitted()
 }
 

@@ -141,7 +141,12 @@ impl InodeInfo {
         }
     }
 
-    /// Whether there was such a folio ever.
+    /// Takes that note back: there is none any more.
+    pub(in crate::tmpfs) fn forget_fitted(&self) {
+        self.was_fitted.store(false, Relaxed);
+    }
+
+    /// Whether there may be such a folio, or was.
     pub(in crate::tmpfs) fn was_fitted(&self) -> bool {
         self.was_fitted.load(Relaxed)
     }

@@ -19,7 +19,7 @@ use crate::harness::uffd::{self, Uffd};
 use crate::harness::uring::Ring;
 
 cases! {
-    own => of_another_policy, by_another_policy;
+    own => of_another_policy, by_another_policy, cut_in_use_by_another_policy;
     "size=32m" => held_and_mapped, in_a_pipe, cut_in_use, by_a_pin, preallocated, preallocated_at_large,
         beside_one_that_grows;
 }
@@ -279,6 +279,41 @@ fn by_another_policy(t: &mut Trace, fs: &Fs) -> Done {
         t.put("grow", file.pwrite(&pattern(3, 4 * PAGE), PAGE as u64));
         t.counts("grown", &d, &file)?;
         drop((map, file, d));
+        mount.unmount()?;
+    }
+    Ok(())
+}
+
+/// A folio of such a mount that is cut while it is in use shows what is stored behind the end, as all of it is mapped.
+fn cut_in_use_by_another_policy(t: &mut Trace, fs: &Fs) -> Done {
+    compact()?;
+    for policy in ["huge=within_size", "huge=always"] {
+        let mount = fs.mount(&format!("size=16m,{policy}"))?;
+        let d = mount.dir()?;
+        for (pages, cut) in [(8, 6), (16, 3), (HUGE / PAGE, CUT)] {
+            for how in GROWTHS {
+                let file = d.file("f", &pattern(1, pages * PAGE))?;
+                let pipe = InPipe::page(&file, 0)?;
+                t.put("cut", file.truncate((cut * PAGE) as u64));
+                // Of the size by which mappings of either file system are aligned.
+                let map = Map::shared(&file, HUGE, 0)?;
+                t.put(
+                    format!("{policy}: {how}: stored"),
+                    process::forked(|| {
+                        for page in [0, cut - 1, cut, pages - 1] {
+                            map.set(page * PAGE + 200, 9);
+                        }
+                    }),
+                );
+                t.counts("stored", &d, &file)?;
+                grow(t, &file, how, cut, pages);
+                t.counts("grown", &d, &file)?;
+                t.put("contents", file.all()?);
+                drop((file, pipe, map));
+                d.unlink("f")?;
+            }
+        }
+        drop(d);
         mount.unmount()?;
     }
     Ok(())

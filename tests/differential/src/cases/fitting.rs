@@ -11,7 +11,7 @@ use crate::harness::quota::{self, field, Kind, Quota};
 use crate::harness::sys::cached_pages;
 
 cases! {
-    own => large_at_all, remounted, in_advance_and_remounted;
+    own => large_at_all, remounted, in_advance_and_remounted, of_two_policies;
     "size=32m" => by_one_call, by_small_calls, two_that_grow, in_advance, in_advance_at_large, punched, cut,
         from_a_source_with_an_end, from_a_source_that_is_not_there, from_a_source_that_ends_in_a_page, end_moved_on,
         preallocated_beyond_the_end, source_ends_in_preallocated, at_the_largest_position, mapped_by_chance;
@@ -350,13 +350,41 @@ fn in_advance_at_large(t: &mut Trace, d: &Dir) -> Done {
 
 /// And where the mount has another policy by the time that they are used.
 fn in_advance_and_remounted(t: &mut Trace, fs: &Fs) -> Done {
-    for of in USES {
-        let mount = fs.mount("size=32m")?;
-        use_parts(t, &mount.dir()?, of, |t| {
-            t.put("remount", mount.remount("huge=never"));
-        })?;
-        mount.unmount()?;
+    compact()?;
+    for policy in ["huge=never", "huge=always"] {
+        for of in USES {
+            let mount = fs.mount("size=32m")?;
+            use_parts(t, &mount.dir()?, of, |t| {
+                t.put(policy, mount.remount(policy));
+            })?;
+            mount.unmount()?;
+        }
     }
+    Ok(())
+}
+
+/// A file has folios of the default policy, and then gets some of the same sizes by another one: what is written into one
+/// of these makes data of all of it, and only of these.
+fn of_two_policies(t: &mut Trace, fs: &Fs) -> Done {
+    const FIRST: usize = HUGE / 2;
+    compact()?;
+    let none = FallocateFlags::empty();
+    let mount = fs.mount("size=16m")?;
+    let d = mount.dir()?;
+    let file = d.create("f")?;
+    t.put("first", fallocate(&file, none, FIRST, 64 * PAGE));
+    t.put("data", file.pwrite(&pattern(1, 20 * PAGE), FIRST as u64));
+    t.put("remount", mount.remount("huge=always"));
+    t.put("second", fallocate(&file, none, 5 * PAGE, 2 * HUGE));
+    t.counts("both", &d, &file)?;
+    for at in [0, 7, 40, 100, 255, 256 + 30, 256 + 63, 256 + 64, 400, 600] {
+        t.put(at, file.pwrite(&[9; 10], (at * PAGE) as u64));
+        t.counts(at, &d, &file)?;
+        t.put("extents", file.extents());
+    }
+    t.put("contents", file.all()?);
+    drop((file, d));
+    mount.unmount()?;
     Ok(())
 }
 

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a file has of `huge=fit` where its mount has another policy by now.
+//!
+//! Its folios go on looking like single pages; those of the new policy do not, and may have the same sizes. So before the
+//! first of these is made, those of which it can be seen are taken apart. That is rare, and takes as long as a walk of the
+//! file.
+//!
+//! Lock order: folio locks, one at a time.
+
+use crate::mm::{huge, task, Folio, Slot};
+use crate::tmpfs::state::inode::TmpfsInode;
+use crate::units::{Order, PageIndex, PageRange};
+use kernel::sync::aref::ARef;
+
+/// Makes `inode` ready for a large folio of another policy. Where other tasks use what it has, or the task is killed, the new
+/// one may look like single pages. May sleep; no folio may be locked.
+#[inline]
+pub(super) fn leave_fit(inode: &TmpfsInode) {
+    if inode.data().was_fitted() && take_all_apart(inode) {
+        inode.data().forget_fitted();
+    }
+}
+
+/// Whether all could be taken apart.
+#[cold]
+fn take_all_apart(inode: &TmpfsInode) -> bool {
+    let mapping = inode.mapping();
+    let mut is_done = true;
+    let mut next = PageIndex::ZERO;
+    while let Some(index) = mapping.first_in(PageRange::new(next, PageIndex::END)) {
+        if task::fatal_signal_pending() {
+            return false;
+        }
+        task::cond_resched();
+        let order = mapping.slot_order(index).unwrap_or(Order::ZERO);
+        next = index.folio(order).end;
+        if order.is_zero() || order >= huge::PMD_ORDER {
+            continue;
+        }
+        // What is in swap was written, and is not mapped.
+        if let Slot::Folio(folio) = mapping.get(index) {
+            is_done &= take_apart(inode, folio);
+        }
+    }
+    is_done
+}
+
+/// Splits a folio if it was allocated in advance or reaches beyond the end of the file. False where another task uses it.
+fn take_apart(inode: &TmpfsInode, folio: ARef<Folio>) -> bool {
+    match Folio::lock(folio).belongs_to(inode.mapping()) {
+        Some(mut folio) if !folio.is_uptodate() || folio.end() > inode.size().page_end() => {
+            folio.split()
+        }
+        _ => true,
+    }
+}
