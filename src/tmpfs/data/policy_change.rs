@@ -28,6 +28,7 @@ fn take_all_apart(inode: &TmpfsInode) -> bool {
     let mapping = inode.mapping();
     let mut is_done = true;
     let mut next = PageIndex::ZERO;
+    // Ends: each round goes on behind what it has found.
     while let Some(index) = mapping.first_in(PageRange::new(next, PageIndex::END)) {
         if task::fatal_signal_pending() {
             return false;
