@@ -129,6 +129,12 @@ impl Len {
         PageCount(self.0 >> PAGE_SHIFT)
     }
 
+    /// How many whole blocks of 512 bytes it has, as `st_blocks` counts them.
+    #[inline(always)]
+    pub(crate) const fn sectors(self) -> u64 {
+        self.0 >> 9
+    }
+
     /// How many pages it needs, the last one perhaps in part.
     #[inline(always)]
     pub(crate) const fn pages_needed(self) -> PageCount {

@@ -52,8 +52,7 @@ impl Stat<'_> {
     /// Sets the number of blocks to that of so many pages, for a file system that does not count its blocks as they come and go.
     #[allow(dead_code, reason = "for what is used by some file systems only")]
     pub(crate) fn set_pages(&mut self, pages: PageCount) {
-        // A block has 512 bytes.
-        self.stat.blocks = pages.bytes().to_u64() >> 9;
+        self.stat.blocks = pages.bytes().sectors();
     }
 
     /// Sets the size that I/O is best done in.
