@@ -11,6 +11,7 @@
 
 use super::{FileSystem, Inode};
 use crate::bindings;
+use crate::mm::task;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::Deref;
@@ -364,9 +365,9 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
         unsafe { head.remove(NonNull::from(inode)) };
     }
 
-    /// Calls `f` for each inode, without the lock, in the order of its kind, until one fails; an inode that `keep`
-    /// refuses is taken out of the list. Those whose eviction has begun are left out, and inodes that are added
-    /// meanwhile may be missed. May sleep; `keep` must not, and must not use the list.
+    /// Calls `f` for each inode, without the lock, in the order of its kind, until one fails; an inode that
+    /// `stays_listed` refuses is taken out of the list. Those whose eviction has begun are left out, and inodes that are added
+    /// meanwhile may be missed. May sleep; `stays_listed` must not, and must not use the list.
     ///
     /// # Examples
     ///
@@ -390,7 +391,7 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
     /// ```
     pub(crate) fn for_each(
         &self,
-        keep: impl Fn(&Inode<T>) -> bool,
+        stays_listed: impl Fn(&Inode<T>) -> bool,
         mut f: impl FnMut(&Inode<T>) -> Result,
     ) -> Result {
         let mut head = self.head.lock();
@@ -409,19 +410,21 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
                     next = head.after(inode);
                     continue;
                 }
-                if keep(this) {
+                if stays_listed(this) {
                     drop(head);
                     result = f(this);
+                    // One inode may be little work and the list long.
+                    task::cond_resched();
                     head = self.head.lock();
                 }
                 next = head.after(inode);
-                if !keep(this) {
+                if !stays_listed(this) {
                     // A task that pins it from here on waits for the lock to list it again. One that
                     // has done so before is seen here, beside this one; where it has let go of it again, what it
                     // did to the inode is.
                     link.state.store(LEAVING, Relaxed);
                     smp_mb(Full);
-                    if link.pins.load(Acquire) > 1 || keep(this) {
+                    if link.pins.load(Acquire) > 1 || stays_listed(this) {
                         link.state.store(LISTED, Relaxed);
                     } else {
                         head.remove(inode);
