@@ -22,7 +22,7 @@ use kernel::prelude::*;
 ///     let commitment = Commitment::new(PageCount::new(1))?;
 ///     // Where this fails nothing stays committed.
 ///     allocate()?;
-///     commitment.keep();
+///     commitment.commit();
 ///     Ok(())
 /// }
 /// ```
@@ -51,7 +51,7 @@ impl Commitment {
     }
 
     /// The pages are used: they stay committed until [`uncommit`].
-    pub(crate) fn keep(self) {
+    pub(crate) fn commit(self) {
         core::mem::forget(self);
     }
 }

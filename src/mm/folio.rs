@@ -6,10 +6,10 @@
 
 use super::huge::{self, Effort};
 use super::mempolicy::Placement;
+use super::owner::MemoryOwner;
 use super::GfpFlags;
 use crate::bindings;
 use crate::units::{Len, Order, PageCount, PageIndex, PageRange, Pos};
-use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr::NonNull;
@@ -506,52 +506,6 @@ impl Deref for LockedFolio {
     }
 }
 
-/// Copies `bytes` zeros; returns how many could be copied. May fault and sleep.
-pub(crate) fn copy_zeros_to_iter(bytes: Len, to: &mut IovIterDest<'_>) -> Len {
-    let iter: *mut bindings::iov_iter = to.as_raw().cast();
-    // SAFETY: The iterator is valid, and the same structure in both sets of bindings.
-    Len::new(unsafe {
-        if bindings::user_backed_iter(iter) {
-            // Copying to user space is better optimised than clearing it.
-            let bytes = bytes.min(Len::PAGE).to_usize();
-            bindings::copy_page_to_iter(bindings::zero_page(), 0, bytes, iter)
-        } else {
-            // A pipe must not be given the same page twice in a row.
-            bindings::iov_iter_zero(bytes.to_usize(), iter)
-        }
-    })
-}
-
-/// Faults in user memory that is to be copied from; returns how many of `bytes` bytes could not be
-/// faulted in. May sleep; no folio may be locked.
-pub(crate) fn fault_in_source(from: &IovIterSource<'_>, bytes: Len) -> Len {
-    let from = core::ptr::from_ref(from);
-    // SAFETY: The iterator is valid, and only looked at. Its type is transparent, and the structure the same in both
-    // sets of bindings.
-    Len::new(unsafe { bindings::fault_in_iov_iter_readable(from.cast(), bytes.to_usize()) })
-}
-
-/// Whom the memory of a new folio is charged to.
-///
-/// # Invariants
-///
-/// The address space is live for `'a`; null stands for the current task.
-#[derive(Clone, Copy)]
-pub(crate) struct MemoryOwner<'a>(*mut bindings::mm_struct, PhantomData<&'a ()>);
-
-impl MemoryOwner<'_> {
-    /// The current task.
-    pub(crate) const CURRENT: Self = Self(core::ptr::null_mut(), PhantomData);
-
-    /// # Safety
-    ///
-    /// `mm` must be live for the lifetime of the result.
-    pub(crate) unsafe fn from_raw(mm: *mut bindings::mm_struct) -> Self {
-        // INVARIANT: By the caller's promise.
-        Self(mm, PhantomData)
-    }
-}
-
 /// A folio that is in no page cache yet: swap-backed, locked and charged.
 ///
 /// Dropping it frees it.
@@ -635,7 +589,7 @@ impl NewFolio {
 
     fn charge_with(self, owner: MemoryOwner<'_>, effort: bindings::gfp_t) -> Result<Self> {
         // SAFETY: The folio is new, and the owner live.
-        match unsafe { bindings::mem_cgroup_charge(self.as_ptr(), owner.0, effort) } {
+        match unsafe { bindings::mem_cgroup_charge(self.as_ptr(), owner.as_ptr(), effort) } {
             0 => Ok(self),
             error => Err(Error::from_errno(error)),
         }

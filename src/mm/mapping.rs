@@ -206,7 +206,8 @@ impl Mapping {
     /// # Examples
     ///
     /// ```
-    /// use crate::mm::folio::{MemoryOwner, NewFolio};
+    /// use crate::mm::folio::NewFolio;
+    /// use crate::mm::MemoryOwner;
     /// use crate::mm::mempolicy::SharedPolicy;
     /// use crate::mm::{LockedFolio, Mapping};
     /// use crate::units::PageIndex;

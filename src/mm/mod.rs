@@ -13,8 +13,10 @@ pub(crate) mod folio;
 mod gfp;
 #[cfg_attr(not(CONFIG_TRANSPARENT_HUGEPAGE), path = "huge_stub.rs")]
 pub(crate) mod huge;
+pub(crate) mod iter;
 pub(crate) mod mapping;
 pub(crate) mod mempolicy;
+mod owner;
 pub(crate) mod removal;
 #[cfg(CONFIG_SWAP)]
 mod replacement;
@@ -28,6 +30,7 @@ pub(crate) mod wait;
 pub(crate) use folio::{Folio, LockedFolio, NewFolio};
 pub(crate) use gfp::GfpFlags;
 pub(crate) use mapping::{Mapping, Slot};
+pub(crate) use owner::MemoryOwner;
 pub(crate) use swapped::SwappedPage;
 
 use crate::bindings;

@@ -11,10 +11,11 @@
 //!
 //! Lock order: as in [`mod@super::swapped`]; the copy is locked below the folio, and no other task knows it.
 
-use super::folio::{Folio, LockedFolio, MemoryOwner, NewFolio};
+use super::folio::{Folio, LockedFolio, NewFolio};
 use super::huge::Effort;
 use super::mapping::Expected;
 use super::mempolicy::Placement;
+use super::owner::MemoryOwner;
 use super::swap::{LockedSwapFolio, SwapEntry};
 use super::{GfpFlags, Mapping};
 use crate::bindings;

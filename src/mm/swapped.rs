@@ -38,7 +38,7 @@ use kernel::sync::rcu;
 /// use kernel::prelude::*;
 ///
 /// // `EEXIST` says that the slot has something else by now: look again.
-/// fn bring_back(
+/// fn swap_in(
 ///     mapping: &Mapping,
 ///     index: PageIndex,
 ///     entry: SwapEntry,

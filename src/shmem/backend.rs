@@ -9,10 +9,11 @@ use super::fault::FaultOperations;
 use super::outgoing::{OutgoingFolio, WrittenOut};
 use super::switches::{Files, Mounts};
 use crate::bindings;
-use crate::mm::folio::{MemoryOwner, NewFolio};
+use crate::mm::folio::NewFolio;
 use crate::mm::huge::VmaAdvice;
 use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
+use crate::mm::MemoryOwner;
 use crate::mm::{GfpFlags, LockedFolio};
 use crate::units::{PageCount, PageIndex, Pos};
 use crate::vfs::control::ControlFile;
@@ -66,7 +67,7 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
 
     /// Brings the pages of a file that are on `device` back. May sleep; the inode cannot be evicted
     /// meanwhile. Fails with `ENOMEM`; pages and entries that go away meanwhile are no error.
-    fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result;
+    fn unuse(inode: &Inode<Self>, device: SwapDeviceId) -> Result;
 
     /// Finds or makes the folio at page `index`, locked; `None` only for [`Want::Read`]. May sleep.
     fn get_folio(inode: &Inode<Self>, index: PageIndex, want: Want) -> Result<Option<LockedFolio>>;
@@ -85,7 +86,7 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
 
     /// Frees the bytes from `start` to before `end` (to the last where that is `None`); what is left
     /// of a page keeps its other bytes. May sleep.
-    fn free_range(inode: &Inode<Self>, start: Pos, end: Option<Pos>);
+    fn truncate_range(inode: &Inode<Self>, start: Pos, end: Option<Pos>);
 
     /// Reserves `pages` pages that are to be added to the page cache of the file; fails where the limits forbid
     /// it. The result is called when the cache counts them, and commits.

@@ -5,9 +5,9 @@
 //! C headers: `include/linux/mm.h`, `include/linux/mm_types.h`.
 
 use crate::bindings;
-use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::{Effort, VmaAdvice};
 use crate::mm::swap::{self, Reader};
+use crate::mm::MemoryOwner;
 use crate::mm::{LockedFolio, Mapping};
 use crate::units::{Len, PageIndex, PageRange};
 use crate::vfs::{FileSystem, Inode};

@@ -43,7 +43,7 @@ pub(super) unsafe extern "C" fn unuse<T: SharedMemory>(
     let backend = unsafe { Backend::<T>::from_table(table) };
     let result = backend.swapped.for_each(
         |inode| !inode.swapped().is_zero(),
-        |inode| T::bring_back(inode, SwapDeviceId::new(device)),
+        |inode| T::unuse(inode, SwapDeviceId::new(device)),
     );
     match result {
         Ok(()) => 0,
@@ -128,7 +128,7 @@ pub(super) unsafe extern "C" fn truncate_range<T: SharedMemory>(
         .ok()
         .and_then(Pos::new)
         .and_then(|last| last.checked_add(Len::new(1)));
-    T::free_range(inode, Pos::from_loff(start), end);
+    T::truncate_range(inode, Pos::from_loff(start), end);
     // SAFETY: The inode is live, and by the caller's promise no other task changes it.
     unsafe {
         let inode = inode.as_ptr();

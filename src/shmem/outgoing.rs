@@ -46,14 +46,14 @@ impl WrittenOut<'_> {
 ///     write: impl FnOnce(PlacedFolio<'a, T>) -> WrittenOut<'a>,
 /// ) -> WrittenOut<'a> {
 ///     if !folio.may_go_whole() && !folio.split() {
-///         return folio.keep();
+///         return folio.stay();
 ///     }
 ///     if !folio.is_valid() {
 ///         folio.make_valid();
 ///     }
 ///     match folio.allocate_swap() {
 ///         Ok(placed) => write(placed),
-///         Err(folio) => folio.keep(),
+///         Err(folio) => folio.stay(),
 ///     }
 /// }
 /// ```
@@ -77,7 +77,7 @@ impl<'a, T: FileSystem> OutgoingFolio<'a, T> {
     }
 
     /// The folio stays where it is, dirty as before.
-    pub(crate) fn keep(self) -> WrittenOut<'a> {
+    pub(crate) fn stay(self) -> WrittenOut<'a> {
         WrittenOut::new(stay(&self.folio))
     }
 

@@ -12,7 +12,7 @@
 use super::backend::{SharedMemory, Want};
 use super::fault::Fault;
 use crate::bindings;
-use crate::mm::folio::MemoryOwner;
+use crate::mm::MemoryOwner;
 use crate::mm::{LockedFolio, NewFolio};
 use crate::units::PageIndex;
 use crate::vfs::{FileSystem, Inode};

@@ -68,7 +68,7 @@ impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
             }
             bindings::swap_cache_del_folio(raw);
         }
-        this.keep()
+        this.stay()
     }
 }
 
@@ -80,7 +80,7 @@ impl<'a, T: SharedMemory> PlacedFolio<'a, T> {
         _counted: impl FnOnce(&Inode<T>, PageCount),
         _returned: impl FnOnce(&Inode<T>, PageCount),
     ) -> WrittenOut<'a> {
-        self.0.keep()
+        self.0.stay()
     }
 }
 

@@ -72,12 +72,12 @@ impl<T: FileSystem> Drop for List<'_, T> {
 struct Place(NonNull<bindings::inode>);
 
 impl Place {
-    /// Keeps an inode, unless its eviction has begun. Takes `i_lock`.
+    /// That of an inode, unless its eviction has begun. Takes `i_lock`.
     ///
     /// # Safety
     ///
     /// The inode must be in the list that the caller has locked.
-    unsafe fn keep(inode: NonNull<bindings::inode>) -> Option<Self> {
+    unsafe fn at(inode: NonNull<bindings::inode>) -> Option<Self> {
         // INVARIANT: The reference, where there is one.
         // SAFETY: By the caller's promise the inode is live.
         NonNull::new(unsafe { bindings::igrab(inode.as_ptr()) }).map(Self)
@@ -120,7 +120,7 @@ impl<T: FileSystem> SuperBlock<T> {
                 continue;
             }
             // SAFETY: The list is locked.
-            let Some(next) = (unsafe { Place::keep(inode) }) else {
+            let Some(next) = (unsafe { Place::at(inode) }) else {
                 // The next one will do.
                 continue;
             };

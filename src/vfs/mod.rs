@@ -44,6 +44,7 @@ pub(crate) mod inode_list;
 pub(crate) mod internal_type;
 pub(crate) mod kernel_mount;
 pub(crate) mod lock;
+mod mmap;
 pub(crate) mod mode;
 pub(crate) mod new_inode;
 pub(crate) mod parameter;

@@ -347,7 +347,7 @@ pub(super) unsafe fn evict<T: FileSystem>(inode: &Inode<T>) {
 ///     let charge = inode.charge_space(Len::PAGE)?;
 ///     // Where this fails the bytes are given back.
 ///     add(inode.mapping())?;
-///     charge.keep();
+///     charge.commit();
 ///     Ok(())
 /// }
 /// ```
@@ -359,7 +359,7 @@ pub(crate) struct SpaceCharge<'a, T: FileSystem> {
 
 impl<T: FileSystem> SpaceCharge<'_, T> {
     /// The bytes are used: they count until [`InodeCore::uncharge_space`].
-    pub(crate) fn keep(self) {
+    pub(crate) fn commit(self) {
         core::mem::forget(self);
     }
 }

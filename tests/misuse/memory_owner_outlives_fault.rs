@@ -3,7 +3,7 @@
 //! The address space of a page fault, to be charged when the fault is over and the process may be gone.
 // error: lifetime may not live long enough
 
-use crate::mm::folio::MemoryOwner;
+use crate::mm::MemoryOwner;
 use crate::shmem::fault::Fault;
 use crate::tmpfs::Tmpfs;
 

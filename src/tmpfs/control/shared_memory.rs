@@ -2,11 +2,11 @@
 
 //! The file system as the rest of mm/ sees it: what each hook of shared memory does.
 
-use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::VmaAdvice;
 use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
 use crate::mm::LockedFolio;
+use crate::mm::MemoryOwner;
 use crate::mm::NewFolio;
 use crate::shmem::backend::{SharedMemory, Want};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
@@ -29,7 +29,7 @@ impl SharedMemory for Tmpfs {
         swap::write_out(folio)
     }
 
-    fn bring_back(inode: &Inode<Self>, device: SwapDeviceId) -> Result {
+    fn unuse(inode: &Inode<Self>, device: SwapDeviceId) -> Result {
         swap::unuse(inode, device)
     }
 
@@ -69,7 +69,7 @@ impl SharedMemory for Tmpfs {
         userfault::remove_folio(inode, folio);
     }
 
-    fn free_range(inode: &Inode<Self>, start: Pos, end: Option<Pos>) {
+    fn truncate_range(inode: &Inode<Self>, start: Pos, end: Option<Pos>) {
         truncate::truncate_range(inode, start, end);
     }
 

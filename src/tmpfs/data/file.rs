@@ -6,6 +6,7 @@ use super::beyond_eof;
 use super::fallocate;
 use super::orders;
 use super::read;
+use super::splice;
 use super::write;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
@@ -58,6 +59,6 @@ impl FileOperations for Tmpfs {
     }
 
     fn splice_read(file: &File<Self>, pos: Pos, pipe: &mut PipeWriter<'_>) -> Result {
-        read::splice(file, pos, pipe)
+        splice::splice(file, pos, pipe)
     }
 }

@@ -4,7 +4,7 @@
 //! advance is taken apart into.
 
 use super::purpose::{Purpose, Source};
-use crate::mm::folio::fault_in_source;
+use crate::mm::iter::fault_in_source;
 use crate::mm::swap::Amount;
 use crate::mm::{huge, LockedFolio, Slot};
 use crate::shmem::fault::Fault;

@@ -16,6 +16,7 @@ mod policy_change;
 pub(super) mod purpose;
 mod read;
 mod shown;
+mod splice;
 pub(super) mod swap;
 pub(super) mod truncate;
 pub(super) mod userfault;

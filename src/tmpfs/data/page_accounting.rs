@@ -130,7 +130,7 @@ pub(in crate::tmpfs) fn count_only(inode: &InodeCore<Tmpfs>, pages: PageCount) -
         counts.alloced = counts.alloced.saturating_add(pages);
         counts.counted_only = counts.counted_only.saturating_add(pages);
     });
-    reservation.keep(inode);
+    reservation.commit_all(inode);
     Ok(())
 }
 
@@ -145,7 +145,7 @@ impl SpaceReservation<'_> {
             counts.alloced = counts.alloced.saturating_add(self.pages);
             counts.take_surplus(inode.mapping().nr_pages())
         });
-        self.keep(inode);
+        self.commit_all(inode);
         if !surplus.is_zero() {
             release_dropped(inode, surplus);
         }
@@ -153,12 +153,12 @@ impl SpaceReservation<'_> {
 
     /// The pages are in the counts of `inode`.
     #[inline]
-    fn keep(self, inode: &InodeCore<Tmpfs>) {
+    fn commit_all(self, inode: &InodeCore<Tmpfs>) {
         match self.charge {
-            Some(charge) => charge.keep(),
+            Some(charge) => charge.commit(),
             None => inode.add_bytes(self.pages.bytes()),
         }
-        self.commitment.keep();
+        self.commitment.commit();
         self.blocks.commit();
     }
 }

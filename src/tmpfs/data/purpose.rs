@@ -5,9 +5,9 @@
 //! What `enum sgp_type` is for tmpfs, with what the caller knows besides.
 
 use super::orders::{self, Rule};
-use crate::mm::folio::MemoryOwner;
 use crate::mm::huge;
 use crate::mm::swap::Reader;
+use crate::mm::MemoryOwner;
 use crate::mm::{GfpFlags, LockedFolio};
 use crate::shmem::fault::Fault;
 use crate::shmem::userfault::Found;

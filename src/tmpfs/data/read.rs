@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reading: into memory of the caller, and for splice(2) and sendfile(2) into a pipe, without copying.
+//! Reading into memory of the caller.
 //!
 //! Lock order: no folio lock but in [`lookup`], which may have to bring a folio in. A fault on the user's
 //! buffer takes `mmap_lock`, and perhaps a folio lock of this very file.
 
-use super::beyond_eof;
 use super::lookup;
-use crate::mm::folio::copy_zeros_to_iter;
+use crate::mm::iter::copy_zeros_to_iter;
 use crate::mm::task;
 use crate::tmpfs::pure::range;
 use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
 use crate::units::{Len, Order, Pos};
-use crate::vfs::pipe::PipeWriter;
 use crate::vfs::File;
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
@@ -70,52 +68,4 @@ fn read_some(inode: &TmpfsInode, pos: Pos, to: &mut IovIterDest<'_>) -> Result<L
         (Len::ZERO, bytes) if !bytes.is_zero() => Err(EFAULT),
         (copied, _) => Ok(copied),
     }
-}
-
-/// Gives what is from `pos` on to `pipe`. May sleep.
-#[inline]
-pub(super) fn splice(file: &File<Tmpfs>, mut pos: Pos, pipe: &mut PipeWriter<'_>) -> Result {
-    // A folio that is in a pipe can no longer be split.
-    beyond_eof::trim(file.inode());
-    // Ends where the pipe is full, at the latest: each round takes a buffer.
-    let result = loop {
-        if pipe.room().is_zero() {
-            break Ok(());
-        }
-        match splice_some(file.inode(), pos, pipe) {
-            Ok(Len::ZERO) => break Ok(()),
-            Ok(bytes) => pos = pos.saturating_add(bytes),
-            Err(e) => break Err(e),
-        }
-        if pipe.is_full() {
-            break Ok(());
-        }
-        task::cond_resched();
-    };
-    file.accessed();
-    result
-}
-
-/// Gives at most the rest of a folio; 0 at the end of the file or of the pipe.
-#[inline(always)]
-fn splice_some(inode: &TmpfsInode, pos: Pos, pipe: &mut PipeWriter<'_>) -> Result<Len> {
-    if pos >= inode.size() {
-        return Ok(Len::ZERO);
-    }
-    let folio = lookup::find(inode, pos, pipe.room())?;
-    // What is beyond the end of the file must not be seen, should it grow later.
-    let len = range::clip(pos, pipe.room(), inode.size());
-    if len.is_zero() {
-        return Ok(Len::ZERO);
-    }
-    let Some(folio) = folio else {
-        return Ok(pipe.add_zeros(pos, len));
-    };
-
-    let bytes = folio.readable(pos, len).ok_or(EIO)?;
-    if inode.mapping().is_writably_mapped() {
-        folio.flush_dcache();
-    }
-    folio.mark_accessed();
-    Ok(pipe.add_folio(&folio, pos, bytes.len()))
 }

@@ -150,14 +150,14 @@ pub(in crate::tmpfs) fn write_out<'a>(mut folio: OutgoingFolio<'a, Tmpfs>) -> Wr
     let inode = folio.inode();
     let mount = inode.sb().data();
     if inode.is_shm_locked() || mount.is_without_swap() || !is_there_swap() {
-        return folio.keep();
+        return folio.stay();
     }
     if folio.nr_pages() > PageCount::ONE && must_be_split(&folio) && !folio.split() {
-        return folio.keep();
+        return folio.stay();
     }
     if !folio.is_valid() {
         if activity::refuse_to_write_out(folio.inode(), folio.index(), folio.nr_pages()) {
-            return folio.keep();
+            return folio.stay();
         }
         folio.make_valid();
     }
@@ -166,11 +166,11 @@ pub(in crate::tmpfs) fn write_out<'a>(mut folio: OutgoingFolio<'a, Tmpfs>) -> Wr
         // Its pages may find room where it does not.
         Err(mut folio) => {
             if folio.nr_pages() == PageCount::ONE || !folio.split() {
-                return folio.keep();
+                return folio.stay();
             }
             match folio.allocate_swap() {
                 Ok(placed) => placed,
-                Err(folio) => return folio.keep(),
+                Err(folio) => return folio.stay(),
             }
         }
     };

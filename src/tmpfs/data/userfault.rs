@@ -6,7 +6,7 @@
 
 use super::lookup;
 use super::page_accounting;
-use crate::mm::folio::MemoryOwner;
+use crate::mm::MemoryOwner;
 use crate::mm::{LockedFolio, NewFolio};
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::units::{Order, PageIndex};

@@ -24,7 +24,7 @@ use kernel::prelude::*;
 pub(in crate::tmpfs) fn commit(inode: &mut NewInode<'_, Tmpfs>) -> Result {
     let commitment = Commitment::new(range::pages_of(inode.size()))?;
     inode.commit_whole_size();
-    commitment.keep();
+    commitment.commit();
     Ok(())
 }
 
@@ -38,7 +38,7 @@ pub(super) fn recommit(inode: &Exclusive<'_, Tmpfs>, old: Pos, new: Pos) -> Resu
     }
     let (old, new) = (range::pages_of(old), range::pages_of(new));
     if new > old {
-        Commitment::new(new.saturating_sub(old))?.keep();
+        Commitment::new(new.saturating_sub(old))?.commit();
     } else {
         uncommit(old.saturating_sub(new));
     }

@@ -10,7 +10,7 @@ use super::beyond_eof;
 use super::hiding;
 use super::lookup;
 use super::purpose::{Purpose, Source};
-use crate::mm::folio::fault_in_source;
+use crate::mm::iter::fault_in_source;
 use crate::mm::{huge, task};
 use crate::shmem::seals::Seals;
 use crate::tmpfs::pure::range;

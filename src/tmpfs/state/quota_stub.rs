@@ -62,7 +62,7 @@ pub(in crate::tmpfs) struct SpaceCharge<'a>(Infallible, PhantomData<&'a InodeCor
 
 impl SpaceCharge<'_> {
     /// The bytes are used.
-    pub(in crate::tmpfs) fn keep(self) {
+    pub(in crate::tmpfs) fn commit(self) {
         match self.0 {}
     }
 }

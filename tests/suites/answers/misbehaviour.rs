@@ -9,8 +9,8 @@
 use super::namespace::lifecycle;
 use super::state::inode::{self, TmpfsInode};
 use super::state::Tmpfs;
-use crate::mm::folio::MemoryOwner;
 use crate::mm::huge::{self, Effort};
+use crate::mm::MemoryOwner;
 use crate::mm::{Folio, LockedFolio, NewFolio, Slot};
 use crate::shmem::fault::Fault;
 use crate::units::{Order, PageIndex};
