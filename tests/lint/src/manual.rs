@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The manual (man/) has what the source has: each mount option with its default, its remount rule and its
-//! refusals; the words by which options are refused; the parameters of the module; the files in sysfs.
+//! refusals; the words by which options are refused; the parameters of the module; the files in sysfs. Its version
+//! is that of CHANGELOG.md.
 
 use crate::finding::Finding;
 use crate::tree::File;
@@ -12,6 +13,7 @@ use std::fs;
 /// From the top of the checkout.
 const MOUNTS: &str = "man/rtmpfs.5";
 const MACHINE: &str = "man/rtmpfs.8";
+const CHANGES: &str = "CHANGELOG.md";
 
 const TABLE: &str = "src/tmpfs/control/options.rs";
 const NAMES: &str = "src/tmpfs/control/name_options.rs";
@@ -295,6 +297,34 @@ fn check_pages(files: &[File], mounts: &str, machine: &str) -> Vec<Finding> {
     found
 }
 
+/// The version of the newest heading, as scripts/deb/names.sh reads it.
+fn newest(changes: &str) -> Option<&str> {
+    changes.lines().find_map(|line| {
+        let version = line.strip_prefix("## ")?.split(' ').next()?;
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());
+        version.split('.').all(is_number).then_some(version)
+    })
+}
+
+/// What is wrong with the version that a page of the manual says at its foot.
+fn check_version(path: &str, page: &str, changes: &str) -> Option<Finding> {
+    let Some(version) = newest(changes) else {
+        return Some(Finding {
+            path: CHANGES.to_owned(),
+            line: 1,
+            text: "there is no line '## VERSION'".to_owned(),
+        });
+    };
+    let wanted = format!(".Os \"rtmpfs {version}\"");
+    let at = page.lines().position(|line| line.starts_with(".Os"));
+    let is_there = at.and_then(|at| page.lines().nth(at)) == Some(&wanted);
+    (!is_there).then(|| Finding {
+        path: path.to_owned(),
+        line: at.unwrap_or_default() + 1,
+        text: format!("the version is not that of {CHANGES}: {wanted}"),
+    })
+}
+
 pub fn check(files: &[File]) -> Vec<Finding> {
     let mut missing = Vec::new();
     let mut read = |path: &str| {
@@ -307,12 +337,14 @@ pub fn check(files: &[File]) -> Vec<Finding> {
             String::new()
         })
     };
-    let (mounts, machine) = (read(MOUNTS), read(MACHINE));
-    if missing.is_empty() {
-        check_pages(files, &mounts, &machine)
-    } else {
-        missing
+    let (mounts, machine, changes) = (read(MOUNTS), read(MACHINE), read(CHANGES));
+    if !missing.is_empty() {
+        return missing;
     }
+    let mut found = check_pages(files, &mounts, &machine);
+    found.extend(check_version(MOUNTS, &mounts, &changes));
+    found.extend(check_version(MACHINE, &machine, &changes));
+    found
 }
 
 #[cfg(test)]
@@ -383,6 +415,19 @@ mod tests {
                 "there is no file b",
             ]
         );
+    }
+
+    #[test]
+    fn versions() {
+        let text = |page, changes| check_version(MOUNTS, page, changes).map(|found| found.text);
+        let changes = "# Changes\n\n## Soon\n## 0.2.0 (not yet)\n\n## 0.1.0\n";
+        assert_eq!(text(".Dd X\n.Os \"rtmpfs 0.2.0\"\n", changes), None);
+        for page in [".Dd X\n.Os\n", ".Dd X\n.Os \"rtmpfs 0.1.0\"\n", ".Dd X\n"] {
+            assert!(text(page, changes)
+                .unwrap()
+                .ends_with(".Os \"rtmpfs 0.2.0\""));
+        }
+        assert!(text(".Os \"rtmpfs 0.2.0\"\n", "# Changes\n").is_some());
     }
 
     #[test]
