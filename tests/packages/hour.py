@@ -60,6 +60,17 @@ def options() -> Results:
         yield "a full mount has no space left", lacks(said, "No space left")
 
 
+def quota() -> Results:
+    """A limit for each user but root, by options and no tool."""
+    with mounted(suite.TYPE, "usrquota,usrquota_block_hardlimit=1m,mode=1777") as where:
+        said = refused(*USER, "dd", "if=/dev/zero", f"of={where}/file", "bs=64K", "count=32")
+        yield "a user has no more than quota allows", lacks(said, "Disk quota exceeded")
+        size = (where / "file").stat().st_size
+        yield "and all of that", "" if size == MIB else f"the file has {size} bytes"
+        call("dd", "if=/dev/zero", f"of={where}/of-root", "bs=64K", "count=32")
+        yield "which is no limit for root", "" if (where / "of-root").stat().st_size == 2 * MIB else "the file is another one"
+
+
 def unit() -> Results:
     """A mount that a unit of systemd describes."""
     UNIT.write_text("[Mount]\nWhat=rtmpfs\nWhere=/srv/unit\nType=rtmpfs\nOptions=size=16M,mode=750\n", encoding="ascii")
@@ -166,5 +177,5 @@ def sandbox() -> Results:
 
 
 def first_hour() -> Results:
-    for part in options, unit, container, nfs, swap:
+    for part in options, quota, unit, container, nfs, swap:
         yield from part()
