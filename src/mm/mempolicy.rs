@@ -58,7 +58,7 @@ impl SharedPolicy {
                 policy
             }
         };
-        // INVARIANT: As said above.
+        // INVARIANT: One of the file, with the reference that came with it, or else that of the current task.
         Placement {
             policy,
             turn,

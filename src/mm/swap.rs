@@ -292,7 +292,7 @@ impl LockedSwapFolio {
         if !unsafe { bindings::folio_test_swapcache(folio) } {
             return false;
         }
-        // SAFETY: As before; what is in the swap cache says where.
+        // SAFETY: The folio is live and locked, and in the swap cache, so that it says where.
         let first = unsafe { bindings::folio_swap_entry(folio) };
         // As many entries as pages, from a multiple of that on.
         first.val == entry.as_raw().val & !self.nr_pages().to_ulong().wrapping_sub(1)

@@ -114,7 +114,7 @@ impl<T: FileSystem> SuperBlock<T> {
             // hence live.
             sum = sum.saturating_add(f(unsafe { InodeCore::from_raw(inode.as_ptr()) }));
             seen = seen.saturating_add(1);
-            // SAFETY: As above; no reference is made.
+            // SAFETY: The inode is in the list, and hence live; no reference is made.
             link = unsafe { &raw mut (*inode.as_ptr()).i_sb_list };
             if seen < BATCH {
                 continue;

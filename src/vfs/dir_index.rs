@@ -128,13 +128,15 @@ impl<T: FileSystem> Dentry<T> {
     }
 
     fn set_cookie(&self, cookie: Cookie) {
-        // SAFETY: As in `cookie()`.
+        // SAFETY: The dentry is live, and `d_fsdata` belongs to the index of its directory, whose
+        // lock is held.
         unsafe { (*self.as_ptr()).d_fsdata = core::ptr::without_provenance_mut(cookie.number()) };
     }
 
     /// The dentry is in no index any more.
     fn clear_cookie(&self) {
-        // SAFETY: As in `cookie()`.
+        // SAFETY: The dentry is live, and `d_fsdata` belongs to the index of its directory, whose
+        // lock is held.
         unsafe { (*self.as_ptr()).d_fsdata = core::ptr::null_mut() };
     }
 }
@@ -185,7 +187,7 @@ impl<T: FileSystem> DirIndex<T> {
     /// Puts a dentry in the place of another, which then is in no index.
     fn replace(&mut self, place: (Place, Cookie), dentry: &Dentry<T>) {
         let (place, cookie) = place;
-        // INVARIANT: As in `Room::fill()`.
+        // INVARIANT: The callers pin the dentry and set its file; the cookie follows.
         self.0.replace(place, Entry(NonNull::from(dentry)));
         dentry.set_cookie(cookie);
     }

@@ -141,7 +141,7 @@ impl<T: FileSystem> Registration<T> {
             fs_type <- unsafe {
                 TypeOf::new(raw_type::<T>(T::NAME, module), this.as_ptr(), mountable)
             },
-            // SAFETY: As above.
+            // SAFETY: It is a part of this value, which by the caller's promise stays for as long as the module.
             internal <- unsafe {
                 TypeOf::new(raw_type::<T>(T::INTERNAL_NAME, module), this.as_ptr(), mountable)
             },

@@ -397,6 +397,10 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
         let mut head = self.head.lock();
         let mut next = head.start();
         let mut result = Ok(());
+        // Each turn is one inode further, and an inode keeps its place while it is pinned. Those that are added meanwhile
+        // are at the end: a walk that begins there does not come to them. Any other does, and ends when it has caught up
+        // with reclaim, which adds an inode for a page that it writes out: that takes longer than a turn. An error of `f`
+        // ends each walk.
         while let Some(inode) = next.filter(|_| result.is_ok()) {
             // SAFETY: The inode is in the list, so it is live while the lock is held, and while it
             // is pinned. The pin goes with the lock held, so that the next one is live too.

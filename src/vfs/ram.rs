@@ -136,7 +136,8 @@ pub(crate) fn write<T: FileSystem<Memory = Ram>>(
         return Ok(());
     }
     let mut request = request(file, pos);
-    // SAFETY: As in `read()`; `ram_aops` can begin and end a write, and the inode is locked.
+    // SAFETY: The request is for an open file, and the iterator the same structure in both sets of bindings.
+    // The file has `ram_aops`, which can begin and end a write, and the inode is locked.
     let written = unsafe { bindings::generic_perform_write(&mut request, from.as_raw().cast()) };
     transferred(written).map(drop)
 }

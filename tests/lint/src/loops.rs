@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A loop that may look again says why it ends: every `loop`, and a `while` with a `continue` of
-//! its own. That a comment is there is checked, not what it says.
+//! its own. That a comment is there is checked, not what it says; but one that says why an `unsafe` block is
+//! sound, or that an invariant holds, does not say why a loop ends.
 
 use crate::finding::Finding;
 use crate::tree::File;
@@ -16,20 +17,28 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
+    /// Whether a line is one of a comment that begins with a reason.
+    fn is_reason(&self, number: usize) -> bool {
+        let lines: Vec<&str> = self.file.source.lines().take(number).collect();
+        let comment = lines
+            .iter()
+            .rev()
+            .map(|line| line.trim_start())
+            .take_while(|line| line.starts_with("//"));
+        comment.last().is_some_and(|first| {
+            !["// SAFETY:", "// INVARIANT:"]
+                .iter()
+                .any(|mark| first.starts_with(mark))
+        })
+    }
+
     fn look_at(&mut self, span: Span, body: &syn::Block) {
         let line = span.start().line;
         let inside = body.brace_token.span.open().end().line + 1;
-        let is_comment = |number: usize| {
-            self.file
-                .source
-                .lines()
-                .nth(number.wrapping_sub(1))
-                .is_some_and(|line| line.trim_start().starts_with("//"))
-        };
         // Above the statement, where the loop is the value of one or has a label.
         if ![line.min(self.statement) - 1, line - 1, inside]
             .into_iter()
-            .any(is_comment)
+            .any(|number| self.is_reason(number))
         {
             self.found.push(Finding::new(self.file, span));
         }
@@ -128,6 +137,20 @@ mod tests {
             [2]
         );
         assert_eq!(lines("// Why.\nf();\nloop {}"), [4]);
+    }
+
+    #[test]
+    fn with_one_of_something_else() {
+        assert_eq!(
+            lines("// SAFETY: Is live,\n// and stays.\nwhile unsafe { a } {\n    continue;\n}"),
+            [4]
+        );
+        assert_eq!(
+            lines("loop {\n    // INVARIANT: As before.\n    look();\n}"),
+            [2]
+        );
+        assert!(lines("// Ends.\n// SAFETY: Is live.\nloop {}").is_empty());
+        assert!(lines("loop {\n    // Ends.\n    // SAFETY: Is live.\n}").is_empty());
     }
 
     #[test]

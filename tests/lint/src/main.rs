@@ -65,7 +65,7 @@ const RULES: [(&str, &str, Rule); 9] = [
         manual::check,
     ),
     ("safe", "unsafe code in the file system", safe::check),
-    ("words", "a comment without a noun", words::check),
+    ("words", "a comment that names nothing", words::check),
 ];
 
 fn main() -> Result<ExitCode> {
