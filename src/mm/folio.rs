@@ -410,6 +410,25 @@ impl LockedFolio {
     }
 
     /// Zeros all but `bytes` bytes from where byte `pos` of the file is in it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crate::mm::LockedFolio;
+    /// use crate::units::{Len, Pos};
+    /// use kernel::iov::IovIterSource;
+    ///
+    /// // A write into a folio that no task has written yet, and whose memory may have anything in it.
+    /// fn fill(folio: &mut LockedFolio, pos: Pos, from: &mut IovIterSource<'_>) -> Len {
+    ///     let copied = folio.copy_from_iter(pos, Len::PAGE, from);
+    ///     if !folio.is_uptodate() {
+    ///         folio.zero_around(pos, copied);
+    ///         folio.mark_uptodate();
+    ///     }
+    ///     folio.mark_dirty();
+    ///     copied
+    /// }
+    /// ```
     pub(crate) fn zero_around(&mut self, pos: Pos, bytes: Len) {
         let start = pos.offset_in(self.order());
         let end = start.saturating_add(bytes).min(self.size());

@@ -209,6 +209,21 @@ mod numa {
     }
 
     /// The policy of a mount, which remount can change; once there is one, there always is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crate::mm::mempolicy::{MountPolicy, Policy};
+    /// use kernel::prelude::*;
+    ///
+    /// // As `mpol=` of a remount: files have it that are made from now on.
+    /// fn reconfigure(mount: &MountPolicy, option: &CStr) -> Result {
+    ///     if let Some(policy) = Policy::parse(option)? {
+    ///         mount.set(policy);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     #[pin_data]
     pub(crate) struct MountPolicy {
         #[pin]

@@ -315,6 +315,18 @@ impl Mapping {
     /// rest has gone and returns the range that is left: a folio that could not be split is outside
     /// of it. A folio that comes to be partly in the range later is zeroed there. For one that does so
     /// and is in swap by then, `cut` is called once more; where that does not bring it back, it stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use crate::mm::Mapping;
+    /// use crate::units::{PageCount, PageRange};
+    ///
+    /// // Nothing is partly in it: `cut` has nothing to do. What was in swap is for the caller's accounts.
+    /// fn empty(mapping: &Mapping) -> PageCount {
+    ///     mapping.remove(PageRange::ALL, || PageRange::ALL).swapped
+    /// }
+    /// ```
     pub(crate) fn remove(&self, range: PageRange, cut: impl FnMut() -> PageRange) -> Removed {
         self.remove_some(range, Removal::All, cut)
     }

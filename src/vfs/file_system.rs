@@ -116,7 +116,7 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
     unsafe fn forget(&self, inode: &Inode<T>);
 }
 
-/// A file system type.
+/// A file system type. A whole one, and a small one, is `tests/sample/ramfs.rs`.
 ///
 /// All functions run in process context and may sleep unless they say otherwise; destructors of what they
 /// return do, too, but for that of [`FileSystem::InodeData`].

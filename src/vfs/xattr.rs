@@ -206,6 +206,27 @@ pub(super) unsafe fn free<T: FileSystem>(inode: &Inode<T>) {
 }
 
 /// What a file system has to say about changes of the attributes of its inodes.
+///
+/// # Examples
+///
+/// ```
+/// use crate::vfs::xattr::{Name, SetFlags};
+/// use crate::vfs::{Exclusive, FileSystem};
+/// use kernel::prelude::*;
+///
+/// // As `set_xattr()` of one that takes values of a page at most.
+/// fn set_small<T: FileSystem>(
+///     inode: &mut Exclusive<'_, T>,
+///     name: Name<'_>,
+///     value: Option<&[u8]>,
+///     flags: SetFlags,
+/// ) -> Result {
+///     if value.is_some_and(|value| value.len() > crate::units::PAGE_SIZE) {
+///         return Err(E2BIG);
+///     }
+///     inode.set_xattr(name, value, flags).map(drop)
+/// }
+/// ```
 pub(crate) trait XattrOperations: FileSystem {
     /// Sets an attribute with [`Exclusive::set_xattr`], or removes it where there is no value. The
     /// VFS has checked permissions. May sleep.
