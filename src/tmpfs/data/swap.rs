@@ -25,6 +25,18 @@ use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
 use crate::units::{Order, PageCount, PageIndex, Pos};
 use kernel::prelude::*;
+use kernel::time::delay::fsleep;
+use kernel::time::Delta;
+
+/// How often a page has to fail when it is read alone before it is lost. What looks like such a read may be that of another
+/// task, or be one request with it: others may read the page together with its neighbours in the moment between the look
+/// into the swap cache and the read, and the block layer merges what is near on the device. It is not to happen each time.
+const READS_ALONE: u32 = 4;
+
+/// Pages that are next to each other are read again after different times, these many of them: tasks that have waited for
+/// one request would else make one of their next ones, too.
+const APART: Order = Order::from_uint(3);
+const MICROSECONDS_APART: i64 = 250;
 
 /// How much of `inode` may come back with page `index` for `purpose`. Does not sleep.
 #[cold]
@@ -64,6 +76,7 @@ pub(super) fn swap_in(
     major: &mut bool,
 ) -> Result<LockedFolio> {
     let page = inode.mapping().swapped_page(index, entry, flags)?;
+    let mut reads_alone = 0u32;
     let mut bring = |amount| {
         let place = |order| inode::place(inode, index, order);
         let mut is_read = false;
@@ -74,14 +87,26 @@ pub(super) fn swap_in(
         if folio.order() < page.slot_order() {
             page.split_slot(folio.order())?;
         }
-        let is_alone = is_read && matches!(amount, Amount::Page);
+        if is_read && matches!(amount, Amount::Page) {
+            reads_alone = reads_alone.wrapping_add(1);
+        }
+        let is_alone = is_read && reads_alone == READS_ALONE;
         add_to_cache(inode, index, &page, folio.lock(), is_alone)
     };
-    let brought = match bring(amount) {
-        // One page that cannot be read is to lose no other.
-        Ok(None) => bring(Amount::Page),
-        brought => brought,
-    };
+    let mut brought = bring(amount);
+    // One page that cannot be read is to lose no other.
+    for read in 0..READS_ALONE {
+        if !matches!(brought, Ok(None)) {
+            break;
+        }
+        if read > 0 {
+            let turn = i64::from(index.offset_in(APART).to_int());
+            fsleep(Delta::from_micros(
+                turn.saturating_add(1).saturating_mul(MICROSECONDS_APART),
+            ));
+        }
+        brought = bring(Amount::Page);
+    }
     // Without a folio another task has read it again.
     match brought.and_then(|folio| folio.ok_or(EEXIST)) {
         // Another task may have been faster, and the error be due to that.
@@ -110,8 +135,8 @@ pub(super) fn read_in(
 }
 
 /// Puts a folio from the swap cache, which has `page` at `index`, into the page cache, or poisons the page. `None`
-/// where it could not be read, which may be due to another page: unless it `is_alone`, which this task has read so, it
-/// was read with others, those of a larger folio or those near it on the device.
+/// where it could not be read, which may be due to another page: unless it `is_alone`, which this task has read so
+/// [as often as it takes](READS_ALONE), it was read with others, those of a larger folio or those near it on the device.
 fn add_to_cache(
     inode: &TmpfsInode,
     index: PageIndex,
