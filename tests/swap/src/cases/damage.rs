@@ -18,7 +18,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 const PAGES: u64 = 512;
-const MESSAGES: &str = "I/O error, dev nullb|Read-error on swap|Write-error on swap";
+pub(super) const MESSAGES: &str = "I/O error, dev nullb|Read-error on swap|Write-error on swap";
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -50,7 +50,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// A disk in memory whose sectors can be declared bad.
-struct Disk {
+pub(super) struct Disk {
     folder: PathBuf,
     device: PathBuf,
 }
@@ -58,7 +58,7 @@ struct Disk {
 const SECTORS: u64 = (16 << 20) / 512;
 
 impl Disk {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let config = Path::new("/sys/kernel/config");
         if !config.exists() {
             return Err(Skip("this kernel has no configfs (CONFIG_CONFIGFS_FS)".into()).into());
@@ -108,8 +108,12 @@ impl Disk {
         Ok(disk)
     }
 
+    pub(super) fn device(&self) -> &Path {
+        &self.device
+    }
+
     /// Declares all but the first page of the disk bad or good.
-    fn bad(&self, bad: bool) -> Result<()> {
+    pub(super) fn bad(&self, bad: bool) -> Result<()> {
         if bad {
             keep_own_pages()?;
         }
@@ -118,7 +122,7 @@ impl Disk {
     }
 
     /// Declares the last of each so many pages bad.
-    fn bad_each(&self, pages: u64) -> Result<()> {
+    pub(super) fn bad_each(&self, pages: u64) -> Result<()> {
         keep_own_pages()?;
         (pages * 8..=SECTORS)
             .step_by(pages as usize * 8)
