@@ -213,7 +213,8 @@ pub(in crate::tmpfs) fn unuse(inode: &TmpfsInode, device: SwapDeviceId) -> Resul
     let mut next = PageIndex::ZERO;
     // Each round goes on behind the page that it has found; any signal ends it.
     while let Some((index, entry)) = inode.mapping().find_on_device(device, next) {
-        next = match read_in(inode, index, Pos::ZERO, entry) {
+        // All of the file is to come back.
+        next = match read_in(inode, index, Pos::MAX, entry) {
             // Others of its slot may have come with it.
             Ok(folio) => folio.pages().end,
             Err(ENOMEM) => return Err(ENOMEM),

@@ -33,6 +33,10 @@ pub fn cases() -> Vec<Case> {
             name: "what comes back is what is asked for, on zram",
             run: |scene| super::devices::on_zram(|_| come_back(scene)),
         },
+        Case {
+            name: "swapoff brings a large folio back as one",
+            run: by_swapoff,
+        },
     ]
 }
 
@@ -107,6 +111,36 @@ fn come_back(scene: &mut Scene) -> Result<()> {
     drop((mapping, file));
     mount.unmount()?;
     device::nothing_in_use()?;
+    group.remove()
+}
+
+fn by_swapoff(scene: &mut Scene) -> Result<()> {
+    skip::without("TRANSPARENT_HUGEPAGE")?;
+    let mut swap = Swap::disk(1)?;
+    let mount = scene.mount("size=32m")?;
+    let group = Group::enter(&[])?;
+    machine::write("/proc/sys/vm/compact_memory", "1")?;
+    let file = in_swap(&mount, &group)?;
+    let before = folios(2048, "swpin")?;
+    swap.off()?;
+    let large = folios(2048, "swpin")? - before;
+    let back = in_memory(&file)?;
+    ensure!(back == PAGES, "{back} pages are back");
+    ensure!(
+        large
+            == if scene.kind == "rtmpfs" {
+                PAGES / HUGE
+            } else {
+                0
+            },
+        "{large} folios of 2 MiB"
+    );
+    let mapping = Map::first(&file, PAGES as usize)?;
+    for index in 0..PAGES {
+        pages::check(mapping.page(index as usize), 1, index, 1)?;
+    }
+    drop((mapping, file));
+    mount.unmount()?;
     group.remove()
 }
 
