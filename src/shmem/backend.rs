@@ -9,12 +9,10 @@ use super::fault::FaultOperations;
 use super::outgoing::{OutgoingFolio, WrittenOut};
 use super::switches::{Files, Mounts};
 use crate::bindings;
-use crate::mm::folio::NewFolio;
 use crate::mm::huge::VmaAdvice;
 use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
-use crate::mm::MemoryOwner;
-use crate::mm::{GfpFlags, LockedFolio};
+use crate::mm::{GfpFlags, LockedFolio, MemoryOwner, NewFolio};
 use crate::units::{PageCount, PageIndex, Pos};
 use crate::vfs::control::ControlFile;
 #[cfg(CONFIG_SWAP)]

@@ -7,8 +7,7 @@
 use crate::bindings;
 use crate::mm::huge::{Effort, VmaAdvice};
 use crate::mm::swap::{self, Reader};
-use crate::mm::MemoryOwner;
-use crate::mm::{LockedFolio, Mapping};
+use crate::mm::{LockedFolio, Mapping, MemoryOwner};
 use crate::units::{Len, PageIndex, PageRange};
 use crate::vfs::{FileSystem, Inode};
 use core::cell::Cell;

@@ -12,8 +12,7 @@
 use super::backend::{SharedMemory, Want};
 use super::fault::Fault;
 use crate::bindings;
-use crate::mm::MemoryOwner;
-use crate::mm::{LockedFolio, NewFolio};
+use crate::mm::{LockedFolio, MemoryOwner, NewFolio};
 use crate::units::PageIndex;
 use crate::vfs::{FileSystem, Inode};
 use core::marker::PhantomData;

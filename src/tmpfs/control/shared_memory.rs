@@ -5,9 +5,7 @@
 use crate::mm::huge::VmaAdvice;
 use crate::mm::mempolicy::SharedPolicy;
 use crate::mm::swap::SwapDeviceId;
-use crate::mm::LockedFolio;
-use crate::mm::MemoryOwner;
-use crate::mm::NewFolio;
+use crate::mm::{LockedFolio, MemoryOwner, NewFolio};
 use crate::shmem::backend::{SharedMemory, Want};
 use crate::shmem::outgoing::{OutgoingFolio, WrittenOut};
 use crate::tmpfs::data::lookup::{self, Unwritten};

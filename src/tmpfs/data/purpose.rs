@@ -7,8 +7,7 @@
 use super::orders::{self, Rule};
 use crate::mm::huge;
 use crate::mm::swap::Reader;
-use crate::mm::MemoryOwner;
-use crate::mm::{GfpFlags, LockedFolio};
+use crate::mm::{GfpFlags, LockedFolio, MemoryOwner};
 use crate::shmem::fault::Fault;
 use crate::shmem::userfault::Found;
 use crate::tmpfs::state::inode::TmpfsInode;

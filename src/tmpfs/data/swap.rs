@@ -24,6 +24,7 @@ use crate::tmpfs::state::activity;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
 use crate::units::{Order, PageCount, PageIndex, Pos};
+use core::cell::Cell;
 use kernel::prelude::*;
 use kernel::time::delay::fsleep;
 use kernel::time::Delta;
@@ -76,7 +77,7 @@ pub(super) fn swap_in(
     major: &mut bool,
 ) -> Result<LockedFolio> {
     let page = inode.mapping().swapped_page(index, entry, flags)?;
-    let mut reads_alone = 0u32;
+    let reads_alone = Cell::new(0u32);
     let mut bring = |amount| {
         let place = |order| inode::place(inode, index, order);
         let mut is_read = false;
@@ -87,19 +88,21 @@ pub(super) fn swap_in(
         if folio.order() < page.slot_order() {
             page.split_slot(folio.order())?;
         }
-        if is_read && matches!(amount, Amount::Page) {
-            reads_alone = reads_alone.wrapping_add(1);
+        let is_alone = is_read && matches!(amount, Amount::Page);
+        if is_alone {
+            reads_alone.set(reads_alone.get().saturating_add(1));
         }
-        let is_alone = is_read && reads_alone == READS_ALONE;
-        add_to_cache(inode, index, &page, folio.lock(), is_alone)
+        let is_last = is_alone && reads_alone.get() >= READS_ALONE;
+        add_to_cache(inode, index, &page, folio.lock(), is_last)
     };
     let mut brought = bring(amount);
-    // One page that cannot be read is to lose no other.
-    for read in 0..READS_ALONE {
-        if !matches!(brought, Ok(None)) {
-            break;
+    // One page that cannot be read is to lose no other. Ends: in each round one of the tasks that want this page reads it,
+    // and the first that has done so often enough takes it for lost.
+    while let Ok(None) = brought {
+        if !page.is_there() {
+            return Err(EEXIST);
         }
-        if read > 0 {
+        if reads_alone.get() > 0 {
             let turn = i64::from(index.offset_in(APART).to_int());
             fsleep(Delta::from_micros(
                 turn.saturating_add(1).saturating_mul(MICROSECONDS_APART),
@@ -107,7 +110,6 @@ pub(super) fn swap_in(
         }
         brought = bring(Amount::Page);
     }
-    // Without a folio another task has read it again.
     match brought.and_then(|folio| folio.ok_or(EEXIST)) {
         // Another task may have been faster, and the error be due to that.
         Err(e) if e != EIO && !page.is_there() => Err(EEXIST),
@@ -135,19 +137,19 @@ pub(super) fn read_in(
 }
 
 /// Puts a folio from the swap cache, which has `page` at `index`, into the page cache, or poisons the page. `None`
-/// where it could not be read, which may be due to another page: unless it `is_alone`, which this task has read so
-/// [as often as it takes](READS_ALONE), it was read with others, those of a larger folio or those near it on the device.
+/// where it could not be read, which may be due to another page, one of a larger folio or one near it on the device: unless it
+/// `is_last`, the last try of a task that has read it alone [as often as it takes](READS_ALONE).
 fn add_to_cache(
     inode: &TmpfsInode,
     index: PageIndex,
     page: &SwappedPage<'_>,
     folio: LockedSwapFolio,
-    is_alone: bool,
+    is_last: bool,
 ) -> Result<Option<LockedFolio>> {
     let pages = folio.nr_pages();
     if !folio.is_uptodate() {
         // After a memory error there is nothing to be read again but what the page was before.
-        if pages > PageCount::ONE || !(is_alone || folio.contains_poison()) {
+        if pages > PageCount::ONE || !(is_last || folio.contains_poison()) {
             page.discard(folio);
             return Ok(None);
         }

@@ -6,8 +6,7 @@
 
 use super::lookup;
 use super::page_accounting;
-use crate::mm::MemoryOwner;
-use crate::mm::{LockedFolio, NewFolio};
+use crate::mm::{LockedFolio, MemoryOwner, NewFolio};
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::units::{Order, PageIndex};
 use kernel::prelude::*;

@@ -62,6 +62,10 @@ pub fn cases() -> Vec<Case> {
             name: "sizes at once, beside pages that cannot be read back",
             run: beside_bad_pages,
         },
+        Case {
+            name: "sizes at once, many tasks and one page that cannot be read back",
+            run: of_a_bad_page,
+        },
     ]
 }
 
@@ -514,6 +518,40 @@ fn beside_bad_pages(scene: &mut Scene) -> Result<()> {
         rounds += 1;
     }
     scene.note(&format!("{rounds} rounds"));
+    std::fs::remove_file(mount.file("file"))?;
+    mount.unmount()?;
+    device::nothing_in_use()?;
+    drop(swap);
+    group.remove()
+}
+
+/// Tasks that all want the same page come to an end: none waits for a read that is its own each time.
+fn of_a_bad_page(scene: &mut Scene) -> Result<()> {
+    const MANY: usize = 40;
+    let disk = Disk::new()?;
+    let swap = Swap::new(disk.device(), None, None)?;
+    let mount = scene.mount("size=32m")?;
+    let group = Group::enter(&[])?;
+    let _expected = Expected::new(damage::MESSAGES)?;
+    let file = pages::create(&mount.file("file"))?;
+    file.write_all_at(&content(1), 0)?;
+    group.push_out()?;
+    disk.bad(true)?;
+    std::thread::scope(|scope| {
+        let tasks: Vec<_> = (0..MANY)
+            .map(|_| scope.spawn(|| file.read_at(&mut [0; 10], 0)))
+            .collect();
+        tasks.into_iter().try_for_each(|task| {
+            let Ok(read) = task.join() else {
+                bail!("a thread panicked")
+            };
+            let error = read.map_err(|error| error.raw_os_error());
+            ensure!(error == Err(Some(libc::EIO)), "a read came to {error:?}");
+            Ok(())
+        })
+    })?;
+    disk.bad(false)?;
+    drop(file);
     std::fs::remove_file(mount.file("file"))?;
     mount.unmount()?;
     device::nothing_in_use()?;
