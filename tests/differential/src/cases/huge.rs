@@ -11,8 +11,8 @@ use crate::harness::smaps;
 
 cases! {
     own => options, bad_options, remounts, written, appended, sparse, overwritten, preallocated,
-        preallocation_undone, truncated, punched, extended, faulted, mapped_addresses, collapsed, advised,
-        denied_and_forced, sizes_of_anonymous_memory, beyond_the_end, given_back_for_blocks,
+        preallocation_undone, truncated, punched, punched_between_pages, extended, faulted, mapped_addresses, collapsed,
+        advised, denied_and_forced, sizes_of_anonymous_memory, beyond_the_end, given_back_for_blocks,
         given_back_in_order, given_back_to_the_machine, counted_in_a_group, copied_on_write, removed_by_madvise,
         read_in_parts, spliced, small_files, block_sizes, last_pages, collapsed_beyond_the_end, collapsed_holes;
 }
@@ -485,6 +485,38 @@ fn punched(t: &mut Trace, fs: &Fs) -> Done {
             &empty,
             &vec![0; HUGE],
         )
+    })
+}
+
+/// Holes that begin and end where pages do leave nothing to be zeroed, and pieces of many sizes.
+fn punched_between_pages(t: &mut Trace, fs: &Fs) -> Done {
+    const HOLES: [(usize, usize); 9] = [
+        (2, 1),
+        (4, 3),
+        (64, 8),
+        (256, 1),
+        (256, 100),
+        (300, 150),
+        (510, 3),
+        (256, 512),
+        (8, 1000),
+    ];
+    let data = pattern(5, 2 * HUGE);
+    each_mode(t, fs, "size=32m", |t, mode, mount, d| {
+        for (from, pages) in HOLES {
+            let (at, len) = (from * PAGE, pages * PAGE);
+            let label = format!("{mode}: {pages} pages from {from}");
+            let mut expected = data.clone();
+            expected[at..at + len].fill(0);
+            let file = d.file("f", &data)?;
+            t.put(&label, punch(&file, at, len));
+            look(t, &label, mount, &file, &expected)?;
+            t.put(format!("{label}: again"), punch(&file, at, len));
+            look(t, &label, mount, &file, &expected)?;
+            drop(file);
+            d.unlink("f")?;
+        }
+        Ok(())
     })
 }
 

@@ -10,7 +10,7 @@ use crate::mounted::Mounted;
 use crate::pages::{self, PAGE};
 use crate::skip;
 use anyhow::{ensure, Context, Result};
-use rustix::fs::{fallocate, FallocateFlags};
+use rustix::fs::{fallocate, seek, FallocateFlags, SeekFrom};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -32,6 +32,10 @@ pub fn cases() -> Vec<Case> {
         Case {
             name: "large folios, cut and punched while they are in swap",
             run: cut,
+        },
+        Case {
+            name: "large folios in memory, punched while others are in swap",
+            run: punched_in_memory,
         },
         Case {
             name: "large folios, cut and punched while others move them",
@@ -173,6 +177,35 @@ fn cut(scene: &mut Scene) -> Result<()> {
             drop(file);
             std::fs::remove_file(mount.file("file"))?;
         }
+    }
+    device::nothing_in_use()?;
+    mount.unmount()?;
+    group.remove()
+}
+
+/// Holes that begin and end where pages do, in a folio in memory: its pieces are of several sizes.
+fn punched_in_memory(scene: &mut Scene) -> Result<()> {
+    let _swap = Swap::disk(1)?;
+    let mount = mount(scene, "size=32m")?;
+    let group = Group::enter(&[])?;
+    let page = PAGE as u64;
+    let size = (PAGES + HUGE) * page;
+    for (from, count) in [(2, 1), (64, 8), (256, 100), (510, 2), (8, 500)] {
+        let file = in_swap(&mount, &group, "file", 1)?;
+        pages::write(&file, 1, PAGES, PAGES + HUGE, 1)?;
+        let start = (PAGES + from) * page;
+        let end = start + count * page;
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        fallocate(&file, flags, start, end - start)?;
+        let when = format!("{count} pages from {from} of a folio");
+        scene.space(&when, &mount, &file)?;
+        let hole = seek(&file, SeekFrom::Hole(0));
+        scene.fact(&format!("{when}: hole"), hole);
+        scene.fact(&format!("{when}: data"), seek(&file, SeekFrom::Data(start)));
+        check(&file, size, |at| (start..end).contains(&at))?;
+        drop(file);
+        std::fs::remove_file(mount.file("file"))?;
+        scene.fact(&format!("{when}: blocks in the end"), mount.used()?);
     }
     device::nothing_in_use()?;
     mount.unmount()?;
