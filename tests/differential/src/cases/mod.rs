@@ -68,6 +68,7 @@ subjects! {
     unwritten,
     khugepaged,
     concurrency,
+    killed,
     leaks,
     quota,
     sequences,

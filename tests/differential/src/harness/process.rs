@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{Read, Write};
 
 use nix::sched::{sched_setaffinity, unshare, CloneFlags, CpuSet};
-use nix::sys::wait::{waitpid, WaitStatus};
+use nix::sys::signal::{kill, Signal};
+use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::{fork, ForkResult, Pid};
 
 use super::errno::{Errno, Res};
@@ -13,16 +14,35 @@ use super::errno::{Errno, Res};
 /// pages that wait in the batches of other processors are not seen, and the inodes of a mount that was made there have
 /// numbers that follow one another.
 pub fn on_one_processor() -> nix::Result<()> {
-    let mut first = CpuSet::new();
-    first.set(0)?;
-    sched_setaffinity(Pid::from_raw(0), &first)
+    on_processor(0)
+}
+
+/// Keeps this thread on the processor of that number.
+pub fn on_processor(number: usize) -> nix::Result<()> {
+    let mut one = CpuSet::new();
+    one.set(number)?;
+    sched_setaffinity(Pid::from_raw(0), &one)
+}
+
+/// Lets this thread have a processor when no other task wants it, or next to none of it.
+pub fn only_when_idle() -> Res<()> {
+    let none = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the parameter is what the policy takes.
+    let done = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const none) };
+    Errno::check(done.into()).map(drop)
+}
+
+/// Keeps what this process has in memory, and what it gets from now on, there: nothing of it is missing or in swap.
+pub fn keep_in_memory() -> nix::Result<()> {
+    use nix::sys::mman::{mlockall, MlockAllFlags};
+    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
 }
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     Exit(i32),
-    Signal(nix::sys::signal::Signal),
+    Signal(Signal),
 }
 
 /// What a child exits with when its steps panic.
@@ -30,21 +50,79 @@ const PANICKED: i32 = 101;
 
 /// Runs `body` in a child that has but this thread.
 pub fn forked(body: impl FnOnce()) -> End {
-    // SAFETY: cases fork before they start threads, so that no lock is held by another thread.
-    match unsafe { fork() }.expect("fork") {
-        ForkResult::Child => {
-            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
-            // SAFETY: ends the child without running what belongs to the parent.
-            unsafe { libc::_exit(if done.is_ok() { 0 } else { PANICKED }) }
+    Child::new(body)
+        .and_then(|mut child| child.wait())
+        .expect("a child")
+}
+
+fn end_after(body: impl FnOnce()) -> ! {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+    // SAFETY: ends the child without running what belongs to the parent.
+    unsafe { libc::_exit(if done.is_ok() { 0 } else { PANICKED }) }
+}
+
+/// A child that runs beside the steps of a case, and is killed when dropped.
+pub struct Child {
+    id: Pid,
+    end: Option<End>,
+}
+
+impl Child {
+    /// One that ends after `body`, as [`forked`] has it.
+    pub fn new(body: impl FnOnce()) -> Res<Child> {
+        // SAFETY: cases fork before they start threads, so that no lock is held by another thread.
+        match unsafe { fork() }? {
+            ForkResult::Child => end_after(body),
+            ForkResult::Parent { child: id } => Ok(Child { id, end: None }),
         }
-        ForkResult::Parent { child } => loop {
-            match waitpid(child, None) {
-                Ok(WaitStatus::Exited(_, code)) => return End::Exit(code),
-                Ok(WaitStatus::Signaled(_, signal, _)) => return End::Signal(signal),
-                Ok(_) | Err(nix::errno::Errno::EINTR) => continue,
-                Err(e) => panic!("waitpid: {e}"),
+    }
+
+    pub fn kill(&self) -> Res<()> {
+        Ok(kill(self.id, Signal::SIGKILL)?)
+    }
+
+    /// Whether it sleeps where no signal but a fatal one is to wake it.
+    pub fn sleeps(&self) -> anyhow::Result<bool> {
+        let stat = stage::machine::read(format!("/proc/{}/stat", self.id))?;
+        // Behind its name, which may have anything in it.
+        let state = stat.rsplit(')').next().unwrap_or_default();
+        Ok(state.trim_start().starts_with('D'))
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Res<Option<End>> {
+        self.look(Some(WaitPidFlag::WNOHANG))
+    }
+
+    /// How it ends.
+    pub fn wait(&mut self) -> Res<End> {
+        loop {
+            match self.look(None) {
+                Ok(Some(end)) => return Ok(end),
+                Ok(None) | Err(Errno(libc::EINTR)) => {}
+                Err(e) => return Err(e),
             }
-        },
+        }
+    }
+
+    fn look(&mut self, flags: Option<WaitPidFlag>) -> Res<Option<End>> {
+        if self.end.is_none() {
+            self.end = match waitpid(self.id, flags)? {
+                WaitStatus::Exited(_, code) => Some(End::Exit(code)),
+                WaitStatus::Signaled(_, signal, _) => Some(End::Signal(signal)),
+                _ => None,
+            };
+        }
+        Ok(self.end)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.end.is_none() {
+            let _ = self.kill();
+            let _ = self.wait();
+        }
     }
 }
 
@@ -59,7 +137,7 @@ pub fn pipe() -> (File, File) {
 pub fn in_user_namespace(map: &str, body: impl FnOnce()) -> End {
     let (mut ready_read, mut ready_write) = pipe();
     let (mut go_read, mut go_write) = pipe();
-    // SAFETY: as in `forked`.
+    // SAFETY: as in `Child::new`.
     match unsafe { fork() }.expect("fork") {
         ForkResult::Child => {
             drop((ready_read, go_write));
