@@ -81,6 +81,11 @@ impl Setting {
             old,
         })
     }
+
+    /// Another value for the time being.
+    pub fn set(&self, value: &str) -> Result<()> {
+        write(&self.path, value)
+    }
 }
 
 impl Drop for Setting {

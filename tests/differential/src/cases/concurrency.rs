@@ -4,13 +4,20 @@
 //! end is compared.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::Barrier;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Barrier, Mutex};
+use std::time::{Duration, Instant};
 
 use rustix::io::ReadWriteFlags;
+use stage::group::Group;
+use stage::machine::{self, Setting};
 
+use crate::harness::kmsg::expecting;
 use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
+use crate::harness::process::{keep_in_memory, on_processor};
+use crate::harness::sys::cached_pages;
 
 cases! {
     "" => creates_in_one_directory, same_name, renames_back_and_forth, exchanges, directory_moves,
@@ -20,7 +27,7 @@ cases! {
     "nr_blocks=64" => blocks_at_the_limit, faults_at_the_limit;
     "nr_inodes=33" => inodes_at_the_limit;
     own => mounts_and_unmounts, remounts_under_load, large_folios_at_the_limit, last_block_of_two,
-        last_blocks_of_large_folios, last_block_of_a_quota;
+        last_blocks_of_large_folios, last_block_of_a_quota, last_page_of_a_group, last_page_to_commit;
 }
 
 const THREADS: u32 = 4;
@@ -723,17 +730,25 @@ fn large_folios_at_the_limit(t: &mut Trace, fs: &Fs) -> Done {
     Ok(())
 }
 
-/// Runs `body` with the number of the thread in two threads, as much at once as can be, `rounds` times, each time
-/// after `prepare`; adds up what they return.
+/// Runs `body` with the number of the thread in two threads, as much at once as can be and each on a processor of its own,
+/// `rounds` times, each time after `prepare`; adds up what they return.
 fn at_once(rounds: u32, prepare: impl Fn() + Sync, body: impl Fn(u32) -> u32 + Sync) -> u32 {
     let barrier = Barrier::new(2);
+    let begun = AtomicU32::new(0);
     let counts = together(2, |i| {
+        // Where there is another processor.
+        let _ = on_processor(i as usize);
         let mut count = 0;
-        for _ in 0..rounds {
+        for round in 1..=rounds {
             if barrier.wait().is_leader() {
                 prepare();
             }
             barrier.wait();
+            // The thread that is woken first waits for the other one.
+            begun.fetch_add(1, Ordering::AcqRel);
+            while begun.load(Ordering::Acquire) < 2 * round {
+                std::hint::spin_loop();
+            }
             count += body(i);
         }
         count
@@ -788,5 +803,169 @@ fn last_blocks_of_large_folios(t: &mut Trace, fs: &Fs) -> Done {
         "refused",
         last_room(fs, "size=2m,huge=always", HUGE, [0, 256], 150)?,
     );
+    Ok(())
+}
+
+/// Two touch a page that their memory cgroup has room for once, one by write(2) and one by a fault: the one that is not
+/// charged for it finds the page of the other.
+fn last_page_of_a_group(t: &mut Trace, fs: &Fs) -> Done {
+    /// So often the two have to have met, which is seen of charges that failed.
+    const MEETINGS: u64 = 3;
+    const ROUNDS: u32 = 50;
+    /// Each failed charge is told at length in the kernel log, which takes its time.
+    const LIMIT: Duration = Duration::from_secs(40);
+    let group = Group::enter(&[])?;
+    let mount = fs.mount("")?;
+    let d = mount.dir()?;
+    let (file, rest) = (d.create("f")?, d.create("rest")?);
+    file.truncate(PAGE as u64)?;
+    let map = Map::first(&file, 2)?;
+    // There is nothing to be killed, and a fault of the program itself would wait for room for ever.
+    std::fs::write("/proc/self/oom_score_adj", "-1000").context("oom_score_adj")?;
+    keep_in_memory()?;
+    map.lock(false)?;
+    let fill = || -> Done {
+        group.set("memory.max", "max")?;
+        rest.truncate(0)?;
+        let room = group.value("memory.current")? + (256 << 10);
+        group.set("memory.max", &room.to_string())?;
+        for at in (0..).step_by(PAGE) {
+            match rest.pwrite(&[1], at) {
+                Ok(_) => {}
+                Err(Errno(libc::ENOMEM)) => break,
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    };
+    let (mut refused, mut tries, mut meetings) = (0, 0, 0);
+    expecting("invoked oom-killer|[Oo]ut of memory", || -> Done {
+        let begin = Instant::now();
+        while meetings < MEETINGS && begin.elapsed() < LIMIT {
+            let is_full = AtomicBool::new(false);
+            let prepare = || {
+                if !is_full.swap(true, Ordering::Relaxed) {
+                    file.pwrite(&[1], 0).expect("there is room yet");
+                    fill().expect("the group is filled");
+                }
+                file.truncate(0).expect("the file is cut");
+                file.truncate(PAGE as u64).expect("the file is extended");
+            };
+            refused += at_once(ROUNDS, prepare, |i| {
+                let done = match i {
+                    0 => file.pwrite(&[2], 7).map(drop),
+                    _ => map.advise(0, PAGE, libc::MADV_POPULATE_WRITE),
+                };
+                // The other one may be slower than a charge is given up.
+                let is_there = || cached_pages(file.0.as_raw_fd(), 0, PAGE as u64) != Ok(0);
+                let wrong = done.is_err() && is_there();
+                // A page that waits to be put on a list would stay charged when it is cut off: advice about no page at all
+                // sees to those that wait on this processor.
+                map.advise(PAGE, PAGE, libc::MADV_COLD).expect("madvise");
+                wrong.into()
+            });
+            group.set("memory.max", "max")?;
+            tries += 1;
+            // The group was filled until a charge failed.
+            meetings = group.event("oom")? - tries;
+        }
+        Ok(())
+    })?;
+    if meetings == 0 {
+        skip!("the two threads have never met");
+    }
+    t.put("refused a page that is there", refused);
+    t.put("page", file.pread(10, 0)?);
+    drop((map, file, rest, d));
+    mount.unmount()?;
+    group.remove()
+}
+
+/// Two processors that have counted by themselves all but one page of what they may, of what is committed. The next page
+/// makes each of them tell the machine, which has room for one of the two.
+struct AlmostCommitted {
+    /// Pages that a processor counts before it tells.
+    batch: u64,
+    held: Mutex<Vec<Map>>,
+    policy: Setting,
+    _reserves: [Setting; 2],
+    limit: Setting,
+    // The limit takes it back, and so it comes back last.
+    _ratio: Setting,
+}
+
+impl AlmostCommitted {
+    fn new() -> anyhow::Result<Self> {
+        let present = machine::read("/sys/devices/system/cpu/present")?;
+        let last = present.trim().split('-').next_back().unwrap_or("0");
+        let processors = last.parse::<u64>()? + 1;
+        if processors < 2 {
+            skip!("there is one processor");
+        }
+        // As the kernel has it.
+        let batch = machine::meminfo("MemTotal")? / 4 / processors / 256;
+        let setting = |name: &str, value: &str| {
+            Setting::new(&format!("/proc/sys/vm/overcommit_{name}"), value)
+        };
+        let reserve = |of: &str| Setting::new(&format!("/proc/sys/vm/{of}_reserve_kbytes"), "0");
+        let ratio = setting("ratio", "0")?;
+        let much = machine::meminfo("Committed_AS")? + (1 << 20);
+        Ok(Self {
+            batch: batch.max(2 * processors).max(32),
+            held: Mutex::new(Vec::with_capacity(2)),
+            limit: setting("kbytes", &much.to_string())?,
+            policy: setting("memory", "2")?,
+            _reserves: [reserve("admin")?, reserve("user")?],
+            _ratio: ratio,
+        })
+    }
+
+    /// Takes all of it back; all processors tell what they have counted.
+    fn release(&self) -> Done {
+        self.held.lock().expect("no thread panics").clear();
+        self.policy.set("2")
+    }
+
+    /// Comes to that once more.
+    fn again(&self) -> Done {
+        self.release()?;
+        let now = machine::meminfo("Committed_AS")?;
+        self.limit
+            .set(&(now + self.batch * 4 * 3 / 2).to_string())?;
+        self.release()?;
+        let mut held = self.held.lock().expect("no thread panics");
+        let here = nix::sched::sched_getcpu()?;
+        for processor in [0, 1] {
+            on_processor(processor)?;
+            held.push(Map::anonymous((self.batch as usize - 1) * PAGE)?);
+        }
+        Ok(on_processor(here)?)
+    }
+}
+
+/// Two touch a page that may be committed once.
+fn last_page_to_commit(t: &mut Trace, fs: &Fs) -> Done {
+    let mount = fs.mount("")?;
+    let d = mount.dir()?;
+    let file = d.create("f")?;
+    let size = 2 * PAGE as u64;
+    let map = Map::shared(&file, size as usize, 0)?;
+    let committed = AlmostCommitted::new()?;
+    let prepare = || {
+        file.truncate(0).expect("the file is cut");
+        file.truncate(size).expect("the file is extended");
+        committed.again().expect("almost all is committed");
+    };
+    let touch = |page| map.advise(page * PAGE, PAGE, libc::MADV_POPULATE_WRITE);
+    prepare();
+    let two = [0, 1].map(|n| on_processor(n).map_err(Errno::from).and_then(|()| touch(n)));
+    committed.release()?;
+    let refused = at_once(300, prepare, |_| touch(0).is_err().into());
+    drop(committed);
+    t.put("two pages, one after the other", two);
+    t.put("refused", refused);
+    t.put("space", d.space()?.free);
+    drop((map, file, d));
+    mount.unmount()?;
     Ok(())
 }
