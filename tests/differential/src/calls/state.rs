@@ -13,7 +13,7 @@ use crate::harness::errno::{Errno, Res};
 use crate::harness::fs::Mounted;
 use crate::harness::meta::{statx, Meta};
 use crate::harness::quota::{self, Kind};
-use crate::harness::sys::{Dir, Fd};
+use crate::harness::sys::{Dir, Fd, PAGE};
 use crate::harness::trace::Trace;
 
 /// More extents than this are shown as a digest.
@@ -44,13 +44,43 @@ pub fn shown(s: &StatFs) -> String {
     )
 }
 
-/// Counters of the machine that a mount adds to.
+/// Counters of the machine that a mount adds to, and those of the memory cgroup, where there is one. They are of one side
+/// at a time, which plays alone.
 pub struct Figures {
     pages: i64,
     huge: i64,
     swap: i64,
     committed: i64,
+    charged: Option<Charged>,
 }
+
+/// In pages.
+struct Charged {
+    shmem: i64,
+    swap: i64,
+}
+
+impl Charged {
+    fn now() -> anyhow::Result<Option<Charged>> {
+        let Some(group) = stage::group::current()? else {
+            return Ok(None);
+        };
+        let stat = stage::machine::read(group.join("memory.stat"))?;
+        let shmem = stage::machine::figure(&stat, "shmem").context("memory.stat")?;
+        // A kernel without swap has no such file.
+        let swap = std::fs::read_to_string(group.join("memory.swap.current"));
+        let swap = swap.map_or(Ok(0), |text| text.trim().parse::<u64>())?;
+        let pages = |bytes: u64| (bytes / PAGE as u64) as i64;
+        Ok(Some(Charged {
+            shmem: pages(shmem),
+            swap: pages(swap),
+        }))
+    }
+}
+
+/// The kernel adds up what each processor counted for a cgroup when that is so many changes, or late: pages that may be
+/// missing, or too many, in memory.stat.
+const LATE: i64 = 512;
 
 impl Figures {
     pub fn now() -> anyhow::Result<Figures> {
@@ -68,15 +98,33 @@ impl Figures {
             huge: figure("nr_shmem_hugepages"),
             swap: used as i64,
             committed: stage::machine::meminfo("Committed_AS")? as i64,
+            charged: Charged::now()?,
         })
+    }
+
+    /// Whether the cgroup has been charged since `before` for all that the machine has counted since.
+    fn are_charged(&self, before: &Figures) -> bool {
+        let (Some(now), Some(then)) = (&self.charged, &before.charged) else {
+            return true;
+        };
+        let counted = [
+            self.pages - before.pages,
+            (self.swap - before.swap) / (PAGE as i64 >> 10),
+        ];
+        let charged = [now.shmem - then.shmem, now.swap - then.swap];
+        counted
+            .iter()
+            .zip(charged)
+            .all(|(counted, charged)| (counted - charged).abs() <= LATE)
     }
 
     /// What has come since; with `vague` pages may be in memory, in swap, both, or elsewhere. Without `sized` the size of
     /// folios is a known difference.
     pub fn since(&self, vague: bool, sized: bool) -> anyhow::Result<String> {
         let now = Figures::now()?;
+        let charged = now.are_charged(self);
         if vague {
-            return Ok("pages here and there".to_owned());
+            return Ok(format!("pages here and there, charged: {charged}"));
         }
         let (pages, swap) = (now.pages - self.pages, now.swap - self.swap);
         let huge = if sized {
@@ -84,7 +132,9 @@ impl Figures {
         } else {
             "of some sizes".to_owned()
         };
-        Ok(format!("{pages} pages, {huge}, {swap} KiB in swap"))
+        Ok(format!(
+            "{pages} pages, {huge}, {swap} KiB in swap, charged: {charged}"
+        ))
     }
 
     /// What is left when all is gone; in commitments, which other tasks have too, no less than a MiB is.
