@@ -195,6 +195,28 @@ fn simpler(call: Call) -> Vec<Call> {
                 flags,
             },
         ],
+        Call::Uring {
+            fd,
+            len,
+            at,
+            write,
+            flags,
+            aside,
+        } => [
+            (len, at, 0, aside),
+            (len, at, flags, false),
+            (1, at, flags, aside),
+            (len, 0, flags, aside),
+        ]
+        .map(|(len, at, flags, aside)| Call::Uring {
+            fd,
+            len,
+            at,
+            write,
+            flags,
+            aside,
+        })
+        .to_vec(),
         Call::Fallocate { fd, mode, at, len } => vec![
             Call::Fallocate {
                 fd,

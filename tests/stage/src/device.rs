@@ -94,7 +94,14 @@ impl Swap {
 impl Drop for Swap {
     fn drop(&mut self) {
         if self.on {
-            if let Err(error) = off(&self.path) {
+            // Where the kernel has work for this task, as from a ring that has gone, the call is interrupted.
+            let ended = loop {
+                match off(&self.path) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    ended => break ended,
+                }
+            };
+            if let Err(error) = ended {
                 crate::tap::note(&format!("swapoff {}: {error}", self.path.display()));
             }
         }

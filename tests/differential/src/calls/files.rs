@@ -3,12 +3,16 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd};
 
+use io_uring::squeue::Flags;
+use io_uring::{opcode, types};
+
 use super::names::path;
 use super::player::{number, Player, Said};
 use super::Call;
 use crate::harness::bytes::{pattern, Bytes};
 use crate::harness::errno::{Errno, Res};
 use crate::harness::sys::cached_pages;
+use crate::harness::uring::Ring;
 
 /// More than this is read to, or written from, nowhere at all: the address is bad.
 const LARGEST: usize = 16 << 20;
@@ -121,6 +125,37 @@ impl Player {
                 // SAFETY: as above, in two parts.
                 number(unsafe { libc::pwritev2(fd, parts.as_ptr(), 2, at, flags) } as libc::c_long)
             }),
+            Call::Uring {
+                fd,
+                len,
+                at,
+                write,
+                flags,
+                aside,
+            } => self.raw(fd).map(|fd| {
+                let (data, start) = buffer(len as usize, write);
+                let (fd, start) = (types::Fd(fd), start.cast::<u8>());
+                let entry = match write {
+                    Some(_) => opcode::Write::new(fd, start, len)
+                        .offset(at as u64)
+                        .rw_flags(flags)
+                        .build(),
+                    None => opcode::Read::new(fd, start, len)
+                        .offset(at as u64)
+                        .rw_flags(flags)
+                        .build(),
+                };
+                let how = match aside {
+                    true => Flags::ASYNC,
+                    false => Flags::empty(),
+                };
+                // SAFETY: the memory is as long as it is said to be, or there is none.
+                let done = unsafe { self.ring()?.run(entry, how) }?.into();
+                match write {
+                    Some(_) => number(done),
+                    None => got(data, done),
+                }
+            }),
             Call::PreadMap {
                 fd,
                 map,
@@ -204,6 +239,13 @@ impl Player {
             }
             _ => return None,
         })
+    }
+
+    fn ring(&mut self) -> Res<&mut Ring> {
+        match self.ring {
+            Some(ref mut ring) => Ok(ring),
+            None => Ok(self.ring.insert(Ring::new(1)?)),
+        }
     }
 
     fn descriptors(&mut self, call: Call) -> Said {

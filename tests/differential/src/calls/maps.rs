@@ -9,6 +9,7 @@ use nix::sys::wait::{waitpid, WaitStatus};
 use super::player::{number, Player, Said, REGION};
 use super::{Call, MAPS};
 use crate::harness::errno::{Errno, Res};
+use crate::harness::numa::nodes_with_memory;
 use crate::harness::sys::PAGE;
 
 /// No more pages are asked about.
@@ -120,6 +121,20 @@ impl Player {
             } => self.on(map, |player| {
                 player.remap((map, from, len), new_len, flags, to)
             }),
+            Call::MovePages {
+                map,
+                from,
+                pages,
+                node,
+                flags,
+            } => {
+                if nodes_with_memory() < 2 {
+                    return Some(None);
+                }
+                self.on(map, |player| {
+                    player.move_pages(map, (from, pages), node, flags)
+                })
+            }
             Call::Bind {
                 map,
                 from,
@@ -255,6 +270,34 @@ impl Player {
             "done".to_owned()
         } else {
             format!("{:?}", crate::harness::bytes::Bytes(pages))
+        })
+    }
+
+    /// What became of each page, where that is no matter of reclaim or of whole folios.
+    fn move_pages(
+        &mut self,
+        map: usize,
+        (from, pages): (usize, usize),
+        node: Option<i32>,
+        flags: u32,
+    ) -> Res<String> {
+        let (start, _) = self.range(map, from, 0);
+        let pages = pages.min(MOST_PAGES);
+        let places: Vec<_> = (0..pages)
+            .map(|page| start.wrapping_byte_add(page * PAGE))
+            .collect();
+        let nodes = node.map(|node| vec![node; pages]);
+        let nodes = nodes.as_ref().map_or(std::ptr::null(), |all| all.as_ptr());
+        let mut became = vec![i32::MAX; pages];
+        // SAFETY: one address, node and result for each page.
+        let done = unsafe {
+            let (places, became) = (places.as_ptr(), became.as_mut_ptr());
+            libc::syscall(libc::SYS_move_pages, 0, pages, places, nodes, became, flags)
+        };
+        let said = number(done)?;
+        Ok(match self.vague || self.large {
+            true => "done".to_owned(),
+            false => format!("{said}, {became:?}"),
         })
     }
 

@@ -105,6 +105,16 @@ pub enum Call {
         len: usize,
         at: i64,
     },
+    /// By io_uring: a write from what starts with a byte, or a read.
+    Uring {
+        fd: usize,
+        len: u32,
+        at: i64,
+        write: Option<u8>,
+        flags: i32,
+        /// By a worker, not at once where that can be.
+        aside: bool,
+    },
     Seek {
         fd: usize,
         to: i64,
@@ -414,6 +424,14 @@ pub enum Call {
         new_len: usize,
         flags: i32,
         to: usize,
+    },
+    /// Moves pages to a node, or says where they are; the machine must have two nodes.
+    MovePages {
+        map: usize,
+        from: usize,
+        pages: usize,
+        node: Option<i32>,
+        flags: u32,
     },
     /// mbind
     Bind {

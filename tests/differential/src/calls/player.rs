@@ -21,6 +21,7 @@ use crate::harness::process::User;
 use crate::harness::sys::Dir;
 use crate::harness::sysv;
 use crate::harness::trace::Trace;
+use crate::harness::uring::Ring;
 
 /// Where mappings are: each has a place of its own, the same on both sides.
 const FIRST: usize = 0x2000_0000_0000;
@@ -44,6 +45,8 @@ pub struct Player {
     pub handles: [Option<Handle>; HANDLES],
     pub marks: [Option<i64>; MARKS],
     pub segments: Segments,
+    /// Made for the first call that needs it.
+    pub ring: Option<Ring>,
     pub watched: Option<(&'static str, rustix::fs::Statx)>,
     pub user: Option<(u32, User)>,
     /// What was said of large folios without a mount is taken back with this; by root, which the player is again by then.
@@ -57,7 +60,7 @@ pub struct Player {
     /// A long symbolic link has a page on one side and none on the other, which is a known difference.
     pub long_link: bool,
     /// There may be large folios.
-    large: bool,
+    pub large: bool,
     /// The sides are not the same from now on, for this reason.
     parted: Option<&'static str>,
     pub figures: Figures,
@@ -105,6 +108,7 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
         handles: [None; HANDLES],
         marks: [None; MARKS],
         segments: Segments::default(),
+        ring: None,
         huge_shared: None,
         watched: None,
         user: None,
@@ -245,7 +249,8 @@ impl Player {
         }
         self.segments.remove_all();
         let Player {
-            mount,
+            mut mount,
+            ring,
             swap,
             group,
             figures,
@@ -254,7 +259,15 @@ impl Player {
         } = self;
         drop(huge_shared);
         drop((self.root, self.fds, self.pipes));
-        t.put("umount", mount.unmount());
+        match ring {
+            // A request may have been told of before it let its file go.
+            Some(ring) => {
+                drop(ring);
+                let done = mount.unmount_when_free();
+                t.put("umount", done.map_err(|e| format!("{e:#}")));
+            }
+            None => t.put("umount", mount.unmount()),
+        }
         drop(swap);
         drop(group);
         // Wherever pages were: now there are none.

@@ -23,6 +23,8 @@ const OPEN: &[i32] = &[
 
 const RWF: &[i32] = &[1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80];
 
+const MOST_BY_RING: usize = 1 << 20;
+
 const KEEP_SIZE: i32 = libc::FALLOC_FL_KEEP_SIZE;
 const MODES: &[i32] = &[
     0,
@@ -121,7 +123,19 @@ impl Maker {
     pub fn contents(&mut self) -> Call {
         let (fd, map) = (self.fd(), self.map_number());
         let r = &mut self.rng;
-        match r.below(12) {
+        match r.below(14) {
+            12 | 13 => {
+                let write = r.one_in(2).then(|| r.byte());
+                Call::Uring {
+                    fd,
+                    // No more than there is memory for, at any length.
+                    len: r.amount().min(MOST_BY_RING) as u32,
+                    at: r.offset(),
+                    write,
+                    flags: if r.one_in(4) { r.bits(RWF) } else { 0 },
+                    aside: r.one_in(2),
+                }
+            }
             0 => Call::Read {
                 fd,
                 len: r.amount(),

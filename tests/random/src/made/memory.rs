@@ -67,11 +67,18 @@ impl Maker {
         (from, self.map_length())
     }
 
+    /// How long a mapping may become from there on, where only the first pages of a file are to be mapped.
+    fn left_of_single(&self, map: usize, from: usize) -> usize {
+        let before = self.first_page[map].saturating_add(from.div_ceil(PAGE));
+        SINGLE.saturating_sub(before) * PAGE
+    }
+
     pub fn maps(&mut self) -> Call {
         let (fd, map, len) = (self.fd(), self.map_number(), self.map_length());
         let (from, part) = self.part();
+        let single = self.left_of_single(map, from);
         let r = &mut self.rng;
-        match r.below(16) {
+        match r.below(18) {
             0..6 => {
                 let at = match r.below(5) {
                     0 if !self.fits => r.offset(),
@@ -133,17 +140,29 @@ impl Maker {
                 from,
                 len: part,
             },
-            13 | 14 if !self.fits => {
+            13 | 14 => {
                 let flags = r.of(&[0, 1, 1, 1, 5, 4, 8]);
+                let new_len = match self.fits {
+                    true => len.min(single),
+                    false => len,
+                };
                 Call::Remap {
                     map,
                     from,
                     len: part,
-                    new_len: len,
+                    new_len,
                     flags,
                     to: r.below(4),
                 }
             }
+            // What of a folio is moved, and which of its pages are mapped, is a known difference elsewhere.
+            15 | 16 if !self.fits && !r.large && self.at_random => Call::MovePages {
+                map,
+                from,
+                pages: 1 + r.below(SINGLE),
+                node: r.of(&[None, Some(0), Some(1), Some(1), Some(2)]),
+                flags: r.of(&[0, 2, 2, 2, 4, 8]),
+            },
             _ => Call::Bind {
                 map,
                 from,

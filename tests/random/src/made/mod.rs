@@ -8,6 +8,7 @@ mod shared;
 mod values;
 
 use differential::calls::{Call, FDS, MAPS};
+use differential::harness::sys::PAGE;
 
 use values::Rng;
 
@@ -32,6 +33,8 @@ struct Maker {
     /// Which descriptors and mappings calls before may have made, a bit each.
     opened: usize,
     mapped: usize,
+    /// No later page of a file is at the start of the place of a mapping.
+    first_page: [usize; MAPS],
     /// Which descriptors may be of memfd_create(2), and which segments there may be.
     memfds: usize,
     segments: usize,
@@ -108,6 +111,7 @@ pub fn sequence(seed: u64, number: u64) -> Sequence {
         swap,
         opened: 0b111,
         mapped: 1,
+        first_page: [0; MAPS],
         memfds: 0,
         segments: 0,
         hard: options.contains("hardlimit"),
@@ -331,10 +335,20 @@ impl Maker {
             }
             Call::OpenMapped { fd, .. } => self.opened |= 1 << fd,
             Call::Shmget { segment, .. } => self.segments |= 1 << segment,
-            Call::Map { map, .. } | Call::MapCommon { map, .. } | Call::Shmat { map, .. } => {
+            Call::Map { map, at, .. } => {
                 self.mapped |= 1 << map;
+                self.first_page[map] = at.unsigned_abs() as usize / PAGE;
             }
-            Call::Remap { to, .. } => self.mapped |= 1 << to,
+            Call::MapCommon { map, .. } | Call::Shmat { map, .. } => {
+                self.mapped |= 1 << map;
+                self.first_page[map] = 0;
+            }
+            Call::Remap { map, from, to, .. } => {
+                self.mapped |= 1 << to;
+                // What is behind it in its new place stays there.
+                let first = self.first_page[map].saturating_add(from / PAGE);
+                self.first_page[to] = self.first_page[to].max(first);
+            }
             _ => {}
         }
     }
