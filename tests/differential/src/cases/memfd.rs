@@ -240,7 +240,7 @@ fn links(t: &mut Trace, fs: &Fs) -> Done {
     t.put("a name in a mount", d.link_fd(&file, "name"));
     drop(d);
     mount.unmount()?;
-    let path = format!("/proc/self/fd/{}", file.0.as_raw_fd());
+    let path = file.path();
     t.put(
         "a name beside it",
         rustix::fs::link(&path, "/proc/self/fd/x").map_err(Errno::from),
@@ -287,7 +287,7 @@ fn reopened(t: &mut Trace, _: &Fs) -> Done {
 const PROGRAM: &str = "/bin/busybox";
 
 /// A memfd with a program in it.
-fn program(flags: u32) -> anyhow::Result<Fd> {
+pub fn program(flags: u32) -> anyhow::Result<Fd> {
     let data = std::fs::read(PROGRAM).context(PROGRAM)?;
     let file = memfd::create("program", flags)?;
     ensure!(file.write(&data)? == data.len(), "short write");
@@ -336,8 +336,7 @@ fn executed_while_written(t: &mut Trace, _: &Fs) -> Done {
     let file = program(EXEC)?;
     let reading = file.reopen(libc::O_RDONLY)?;
     drop(file);
-    let path = format!("/proc/self/fd/{}", reading.0.as_raw_fd());
-    let mut child = std::process::Command::new(path)
+    let mut child = std::process::Command::new(reading.path())
         .arg("sleep")
         .arg("1000")
         .spawn()?;

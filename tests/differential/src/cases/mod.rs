@@ -52,6 +52,7 @@ subjects! {
     idmapped,
     core_dumps,
     programs,
+    uprobes,
     swap_files,
     loop_device,
     xattr,

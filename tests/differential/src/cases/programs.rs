@@ -18,7 +18,7 @@ cases! {
         libraries, libraries_by_path, changed_protection, in_large_folios;
 }
 
-const STATIC: &str = "/bin/busybox";
+pub const STATIC: &str = "/bin/busybox";
 const DYNAMIC: &str = "/usr/bin/grep";
 const LIBRARY: &str = "/lib/x86_64-linux-gnu/libz.so.1";
 const USER: u32 = 1000;
@@ -33,7 +33,7 @@ fn read(path: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Copies a program of the machine.
-fn copy(d: &Dir, from: &str, name: &str) -> Done {
+pub fn copy(d: &Dir, from: &str, name: &str) -> Done {
     // The descriptor is closed again: a program that is open for writing cannot run.
     d.file(name, &read(from)?)?;
     d.chmod(name, 0o755)?;
@@ -586,38 +586,49 @@ fn libraries_by_path(t: &mut Trace, fs: &Fs) -> Done {
     Ok(())
 }
 
+/// The code of a function that returns a number: mov eax, VALUE; ret
+pub fn returning(value: u8) -> anyhow::Result<[u8; 6]> {
+    if !cfg!(target_arch = "x86_64") {
+        skip!("no machine code for this architecture");
+    }
+    Ok([0xb8, value, 0, 0, 0, 0xc3])
+}
+
+/// Calls such a function in a mapping.
+pub fn call(map: &Map, at: usize) -> i32 {
+    // SAFETY: the bytes there are the code of such a function.
+    let function: extern "C" fn() -> i32 =
+        unsafe { std::mem::transmute(map.start().wrapping_byte_add(at)) };
+    function()
+}
+
 /// Code is written to a mapping, which becomes executable afterwards.
-#[cfg(target_arch = "x86_64")]
 fn changed_protection(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("")?;
     let d = mount.dir()?;
     let file = d.create("code")?;
     file.truncate(2 * PAGE as u64)?;
-    // mov eax, VALUE; ret
-    let code = |value: u8| [0xb8, value, 0, 0, 0, 0xc3];
     let maps = [
         ("shared", Map::shared(&file, 2 * PAGE, 0)?),
         ("private", Map::private(&file, 2 * PAGE, 0)?),
     ];
     for (label, map) in &maps {
         for value in [42, 43] {
-            (0..6).for_each(|i| map.set(PAGE + i, code(value)[i]));
+            let code = returning(value)?;
+            (0..6).for_each(|i| map.set(PAGE + i, code[i]));
             let executable = libc::PROT_READ | libc::PROT_EXEC;
             t.put(
                 format!("{label}: executable"),
                 protect(map, 2 * PAGE, executable),
             );
-            // SAFETY: the bytes above are such a function.
-            let function: extern "C" fn() -> i32 =
-                unsafe { std::mem::transmute(map.start().wrapping_byte_add(PAGE)) };
-            t.put(format!("{label}: returns"), function());
+            t.put(format!("{label}: returns"), call(map, PAGE));
             t.put(
                 format!("{label}: writable"),
                 protect(map, 2 * PAGE, libc::PROT_READ | libc::PROT_WRITE),
             );
         }
         // Written to the file, seen by who shares it.
-        file.pwrite(&code(7), PAGE as u64)?;
+        file.pwrite(&returning(7)?, PAGE as u64)?;
         t.put(format!("{label}: from the file"), map.bytes(PAGE, 6));
     }
     t.counts("in the end", &d, &file)?;
@@ -631,11 +642,6 @@ fn changed_protection(t: &mut Trace, fs: &Fs) -> Done {
     drop((map, maps, reading, file, d));
     mount.unmount()?;
     Ok(())
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn changed_protection(_: &mut Trace, _: &Fs) -> Done {
-    skip!("no machine code for this architecture")
 }
 
 fn in_large_folios(t: &mut Trace, fs: &Fs) -> Done {

@@ -78,10 +78,6 @@ pub trait Sealed {
     fn is_of_new_files(&self) -> anyhow::Result<bool>;
 }
 
-fn link_of(file: &Fd) -> String {
-    format!("/proc/self/fd/{}", file.0.as_raw_fd())
-}
-
 impl Sealed for Fd {
     fn seal(&self, seals: u32) -> Res<()> {
         // SAFETY: takes no pointer.
@@ -96,7 +92,7 @@ impl Sealed for Fd {
     }
 
     fn reopen(&self, flags: i32) -> Res<Fd> {
-        let path = CString::new(link_of(self)).expect("no NUL in the path");
+        let path = CString::new(self.path()).expect("no NUL in the path");
         // SAFETY: the path is a string; the descriptor is nobody else's.
         unsafe {
             let fd = libc::open(path.as_ptr(), flags | libc::O_CLOEXEC);
@@ -106,7 +102,7 @@ impl Sealed for Fd {
     }
 
     fn link(&self) -> String {
-        std::fs::read_link(link_of(self))
+        std::fs::read_link(self.path())
             .map(|path| path.display().to_string())
             .unwrap_or_else(|e| e.to_string())
     }

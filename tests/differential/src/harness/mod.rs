@@ -27,6 +27,7 @@ pub mod sys;
 pub mod sysv;
 pub mod trace;
 pub mod uffd;
+pub mod uprobe;
 pub mod uring;
 pub mod xattr;
 

@@ -147,10 +147,9 @@ impl Dir {
 
     /// Gives an open file, such as one without a name, a name.
     pub fn link_fd(&self, file: &Fd, name: &str) -> Res<()> {
-        let path = format!("/proc/self/fd/{}", file.0.as_raw_fd());
         Ok(sys::linkat(
             sys::CWD,
-            path,
+            file.path(),
             self,
             name,
             AtFlags::SYMLINK_FOLLOW,
@@ -306,6 +305,11 @@ impl std::fmt::Debug for Fd {
 }
 
 impl Fd {
+    /// The link to it in /proc.
+    pub fn path(&self) -> String {
+        format!("/proc/self/fd/{}", self.0.as_raw_fd())
+    }
+
     pub fn read(&self, len: usize) -> Res<Bytes> {
         let mut data = vec![0; len];
         let n = rustix::io::read(self, &mut data)?;
