@@ -17,7 +17,7 @@ use crate::harness::sys::Space;
 cases! {
     shared => flags, noexec_policy, names, attributes, extended_attributes, contents, links, reopened, executed,
         executed_while_written, not_executable, scripts, mapped, of_another_user, passed_on, many, of_huge_pages,
-        shared_with_a_child;
+        secret, shared_with_a_child;
 }
 
 /// What is seen of a new file, or why there is none.
@@ -477,6 +477,37 @@ fn of_huge_pages(t: &mut Trace, _: &Fs) -> Done {
     ] {
         t.text(format!("{flags:#x}"), quiet(|| made("huge", flags))?);
     }
+    Ok(())
+}
+
+/// They have a file system of their own, whatever the switch says.
+fn secret(t: &mut Trace, _: &Fs) -> Done {
+    for flags in [1, 0x8000_0000] {
+        t.put(format!("{flags:#x}"), memfd::secret(flags));
+    }
+    let file = match memfd::secret(libc::O_CLOEXEC as u32) {
+        Err(Errno(libc::ENOSYS)) => skip!("this kernel has no secret memory"),
+        file => file?,
+    };
+    t.put("link", file.link());
+    t.put("meta", (file.meta()?, file.seals(), file.seal(memfd::GROW)));
+    t.put("device", rustix::fs::fstat(&file)?.st_dev);
+    t.put("new", file.is_of_new_files()?);
+    let space = rustix::fs::fstatfs(&file)?;
+    t.put("file system", (space.f_type, Space::of(&space)));
+    t.put("size", file.truncate(2 * PAGE as u64));
+    t.put("another size", file.truncate(PAGE as u64));
+    t.put("private", Map::private(&file, PAGE, 0).map(drop));
+    let map = Map::shared(&file, 2 * PAGE, 0)?;
+    map.fill(PAGE - 3, 6, 9);
+    t.put("mapped", (maps::line(&map)?, map.bytes(0, 2 * PAGE)));
+    t.each("mapped", smaps::some(&map, SMAPS)?);
+    t.put("read", file.pread(8, PAGE as u64));
+    t.put("write", file.pwrite(b"abc", 0));
+    t.put("open", file.reopen(libc::O_RDWR));
+    t.forked("child", |t| t.put("mapped", map.bytes(PAGE, 8)));
+    t.put("remove", map.advise(0, PAGE, libc::MADV_REMOVE));
+    t.put("meta", (file.meta()?, file.extents()));
     Ok(())
 }
 

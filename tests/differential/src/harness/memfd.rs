@@ -55,6 +55,15 @@ pub fn create(name: &str, flags: u32) -> Res<Fd> {
     }
 }
 
+/// memfd_secret(2).
+pub fn secret(flags: u32) -> Res<Fd> {
+    // SAFETY: takes no pointer; the descriptor is nobody else's.
+    unsafe {
+        let fd = Errno::check(libc::syscall(libc::SYS_memfd_secret, flags))?;
+        Ok(Fd(OwnedFd::from_raw_fd(fd as i32)))
+    }
+}
+
 /// A memfd that may be sealed, with contents.
 pub fn sealable(data: &[u8]) -> Res<Fd> {
     let file = create("sealable", CLOEXEC | ALLOW_SEALING | EXEC)?;
