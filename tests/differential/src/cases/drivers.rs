@@ -97,7 +97,7 @@ fn big_keys(t: &mut Trace, _: &Fs) -> Done {
 }
 
 /// An ioctl(2) with a struct, after which it holds what the kernel wrote.
-fn ioctl<T>(file: &impl AsRawFd, number: u64, argument: &mut T) -> Res<i32> {
+pub fn ioctl<T>(file: &impl AsRawFd, number: u64, argument: &mut T) -> Res<i32> {
     // SAFETY: the callers give the struct of the number.
     let done = unsafe { libc::ioctl(file.as_raw_fd(), number as _, &raw mut *argument) };
     Errno::check(done.into()).map(|done| done as i32)

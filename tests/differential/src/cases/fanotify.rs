@@ -9,19 +9,19 @@ cases! {
     own => with_handles, on_a_mount, permissions;
 }
 
-const FAN_REPORT_FID: u32 = 0x200;
+pub const FAN_REPORT_FID: u32 = 0x200;
 const FAN_REPORT_DFID_NAME: u32 = 0xc00;
 const FAN_MARK_ADD: u32 = 1;
-const FAN_MARK_FILESYSTEM: u32 = 0x100;
-const FAN_MARK_MOUNT: u32 = 0x10;
+pub const FAN_MARK_FILESYSTEM: u32 = 0x100;
+pub const FAN_MARK_MOUNT: u32 = 0x10;
 const FAN_ONDIR: u64 = 0x4000_0000;
 /// Create, delete, moved from and to, rename, modify, attributes, delete self, move self, close after writing.
 const NAME_EVENTS: u64 =
     0x100 | 0x200 | 0x40 | 0x80 | 0x1000_0000 | 0x2 | 0x4 | 0x400 | 0x800 | 0x8;
 /// Open, access, modify, close of either kind.
-const FILE_EVENTS: u64 = 0x20 | 0x1 | 0x2 | 0x8 | 0x10;
+pub const FILE_EVENTS: u64 = 0x20 | 0x1 | 0x2 | 0x8 | 0x10;
 
-fn fanotify(class: u32, mark: u32, mask: u64, at: &std::path::Path) -> Res<OwnedFd> {
+pub fn fanotify(class: u32, mark: u32, mask: u64, at: &std::path::Path) -> Res<OwnedFd> {
     const NONBLOCK: u32 = 2;
     // SAFETY: takes no memory.
     let fd = unsafe { libc::fanotify_init(class | NONBLOCK, libc::O_RDWR as u32) };

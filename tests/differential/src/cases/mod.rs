@@ -74,6 +74,7 @@ subjects! {
     quota,
     sequences,
     memfd,
+    kernel_mount,
     anonymous,
     sysv,
     seals,

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use anyhow::{ensure, Context};
 
 use super::case::Done;
-use super::errno::Errno;
+use super::errno::{Errno, Res};
 use super::fs::{Fs, Mount, Mounted};
 use super::process::pipe;
 use super::sys::Dir;
@@ -45,6 +45,22 @@ fn namespace() -> anyhow::Result<OwnedFd> {
     }
 }
 
+/// mount_setattr(2) of an open mount.
+pub fn set_attributes(tree: impl AsFd, flags: i32, attributes: &libc::mount_attr) -> Res<()> {
+    // SAFETY: the path and the attributes live through the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_fd().as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | flags,
+            attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    Errno::check(done).map(drop)
+}
+
 /// A copy of the mount that is idmapped.
 pub fn map(mount: &Mount, fs: &Fs) -> anyhow::Result<Mount> {
     use rustix::mount::{open_tree, OpenTreeFlags};
@@ -58,18 +74,7 @@ pub fn map(mount: &Mount, fs: &Fs) -> anyhow::Result<Mount> {
     let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
     attributes.attr_set = libc::MOUNT_ATTR_IDMAP;
     attributes.userns_fd = namespace.as_raw_fd() as u64;
-    // SAFETY: the path and the attributes live through the call.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            tree.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            &attributes,
-            size_of::<libc::mount_attr>(),
-        )
-    };
-    Errno::check(done).context("mount_setattr")?;
+    set_attributes(&tree, 0, &attributes).context("mount_setattr")?;
     Ok(fs.attach("mapped", tree.as_fd())?)
 }
 
