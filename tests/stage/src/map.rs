@@ -193,34 +193,38 @@ impl Map {
 
     /// A shared mapping at an address that is a multiple of `align`, whatever the file system would choose.
     pub fn aligned(file: &impl AsFd, len: usize, align: usize) -> Res<Map> {
-        // SAFETY: the place is reserved first, with what there is around it given back.
+        let place = Map::place(len, align)?;
+        let flags = MapFlags::SHARED | MapFlags::FIXED;
+        // SAFETY: nothing else is there.
+        unsafe { mm::mmap(place.start(), len, READ_WRITE, flags, file, 0)? };
+        Ok(place)
+    }
+
+    /// As [`Map::common`], at an address that is a multiple of `align`.
+    pub fn common_aligned(len: usize, align: usize) -> Res<Map> {
+        let place = Map::place(len, align)?;
+        let flags = MapFlags::SHARED | MapFlags::FIXED;
+        // SAFETY: nothing else is there.
+        unsafe { mm::mmap_anonymous(place.start(), len, READ_WRITE, flags)? };
+        Ok(place)
+    }
+
+    /// Addresses without memory that begin at a multiple of `align`, for something to be mapped there. All are whole
+    /// pages.
+    pub fn place(len: usize, align: usize) -> Res<Map> {
+        let room = len.next_multiple_of(align) + align;
+        let free = Map::memory(room, ProtFlags::empty(), MapFlags::PRIVATE)?;
+        let skip = free.start.align_offset(align);
+        let start = free.start.wrapping_add(skip);
+        std::mem::forget(free);
+        // SAFETY: what is in front of the place and behind it is given back, and is not in use.
         unsafe {
-            let room = len.next_multiple_of(align) + align;
-            let free = mm::mmap_anonymous(
-                std::ptr::null_mut(),
-                room,
-                ProtFlags::empty(),
-                MapFlags::PRIVATE,
-            )?;
-            let skip = free.align_offset(align);
-            let start = free.byte_add(skip);
             if skip > 0 {
-                mm::munmap(free, skip)?;
+                mm::munmap(start.wrapping_sub(skip).cast(), skip)?;
             }
-            mm::munmap(start.byte_add(len), room - skip - len)?;
-            mm::mmap(
-                start,
-                len,
-                READ_WRITE,
-                MapFlags::SHARED | MapFlags::FIXED,
-                file,
-                0,
-            )?;
-            Ok(Map {
-                start: start.cast(),
-                len,
-            })
+            mm::munmap(start.wrapping_add(len).cast(), room - skip - len)?;
         }
+        Ok(Map { start, len })
     }
 
     fn at(&self, offset: usize) -> *mut u8 {

@@ -48,10 +48,10 @@ fn set_control(name: &str, value: &str) -> anyhow::Result<Setting> {
 }
 
 /// What the kernel has counted so far of large folios of files.
-struct Counters(Vec<(String, u64)>);
+pub struct Counters(Vec<(String, u64)>);
 
 impl Counters {
-    fn now() -> anyhow::Result<Counters> {
+    pub fn now() -> anyhow::Result<Counters> {
         let mut all = Vec::new();
         let text = std::fs::read_to_string("/proc/vmstat")?;
         for line in text.lines() {
@@ -74,7 +74,7 @@ impl Counters {
     }
 
     /// Records what has changed.
-    fn put(&self, t: &mut Trace, label: &str) -> Done {
+    pub fn put(&self, t: &mut Trace, label: &str) -> Done {
         let now = Counters::now()?;
         let changes = self.0.iter().zip(&now.0);
         let changes: Vec<String> = changes

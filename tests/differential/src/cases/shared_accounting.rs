@@ -4,7 +4,7 @@ use stage::device::Swap;
 use stage::group::Group;
 use stage::machine::Setting;
 
-use super::huge::{compact, HUGE};
+use super::huge::{compact, Counters, HUGE};
 use crate::harness::memfd::{self, CLOEXEC, EXEC};
 use crate::harness::meminfo::Growth;
 use crate::harness::prelude::*;
@@ -13,7 +13,7 @@ use crate::harness::sysv::{self, Segment};
 
 cases! {
     shared => of_the_machine, of_a_group, charged_to_who_touches, swapped, swapped_segments, locked_segments, swapped_off,
-        in_large_folios, large_folios_of_memfd, group_of_a_namespace;
+        in_large_folios, large_folios_of_memfd, in_folios_of_each_size, group_of_a_namespace;
 }
 
 const MIB: usize = 1 << 20;
@@ -229,15 +229,37 @@ fn swapped_off(t: &mut Trace, _: &Fs) -> Done {
 
 const CONTROLS: &str = "/sys/kernel/mm/transparent_hugepage";
 
-/// Runs the steps with each value of shmem_enabled.
-fn each_policy(mut steps: impl FnMut(&str) -> Done) -> Done {
+/// Memory for large folios.
+fn prepare() -> Done {
     if !std::path::Path::new(CONTROLS).exists() {
         skip!("this kernel has no large folios");
     }
-    compact()?;
+    compact()
+}
+
+/// Runs the steps with each value of shmem_enabled.
+fn each_policy(mut steps: impl FnMut(&str) -> Done) -> Done {
+    prepare()?;
     for policy in ["never", "always", "within_size", "advise", "deny", "force"] {
         let _set = Setting::new(&format!("{CONTROLS}/shmem_enabled"), policy)?;
         steps(policy)?;
+    }
+    Ok(())
+}
+
+/// Runs the steps with each value of the control of a small size and of the largest.
+fn each_policy_of_a_size(mut steps: impl FnMut(&str) -> Done) -> Done {
+    for size in ["64kB", "2048kB"] {
+        for policy in ["always", "inherit", "within_size", "advise", "never"] {
+            let path = format!("{CONTROLS}/hugepages-{size}/shmem_enabled");
+            let set = Setting::new(&path, policy);
+            if policy == "inherit" && set.is_err() {
+                // What is forced has the largest size alone.
+                continue;
+            }
+            let _set = set?;
+            steps(&format!("{size} {policy}"))?;
+        }
     }
     Ok(())
 }
@@ -296,6 +318,59 @@ fn large_folios_of_memfd(t: &mut Trace, _: &Fs) -> Done {
         t.put(format!("{policy}: gone"), shmem.mib()?);
         Ok(())
     })
+}
+
+/// With the control of one size beside shmem_enabled, which those ask that inherit it. Writes ask nothing else.
+fn in_folios_of_each_size(t: &mut Trace, _: &Fs) -> Done {
+    // The last folios reach beyond the end.
+    const LEN: usize = HUGE + 21 * PAGE;
+    prepare()?;
+    sysv::own_namespace()?;
+    // The emulated debug kernel takes minutes for all of them.
+    let policies: &[&str] = match stage::machine::is_debug() {
+        true => &["always", "force"],
+        false => &["never", "always", "advise", "deny", "force"],
+    };
+    for policy in policies {
+        let _set = Setting::new(&format!("{CONTROLS}/shmem_enabled"), policy)?;
+        each_policy_of_a_size(|of_a_size| {
+            let shmem = Growth::of("Shmem")?;
+            for advice in [libc::MADV_NORMAL, libc::MADV_HUGEPAGE] {
+                let file = memfd::create("file", CLOEXEC | EXEC)?;
+                file.truncate(LEN as u64)?;
+                let segment = sysv::new(LEN)?;
+                for (name, map) in [
+                    ("memfd", Map::aligned(&file, LEN, HUGE)?),
+                    ("segment", segment.attach_onto(Map::place(LEN, HUGE)?, 0)?),
+                    ("anonymous", Map::common_aligned(LEN, HUGE)?),
+                ] {
+                    let label = format!("{policy}, {of_a_size}: {name}, advice {advice}");
+                    let counters = Counters::now()?;
+                    map.advise(0, LEN, advice)?;
+                    for at in [40 * PAGE, HUGE - 1, LEN - 1] {
+                        map.set(at, 1);
+                    }
+                    t.put(&label, map.bytes(LEN - PAGE, PAGE));
+                    let there = map.resident()?.iter().filter(|&&there| there).count();
+                    t.put(format!("{label}: pages"), there);
+                    let figures = smaps::some(&map, &["Rss", "ShmemPmdMapped", "THPeligible"])?;
+                    t.put(format!("{label}: smaps"), figures);
+                    counters.put(t, &label)?;
+                }
+                t.put(format!("{policy}, {of_a_size}: Shmem"), shmem.mib()?);
+                t.put("blocks", file.blocks()?);
+                t.put("segment", sysv::info()?);
+            }
+            let file = memfd::create("file", CLOEXEC | EXEC)?;
+            let counters = Counters::now()?;
+            file.pwrite(&pattern(1, LEN), 0)?;
+            counters.put(t, &format!("{policy}, {of_a_size}: written"))?;
+            drop(file);
+            t.put("gone", shmem.mib()?);
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 /// Segments that go with their namespace give back what they had.
