@@ -9,13 +9,15 @@ use crate::harness::maps;
 use crate::harness::memfd::Sealed;
 use crate::harness::numa::{self, Nodes};
 use crate::harness::prelude::*;
+use crate::harness::process::program;
 use crate::harness::smaps;
 use crate::harness::sysv::{self, Segment, CREATE, PRIVATE};
 
 cases! {
     shared => life, keys, sizes, removed_while_attached, removed_by_another, names, attached_to_read,
         attached_to_execute, attached_in_place, attached_over_another, detached_in_parts, moved, children, executed,
-        permissions, locked, locked_by_users, figures, namespaces, without_users, policies, huge_pages, of_its_file;
+        permissions, locked, locked_by_users, figures, namespaces, without_users, policies, huge_pages, of_its_file,
+        listed;
 }
 
 const PAGES: usize = 8;
@@ -610,4 +612,31 @@ fn of_its_file(t: &mut Trace, _: &Fs) -> Done {
     t.put("write", file.pwrite(b"abc", 0));
     t.put("seen", map.bytes(0, 8));
     Ok(())
+}
+
+/// What ipcs(1) makes of it.
+fn listed(t: &mut Trace, _: &Fs) -> Done {
+    own()?;
+    let some = sysv::new(3 * LEN + 1)?;
+    let map = some.attach(0)?;
+    let other = sysv::get(0x77, LEN, CREATE)?;
+    let put = |t: &mut Trace, label: &str| {
+        for flags in ["-mu", "-m", "-mb", "-mc"] {
+            match program("ipcs", &[flags]) {
+                None => skip!("ipcs is not installed"),
+                Some((done, text)) => t.put(format!("{label}: {flags}: {done}"), text),
+            }
+        }
+        Ok(())
+    };
+    put(t, "untouched")?;
+    map.fill(0, 5 * PAGE, 1);
+    other.attach(0)?.set(LEN - 1, 1);
+    put(t, "touched")?;
+    map.advise(PAGE, PAGE, libc::MADV_REMOVE)?;
+    some.lock(true)?;
+    other.remove()?;
+    put(t, "punched and locked")?;
+    some.remove()?;
+    put(t, "removed")
 }
