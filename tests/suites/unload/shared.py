@@ -22,7 +22,7 @@ from module import refused, unloads
 from switch import FILES, MOUNTS, turn
 
 SIZE = 64 << 10
-STORM_SECONDS = 10
+STORM_SECONDS, STORM_ROUNDS = 10, 20
 IPC_RMID, IPC_CREAT = 0, 0o1000
 MADV_PAGEOUT = 21
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -251,6 +251,15 @@ def at_loading():
         raise AssertionError("mountable=0 is mounted")
 
 
+def mounts_on():
+    """The switch for mounts alone holds nothing, and is off in a module that is loaded anew."""
+    turn(MOUNTS, True)
+    unloads()
+    module.insmod()
+    if MOUNTS.read_text(encoding="ascii") != "0\n":
+        raise AssertionError("mounts are on in a module that was just loaded")
+
+
 def wrong_values():
     for switch in (FILES, MOUNTS):
         for value in ("\n", "x", "maybe", "2"):
@@ -296,6 +305,15 @@ def storm_segments():
     checked(LIBC.shmdt(where), "shmdt")
 
 
+def storm_mounts():
+    """One of the two types makes each."""
+    data = random.randbytes(SIZE)
+    with suite.mounted("tmpfs", "size=1m") as mount:
+        (mount / "file").write_bytes(data)
+        if (mount / "file").read_bytes() != data:
+            raise AssertionError("a mount lost what was written")
+
+
 def storm_swapped():
     """Some of it is long-lived, so that it crosses switches, and goes to swap."""
     size = 1 << 20
@@ -338,27 +356,34 @@ def start(storm):
 
 
 def storms():
-    """On and off in a loop, and the module away and back, beside all that makes such files, and swapoff."""
+    """Both switches on and off in a loop, and the module away and back, beside all that makes such files and mounts, and
+    swapoff. It may go while mounts are switched on, and never while files are.
+    """
     device = disk()
     if device is None:
         suite.note("nothing goes to swap: there is no disk for it, or the kernel has no swap")
     else:
         suite.call("mkswap", device)
-    all_storms = (storm_memfd, storm_anonymous, storm_segments, storm_swapped, storm_swapoff)
+    all_storms = (storm_memfd, storm_anonymous, storm_segments, storm_mounts, storm_swapped, storm_swapoff)
     children = {start(storm): storm.__name__ for storm in all_storms}
-    counts = {"on": 0, "unloaded": 0}
+    counts = {"on": 0, "unloaded": 0, "unloaded with mounts on": 0}
     wrong = []
     begin = time.monotonic()
     try:
-        while time.monotonic() < begin + STORM_SECONDS:
+        while time.monotonic() < begin + STORM_SECONDS or counts["on"] < STORM_ROUNDS:
             turn(FILES, True)
             counts["on"] += 1
+            mounts = counts["on"] % 2 == 1
+            turn(MOUNTS, mounts)
             time.sleep(random.random() / 50)
+            if counts["on"] % 10 == 1:
+                refused("while shared memory is switched on")
             turn(FILES, False)
-            if counts["on"] % 10 == 0:
+            if counts["on"] % 5 == 0:
                 done = module.rmmod()
                 if done.returncode == 0:
                     counts["unloaded"] += 1
+                    counts["unloaded with mounts on"] += mounts
                     module.insmod()
                 elif "in use" not in done.stdout and os.strerror(11) not in done.stdout:
                     wrong.append(done.stdout)
@@ -368,11 +393,10 @@ def storms():
         for child, name in children.items():
             if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0:
                 wrong.append(f"{name} failed")
+        turn(MOUNTS, False)
     suite.note(f"storms: {counts}")
     module.unloads_soon("the storms")
     module.insmod()
-    if counts["on"] < 10:
-        wrong.append(f"the storm was none: {counts}")
     if wrong:
         raise AssertionError("\n".join(wrong[:10]))
 
@@ -386,7 +410,8 @@ TESTS = {
     "pages of a memfd in a pipe outlive the module": pages_in_a_pipe,
     "what tmpfs made does not keep the module": from_before,
     "a mount named tmpfs keeps the module": while_mounted,
+    "a switch for mounts without a mount does not keep the module": mounts_on,
     "what is on from the beginning": at_loading,
     "values that the switches refuse": wrong_values,
-    "shared memory on and off against those who make it": storms,
+    "both switches on and off against those who make files and mounts": storms,
 }
