@@ -26,6 +26,7 @@ const MAKES_LARGE_FOLIOS: u16 = 0o001;
 const ADDS_PAGES: u16 = 0o002;
 const LEAVES_PAGES: u16 = 0o003;
 const MAPS_FIRST_PAGE_ONLY: u16 = 0o004;
+const LEAVES_ALL: u16 = 0o005;
 const IS_LOOKED_AT: u16 = 0o010;
 const IS_EVICTED_SLOWLY: u16 = 0o020;
 const WALKS: u16 = 0o040;
@@ -157,6 +158,7 @@ pub(super) fn evict(inode: &mut Exclusive<'_, Tmpfs>) -> bool {
             let _ = add_pages(inode);
             return true;
         }
+        LEAVES_ALL => return true,
         _ => {}
     }
     false
