@@ -285,7 +285,7 @@ fn is_described(file: &impl AsFd) -> Res<()> {
     const WANTED: u64 = 0x3bf;
     let number = file.as_fd().as_raw_fd() as u64;
     // The kernel's struct mnt_id_req: its size and the descriptor, the mount's id, what is wanted, a namespace's id.
-    let request = [32 | number << 32, 0, WANTED, 0];
+    let request = [32 | (number << 32), 0, WANTED, 0];
     let mut said = [0_u64; 1024];
     // SAFETY: the request lives through the call, and there is as much room as it is told.
     let done = unsafe {

@@ -21,7 +21,7 @@ fn entry(program: &[u8]) -> anyhow::Result<u64> {
     let number = |at: usize, len: usize| -> anyhow::Result<u64> {
         let bytes = program.get(at..at + len).context("the program is short")?;
         let digits = bytes.iter().rev();
-        Ok(digits.fold(0, |value, &byte| value << 8 | u64::from(byte)))
+        Ok(digits.fold(0, |value, &byte| (value << 8) | u64::from(byte)))
     };
     ensure!(program.starts_with(b"\x7fELF\x02\x01"), "no such program");
     let (entry, table) = (number(24, 8)?, number(32, 8)? as usize);
