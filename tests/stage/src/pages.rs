@@ -92,23 +92,21 @@ pub fn create(path: &Path) -> Result<File> {
         .with_context(|| path.display().to_string())
 }
 
+/// What pages `from..to` have.
+pub fn content(file: u64, from: u64, to: u64, version: u64) -> Vec<u8> {
+    let mut data = vec![0; (to - from) as usize * PAGE];
+    for (page, index) in data.chunks_mut(PAGE).zip(from..) {
+        fill(page, file, index, version);
+    }
+    data
+}
+
 /// Writes pages `from..to`.
 pub fn write(file: &File, id: u64, from: u64, to: u64, version: u64) -> Result<()> {
-    let mut buffer = vec![0; CHUNK * PAGE];
-    let mut at = from;
-    while at < to {
-        let count = (to - at).min(CHUNK as u64) as usize;
-        for n in 0..count {
-            fill(
-                &mut buffer[n * PAGE..(n + 1) * PAGE],
-                id,
-                at + n as u64,
-                version,
-            );
-        }
-        file.write_all_at(&buffer[..count * PAGE], at * PAGE as u64)
+    for at in (from..to).step_by(CHUNK) {
+        let end = to.min(at + CHUNK as u64);
+        file.write_all_at(&content(id, at, end, version), at * PAGE as u64)
             .with_context(|| format!("writing page {at} of file {id}"))?;
-        at += count as u64;
     }
     Ok(())
 }

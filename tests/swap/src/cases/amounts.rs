@@ -42,12 +42,8 @@ pub fn cases() -> Vec<Case> {
 
 /// A new file of the largest folios that its mount makes, all in swap.
 fn in_swap(mount: &Mounted, group: &Group) -> Result<File> {
-    let mut data = vec![0; PAGES as usize * PAGE];
-    for (page, index) in data.chunks_mut(PAGE).zip(0..) {
-        pages::fill(page, 1, index, 1);
-    }
     let file = pages::create(&mount.file("file"))?;
-    file.write_all_at(&data, 0)?;
+    file.write_all_at(&pages::content(1, 0, PAGES, 1), 0)?;
     group.push_out()?;
     Ok(file)
 }

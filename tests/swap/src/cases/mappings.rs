@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Mapped pages: asked out by their process, and private copies across fork.
 
-use super::{Case, Scene};
+use super::{joined, Case, Scene};
 use crate::device::Swap;
 use crate::group::Group;
 use crate::machine::vmstat;
 use crate::map::Map;
 use crate::pages::{self, PAGE};
-use anyhow::{bail, ensure, Result};
+use anyhow::{ensure, Result};
 use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::{fork, ForkResult};
 
@@ -144,13 +144,7 @@ fn together(scene: &mut Scene) -> Result<()> {
                     })
                 })
                 .collect();
-            for reader in readers {
-                match reader.join() {
-                    Ok(result) => result?,
-                    Err(_) => bail!("a reader panicked"),
-                }
-            }
-            Ok(())
+            readers.into_iter().try_for_each(|reader| joined(reader)?)
         })?;
         scene.space("read by four", &mount, &file)?;
         ensure!(

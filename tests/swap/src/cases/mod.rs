@@ -18,10 +18,11 @@ mod swapoff_beside_reclaim;
 mod unwritten;
 
 use crate::mounted::Mounted;
-use anyhow::{Context, Result};
+use anyhow::{anyhow, Context, Result};
 use std::fmt::Debug;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::thread::ScopedJoinHandle;
 
 pub struct Case {
     pub name: &'static str,
@@ -49,6 +50,11 @@ pub fn all() -> Vec<Case> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What a thread came to.
+pub fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> Result<T> {
+    thread.join().map_err(|_| anyhow!("a thread panicked"))
 }
 
 /// What a test has to work with.

@@ -2,7 +2,7 @@
 //! Large slots in swap of which many take something at once, each as much as it likes: a byte, a fault, all of a slot.
 
 use super::damage::{self, Disk};
-use super::{Case, Scene};
+use super::{joined, Case, Scene};
 use crate::device::{self, disk, Swap};
 use crate::group::Group;
 use crate::machine::{self, vmstat, Expected};
@@ -264,14 +264,6 @@ fn range(rng: &mut Rng, pages: u64) -> (u64, u64) {
     (from, rng.u64(1..=(pages - from).min(HUGE)))
 }
 
-fn content(pages: u64) -> Vec<u8> {
-    let mut data = vec![0; bytes(pages)];
-    for (page, index) in data.chunks_mut(PAGE).zip(0..) {
-        pages::fill(page, ID, index, 1);
-    }
-    data
-}
-
 fn at_once(scene: &mut Scene) -> Result<()> {
     skip::without("TRANSPARENT_HUGEPAGE")?;
     let default = if scene.kind == "tmpfs" {
@@ -282,7 +274,7 @@ fn at_once(scene: &mut Scene) -> Result<()> {
     let mount = scene.mount(&format!("size=32m,huge={default}"))?;
     let empty = mount.used()?;
     let group = Group::enter(&[])?;
-    let data = content(PAGES);
+    let data = pages::content(ID, 0, PAGES, 1);
     let begin = Instant::now();
     let (mut rounds, mut whole) = (0, 0);
     while begin.elapsed() < TIME {
@@ -354,12 +346,7 @@ fn storm_round(storm: &Storm<'_>, round: u64, second: Option<Swap>) -> Result<()
             .collect();
         barrier.wait();
         let off = second.map_or(Ok(()), |mut swap| swap.off().context("swapoff"));
-        for task in tasks {
-            match task.join() {
-                Ok(result) => result?,
-                Err(_) => bail!("a thread panicked"),
-            }
-        }
+        tasks.into_iter().try_for_each(|task| joined(task)?)?;
         off
     })
 }
@@ -371,7 +358,7 @@ fn without_memory(scene: &mut Scene) -> Result<()> {
     let _swap = Swap::disk(1)?;
     let mount = scene.mount("size=32m")?;
     let group = Group::enter(&[])?;
-    let data = content(PAGES);
+    let data = pages::content(ID, 0, PAGES, 1);
     machine::write("/proc/sys/vm/compact_memory", "1")?;
     let file = pages::create(&mount.file("file"))?;
     file.write_all_at(&data, 0)?;
@@ -399,12 +386,7 @@ fn without_memory(scene: &mut Scene) -> Result<()> {
                     })
                 })
                 .collect();
-            readers
-                .into_iter()
-                .try_for_each(|reader| match reader.join() {
-                    Ok(result) => result,
-                    Err(_) => bail!("a thread panicked"),
-                })
+            readers.into_iter().try_for_each(|reader| joined(reader)?)
         })?;
         let refused = machine::folios(2048, "swpin_fallback_charge")? - refused;
         scene.note(&format!("{refused} large folios had no room in the group"));
@@ -423,7 +405,7 @@ fn beside_holes(scene: &mut Scene) -> Result<()> {
     skip::without("TRANSPARENT_HUGEPAGE")?;
     let mount = scene.mount("size=32m")?;
     let group = Group::enter(&[])?;
-    let data = content(TWO);
+    let data = pages::content(ID, 0, TWO, 1);
     let file = pages::create(&mount.file("file"))?;
     for (from, to) in [(0, 1), (100, 120), (HUGE / 2, HUGE), (HUGE - 1, HUGE + 1)] {
         for (start, count) in [(0, HUGE), (96, 1), (121, 300), (HUGE - 1, 1), (0, TWO)] {
@@ -475,7 +457,7 @@ fn beside_bad_pages(scene: &mut Scene) -> Result<()> {
     let swap = Swap::new(disk.device(), None, None)?;
     let mount = scene.mount("size=32m")?;
     let group = Group::enter(&[])?;
-    let data = content(HUGE);
+    let data = pages::content(ID, 0, HUGE, 1);
     let _expected = Expected::new(damage::MESSAGES)?;
     let begin = Instant::now();
     let mut rounds = 0;
@@ -502,10 +484,7 @@ fn beside_bad_pages(scene: &mut Scene) -> Result<()> {
                     })
                 })
                 .collect();
-            tasks.into_iter().try_for_each(|task| match task.join() {
-                Ok(result) => result,
-                Err(_) => bail!("a thread panicked"),
-            })
+            tasks.into_iter().try_for_each(|task| joined(task)?)
         })
         .with_context(|| format!("in round {rounds}"))?;
         for index in 0..HUGE {
@@ -534,7 +513,7 @@ fn of_a_bad_page(scene: &mut Scene) -> Result<()> {
     let group = Group::enter(&[])?;
     let _expected = Expected::new(damage::MESSAGES)?;
     let file = pages::create(&mount.file("file"))?;
-    file.write_all_at(&content(1), 0)?;
+    file.write_all_at(&pages::content(ID, 0, 1, 1), 0)?;
     group.push_out()?;
     disk.bad(true)?;
     std::thread::scope(|scope| {
@@ -542,10 +521,7 @@ fn of_a_bad_page(scene: &mut Scene) -> Result<()> {
             .map(|_| scope.spawn(|| file.read_at(&mut [0; 10], 0)))
             .collect();
         tasks.into_iter().try_for_each(|task| {
-            let Ok(read) = task.join() else {
-                bail!("a thread panicked")
-            };
-            let error = read.map_err(|error| error.raw_os_error());
+            let error = joined(task)?.map_err(|error| error.raw_os_error());
             ensure!(error == Err(Some(libc::EIO)), "a read came to {error:?}");
             Ok(())
         })

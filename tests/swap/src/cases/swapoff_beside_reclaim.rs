@@ -4,11 +4,11 @@
 //! What is free on the device lies in single slots, so that each allocation looks through its clusters for a
 //! long time; a part of them falls into the moment in which swapoff takes the device from them.
 
-use super::{Case, Scene};
+use super::{joined, Case, Scene};
 use crate::device::Swap;
 use crate::map::Map;
 use crate::pages;
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{ensure, Context, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -42,12 +42,7 @@ fn beside(scene: &mut Scene) -> Result<()> {
             .collect();
         let switched = (0..ROUNDS).try_for_each(|round| switch(&filling, round));
         done.store(true, Ordering::Relaxed);
-        for task in tasks {
-            match task.join() {
-                Ok(result) => result?,
-                Err(_) => bail!("a thread panicked"),
-            }
-        }
+        tasks.into_iter().try_for_each(|task| joined(task)?)?;
         switched
     });
     switched?;
