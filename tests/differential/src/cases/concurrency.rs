@@ -16,7 +16,7 @@ use stage::machine::{self, Setting};
 use crate::harness::kmsg::expecting;
 use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
-use crate::harness::process::{keep_in_memory, on_processor};
+use crate::harness::process::{keep_in_memory, on_processor, Child, End};
 use crate::harness::sys::cached_pages;
 
 cases! {
@@ -374,54 +374,41 @@ fn truncate_and_map(t: &mut Trace, d: &Dir) -> Done {
     file.truncate((PAGES * PAGE) as u64)?;
     let map = Map::shared(&file, PAGES * PAGE, 0)?;
     let stop = Map::shared(&d.file("stop", &[0])?, PAGE, 0)?;
-    // SAFETY: this process has one thread.
-    let child = match unsafe { nix::unistd::fork() }? {
-        nix::unistd::ForkResult::Child => {
-            let mut bad = 0;
-            while stop.get(0) == 0 {
-                for page in 0..4 {
-                    bad |= i32::from(!matches!(map.get(page * PAGE + 7), 0 | b'm' | b'w'));
-                    map.set(page * PAGE + 7, b'm');
-                }
+    let mut child = Child::new(|| {
+        let mut good = true;
+        while stop.get(0) == 0 {
+            for page in 0..4 {
+                good &= matches!(map.get(page * PAGE + 7), 0 | b'm' | b'w');
+                map.set(page * PAGE + 7, b'm');
             }
-            // SAFETY: ends the child.
-            unsafe { libc::_exit(bad) }
         }
-        nix::unistd::ForkResult::Parent { child } => child,
-    };
+        assert!(good, "neither data nor zeros");
+    })?;
     for n in 0..ROUNDS as usize {
         // Never below what the child touches.
         file.truncate(((4 + n % 12) * PAGE + n) as u64)?;
         file.pwrite(&[b'w'; 100], ((n % 4) * PAGE) as u64)?;
     }
     stop.set(0, 1);
-    let end = nix::sys::wait::waitpid(child, None)?;
-    t.put(
-        "child",
-        matches!(end, nix::sys::wait::WaitStatus::Exited(_, 0)),
-    );
+    t.put("child", child.wait()? == End::Exit(0));
     drop(map);
     // Under it as well, until the child is hit.
     file.truncate((PAGES * PAGE) as u64)?;
     let map = Map::shared(&file, PAGES * PAGE, 0)?;
-    // SAFETY: as above.
-    let child = match unsafe { nix::unistd::fork() }? {
-        nix::unistd::ForkResult::Child => loop {
-            (0..PAGES).for_each(|page| map.set(page * PAGE, 1));
-        },
-        nix::unistd::ForkResult::Parent { child } => child,
-    };
-    let mut ended = None;
-    while ended.is_none() {
+    let mut child = Child::new(|| loop {
+        (0..PAGES).for_each(|page| map.set(page * PAGE, 1));
+    })?;
+    let end = loop {
         file.truncate(0)?;
-        use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
-        ended = match waitpid(child, Some(WaitPidFlag::WNOHANG))? {
-            WaitStatus::Signaled(_, signal, _) => Some(signal),
-            WaitStatus::StillAlive => None,
-            other => anyhow::bail!("the child ended with {other:?}"),
-        };
-    }
-    t.put("hit by", ended);
+        if let Some(end) = child.ended()? {
+            break end;
+        }
+    };
+    ensure!(
+        matches!(end, End::Signal(_)),
+        "the child ended with {end:?}"
+    );
+    t.put("hit by", end);
     drop(map);
     t.put("nothing is left", file.meta()?);
     t.put("space", d.space()?);
@@ -584,23 +571,9 @@ fn faults_at_the_limit(t: &mut Trace, d: &Dir) -> Done {
     let file = d.create("f")?;
     file.truncate((100 * PAGE) as u64)?;
     let map = Map::shared(&file, 100 * PAGE, 0)?;
-    let mut children = Vec::new();
-    for _ in 0..2 {
-        // SAFETY: this process has one thread.
-        match unsafe { nix::unistd::fork() }? {
-            nix::unistd::ForkResult::Child => {
-                (0..100).for_each(|page| map.set(page * PAGE, 1));
-                // SAFETY: ends the child.
-                unsafe { libc::_exit(0) }
-            }
-            nix::unistd::ForkResult::Parent { child } => children.push(child),
-        }
-    }
-    for child in children {
-        match nix::sys::wait::waitpid(child, None)? {
-            nix::sys::wait::WaitStatus::Signaled(_, signal, _) => t.put("child", signal),
-            other => t.put("child", format!("{other:?}")),
-        }
+    let touch = || (0..100).for_each(|page| map.set(page * PAGE, 1));
+    for mut child in [Child::new(touch)?, Child::new(touch)?] {
+        t.put("child", child.wait()?);
     }
     t.put("space", d.space()?);
     t.put("blocks", file.blocks()?);

@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use crate::harness::handle::Handle;
 use crate::harness::prelude::*;
+use crate::harness::process::Child;
 
 cases! {
     own => with_handles, on_a_mount, permissions;
@@ -182,19 +183,10 @@ const DENY: u32 = 2;
 
 /// Runs `op` in a child and answers what the kernel asks about it meanwhile; gives the questions that came.
 fn asked(fd: &OwnedFd, answer: u32, op: impl FnOnce()) -> anyhow::Result<Vec<String>> {
-    use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
-    // SAFETY: the case has one thread.
-    let child = match unsafe { nix::unistd::fork() }? {
-        nix::unistd::ForkResult::Child => {
-            op();
-            // SAFETY: ends the child without running what belongs to the parent.
-            unsafe { libc::_exit(0) }
-        }
-        nix::unistd::ForkResult::Parent { child } => child,
-    };
+    let mut child = Child::new(op)?;
     let mut questions = Vec::new();
     loop {
-        let ended = waitpid(child, Some(WaitPidFlag::WNOHANG))? != WaitStatus::StillAlive;
+        let ended = child.ended()?.is_some();
         for (mask, file, _) in records(fd)? {
             // The answer names the file by the descriptor of the question.
             let response = [file as u32, answer].map(u32::to_ne_bytes).concat();

@@ -137,38 +137,24 @@ pub fn pipe() -> (File, File) {
 pub fn in_user_namespace(map: &str, body: impl FnOnce()) -> End {
     let (mut ready_read, mut ready_write) = pipe();
     let (mut go_read, mut go_write) = pipe();
-    // SAFETY: as in `Child::new`.
-    match unsafe { fork() }.expect("fork") {
-        ForkResult::Child => {
-            drop((ready_read, go_write));
-            let run = move || {
-                unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).expect("unshare");
-                ready_write.write_all(b"r").expect("tell the parent");
-                go_read.read_exact(&mut [0]).expect("wait for the map");
-                nix::unistd::setgroups(&[]).expect("setgroups");
-                nix::unistd::setresgid(0.into(), 0.into(), 0.into()).expect("setresgid");
-                nix::unistd::setresuid(0.into(), 0.into(), 0.into()).expect("setresuid");
-                body();
-            };
-            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
-            // SAFETY: ends the child without running what belongs to the parent.
-            unsafe { libc::_exit(if done.is_ok() { 0 } else { PANICKED }) }
+    // Its ends of the pipes go with the steps, in the parent at once.
+    let child = Child::new(move || {
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).expect("unshare");
+        ready_write.write_all(b"r").expect("tell the parent");
+        go_read.read_exact(&mut [0]).expect("wait for the map");
+        nix::unistd::setgroups(&[]).expect("setgroups");
+        nix::unistd::setresgid(0.into(), 0.into(), 0.into()).expect("setresgid");
+        nix::unistd::setresuid(0.into(), 0.into(), 0.into()).expect("setresuid");
+        body();
+    });
+    let mut child = child.expect("fork");
+    if ready_read.read_exact(&mut [0]).is_ok() {
+        for file in ["uid_map", "gid_map"] {
+            std::fs::write(format!("/proc/{}/{file}", child.id), map).expect("write the map");
         }
-        ForkResult::Parent { child } => {
-            drop((ready_write, go_read));
-            if ready_read.read_exact(&mut [0]).is_ok() {
-                for file in ["uid_map", "gid_map"] {
-                    std::fs::write(format!("/proc/{child}/{file}"), map).expect("write the map");
-                }
-                let _ = go_write.write_all(b"g");
-            }
-            match waitpid(child, None).expect("waitpid") {
-                WaitStatus::Exited(_, code) => End::Exit(code),
-                WaitStatus::Signaled(_, signal, _) => End::Signal(signal),
-                other => panic!("waitpid: {other:?}"),
-            }
-        }
+        let _ = go_write.write_all(b"g");
     }
+    child.wait().expect("a child")
 }
 
 /// A user that the thread is until this is dropped.
