@@ -12,7 +12,7 @@ use crate::harness::bytes::{pattern, Bytes};
 use crate::harness::errno::{Errno, Res};
 use crate::harness::fileattr;
 use crate::harness::meta::{statx, tick, Meta};
-use crate::harness::sys::Dir;
+use crate::harness::sys::{link_of, Dir};
 use crate::harness::xattr::{Acl, ACCESS, DEFAULT};
 
 /// A path with its long names written out: a component `@N` is one of N letters.
@@ -36,7 +36,7 @@ impl Player {
     /// For calls that take no directory: the path by the magic link of the root.
     pub fn by_root(&self, name: &str) -> CString {
         let name = path(name).into_string().expect("letters");
-        CString::new(format!("/proc/self/fd/{}/{name}", self.dir())).expect("no zero")
+        CString::new(format!("{}/{name}", link_of(&self.root))).expect("no zero")
     }
 
     /// `None` for a call of another kind.

@@ -13,7 +13,7 @@ use crate::harness::errno::{Errno, Res};
 use crate::harness::fs::Mounted;
 use crate::harness::meta::{statx, Meta};
 use crate::harness::quota::{self, Kind};
-use crate::harness::sys::{Dir, Fd, PAGE};
+use crate::harness::sys::{link_of, Dir, Fd, PAGE};
 use crate::harness::trace::Trace;
 
 /// More extents than this are shown as a digest.
@@ -187,7 +187,7 @@ impl Player {
                 format!("at {at:?} inode {} {}", numbers.of(&s), metadata(&s)),
             );
             if kind == FileType::RegularFile {
-                let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
+                let link = link_of(fd);
                 t.text(&label, contents(rustix::fs::CWD, &link));
             }
         }

@@ -1,7 +1,5 @@
 //! Shared anonymous memory: mmap(2) of nothing, or of /dev/zero.
 
-use std::os::fd::AsRawFd;
-
 use nix::sys::resource::{setrlimit, Resource};
 use rustix::fs::{fallocate, FallocateFlags};
 use stage::machine;
@@ -419,7 +417,7 @@ fn its_file(t: &mut Trace, _: &Fs) -> Done {
         (file.set_xattr("user.a", b"value", 0), file.xattrs()),
     );
     t.put("direct", file.reopen(libc::O_RDWR | libc::O_DIRECT));
-    let mode = std::fs::metadata(format!("/proc/self/fd/{}", file.0.as_raw_fd()))?;
+    let mode = std::fs::metadata(file.path())?;
     t.put("links", std::os::unix::fs::MetadataExt::nlink(&mode));
     Ok(())
 }

@@ -1,9 +1,8 @@
 //! File handles: which files have them, how long they hold.
 
-use std::os::fd::AsFd;
-
 use crate::harness::handle::Handle;
 use crate::harness::prelude::*;
+use crate::harness::sys::link_of;
 
 cases! {
     "" => each_kind, found_again, layout, too_little_room, flags_of_encoding, stale, open_and_unlinked,
@@ -55,10 +54,7 @@ fn found_again(t: &mut Trace, d: &Dir) -> Done {
     t.put("same file", Handle::of(d, "f")? == handle);
     d.create("g")?;
     t.put("another file", Handle::of(d, "g")? == handle);
-    let link = std::fs::read_link(format!(
-        "/proc/self/fd/{}",
-        std::os::fd::AsRawFd::as_raw_fd(&file.as_fd())
-    ));
+    let link = std::fs::read_link(link_of(&file));
     let name = link
         .ok()
         .and_then(|l| Some(l.file_name()?.to_string_lossy().into_owned()));
@@ -207,10 +203,7 @@ fn directories(t: &mut Trace, d: &Dir) -> Done {
     let (dir, file) = (Handle::of(&sub, ".")?, Handle::of(&sub, "f")?);
     drop(sub);
     let found = dir.open(d, OFlags::RDONLY | OFlags::DIRECTORY)?;
-    let path = std::fs::read_link(format!(
-        "/proc/self/fd/{}",
-        std::os::fd::AsRawFd::as_raw_fd(&found.as_fd())
-    ))?;
+    let path = std::fs::read_link(link_of(&found))?;
     t.put("path", path.iter().rev().take(4).collect::<Vec<_>>());
     t.put("file", file.open(d, OFlags::RDONLY).and_then(|f| f.all()));
     t.put(

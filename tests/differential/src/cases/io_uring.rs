@@ -10,6 +10,7 @@ use io_uring::types::{Fd as Raw, Fixed, FsyncFlags, OpenHow};
 use crate::harness::bytes::{READS, WRITES};
 use crate::harness::prelude::*;
 use crate::harness::process::pipe;
+use crate::harness::sys::link_of;
 use crate::harness::uring::{Ring, WAYS};
 
 cases! {
@@ -777,7 +778,7 @@ fn attributes(t: &mut Trace, d: &Dir) -> Done {
             ),
         );
         t.put("the same inode", stat.stx_ino == d.ino(&file_name)?);
-        let full = format!("/proc/self/fd/{}/{file_name}", d.as_fd().as_raw_fd());
+        let full = format!("{}/{file_name}", link_of(d));
         let full = name(&full);
         for attribute in ["user.a", "trusted.b", "security.c", "system.d", "user.a"] {
             let key = name(attribute);

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use crate::harness::prelude::*;
 use crate::harness::process::{forked, pipe};
+use crate::harness::sys::link_of;
 
 cases! {
     "" => inotify_on_a_directory, inotify_on_a_file, inotify_on_what_goes, whole_file_locks, posix_locks, ofd_locks,
@@ -34,7 +35,7 @@ impl Inotify {
     }
 
     fn watch(&mut self, d: &Dir, name: &str) -> Done {
-        let path = format!("/proc/self/fd/{}/{name}", d.as_fd().as_raw_fd());
+        let path = format!("{}/{name}", link_of(d));
         self.watch_path(&path, name)
     }
 

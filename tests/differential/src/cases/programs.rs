@@ -410,8 +410,7 @@ fn by_descriptor(t: &mut Trace, fs: &Fs) -> Done {
     unnamed.write(&read(STATIC)?)?;
     rustix::fs::fchmod(&unnamed, Mode::from_raw_mode(0o700))?;
     execute(t, "unnamed and open for writing", &unnamed, 0)?;
-    let again = format!("/proc/self/fd/{}", unnamed.0.as_raw_fd());
-    let reading = rustix::fs::open(again, OFlags::RDONLY, Mode::empty())?;
+    let reading = rustix::fs::open(unnamed.path(), OFlags::RDONLY, Mode::empty())?;
     drop(unnamed);
     let unnamed = Fd(reading);
     execute(t, "unnamed", &unnamed, 0)?;

@@ -242,8 +242,7 @@ fn sizes(t: &mut Trace, _: &Fs) -> Done {
                 shown(f.reopen(libc::O_RDWR | libc::O_TRUNC))
             }),
             ("truncate by its path", |f| {
-                let path = format!("/proc/self/fd/{}", f.0.as_raw_fd());
-                shown(nix::unistd::truncate(path.as_str(), 5).map_err(Errno::from))
+                shown(nix::unistd::truncate(f.path().as_str(), 5).map_err(Errno::from))
             }),
         ],
     )

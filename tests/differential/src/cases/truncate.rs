@@ -1,6 +1,7 @@
 //! truncate: up, down, in the middle of pages, under mappings.
 
 use crate::harness::prelude::*;
+use crate::harness::sys::link_of;
 
 cases! {
     "" => sizes, down_and_up, metadata, errors, of_open_unlinked, random_walk, permissions,
@@ -38,10 +39,7 @@ fn metadata(t: &mut Trace, d: &Dir) -> Done {
     t.effects("same size", d, &["f"], || file.truncate(5000))?;
     t.effects("up", d, &["f"], || file.truncate(50_000))?;
     t.effects("by name", d, &["f"], || d.truncate("f", 100))?;
-    let path = format!(
-        "/proc/self/fd/{}/f",
-        std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(d))
-    );
+    let path = format!("{}/f", link_of(d));
     let by_path = |len| nix::unistd::truncate(path.as_str(), len).map_err(Errno::from);
     t.effects("truncate(2) same size", d, &["f"], || by_path(100))?;
     t.effects("truncate(2) down", d, &["f"], || by_path(10))?;
@@ -55,10 +53,7 @@ fn errors(t: &mut Trace, d: &Dir) -> Done {
     d.mkdir("dir")?;
     d.fifo("fifo")?;
     d.symlink("none", "dangling")?;
-    let base = format!(
-        "/proc/self/fd/{}",
-        std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(d))
-    );
+    let base = link_of(d);
     for name in ["dir", "fifo", "dangling", "none", "dir/x", ""] {
         let path = format!("{base}/{name}");
         t.put(

@@ -8,6 +8,7 @@ use super::user_namespaces::inside;
 use crate::harness::idmap::with_map;
 use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
+use crate::harness::sys::link_of;
 use crate::harness::xattr::{file_capability, CREATE, LARGEST, REPLACE};
 
 cases! {
@@ -621,11 +622,7 @@ fn limit_and_names(t: &mut Trace, d: &Dir) -> Done {
 
 fn remount_with_attributes(t: &mut Trace, d: &Dir) -> Done {
     // The mount is found by the directory that is its root.
-    let path = format!(
-        "/proc/self/fd/{}",
-        std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(d))
-    );
-    let path = std::fs::read_link(path)?;
+    let path = std::fs::read_link(link_of(d))?;
     let mut remount = |options: &str| {
         let flags = MsFlags::MS_REMOUNT;
         let done = nix::mount::mount(None::<&str>, &path, None::<&str>, flags, Some(options));

@@ -298,6 +298,11 @@ impl AsFd for Fd {
 }
 
 /// In a trace an open file is just that: its number says nothing.
+/// The link to an open file in /proc.
+pub fn link_of(file: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
+}
+
 impl std::fmt::Debug for Fd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "open")
@@ -307,7 +312,7 @@ impl std::fmt::Debug for Fd {
 impl Fd {
     /// The link to it in /proc.
     pub fn path(&self) -> String {
-        format!("/proc/self/fd/{}", self.0.as_raw_fd())
+        link_of(self)
     }
 
     pub fn read(&self, len: usize) -> Res<Bytes> {
