@@ -11,6 +11,7 @@ use clap::Parser;
 use stage::tap::{self, Tap};
 
 use differential::harness;
+use harness::case::Body;
 use harness::place::Place;
 use harness::run;
 
@@ -26,6 +27,9 @@ struct Arguments {
     /// No cases with this in their name; may be given several times
     #[arg(long, value_name = "PART")]
     skip: Vec<String>,
+    /// No cases that turn a switch of the module, for a file system that has none
+    #[arg(long)]
+    no_switches: bool,
     /// Only cases with this in their name
     #[arg(default_value = "")]
     filter: String,
@@ -48,7 +52,8 @@ fn run_all(arguments: &Arguments) -> anyhow::Result<bool> {
     let kind = stage::mounted::type_under_test();
     let place = Place::new("differential-", &kind)?;
     for (subject, name, case) in all {
-        let is_skipped = arguments.skip.iter().any(|part| name.contains(part));
+        let is_skipped = arguments.skip.iter().any(|part| name.contains(part))
+            || (arguments.no_switches && matches!(case.body, Body::Switched(..)));
         if tap.wants(&name) && !is_skipped && (!arguments.exact || name == arguments.filter) {
             tap.result(&name, run::run(subject, case, &kind, place.path()));
         }

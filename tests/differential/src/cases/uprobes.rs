@@ -12,7 +12,7 @@ use crate::harness::prelude::*;
 use crate::harness::uprobe::Tracing;
 
 cases! {
-    own => program, code, code_in_swap, places;
+    own => program, code, code_in_large_folios, code_in_swap, places;
     shared => program_in_memfd, code_in_memfd, code_of_memfd_in_swap;
 }
 
@@ -122,17 +122,23 @@ fn code_steps(t: &mut Trace, fs: &Fs, file: &Fd) -> Done {
     Ok(())
 }
 
-fn code(t: &mut Trace, fs: &Fs) -> Done {
-    for options in ["", "huge=always"] {
-        let mount = fs.mount(options)?;
-        let d = mount.dir()?;
-        let file = d.create("code")?;
-        code_steps(t, fs, &file)?;
-        t.counts("in the end", &d, &file)?;
-        drop((file, d));
-        mount.unmount()?;
-    }
+fn code_of(t: &mut Trace, fs: &Fs, options: &str) -> Done {
+    let mount = fs.mount(options)?;
+    let d = mount.dir()?;
+    let file = d.create("code")?;
+    code_steps(t, fs, &file)?;
+    t.counts("in the end", &d, &file)?;
+    drop((file, d));
+    mount.unmount()?;
     Ok(())
+}
+
+fn code(t: &mut Trace, fs: &Fs) -> Done {
+    code_of(t, fs, "")
+}
+
+fn code_in_large_folios(t: &mut Trace, fs: &Fs) -> Done {
+    code_of(t, fs, "huge=always")
 }
 
 fn code_in_memfd(t: &mut Trace, fs: &Fs) -> Done {
