@@ -10,7 +10,7 @@ use stage::machine::{self, Setting};
 use stage::map::Map;
 use stage::mounted::Mounted;
 use stage::switch::Switch;
-use stage::{device, pages};
+use stage::{device, group, pages};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -124,10 +124,7 @@ impl Hand {
                     });
                 }
                 (_, None) => {
-                    let node = "/sys/devices/system/node/node0/reclaim";
-                    self.does(Step::Reclaim, || {
-                        machine::write(node, &format!("{amount} swappiness=200"))
-                    });
+                    self.does(Step::Reclaim, || group::reclaim_machine(mib));
                 }
             }
         }

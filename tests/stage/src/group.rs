@@ -156,7 +156,7 @@ impl Drop for Group {
     }
 }
 
-/// The folder of the group that this process is in; `None` where that is the root, which nothing is reclaimed from.
+/// The folder of the group that this process is in; `None` where that is the root.
 pub fn current() -> Result<Option<PathBuf>> {
     let text = machine::read("/proc/self/cgroup")?;
     let path = text
@@ -168,6 +168,14 @@ pub fn current() -> Result<Option<PathBuf>> {
     } else {
         Some(root()?.join(path))
     })
+}
+
+/// Asks for so many MiB of all groups together to go out, of what is not read from files.
+pub fn reclaim_machine(mib: u64) -> Result<()> {
+    machine::write(
+        root()?.join("memory.reclaim"),
+        &format!("{mib}M swappiness=max"),
+    )
 }
 
 /// Whether this kernel has memory cgroups.

@@ -315,13 +315,15 @@ pub fn handle(worker: &mut Worker<'_>) -> Result<()> {
     }
     named?;
     let root = worker.root.as_raw_fd();
+    // What its owner alone changes is opened for reading, or MADV_REMOVE would punch holes in it by a mapping of it.
+    let access = if owned { libc::O_RDONLY } else { libc::O_RDWR };
     // SAFETY: as above.
     let again = check(unsafe {
         libc::syscall(
             libc::SYS_open_by_handle_at,
             root,
             &raw const handle,
-            libc::O_RDWR | libc::O_CLOEXEC,
+            access | libc::O_CLOEXEC,
         )
     })?;
     // SAFETY: a new descriptor, which nobody else has.
