@@ -43,7 +43,7 @@ fn may_have_stores(inode: &TmpfsInode) -> bool {
 /// Whether a mapping may show more than is noted: that of a fault around which is still at work.
 #[cold]
 fn may_be_mapped_unnoted(inode: &TmpfsInode) -> bool {
-    inode.data().was_fitted() && shown::may_be_beyond(inode)
+    shown::is_of_interest(inode) && shown::may_be_beyond(inode)
 }
 
 /// Zeros what there is beyond the end of the file and may have been stored to, where it is to move to `new_end`.

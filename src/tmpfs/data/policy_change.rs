@@ -13,8 +13,8 @@ use crate::tmpfs::state::inode::TmpfsInode;
 use crate::units::{Order, PageIndex, PageRange};
 use kernel::sync::aref::ARef;
 
-/// Makes `inode` ready for a large folio of another policy. Where other tasks use what it has, or the task is killed, the new
-/// one may look like single pages. May sleep; no folio may be locked.
+/// Makes `inode` ready for a large folio of another policy. What other tasks use looks like one of those from now on: to
+/// come back for it would be a walk for each. May sleep; no folio may be locked.
 #[inline]
 pub(super) fn leave_fit(inode: &TmpfsInode) {
     if inode.data().was_fitted() && take_all_apart(inode) {
@@ -22,11 +22,10 @@ pub(super) fn leave_fit(inode: &TmpfsInode) {
     }
 }
 
-/// Whether all could be taken apart.
+/// Takes apart what can be; false where the task is killed before the end.
 #[cold]
 fn take_all_apart(inode: &TmpfsInode) -> bool {
     let mapping = inode.mapping();
-    let mut is_done = true;
     let mut next = PageIndex::ZERO;
     // Ends: each round goes on behind what it has found.
     while let Some(index) = mapping.first_in(PageRange::new(next, PageIndex::END)) {
@@ -41,18 +40,18 @@ fn take_all_apart(inode: &TmpfsInode) -> bool {
         }
         // What is in swap was written, and is not mapped.
         if let Slot::Folio(folio) = mapping.get(index) {
-            is_done &= take_apart(inode, folio);
+            take_apart(inode, folio);
         }
     }
-    is_done
+    true
 }
 
-/// Splits a folio if it was allocated in advance or reaches beyond the end of the file. False where another task uses it.
-fn take_apart(inode: &TmpfsInode, folio: ARef<Folio>) -> bool {
-    match Folio::lock(folio).belongs_to(inode.mapping()) {
-        Some(mut folio) if !folio.is_uptodate() || folio.end() > inode.size().page_end() => {
-            folio.split()
+/// Splits a folio if it was allocated in advance or reaches beyond the end of the file, and no other task uses it.
+fn take_apart(inode: &TmpfsInode, folio: ARef<Folio>) {
+    if let Some(mut folio) = Folio::lock(folio).belongs_to(inode.mapping()) {
+        if !folio.is_uptodate() || folio.end() > inode.size().page_end() {
+            // One in use stays as it is.
+            folio.split();
         }
-        _ => true,
     }
 }

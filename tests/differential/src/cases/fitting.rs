@@ -4,6 +4,7 @@
 use std::os::fd::AsRawFd;
 
 use rustix::fs::FallocateFlags;
+use stage::pipe::InPipe;
 
 use super::huge::{compact, fallocate, punch, HUGE};
 use crate::harness::prelude::*;
@@ -11,7 +12,7 @@ use crate::harness::quota::{self, field, Kind, Quota};
 use crate::harness::sys::cached_pages;
 
 cases! {
-    own => large_at_all, remounted, in_advance_and_remounted, of_two_policies;
+    own => large_at_all, remounted, in_advance_and_remounted, of_two_policies, of_two_policies_in_use;
     "size=32m" => by_one_call, by_small_calls, two_that_grow, in_advance, in_advance_at_large, punched, cut,
         from_a_source_with_an_end, from_a_source_that_is_not_there, from_a_source_that_ends_in_a_page, end_moved_on,
         preallocated_beyond_the_end, source_ends_in_preallocated, at_the_largest_position, mapped_by_chance;
@@ -363,28 +364,54 @@ fn in_advance_and_remounted(t: &mut Trace, fs: &Fs) -> Done {
     Ok(())
 }
 
+/// Where such a file has folios of the default policy.
+const FIRST: usize = HUGE / 2;
+
 /// A file has folios of the default policy, and then gets some of the same sizes by another one: what is written into one
 /// of these makes data of all of it, and only of these.
 fn of_two_policies(t: &mut Trace, fs: &Fs) -> Done {
-    const FIRST: usize = HUGE / 2;
-    compact()?;
     let none = FallocateFlags::empty();
+    compact()?;
     let mount = fs.mount("size=16m")?;
     let d = mount.dir()?;
     let file = d.create("f")?;
     t.put("first", fallocate(&file, none, FIRST, 64 * PAGE));
     t.put("data", file.pwrite(&pattern(1, 20 * PAGE), FIRST as u64));
+    by_second_policy(t, &mount, &d, &file)?;
+    drop((file, d));
+    mount.unmount()?;
+    Ok(())
+}
+
+/// The same where a folio of the default policy, which reaches beyond the end of the file, is in use at that time.
+fn of_two_policies_in_use(t: &mut Trace, fs: &Fs) -> Done {
+    compact()?;
+    let mount = fs.mount("size=16m")?;
+    let d = mount.dir()?;
+    let file = d.create("f")?;
+    for again in [false, true] {
+        let first = fallocate(&file, FallocateFlags::KEEP_SIZE, FIRST, 64 * PAGE);
+        t.put(format!("first, again {again}"), first);
+    }
+    t.put("size", file.truncate((FIRST + 4 * PAGE) as u64));
+    let _pipe = InPipe::page(&file, FIRST / PAGE)?;
+    by_second_policy(t, &mount, &d, &file)?;
+    drop((file, d));
+    mount.unmount()?;
+    Ok(())
+}
+
+fn by_second_policy(t: &mut Trace, mount: &Mount, d: &Dir, file: &Fd) -> Done {
     t.put("remount", mount.remount("huge=always"));
-    t.put("second", fallocate(&file, none, 5 * PAGE, 2 * HUGE));
-    t.counts("both", &d, &file)?;
+    let second = fallocate(file, FallocateFlags::empty(), 5 * PAGE, 2 * HUGE);
+    t.put("second", second);
+    t.counts("both", d, file)?;
     for at in [0, 7, 40, 100, 255, 256 + 30, 256 + 63, 256 + 64, 400, 600] {
         t.put(at, file.pwrite(&[9; 10], (at * PAGE) as u64));
-        t.counts(at, &d, &file)?;
+        t.counts(at, d, file)?;
         t.put("extents", file.extents());
     }
     t.put("contents", file.all()?);
-    drop((file, d));
-    mount.unmount()?;
     Ok(())
 }
 
