@@ -765,6 +765,7 @@ s64 rtmpfs_helper_percpu_counter_sum(struct percpu_counter *counter)
 	return percpu_counter_sum(counter);
 }
 
+/* The head is in an unnamed union, which bindgen leaves out. */
 __rtmpfs_helper
 void rtmpfs_helper_pipe_advance_head(struct pipe_inode_info *pipe)
 {

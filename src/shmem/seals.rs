@@ -24,6 +24,7 @@ use kernel::prelude::*;
 ///     Ok(())
 /// }
 /// ```
+// Not by `impl_flags!`, of whose sets there are no constants.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seals(u32);
 

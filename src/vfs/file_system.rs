@@ -118,6 +118,8 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
 
 /// A file system type. A whole one, and a small one, is `tests/sample/ramfs.rs`.
 ///
+/// What is left out does what the VFS does without it, so that `#[vtable]` would have nothing to say.
+///
 /// All functions run in process context and may sleep unless they say otherwise; destructors of what they
 /// return do, too, but for that of [`FileSystem::InodeData`].
 pub(crate) trait FileSystem: Sized + Send + Sync + 'static {

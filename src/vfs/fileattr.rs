@@ -12,6 +12,7 @@ use kernel::error::from_result;
 use kernel::prelude::*;
 
 /// A set of flags of a file (`FS_*_FL`).
+// Not by `impl_flags!`, of whose sets there are no constants.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileFlags(u32);
 
