@@ -242,7 +242,7 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
         provoked.push("oom-kill|Memory cgroup out of memory|Out of memory and no killable");
     }
     if config.faults > 0 {
-        provoked.push(faults::EXPECTED);
+        provoked.extend(faults::EXPECTED);
     }
     let _expected = Expected::new(&provoked.join("|"))?;
     let served = match config.shared {

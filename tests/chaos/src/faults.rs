@@ -22,10 +22,8 @@ fn knob(kind: &str, name: &str) -> PathBuf {
     Path::new(DEBUGFS).join(kind).join(name)
 }
 
-/// What the kernel says of failures on demand, an ERE for those who read its log.
-pub const EXPECTED: &str =
-    "percpu: allocation failed|vmalloc error|page allocation failure|SLUB: Unable to allocate \
-                            memory|I/O error|swap-device";
+/// What the kernel says of failures on demand, EREs for those who read its log.
+pub const EXPECTED: [&str; 2] = [inject::EXPECTED, "I/O error|swap-device"];
 
 /// Faults are on, for tasks that asked for it; until this is dropped.
 pub struct Faults {

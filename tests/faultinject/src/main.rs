@@ -167,7 +167,7 @@ fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
             Ok(()) => {}
             Err(error) if injected => {
                 ensure_out_of_memory(&error).with_context(during)?;
-                let changed = state::difference(&before, &whole_state(place, committed)?);
+                let changed = inject::changes(&before, &whole_state(place, committed)?);
                 if !changed.is_empty() {
                     bail!(
                         "{}: {error}, but not all is as it was\n{}",
@@ -188,7 +188,7 @@ fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
         let mut left = Vec::new();
         // Some figures are those of the whole machine, in which other tasks have something for a moment.
         let is_empty = wait(3, || {
-            left = state::difference(&empty, &everything()?);
+            left = inject::changes(&empty, &everything()?);
             Ok(left.is_empty())
         })?;
         if !is_empty {
@@ -235,8 +235,9 @@ fn whole_state(place: &Place, committed: u64) -> Result<Vec<String>> {
 }
 
 fn ensure_out_of_memory(error: &io::Error) -> Result<()> {
-    match error.raw_os_error() {
-        Some(libc::ENOMEM | libc::ENOSPC) => Ok(()),
-        _ => bail!("it fails with {error}, not with ENOMEM or ENOSPC"),
-    }
+    ensure!(
+        error.raw_os_error().is_some_and(inject::is_out_of_memory),
+        "it fails with {error}, not with ENOMEM or ENOSPC"
+    );
+    Ok(())
 }

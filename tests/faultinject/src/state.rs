@@ -79,16 +79,3 @@ fn walk(top: &Path, path: &Path, lines: &mut Vec<String>) -> Result<()> {
     }
     Ok(())
 }
-
-/// The lines that one has and the other has not.
-pub fn difference(before: &[String], after: &[String]) -> Vec<String> {
-    let gone = before
-        .iter()
-        .filter(|l| !after.contains(l))
-        .map(|l| format!("before: {l}"));
-    let new = after
-        .iter()
-        .filter(|l| !before.contains(l))
-        .map(|l| format!("after:  {l}"));
-    gone.chain(new).collect()
-}

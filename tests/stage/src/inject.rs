@@ -17,12 +17,35 @@ const KNOBS: &[(&str, &str)] = &[
     ("fail_page_alloc/verbose", "0"),
 ];
 
+/// What the kernel says of failures on demand, an ERE for those who read its log.
+pub const EXPECTED: &str =
+    "percpu: allocation failed|vmalloc error|page allocation failure|SLUB: Unable to allocate memory";
+
 const DEBUGFS: &str = "/sys/kernel/debug";
 const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
 
 /// Whether the kernel can do it at all.
 pub fn available() -> bool {
     Path::new(FAIL_NTH).exists()
+}
+
+/// Whether that is how a call fails that finds no memory: an inode that cannot be had is one of those that there is no
+/// space for.
+pub fn is_out_of_memory(errno: i32) -> bool {
+    matches!(errno, libc::ENOMEM | libc::ENOSPC)
+}
+
+/// The lines that only one of two records has.
+pub fn changes(before: &[String], after: &[String]) -> Vec<String> {
+    let only = |of: &[String], other: &[String], label: &str| -> Vec<String> {
+        let lines = of.iter().filter(|line| !other.contains(line));
+        lines.map(|line| format!("{label} {line}")).collect()
+    };
+    [
+        only(before, after, "before:"),
+        only(after, before, "after: "),
+    ]
+    .concat()
 }
 
 /// Sets the kernel up for the whole run.
