@@ -38,6 +38,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(120);
 #[derive(Default)]
 pub struct Outcome {
     pub lines: Vec<String>,
+    /// What is not compared.
+    pub notes: Vec<String>,
     pub failures: Vec<String>,
     pub skip: Option<String>,
     /// It was ended, having taken [`TIME_LIMIT`].
@@ -288,6 +290,7 @@ fn collect(child: Pid, read: OwnedFd) -> Outcome {
         let rest = letters.as_str().to_owned();
         match tag {
             Some(trace::LINE) => outcome.lines.push(rest),
+            Some(trace::NOTE) => outcome.notes.push(rest),
             Some(trace::FAILURE) => outcome.failures.push(rest),
             Some(trace::SKIP) => outcome.skip = Some(rest),
             Some(trace::END) => ended = true,

@@ -9,15 +9,22 @@ use super::meta::{self, Snapshot};
 use super::process;
 use super::sys::{Dir, Fd};
 
-/// Lines go to the runner as they are made, so that those before a crash are not lost, and so that a
-/// forked child adds to the record of its parent.
 pub struct Trace {
-    out: std::fs::File,
+    out: Out,
     kind: String,
+}
+
+enum Out {
+    /// Lines go to the runner as they are made, so that those before a crash are not lost, and so that a
+    /// forked child adds to the record of its parent.
+    Runner(std::fs::File),
+    /// For a case that compares them itself.
+    Kept(Vec<String>),
 }
 
 /// First byte of a line on its way to the runner.
 pub const LINE: char = 'T';
+pub const NOTE: char = 'N';
 pub const FAILURE: char = 'F';
 pub const SKIP: char = 'S';
 pub const END: char = 'E';
@@ -25,16 +32,32 @@ pub const END: char = 'E';
 impl Trace {
     pub fn new(out: OwnedFd, kind: &str) -> Trace {
         Trace {
-            out: out.into(),
+            out: Out::Runner(out.into()),
             kind: kind.to_owned(),
         }
     }
 
+    /// The lines of a record that is not for the runner.
+    pub fn aside(&self, record: impl FnOnce(&mut Trace) -> Done) -> anyhow::Result<Vec<String>> {
+        let mut aside = Trace {
+            out: Out::Kept(Vec::new()),
+            kind: self.kind.clone(),
+        };
+        record(&mut aside)?;
+        match aside.out {
+            Out::Kept(lines) => Ok(lines),
+            Out::Runner(_) => unreachable!("it is kept"),
+        }
+    }
+
     fn send(&mut self, tag: char, text: &str) {
-        let text = format!("{tag}{}\n", text.replace('\n', "\\n"));
-        self.out
-            .write_all(text.as_bytes())
-            .expect("the runner reads the trace");
+        let text = text.replace('\n', "\\n");
+        match &mut self.out {
+            Out::Runner(out) => out
+                .write_all(format!("{tag}{text}\n").as_bytes())
+                .expect("the runner reads the trace"),
+            Out::Kept(lines) => lines.push(text),
+        }
     }
 
     pub fn put(&mut self, label: impl Display, value: impl Debug) {
@@ -88,6 +111,11 @@ impl Trace {
     pub fn forked(&mut self, label: impl Display, body: impl FnOnce(&mut Trace)) {
         let end = process::forked(|| body(self));
         self.put(label, end);
+    }
+
+    /// What the runner is told and does not compare.
+    pub fn note(&mut self, text: &str) {
+        self.send(NOTE, text);
     }
 
     pub(super) fn failure(&mut self, text: &str) {
