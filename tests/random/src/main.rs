@@ -1,6 +1,9 @@
 //! Random sequences of system calls, each played on tmpfs and on rtmpfs (or what RTMPFS_TYPE names), which must say the
 //! same. A sequence that differs is shortened and printed as a case for tests/differential.
 //!
+//! Where the kernel can inject faults, allocations fail in some of the calls on rtmpfs: those that fail of it must have
+//! changed nothing, and are made once more.
+//!
 //! Each side plays a sequence by itself, in a process and a memory cgroup of its own, so that what one of them does to
 //! the memory of the machine is no business of the other.
 
@@ -8,18 +11,20 @@ mod made;
 mod shrink;
 mod sides;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{ensure, Context};
 use clap::Parser;
+use differential::calls::Call;
 use differential::harness::place::Place;
 use differential::harness::run::SUBJECT;
 
 use sides::Sides;
 use stage::group::Group;
+use stage::inject;
 use stage::machine;
 use stage::switch::Switch;
 use stage::tap::{self, note, Tap};
@@ -61,16 +66,17 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let end = arguments
         .count
         .map_or(u64::MAX, |count| arguments.first.saturating_add(count));
+    let kind = stage::mounted::type_under_test();
+    let faults = kind == SUBJECT && inject::available();
     if arguments.print {
         for number in arguments.first..end {
             print!(
                 "{}",
-                shrink::as_case(&made::sequence(arguments.seed, number), number)
+                shrink::as_case(&made::sequence(arguments.seed, number, faults), number)
             );
         }
         return Ok(true);
     }
-    let kind = stage::mounted::type_under_test();
     let place = Place::new("random-", &kind)?;
     // That a task dies of a signal is nothing to log.
     let _quiet = machine::Setting::new("/proc/sys/debug/exception-trace", "0")?;
@@ -88,9 +94,15 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         base: place.path(),
         switched,
         cut_short: RefCell::default(),
+        lacked: Cell::default(),
+        failed: Cell::default(),
     };
     // The kernel says once of each boot that a program says nothing of execution.
-    let _expected = machine::Expected::new("memfd_create\\(\\)")?;
+    let mut provoked = vec!["memfd_create\\(\\)"];
+    if faults {
+        provoked.push(inject::EXPECTED);
+    }
+    let _expected = machine::Expected::new(&provoked.join("|"))?;
     note(match switched {
         true => {
             "shared memory without a mount is tmpfs's on one side, and the module's on the other"
@@ -100,7 +112,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
     });
     let deadline = Instant::now() + Duration::from_secs(arguments.seconds);
-    let (mut calls, mut sequences, mut unsteady) = (0, 0, 0);
+    let (mut calls, mut sequences, mut unsteady, mut drawn) = (0, 0, 0, 0);
     let mut tap = Tap::new();
     note(&format!(
         "seed {}, from sequence {} on",
@@ -113,15 +125,19 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         // The log of a machine that stops tells how far it came.
         let name = format!("sequence {number} of seed {}", arguments.seed);
         log(&format!("random: {name}"));
-        let sequence = made::sequence(arguments.seed, number);
+        let sequence = made::sequence(arguments.seed, number, faults);
         sequences += 1;
-        calls += sequence.calls.len();
+        let is_fault = |call: &&Call| matches!(call, Call::Fault { .. });
+        let of_faults = sequence.calls.iter().filter(is_fault).count();
+        drawn += of_faults;
+        calls += sequence.calls.len() - of_faults;
         let play = || sides.difference(&sequence).with_context(|| name.clone());
         let Some(first) = play()? else {
             continue;
         };
         let mut is_steady = true;
-        for _ in 0..AGAIN {
+        let again = if first.is_of_a_fault() { 0 } else { AGAIN };
+        for _ in 0..again {
             // Each side has to be as it was itself.
             is_steady &= play()?.as_ref() == Some(&first);
         }
@@ -144,6 +160,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         _ => tap.ok(&ended),
     }
     note(&format!("{unsteady} sequences differed once and not again"));
+    if faults {
+        tap.result(
+            "calls fail of allocations that fail",
+            some_failed(drawn, &sides),
+        );
+    }
     let (cut_short, reason) = sides.cut_short.take();
     if cut_short > 0 {
         note(&format!(
@@ -157,6 +179,20 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         );
     }
     Ok(tap.done())
+}
+
+/// Where many calls were to lack memory, some did and failed of it.
+fn some_failed(drawn: usize, sides: &Sides) -> anyhow::Result<()> {
+    const MANY: usize = 100;
+    let (lacked, failed) = (sides.lacked.get(), sides.failed.get());
+    note(&format!(
+        "an allocation failed in {lacked} calls, of which {failed} failed"
+    ));
+    ensure!(
+        drawn < MANY || failed > 0,
+        "none of {drawn} calls failed that were to lack memory"
+    );
+    Ok(())
 }
 
 /// What a memory cgroup is charged for pages of files in memory and in swap comes to nothing.

@@ -377,6 +377,10 @@ fn simpler(call: Call) -> Vec<Call> {
                 flags,
             })
             .to_vec(),
+        Call::Fault { after } => (0..after)
+            .rev()
+            .map(|after| Call::Fault { after })
+            .collect(),
         Call::Shmat { segment, map, .. } => vec![Call::Shmat {
             segment,
             map,

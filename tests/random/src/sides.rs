@@ -1,10 +1,10 @@
 //! A sequence on both sides.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::path::Path;
 
-use differential::calls::replay;
+use differential::calls::{replay, FAILED, LACKED};
 use differential::harness::run::{self, observe, Outcome};
 use stage::switch::Switch;
 
@@ -19,6 +19,9 @@ pub struct Sides<'a> {
     pub switched: bool,
     /// Of sequences that neither side could play to its end: how many, and why the last one.
     pub cut_short: RefCell<(usize, String)>,
+    /// Calls in which an allocation failed, and those of them that failed of it.
+    pub lacked: Cell<usize>,
+    pub failed: Cell<usize>,
 }
 
 /// The first line in which two records are not the same, and the one before.
@@ -51,7 +54,11 @@ impl Sides<'_> {
             let mut cut_short = self.cut_short.borrow_mut();
             *cut_short = (cut_short.0 + 1, reason.clone());
         }
-        let (oracle, mut subject) = (lines(oracle), lines(play(self.kind, true)?));
+        let subject = play(self.kind, true)?;
+        let failed = subject.notes.iter().filter(|note| *note == FAILED);
+        self.failed.set(self.failed.get() + failed.count());
+        self.lacked.set(self.lacked.get() + subject.notes.len());
+        let (oracle, mut subject) = (lines(oracle), lines(subject));
         run::show_as_oracle(&oracle, &mut subject);
         let at = oracle.iter().zip(&subject).position(|(a, b)| a != b);
         let at = match at {
@@ -67,6 +74,13 @@ impl Sides<'_> {
             oracle: line(&oracle, at),
             subject: line(&subject, at),
         }))
+    }
+}
+
+impl Difference {
+    /// Whether it is what a call did that failed; which allocation it was that failed is not the same each time.
+    pub fn is_of_a_fault(&self) -> bool {
+        self.subject.starts_with(LACKED)
     }
 }
 

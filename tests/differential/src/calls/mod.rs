@@ -1,6 +1,7 @@
 //! System calls as data: a sequence of them can be made up, shortened, printed, and played on any mount.
 
 mod control;
+mod fault;
 mod files;
 mod maps;
 mod names;
@@ -9,6 +10,7 @@ mod player;
 mod shared;
 mod state;
 
+pub use fault::{FAILED, LACKED};
 pub use player::{replay, LOG};
 
 /// How many of each a player has; a call names one by its number.
@@ -570,4 +572,9 @@ pub enum Call {
     },
     /// Compares everything there is.
     Check,
+    /// In the call that follows, so many allocations succeed and one fails; on the side under test, where the kernel
+    /// can do that and the call is all or nothing.
+    Fault {
+        after: u32,
+    },
 }

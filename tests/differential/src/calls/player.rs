@@ -8,6 +8,7 @@ use nix::mount::MsFlags;
 use rustix::fs::FileType;
 use stage::device::Swap;
 use stage::group::Group;
+use stage::inject::Countdown;
 use stage::machine::Setting;
 
 use super::shared::Segments;
@@ -61,6 +62,10 @@ pub struct Player {
     pub long_link: bool,
     /// There may be large folios.
     pub large: bool,
+    /// What lets allocations fail, on the side where they do.
+    pub countdown: Option<Countdown>,
+    /// For the next call.
+    fault: Option<u32>,
     /// The sides are not the same from now on, for this reason.
     parted: Option<&'static str>,
     pub figures: Figures,
@@ -118,6 +123,8 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
         moved: false,
         long_link: false,
         large: options.contains("huge="),
+        countdown: super::fault::countdown(fs, calls)?,
+        fault: None,
         parted: None,
         figures,
     };
@@ -139,7 +146,14 @@ impl Player {
         if std::env::var_os(LOG).is_some() {
             std::fs::write("/dev/kmsg", format!("{call:?}")).context("/dev/kmsg")?;
         }
-        let said = self.call(*call)?;
+        if let Call::Fault { after } = *call {
+            self.fault = Some(after);
+            return Ok(());
+        }
+        let said = match self.fault.take() {
+            Some(after) if self.is_all_or_nothing(*call) => self.under_fault(t, after, *call),
+            _ => self.call(*call),
+        }?;
         self.parted = self.parts(*call, &said);
         let said = match said {
             None => "-".to_owned(),
@@ -193,7 +207,7 @@ impl Player {
         }
     }
 
-    fn call(&mut self, call: Call) -> anyhow::Result<Said> {
+    pub fn call(&mut self, call: Call) -> anyhow::Result<Said> {
         let said = self
             .on_files(call)
             .or_else(|| self.on_pipes(call))
@@ -280,7 +294,7 @@ impl Player {
 const BEHIND: &str = "what a short write leaves behind the end is as large as there is room for";
 
 /// Whether less than that was written, or nothing at all from a bad address.
-fn short(said: &Said, len: usize) -> bool {
+pub fn short(said: &Said, len: usize) -> bool {
     match said {
         Some(Ok(written)) => written.parse().is_ok_and(|written: usize| written < len),
         Some(Err(error)) => *error == Errno(libc::EFAULT),

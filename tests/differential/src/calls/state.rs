@@ -148,24 +148,73 @@ impl Figures {
     }
 }
 
-/// Numbers of inodes, in the order in which they are seen.
-#[derive(Default)]
-struct Numbers(HashMap<(u32, u32, u64), usize>);
+/// What is shown of files.
+#[derive(Clone, Copy)]
+pub enum View {
+    /// All of it, as both sides have it: a time that a call has set is what it is; those of the clock are all the same.
+    Whole,
+    /// What a call that fails must leave alone, with the very times of changes; links on the way to a file have been
+    /// read. It is looked at often, so that long contents are read in part.
+    Kept,
+    /// The same without times.
+    KeptButTimes,
+}
 
-impl Numbers {
-    fn of(&mut self, s: &Statx) -> usize {
-        let next = self.0.len();
+impl View {
+    fn read_most(self) -> u64 {
+        match self {
+            View::Whole => READ_MOST,
+            View::Kept | View::KeptButTimes => READ_MOST >> 6,
+        }
+    }
+
+    fn times(self, s: &Statx) -> String {
+        let shown: &[_] = match self {
+            View::Whole => &[s.stx_atime, s.stx_mtime, s.stx_ctime, s.stx_btime].map(|t| stamp(&t)),
+            View::Kept => &[s.stx_mtime, s.stx_ctime].map(|t| exact(&t)),
+            View::KeptButTimes => &[],
+        };
+        shown.join(" ")
+    }
+}
+
+/// Inodes as they are shown.
+struct Inodes {
+    view: View,
+    /// Their numbers, in the order in which they are seen.
+    numbers: HashMap<(u32, u32, u64), usize>,
+}
+
+impl Inodes {
+    fn number(&mut self, s: &Statx) -> usize {
+        let next = self.numbers.len();
         let file = (s.stx_dev_major, s.stx_dev_minor, s.stx_ino);
-        *self.0.entry(file).or_insert(next)
+        *self.numbers.entry(file).or_insert(next)
+    }
+
+    fn metadata(&self, s: &Statx) -> String {
+        format!(
+            "{:?} times {} attributes {:#x}",
+            Meta::from(s),
+            self.view.times(s),
+            s.stx_attributes
+        )
     }
 }
 
 impl Player {
     /// Records all of it. Only root can.
     pub fn check(&mut self, t: &mut Trace) -> Done {
-        let mut numbers = Numbers::default();
+        self.look(t, View::Whole)
+    }
+
+    pub fn look(&mut self, t: &mut Trace, view: View) -> Done {
+        let mut inodes = Inodes {
+            view,
+            numbers: HashMap::new(),
+        };
         let root = self.mount.dir()?;
-        tree(t, &mut numbers, &root, "", DEPTH)?;
+        tree(t, &mut inodes, &root, "", DEPTH)?;
         for number in 0..self.fds.len() {
             let Some(fd) = self.fd(number) else { continue };
             let label = format!("fd {number}");
@@ -184,11 +233,15 @@ impl Player {
             };
             t.text(
                 &label,
-                format!("at {at:?} inode {} {}", numbers.of(&s), metadata(&s)),
+                format!(
+                    "at {at:?} inode {} {}",
+                    inodes.number(&s),
+                    inodes.metadata(&s)
+                ),
             );
             if kind == FileType::RegularFile {
                 let link = link_of(fd);
-                t.text(&label, contents(rustix::fs::CWD, &link));
+                t.text(&label, contents(rustix::fs::CWD, &link, view.read_most()));
             }
         }
         let space = rustix::fs::fstatfs(&root).map_err(Errno::from);
@@ -215,7 +268,7 @@ impl Player {
     }
 }
 
-fn tree(t: &mut Trace, numbers: &mut Numbers, dir: &Dir, at: &str, depth: usize) -> Done {
+fn tree(t: &mut Trace, inodes: &mut Inodes, dir: &Dir, at: &str, depth: usize) -> Done {
     let mut entries = dir.list().with_context(|| format!("listing '{at}'"))?;
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     for entry in entries {
@@ -234,7 +287,7 @@ fn tree(t: &mut Trace, numbers: &mut Numbers, dir: &Dir, at: &str, depth: usize)
         let same = entry.ino == s.stx_ino && entry.kind == kind;
         t.text(
             &here,
-            format!("inode {} {same} {}", numbers.of(&s), metadata(&s)),
+            format!("inode {} {same} {}", inodes.number(&s), inodes.metadata(&s)),
         );
         if name == "." {
             continue;
@@ -244,7 +297,7 @@ fn tree(t: &mut Trace, numbers: &mut Numbers, dir: &Dir, at: &str, depth: usize)
             all => t.put(format!("{here} xattrs"), all),
         }
         match kind {
-            FileType::RegularFile => t.text(&here, contents(dir, name)),
+            FileType::RegularFile => t.text(&here, contents(dir, name, inodes.view.read_most())),
             FileType::Symlink => t.put(&here, dir.readlink(name)),
             FileType::Directory if depth > 0 => {
                 let sub = rustix::fs::openat(
@@ -253,7 +306,7 @@ fn tree(t: &mut Trace, numbers: &mut Numbers, dir: &Dir, at: &str, depth: usize)
                     OFlags::RDONLY | OFlags::NOATIME | OFlags::DIRECTORY,
                     Mode::empty(),
                 )?;
-                tree(t, numbers, &Dir::from(sub), &here, depth - 1)?;
+                tree(t, inodes, &Dir::from(sub), &here, depth - 1)?;
             }
             _ => {}
         }
@@ -261,38 +314,31 @@ fn tree(t: &mut Trace, numbers: &mut Numbers, dir: &Dir, at: &str, depth: usize)
     Ok(())
 }
 
-fn metadata(s: &Statx) -> String {
-    let times = [s.stx_atime, s.stx_mtime, s.stx_ctime, s.stx_btime].map(|t| stamp(&t));
-    format!(
-        "{:?} times {} attributes {:#x}",
-        Meta::from(s),
-        times.join(" "),
-        s.stx_attributes
-    )
-}
-
-/// A time that a call has set is what it is; those of the clock are all the same.
 fn stamp(t: &StatxTimestamp) -> String {
     let (from, to) = (1_600_000_000, 4_000_000_000);
     if (from..to).contains(&t.tv_sec) {
         return "now".to_owned();
     }
+    exact(t)
+}
+
+fn exact(t: &StatxTimestamp) -> String {
     format!("{}.{}", t.tv_sec, t.tv_nsec)
 }
 
 /// The extents of a file, and a digest of what is in them.
-fn contents(dir: impl AsFd, name: &str) -> String {
+fn contents(dir: impl AsFd, name: &str, most: u64) -> String {
     let flags = OFlags::RDONLY | OFlags::NOATIME | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let said = rustix::fs::openat(dir, name, flags, Mode::empty())
         .map_err(Errno::from)
-        .and_then(|fd| digest(&Fd(fd)));
+        .and_then(|fd| digest(&Fd(fd), most));
     said.unwrap_or_else(|e| format!("{e:?}"))
 }
 
-fn digest(file: &Fd) -> Res<String> {
+fn digest(file: &Fd, most: u64) -> Res<String> {
     let extents = file.extents()?;
     let mut sum = Sum::default();
-    let mut left = READ_MOST;
+    let mut left = most;
     for &(start, end) in &extents {
         sum.add(&start.to_le_bytes());
         let mut at = start;

@@ -25,6 +25,14 @@ const LENGTH: usize = 150;
 /// All is compared once in so many calls.
 const CHECK_EVERY: usize = 40;
 
+/// One in so many of the calls that can is made while an allocation fails.
+const FAULT_EVERY: usize = 6;
+
+/// The most allocations before the one that fails, which is mostly one of the first: on the way to a name and for what
+/// it is of, and for contents.
+const BEFORE_NAMES: u32 = 10;
+const BEFORE_CONTENTS: u32 = 3;
+
 /// What the mount and the calls before allow.
 struct Maker {
     rng: Rng,
@@ -84,11 +92,42 @@ const SHARED_KINDS: &[Make] = &[
     Maker::children,
 ];
 
-/// The sequence of this number: the same one, whenever it is asked for.
-pub fn sequence(seed: u64, number: u64) -> Sequence {
+/// The sequence of this number: the same one, whenever it is asked for. With `faults` allocations fail in some of its
+/// calls, which are the same without.
+pub fn sequence(seed: u64, number: u64, faults: bool) -> Sequence {
     let source = fastrand::Rng::with_seed(
         seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number.wrapping_mul(0xd1b5_4a32_d192_ed03),
     );
+    let of_faults = source.clone();
+    let mut sequence = plain(source);
+    if faults {
+        sequence.calls = with_faults(of_faults, sequence.calls);
+    }
+    sequence
+}
+
+/// Lets some calls be made while an allocation fails.
+fn with_faults(mut source: fastrand::Rng, calls: Vec<Call>) -> Vec<Call> {
+    let mut all = Vec::new();
+    for call in calls {
+        if call.is_all_or_nothing() && source.usize(..FAULT_EVERY) == 0 {
+            let most = match call {
+                Call::Pwritev { .. } | Call::Fallocate { .. } | Call::Ftruncate { .. } => {
+                    BEFORE_CONTENTS
+                }
+                _ => BEFORE_NAMES,
+            };
+            let most = source.u32(..=most);
+            all.push(Call::Fault {
+                after: source.u32(..=most),
+            });
+        }
+        all.push(call);
+    }
+    all
+}
+
+fn plain(source: fastrand::Rng) -> Sequence {
     let mut rng = Rng {
         source,
         limited: true,
