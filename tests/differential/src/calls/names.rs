@@ -335,11 +335,10 @@ impl Player {
         let now = statx(&self.root, &path(name).into_string().expect("letters"))?;
         let said = match self.watched.replace((name, now)) {
             Some((before, then)) if before == name => format!(
-                "{} {} {} {} size {} {}",
+                "{} {} {} size {} {}",
                 stamps(&then, &now),
                 then.stx_nlink,
                 now.stx_nlink,
-                then.stx_ino == now.stx_ino,
                 then.stx_size,
                 now.stx_size,
             ),
@@ -350,8 +349,11 @@ impl Player {
     }
 }
 
-/// Which time stamps are others now.
+/// Which time stamps are others now. Those of two files may or may not be of one tick.
 fn stamps(then: &rustix::fs::Statx, now: &rustix::fs::Statx) -> String {
+    if then.stx_ino != now.stx_ino {
+        return "another file".to_owned();
+    }
     let times = |s: &rustix::fs::Statx| {
         [s.stx_atime, s.stx_mtime, s.stx_ctime, s.stx_btime].map(|t| (t.tv_sec, t.tv_nsec))
     };
