@@ -2,30 +2,19 @@
 //! Sizes and holes.
 
 use crate::call::check;
-use crate::config::{Shared, Swapping};
-use crate::worker::{Opened, Worker};
+use crate::worker::Worker;
 use rustix::fd::AsRawFd;
 use rustix::fs::FallocateFlags;
 use rustix::io::Result;
 use stage::pages::PAGE;
 
-/// Whether `file` may have folios in swap that tmpfs has put there: where the new end of such a file is within one, its
-/// truncation goes round for ever.
-fn may_be_in_swap_of_tmpfs(worker: &Worker<'_>, file: &Opened) -> bool {
-    let config = worker.config;
-    file.boundless && config.swapping != Swapping::Off && config.shared != Shared::Module
-}
-
 pub fn truncate(worker: &mut Worker<'_>) -> Result<()> {
     let file = worker.wild()?;
-    let mut size = match worker.rng.u8(0..8) {
+    let size = match worker.rng.u8(0..8) {
         0..=2 => 0,
         3 => i64::MAX as u64,
         _ => worker.position(),
     };
-    if size > 0 && may_be_in_swap_of_tmpfs(worker, &file) {
-        size = size.max(rustix::fs::fstat(&file.fd)?.st_size as u64);
-    }
     let result = rustix::fs::ftruncate(&file.fd, size);
     worker.keep(file);
     result

@@ -165,18 +165,16 @@ fn cut(scene: &mut Scene) -> Result<()> {
         std::fs::remove_file(mount.file("file"))?;
         scene.fact(&format!("cut to {size}: blocks in the end"), mount.used()?);
     }
-    // In the middle of a folio, where a page begins: tmpfs of this kernel never comes back from it.
-    if scene.kind != "tmpfs" {
-        for index in [HUGE / 2, HUGE + 1] {
-            let file = in_swap(&mount, &group, "file", 1)?;
-            file.set_len(index * page)?;
-            let used = mount.used()?;
-            ensure!(used == index, "{used} pages after a cut to {index}");
-            file.set_len(PAGES * page)?;
-            check(&file, PAGES * page, |at| at >= index * page)?;
-            drop(file);
-            std::fs::remove_file(mount.file("file"))?;
-        }
+    // In the middle of a folio, where a page begins.
+    for index in [HUGE / 2, HUGE + 1] {
+        let file = in_swap(&mount, &group, "file", 1)?;
+        file.set_len(index * page)?;
+        let used = mount.used()?;
+        ensure!(used == index, "{used} pages after a cut to {index}");
+        file.set_len(PAGES * page)?;
+        check(&file, PAGES * page, |at| at >= index * page)?;
+        drop(file);
+        std::fs::remove_file(mount.file("file"))?;
     }
     device::nothing_in_use()?;
     mount.unmount()?;
