@@ -53,6 +53,7 @@ vfs::module_file_system! {
             mounts: module_parameters::tmpfs.value(),
         },
     },
+    version: "0.1.0",
     name: "rtmpfs",
     authors: ["The rtmpfs developers"],
     description: "tmpfs in Rust: files in memory and swap",

@@ -214,7 +214,7 @@ impl<T: FileSystem> PinnedDrop for Registration<T> {
 }
 
 /// Declares the module of a file system, which is registered for as long as the module is loaded; with `settings`, if
-/// they are there, which may look at the module's parameters.
+/// they are there, which may look at the module's parameters, and behind them the module's `version`.
 ///
 /// # Examples
 ///
@@ -229,6 +229,22 @@ impl<T: FileSystem> PinnedDrop for Registration<T> {
 /// }
 /// ```
 macro_rules! module_file_system {
+    (type: $type:ty, settings: $settings:expr, version: $version:literal, $($info:tt)*) => {
+        // What MODULE_VERSION() says in C; module! has no word for it.
+        const _: () = {
+            const FIELD: &str = concat!("version=", $version, "\0");
+
+            #[link_section = ".modinfo"]
+            #[used]
+            static VERSION: [u8; FIELD.len()] = *FIELD.as_bytes().first_chunk().unwrap();
+        };
+
+        $crate::vfs::module_file_system! {
+            type: $type,
+            settings: $settings,
+            $($info)*
+        }
+    };
     (type: $type:ty, settings: $settings:expr, $($info:tt)*) => {
         /// The module: what is registered for as long as it is loaded.
         #[::kernel::prelude::pin_data]

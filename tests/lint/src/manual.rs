@@ -2,7 +2,7 @@
 
 //! The manual (man/) has what the source has: each mount option with its default, its remount rule and its
 //! refusals; the words by which options are refused; the parameters of the module; the files in sysfs. Its version
-//! is that of CHANGELOG.md.
+//! and the module's are that of CHANGELOG.md.
 
 use crate::finding::Finding;
 use crate::tree::File;
@@ -14,6 +14,9 @@ use std::fs;
 const MOUNTS: &str = "man/rtmpfs.5";
 const MACHINE: &str = "man/rtmpfs.8";
 const CHANGES: &str = "CHANGELOG.md";
+
+/// The line of a page that has the version.
+const FOOT: &str = ".Os \"rtmpfs ";
 
 const TABLE: &str = "src/tmpfs/control/options.rs";
 const NAMES: &str = "src/tmpfs/control/name_options.rs";
@@ -306,8 +309,8 @@ fn newest(changes: &str) -> Option<&str> {
     })
 }
 
-/// What is wrong with the version that a page of the manual says at its foot.
-fn check_version(path: &str, page: &str, changes: &str) -> Option<Finding> {
+/// What is wrong with the version that a file says in the line that begins with `key`.
+fn check_version(path: &str, text: &str, key: &str, changes: &str) -> Option<Finding> {
     let Some(version) = newest(changes) else {
         return Some(Finding {
             path: CHANGES.to_owned(),
@@ -315,12 +318,15 @@ fn check_version(path: &str, page: &str, changes: &str) -> Option<Finding> {
             text: "there is no line '## VERSION'".to_owned(),
         });
     };
-    let wanted = format!(".Os \"rtmpfs {version}\"");
-    let at = page.lines().position(|line| line.starts_with(".Os"));
-    let is_there = at.and_then(|at| page.lines().nth(at)) == Some(&wanted);
+    let wanted = format!("{key}{version}\"");
+    let said = text
+        .lines()
+        .enumerate()
+        .find(|(_, line)| line.trim_start().starts_with(key));
+    let is_there = said.is_some_and(|(_, line)| line.trim().trim_end_matches(',') == wanted);
     (!is_there).then(|| Finding {
         path: path.to_owned(),
-        line: at.unwrap_or_default() + 1,
+        line: said.map_or(1, |(at, _)| at + 1),
         text: format!("the version is not that of {CHANGES}: {wanted}"),
     })
 }
@@ -338,12 +344,14 @@ pub fn check(files: &[File]) -> Vec<Finding> {
         })
     };
     let (mounts, machine, changes) = (read(MOUNTS), read(MACHINE), read(CHANGES));
+    let module = read(MODULE);
     if !missing.is_empty() {
         return missing;
     }
     let mut found = check_pages(files, &mounts, &machine);
-    found.extend(check_version(MOUNTS, &mounts, &changes));
-    found.extend(check_version(MACHINE, &machine, &changes));
+    found.extend(check_version(MOUNTS, &mounts, FOOT, &changes));
+    found.extend(check_version(MACHINE, &machine, FOOT, &changes));
+    found.extend(check_version(MODULE, &module, "version: \"", &changes));
     found
 }
 
@@ -419,7 +427,8 @@ mod tests {
 
     #[test]
     fn versions() {
-        let text = |page, changes| check_version(MOUNTS, page, changes).map(|found| found.text);
+        let text =
+            |page, changes| check_version(MOUNTS, page, FOOT, changes).map(|found| found.text);
         let changes = "# Changes\n\n## Soon\n## 0.2.0 (not yet)\n\n## 0.1.0\n";
         assert_eq!(text(".Dd X\n.Os \"rtmpfs 0.2.0\"\n", changes), None);
         for page in [".Dd X\n.Os\n", ".Dd X\n.Os \"rtmpfs 0.1.0\"\n", ".Dd X\n"] {
@@ -428,6 +437,10 @@ mod tests {
                 .ends_with(".Os \"rtmpfs 0.2.0\""));
         }
         assert!(text(".Os \"rtmpfs 0.2.0\"\n", "# Changes\n").is_some());
+        let module = "m! {\n    version: \"0.2.0\",\n}\n";
+        assert!(check_version(MODULE, module, "version: \"", changes).is_none());
+        let stale = check_version(MODULE, module, "version: \"", "## 0.3.0\n").unwrap();
+        assert_eq!((stale.line, stale.text.contains("0.3.0")), (2, true));
     }
 
     #[test]
