@@ -2,7 +2,7 @@
 
 use stage::device::{self, Swap};
 use stage::group::Group;
-use stage::machine::{vmstat, Setting};
+use stage::machine::{self, vmstat, Setting};
 
 use super::huge::compact;
 use crate::harness::prelude::*;
@@ -44,9 +44,15 @@ impl Watched {
         })
     }
 
-    /// All pages go out. Nothing of the mapping is in the page tables then.
+    /// All pages go out, also those that the group's figures, which are gathered in batches, do not show any more.
+    /// Nothing of the mapping is in the page tables then.
     fn push_out(&self) -> Done {
-        self.group.push_out()
+        let gone = machine::wait(10, || {
+            self.group.push_out()?;
+            Ok(!self.map.resident()?.contains(&true))
+        })?;
+        ensure!(gone, "some pages stay in memory: {:?}", self.resident()?);
+        Ok(())
     }
 
     /// Which of the pages are in memory, the length of each run of these and of the others.
