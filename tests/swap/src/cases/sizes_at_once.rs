@@ -355,7 +355,9 @@ fn storm_round(storm: &Storm<'_>, round: u64, second: Option<Swap>) -> Result<()
 fn without_memory(scene: &mut Scene) -> Result<()> {
     const MIB: u64 = 1 << 20;
     skip::without("TRANSPARENT_HUGEPAGE")?;
-    let _swap = Swap::disk(1)?;
+    // On a disk that answers late all that the group has may be on its way out, and a reader is killed.
+    let disk = Disk::new()?;
+    let swap = Swap::new(disk.device(), None, None)?;
     let mount = scene.mount("size=32m")?;
     let group = Group::enter(&[])?;
     let data = pages::content(ID, 0, PAGES, 1);
@@ -396,6 +398,7 @@ fn without_memory(scene: &mut Scene) -> Result<()> {
     drop(file);
     mount.unmount()?;
     device::nothing_in_use()?;
+    drop(swap);
     group.remove()
 }
 
