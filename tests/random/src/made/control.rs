@@ -126,12 +126,11 @@ impl Maker {
         }
     }
 
-    /// Never a mount without limits, or with large folios, where the rest of the sequence does not care for that.
+    /// Never a mount without limits, where the rest of the sequence does not care for that.
     fn remount(&mut self) -> &'static str {
         loop {
             let options = self.rng.of(REMOUNTS);
             let refused = options == "size=0" && self.rng.limited
-                || options.contains("huge=") && self.swap
                 || options.contains("hardlimit") && !self.hard;
             if !refused {
                 return options;

@@ -214,7 +214,7 @@ impl Maker {
             from & !(PAGE - 1)
         };
         let mut advice = self.rng.early(ADVICE);
-        if !self.swap && self.rng.one_in(8) {
+        if self.rng.one_in(8) {
             advice = COLLAPSE;
         }
         let spared = if self.at_random { IN_ORDER } else { ON_MAPPED };

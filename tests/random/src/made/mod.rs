@@ -142,8 +142,7 @@ fn plain(source: fastrand::Rng) -> Sequence {
     rng.limited &= !shared;
     let huge = shared && rng.one_in(4);
     rng.large |= huge;
-    // tmpfs was seen not to return from a truncation in a large folio that is in swap.
-    let swap = !rng.large && rng.one_in(3);
+    let swap = rng.one_in(3);
     let (at_random, opens_mapped) = (rng.one_in(2), rng.one_in(2));
     let mut maker = Maker {
         rng,
