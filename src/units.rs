@@ -553,6 +553,11 @@ pub(crate) struct PageRange {
     pub(crate) end: PageIndex,
 }
 
+/// How many bits of [`PageRange::to_bits`] say how many pages there are: those of the largest folio fit, and with the rest of
+/// the bits all pages that a file can have, if they have 4 KiB.
+const LEN_BITS: u32 = 12;
+const LEN_MASK: u64 = (1 << LEN_BITS) - 1;
+
 impl PageRange {
     /// All pages that a file can have.
     pub(crate) const ALL: Self = Self::new(PageIndex::ZERO, PageIndex::END);
@@ -606,6 +611,28 @@ impl PageRange {
             start,
             end: self.end.min(other.end).max(start),
         }
+    }
+
+    /// Both ends in one number, which an atomic can hold: 0 where there is no page. `None` where there are more than a
+    /// folio has, or than a file can have before them.
+    #[inline(always)]
+    pub(crate) const fn to_bits(self) -> Option<u64> {
+        let len = self.len().0;
+        if len == 0 {
+            Some(0)
+        } else if len > LEN_MASK || self.start.0 > u64::MAX >> LEN_BITS {
+            None
+        } else {
+            Some((self.start.0 << LEN_BITS) | len)
+        }
+    }
+
+    /// The pages of a number that [`PageRange::to_bits`] gave.
+    #[inline(always)]
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        let start = PageIndex(bits >> LEN_BITS);
+        // As many bits as there are hold both.
+        Self::new(start, PageIndex(start.0.wrapping_add(bits & LEN_MASK)))
     }
 }
 

@@ -569,6 +569,12 @@ gfp_t rtmpfs_helper_mapping_gfp_mask(const struct address_space *mapping)
 }
 
 __rtmpfs_helper
+bool rtmpfs_helper_mapping_mapped(const struct address_space *mapping)
+{
+	return mapping_mapped(mapping);
+}
+
+__rtmpfs_helper
 void rtmpfs_helper_mapping_set_exiting(struct address_space *mapping)
 {
 	mapping_set_exiting(mapping);

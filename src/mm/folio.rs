@@ -103,11 +103,6 @@ impl Folio {
         PageCount::from_ulong(unsafe { bindings::folio_nr_pages(self.as_ptr()) })
     }
 
-    /// The size; a snapshot unless the folio is locked.
-    pub(crate) fn size(&self) -> Len {
-        self.order().bytes()
-    }
-
     /// Whether the contents are what the file holds: a folio that is not up to date was allocated
     /// in advance and reads as zeros. Contents are visible to a caller who sees true.
     pub(crate) fn is_uptodate(&self) -> bool {
@@ -409,7 +404,7 @@ impl LockedFolio {
         unsafe { bindings::folio_set_referenced(self.0.as_ptr()) }
     }
 
-    /// Zeros all but `bytes` bytes from where byte `pos` of the file is in it.
+    /// Zeros what is of `pages` in it, but for the `bytes` bytes from byte `pos` of the file on.
     ///
     /// # Examples
     ///
@@ -422,30 +417,36 @@ impl LockedFolio {
     /// fn fill(folio: &mut LockedFolio, pos: Pos, from: &mut IovIterSource<'_>) -> Len {
     ///     let copied = folio.copy_from_iter(pos, Len::PAGE, from);
     ///     if !folio.is_uptodate() {
-    ///         folio.zero_around(pos, copied);
+    ///         folio.zero_around(&folio.pages(), pos, copied);
     ///         folio.mark_uptodate();
     ///     }
     ///     folio.mark_dirty();
     ///     copied
     /// }
     /// ```
-    pub(crate) fn zero_around(&mut self, pos: Pos, bytes: Len) {
-        let start = pos.offset_in(self.order());
-        let end = start.saturating_add(bytes).min(self.size());
+    pub(crate) fn zero_around(&mut self, pages: &PageRange, pos: Pos, bytes: Len) {
+        let pages = pages.clip(&self.pages());
+        let from = self.index().distance_to(pages.start);
+        let to = self.index().distance_to(pages.end);
+        let folio = self.index().start_or_max();
+        let offset = |pos: Pos| folio.distance_to(pos).max(from.bytes()).min(to.bytes());
+        let (start, end) = (offset(pos), offset(pos.saturating_add(bytes)));
         // The pages that are wholly before, those that are not, and those that are wholly behind.
         let (first, last) = (start.pages(), end.pages_needed());
-        self.zero_pages(PageCount::ZERO, first);
-        // SAFETY: The folio is live and locked, and the ranges are within it.
-        unsafe {
-            bindings::folio_zero_segments(
-                self.0.as_ptr(),
-                first.bytes().to_usize(),
-                start.to_usize(),
-                end.to_usize(),
-                last.bytes().to_usize(),
-            )
+        self.zero_pages(from, first);
+        if first.bytes() < start || end < last.bytes() {
+            // SAFETY: The folio is live and locked, and the ranges are within it.
+            unsafe {
+                bindings::folio_zero_segments(
+                    self.0.as_ptr(),
+                    first.bytes().to_usize(),
+                    start.to_usize(),
+                    end.to_usize(),
+                    last.bytes().to_usize(),
+                )
+            }
         }
-        self.zero_pages(last, self.nr_pages());
+        self.zero_pages(last.max(first), to);
     }
 
     /// Zeros the pages of the folio from `start` to before `end`, faster than bytes.
@@ -460,6 +461,15 @@ impl LockedFolio {
     pub(crate) fn zero(&mut self) {
         self.zero_pages(PageCount::ZERO, self.nr_pages());
         self.flush_dcache();
+    }
+
+    /// Makes the folio valid, of which only what it has of the pages `filled` was written: zeros the rest.
+    pub(crate) fn make_valid(&mut self, filled: &PageRange) {
+        let pages = self.pages();
+        let filled = filled.clip(&pages);
+        self.zero_around(&pages, filled.start.start_or_max(), filled.len().bytes());
+        self.flush_dcache();
+        self.mark_uptodate();
     }
 
     /// Copies `bytes` bytes, at most to the end of the folio, to where byte `pos` of the file is in it,

@@ -165,6 +165,12 @@ impl Mapping {
         !self.has_nodes() || self.first_in(PageRange::ALL).is_none()
     }
 
+    /// Whether there is a user mapping; a snapshot.
+    pub(crate) fn is_mapped(&self) -> bool {
+        // SAFETY: The mapping is live.
+        unsafe { bindings::mapping_mapped(self.as_ptr()) }
+    }
+
     /// Whether a user mapping can change the contents behind the kernel's back.
     pub(crate) fn is_writably_mapped(&self) -> bool {
         // SAFETY: The mapping is live.

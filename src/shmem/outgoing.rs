@@ -38,6 +38,7 @@ impl WrittenOut<'_> {
 ///
 /// ```
 /// use crate::shmem::outgoing::{OutgoingFolio, PlacedFolio, WrittenOut};
+/// use crate::units::PageRange;
 /// use crate::vfs::FileSystem;
 ///
 /// // Each step returns the folio where it fails, and one value of those that reclaim understands is left in the end.
@@ -49,7 +50,7 @@ impl WrittenOut<'_> {
 ///         return folio.stay();
 ///     }
 ///     if !folio.is_valid() {
-///         folio.make_valid();
+///         folio.make_valid(&PageRange::default());
 ///     }
 ///     match folio.allocate_swap() {
 ///         Ok(placed) => write(placed),
@@ -133,10 +134,9 @@ impl<'a, T: FileSystem> OutgoingFolio<'a, T> {
         self.folio.is_uptodate()
     }
 
-    /// Makes a folio that was allocated and never written valid: zeros.
-    pub(crate) fn make_valid(&mut self) {
-        self.folio.zero();
-        self.folio.mark_uptodate();
+    /// Makes a folio valid that was allocated in advance, and of whose pages only those that are `filled` were written.
+    pub(crate) fn make_valid(&mut self, filled: &PageRange) {
+        self.folio.make_valid(filled);
     }
 
     /// Gets a place in swap for the folio, all of whose pages must be valid; gives it back where there

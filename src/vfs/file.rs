@@ -109,6 +109,12 @@ pub(crate) trait FileOperations: FileSystem {
         None
     }
 
+    /// The file is about to be mapped. May sleep; `mmap_lock` is held for writing.
+    #[inline]
+    fn map(inode: &Inode<Self>) {
+        let _ = inode;
+    }
+
     /// An open file is closed for good. May sleep.
     fn release(file: &File<Self>) {
         let _ = file;

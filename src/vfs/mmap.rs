@@ -29,6 +29,7 @@ pub(super) unsafe extern "C" fn mmap_prepare<T: FileOperations>(
     unsafe { bindings::file_accessed(file) };
     // SAFETY: By the caller's promise the file is live, and of `T`; it holds its inode.
     let inode = unsafe { Inode::<T>::from_raw(bindings::file_inode(file)) };
+    T::map(inode);
     // SAFETY: By the caller's promise.
     unsafe { (*desc).vm_ops = inode.sb().memory().vm_ops(inode.nlink() > 0) };
     0

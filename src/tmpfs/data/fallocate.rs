@@ -12,6 +12,7 @@
 //! Lock order: `i_rwsem`, folio locks, then `i_lock`, under which others look at the [`Activity`].
 
 use super::beyond_eof;
+use super::filling;
 use super::hiding;
 use super::lookup;
 use super::page_accounting;
@@ -54,26 +55,40 @@ pub(in crate::tmpfs) fn allocate(
 
     // What was made for a file that grows was not asked for.
     beyond_eof::trim(inode);
+    filling::settle_near(inode, &pages);
     if !keep_size {
         hiding::hide(inode, end)?;
     }
     let activity = Activity::allocating(pages.start);
     let fallocend = inode.fallocend(PageIndex::ZERO);
     inode.set_fallocend(fallocend.max(pages.end));
-    let result = activity.during(inode, |inode| allocate_pages(inode, &activity, pages, end));
+    let size = if keep_size {
+        inode.size()
+    } else {
+        inode.size().max(end)
+    };
+    let purpose = Purpose::Allocate { end, size };
+    let result = activity.during(inode, |inode| {
+        allocate_pages(inode, &activity, pages, purpose)
+    });
     if result.is_err() {
         inode.set_fallocend(fallocend);
         // A fault may have made a folio valid meanwhile, which stays.
         beyond_eof::look_later(inode);
     }
     result?;
-    if !keep_size && end > inode.size() {
-        inode.set_size(end);
+    if size > inode.size() {
+        inode.set_size(size);
     }
     Ok(())
 }
 
-fn allocate_pages(inode: &TmpfsInode, activity: &Activity, pages: PageRange, end: Pos) -> Result {
+fn allocate_pages(
+    inode: &TmpfsInode,
+    activity: &Activity,
+    pages: PageRange,
+    purpose: Purpose<'_>,
+) -> Result {
     let mut next = pages.start;
     let mut is_driven_into_swap = false;
     // Each round goes on after the folio that it has got; a fatal signal ends it.
@@ -81,7 +96,7 @@ fn allocate_pages(inode: &TmpfsInode, activity: &Activity, pages: PageRange, end
         let allocated = if is_driven_into_swap {
             Err(ENOMEM)
         } else {
-            allocate_one(inode, activity, &mut next, end)
+            allocate_one(inode, activity, &mut next, purpose)
         };
         match allocated {
             Ok(driven) => is_driven_into_swap = driven,
@@ -97,18 +112,18 @@ fn allocate_pages(inode: &TmpfsInode, activity: &Activity, pages: PageRange, end
     Ok(())
 }
 
-/// Allocates the folio at page `*next`, of all that are before byte `end`, and moves `*next` to its end.
+/// Allocates the folio at page `*next` for `purpose`, and moves `*next` to its end.
 /// Returns whether reclaim wants to write out more of what was allocated than that is.
 fn allocate_one(
     inode: &TmpfsInode,
     activity: &Activity,
     next: &mut PageIndex,
-    end: Pos,
+    purpose: Purpose<'_>,
 ) -> Result<bool> {
     if task::fatal_signal_pending() {
         return Err(EINTR);
     }
-    let mut folio = lookup::find_or_make(inode, *next, Purpose::Allocate { end })?;
+    let mut folio = lookup::find_or_make(inode, *next, purpose)?;
     *next = folio.end();
     let is_driven_into_swap = activity.allocated_up_to(*next, !folio.is_uptodate());
     // Memory pressure is to swap it out rather than drop it.

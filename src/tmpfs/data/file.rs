@@ -4,6 +4,7 @@
 
 use super::beyond_eof;
 use super::fallocate;
+use super::filling;
 use super::orders;
 use super::read;
 use super::splice;
@@ -35,6 +36,7 @@ impl FileOperations for Tmpfs {
 
     fn seek(inode: &mut InodeGuard<'_, Self>, offset: Pos, what: Seek) -> Result<Pos> {
         let inode = inode.exclusive().inode();
+        filling::settle(inode);
         inode
             .mapping()
             .seek(offset, inode.size(), what == Seek::Data)
@@ -50,6 +52,10 @@ impl FileOperations for Tmpfs {
 
     fn mapping_alignment(inode: &TmpfsInode) -> Option<Order> {
         orders::mapping_alignment(inode)
+    }
+
+    fn map(inode: &TmpfsInode) {
+        filling::show(inode);
     }
 
     fn release(file: &File<Self>) {

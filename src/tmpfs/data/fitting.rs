@@ -18,9 +18,9 @@ use crate::units::{Order, PageIndex, PageRange, Pos};
 /// pages at little cost, and few are.
 const PART_IN_ADVANCE: Order = Order::from_uint(4);
 
-/// The largest folio that is allocated in advance. One that a PMD can map is mapped as a whole, by faults and by
-/// MADV_COLLAPSE; and one that is allocated in advance may reach beyond the end of the file.
-const LARGEST_IN_ADVANCE: Order = huge::PMD_ORDER.smaller();
+/// The largest folio that is allocated in advance beyond the end of the file: one that a PMD can map is mapped as a whole, by
+/// faults and by MADV_COLLAPSE.
+const LARGEST_BEYOND_EOF: Order = huge::PMD_ORDER.smaller();
 
 /// The largest folio that comes back from swap where only a page of it is wanted.
 const LARGEST_READ: Order = Order::from_uint(4);
@@ -35,7 +35,14 @@ pub(super) fn orders(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>
     }
     let order = match *purpose {
         Purpose::Write { end, source } => for_write(inode, index, end.page_end(), source),
-        Purpose::Allocate { .. } => wanted(inode, index, purpose).min(LARGEST_IN_ADVANCE),
+        Purpose::Allocate { size, .. } => {
+            let order = wanted(inode, index, purpose).min(huge::MAX_ORDER);
+            if index.folio(order).end <= size.page_end() {
+                order
+            } else {
+                order.min(LARGEST_BEYOND_EOF)
+            }
+        }
         _ => wanted(inode, index, purpose),
     };
     if order.is_zero() || huge::is_disabled() {
@@ -48,7 +55,7 @@ pub(super) fn orders(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>
 #[inline]
 fn wanted(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>) -> Order {
     match *purpose {
-        Purpose::Write { end, .. } | Purpose::Allocate { end } => {
+        Purpose::Write { end, .. } | Purpose::Allocate { end, .. } => {
             fitting::within(index, end.page_end())
         }
         Purpose::Fault(fault) => for_fault(inode, index, fault),

@@ -109,11 +109,11 @@ fn zero_folio(inode: &TmpfsInode, mut folio: LockedFolio, end: PageIndex) -> Pag
     }
     if pages.start >= end {
         folio.zero();
-    } else if lookup::must_look_single(inode, &folio) && folio.split() {
+    } else if orders::must_look_single(inode, &folio) && folio.split() {
         return end;
     } else {
         let start = pages.start.start_or_max();
-        folio.zero_around(start, start.distance_to(end.start_or_max()));
+        folio.zero_around(&pages, start, start.distance_to(end.start_or_max()));
         folio.flush_dcache();
         // It may be mapped again, or have been since the mappings were taken away.
         shown::note_uncut(inode);

@@ -9,6 +9,7 @@
 //! their locks only.
 
 use super::beyond_eof;
+use super::filling::{self, Usage};
 use super::fitting;
 use super::orders::{self, Rule};
 use super::page_accounting;
@@ -37,8 +38,9 @@ pub(in crate::tmpfs) enum Unwritten {
     Leave,
 }
 
-/// Finds the folio with byte `pos` for a call that reads `len` bytes from there, without its lock. `None` is a hole, or a
-/// page that was allocated and never written: both read as zeros. May sleep.
+/// Finds the folio with byte `pos` for a call that reads `len` bytes from there, without its lock, and says how many of
+/// them may be copied out of it. It is valid if it `is_kept` for longer than that. `None` is a hole, or a page that was
+/// allocated and never written: both read as zeros. May sleep.
 ///
 /// The folio may leave the file at any time; its contents remain what they were while it was
 /// there. The caller checks the size of the file after the call.
@@ -50,14 +52,17 @@ pub(in crate::tmpfs) fn find(
     inode: &TmpfsInode,
     pos: Pos,
     len: Len,
-) -> Result<Option<ARef<Folio>>> {
+    is_kept: bool,
+) -> Result<(Option<ARef<Folio>>, Len)> {
     // Goes round only where another task has just changed the page; a fatal signal ends it.
     loop {
         let result = match inode.mapping().get(pos.page()) {
-            Slot::Empty => return Ok(None),
-            Slot::Folio(folio) if folio.is_uptodate() => return Ok(Some(folio)),
-            Slot::Folio(folio) => find_invalid(inode, folio),
-            Slot::Swap(entry) => find_swapped(inode, pos, len, entry),
+            Slot::Empty => return Ok((None, len)),
+            Slot::Folio(folio) if folio.is_uptodate() => return Ok((Some(folio), len)),
+            Slot::Folio(folio) => find_invalid(inode, pos, len, is_kept, folio),
+            Slot::Swap(entry) => {
+                find_swapped(inode, pos, len, entry).map(|folio| (Some(folio), len))
+            }
             Slot::Poisoned(_) => return Err(EIO),
         };
         match result {
@@ -70,14 +75,9 @@ pub(in crate::tmpfs) fn find(
 /// Brings the page with byte `pos` back for a reader of `len` bytes, who needs no lock. Not inlined: what is in the page
 /// cache is found without.
 #[inline(never)]
-fn find_swapped(
-    inode: &TmpfsInode,
-    pos: Pos,
-    len: Len,
-    entry: SwapEntry,
-) -> Result<Option<ARef<Folio>>> {
+fn find_swapped(inode: &TmpfsInode, pos: Pos, len: Len, entry: SwapEntry) -> Result<ARef<Folio>> {
     let end = pos.saturating_add(len);
-    Ok(Some(swap::read_in(inode, pos.page(), end, entry)?.unlock()))
+    Ok(swap::read_in(inode, pos.page(), end, entry)?.unlock())
 }
 
 /// Called where the page at an index has changed between the look at its slot and the lock of its folio, before
@@ -92,17 +92,32 @@ fn look_again() -> Result {
     }
 }
 
-/// Looks again, with its lock, at a folio that was not valid when a reader found it. `None` is one that was never
-/// written. Else another folio has migrated to it: such a one is in the file before it is marked as valid. May
-/// sleep.
+/// Looks again, with its lock, at a folio that was not valid when a reader found it. `None` is a page that was never
+/// written. Else another folio has migrated to it: such a one is in the file before it is marked as valid; or its page is
+/// filled already. May sleep.
 ///
-/// Fails with `EEXIST` where it has left the file: look again.
+/// Fails with `EEXIST` where it has left the file, or was split: look again.
 #[cold]
-fn find_invalid(inode: &TmpfsInode, folio: ARef<Folio>) -> Result<Option<ARef<Folio>>> {
-    let folio = Folio::lock(folio)
+fn find_invalid(
+    inode: &TmpfsInode,
+    pos: Pos,
+    len: Len,
+    is_kept: bool,
+    folio: ARef<Folio>,
+) -> Result<(Option<ARef<Folio>>, Len)> {
+    let mut folio = Folio::lock(folio)
         .belongs_to(inode.mapping())
         .ok_or(EEXIST)?;
-    Ok(folio.is_uptodate().then(|| folio.unlock()))
+    let mut len = len;
+    if !folio.is_uptodate() {
+        match filling::contents_at(inode, pos) {
+            Len::ZERO => return Ok((None, len)),
+            bytes if !is_kept => len = len.min(bytes),
+            _ if !filling::make_page_valid(inode, &mut folio) => return Err(EEXIST),
+            _ => {}
+        }
+    }
+    Ok((Some(folio.unlock()), len))
 }
 
 /// Finds the folio at page `index`, and locks it. `None` is a hole. May sleep.
@@ -137,16 +152,13 @@ pub(super) fn find_locked(
         };
         if !folio.is_uptodate() {
             match unwritten {
-                Unwritten::IsHole => return Ok(None),
-                // What makes one page of it valid must not make data of all.
-                Unwritten::MakeValid
-                    if must_look_single(inode, &folio)
-                        && fitting::take_apart(&mut folio, Order::ZERO) =>
-                {
-                    look_again()?;
-                    continue;
+                Unwritten::IsHole if !filling::has_contents(inode, index) => return Ok(None),
+                Unwritten::IsHole | Unwritten::MakeValid => {
+                    if !filling::make_page_valid(inode, &mut folio) {
+                        look_again()?;
+                        continue;
+                    }
                 }
-                Unwritten::MakeValid => make_valid(&mut folio),
                 Unwritten::Leave => {}
             }
         }
@@ -186,11 +198,6 @@ pub(super) fn find_large(
     find_locked(inode, index, Unwritten::Leave)
 }
 
-fn make_valid(folio: &mut LockedFolio) {
-    folio.zero();
-    folio.mark_uptodate();
-}
-
 /// Finds the folio at page `index`, or makes it, as [`find_or_make_noting`] does.
 pub(in crate::tmpfs) fn find_or_make(
     inode: &TmpfsInode,
@@ -200,7 +207,18 @@ pub(in crate::tmpfs) fn find_or_make(
     find_or_make_noting(inode, index, purpose).map(|(folio, _)| folio)
 }
 
-/// Finds the folio at page `index`, or makes it, and notes whether it is new. May sleep.
+/// What is in a folio that was found or made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contents {
+    /// What was in memory: it is new.
+    Nothing,
+    /// What the file has, if it is valid; else no page was written.
+    Whole,
+    /// Some pages are filled, or none so far. What is written is to be noted by [`filling::note`].
+    Filling,
+}
+
+/// Finds the folio at page `index`, or makes it, and says what is in it. May sleep.
 ///
 /// Fails with `ENOSPC` or `EDQUOT` where the limits forbid another page, with `ENOMEM`, where the folio is
 /// to be mapped with `EINVAL` beyond the end of the file, and with `EINTR` for a task that is killed while
@@ -211,7 +229,7 @@ pub(super) fn find_or_make_noting(
     inode: &TmpfsInode,
     index: PageIndex,
     purpose: Purpose<'_>,
-) -> Result<(LockedFolio, bool)> {
+) -> Result<(LockedFolio, Contents)> {
     // Goes round only where another task has just changed the page or the size, and twice where the folio was split; a
     // fatal signal ends it.
     loop {
@@ -267,18 +285,29 @@ pub(super) fn find_or_make_noting(
             }
         };
 
+        let mut contents = if is_new {
+            Contents::Nothing
+        } else {
+            Contents::Whole
+        };
         if !is_new && purpose.may_be_for_part(inode, &folio) {
-            // A copy, as above.
-            let copy = purpose;
-            let part = fitting::part(inode, &folio, index, &copy);
-            if part < folio.order() {
-                if must_look_single(inode, &folio) && fitting::take_apart(&mut folio, part) {
-                    look_again()?;
-                    continue;
+            if purpose.fills() && filling::may_fill(inode, &folio, index) {
+                contents = Contents::Filling;
+            } else {
+                // A copy, as above.
+                let copy = purpose;
+                if let Usage::Apart(part) = filling::usage(inode, &mut folio, index, &copy) {
+                    if orders::must_look_single(inode, &folio)
+                        && fitting::take_apart(&mut folio, part)
+                    {
+                        look_again()?;
+                        continue;
+                    }
+                    if let Purpose::Fault(_) = purpose {
+                        shown::note_mapped(inode, &folio);
+                    }
                 }
-                if let Purpose::Fault(_) = purpose {
-                    shown::note_mapped(inode, &folio);
-                }
+                filling::make_valid_if_begun(inode, &mut folio);
             }
         }
         if let (Purpose::Write { .. }, false) = (purpose, is_new) {
@@ -290,7 +319,12 @@ pub(super) fn find_or_make_noting(
             Purpose::Allocate { .. } => is_new,
         };
         if !may_be_invalid && !folio.is_uptodate() {
-            make_valid(&mut folio);
+            if is_new {
+                folio.zero();
+                folio.mark_uptodate();
+            } else {
+                filling::make_valid(inode, &mut folio);
+            }
         }
         // The file may have been truncated before the folio was locked.
         if let Err(e) = check_size(inode, index, purpose) {
@@ -304,17 +338,8 @@ pub(super) fn find_or_make_noting(
             look_again()?;
             continue;
         }
-        return Ok((folio, is_new));
+        return Ok((folio, contents));
     }
-}
-
-/// Whether a folio of `inode` is a large one that is to look like single pages. Where the mount has another policy by
-/// now, one that a PMD can map is taken for that policy's.
-#[inline]
-pub(super) fn must_look_single(inode: &TmpfsInode, folio: &LockedFolio) -> bool {
-    !folio.order().is_zero()
-        && (orders::is_fitting(inode)
-            || (inode.data().was_fitted() && folio.order() < huge::PMD_ORDER))
 }
 
 /// Takes a new folio, which no other task has used, out of the file again. May sleep.

@@ -7,6 +7,7 @@ pub(super) mod beyond_eof;
 pub(super) mod fallocate;
 mod fault;
 mod file;
+mod filling;
 mod fitting;
 mod hiding;
 pub(super) mod lookup;

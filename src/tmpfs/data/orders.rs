@@ -3,7 +3,7 @@
 //! Which orders a new folio may have: what `huge` decides, on what the kernel says.
 
 use crate::mm::huge::{self, VmaAdvice};
-use crate::mm::Mapping;
+use crate::mm::{LockedFolio, Mapping};
 use crate::shmem::huge as shmem;
 use crate::tmpfs::pure::folio_orders::{allowed, Advice, Controls, Orders, Request, System};
 use crate::tmpfs::pure::huge_policy::HugePolicy;
@@ -88,6 +88,16 @@ pub(super) fn is_fitting(inode: &TmpfsInode) -> bool {
     huge::IS_BUILT_IN
         && inode.sb().data().huge() == HugePolicy::Fit
         && shmem::enabled() != shmem::FORCE
+}
+
+/// Whether a folio of `inode` is a large one that is to look like single pages. Where the mount has another policy by
+/// now, one that a PMD can map is taken for that policy's, unless it was never written.
+#[inline]
+pub(super) fn must_look_single(inode: &TmpfsInode, folio: &LockedFolio) -> bool {
+    !folio.order().is_zero()
+        && (is_fitting(inode)
+            || (inode.data().was_fitted()
+                && (folio.order() < huge::PMD_ORDER || !folio.is_uptodate())))
 }
 
 /// Whether a new folio of `inode` may be large at all. Does not sleep.

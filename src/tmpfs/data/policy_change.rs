@@ -35,7 +35,7 @@ fn take_all_apart(inode: &TmpfsInode) -> bool {
         task::cond_resched();
         let order = mapping.slot_order(index).unwrap_or(Order::ZERO);
         next = index.folio(order).end;
-        if order.is_zero() || order >= huge::PMD_ORDER {
+        if order.is_zero() {
             continue;
         }
         // What is in swap was written, and is not mapped.
@@ -46,10 +46,12 @@ fn take_all_apart(inode: &TmpfsInode) -> bool {
     true
 }
 
-/// Splits a folio if it was allocated in advance or reaches beyond the end of the file, and no other task uses it.
+/// Splits a folio if it was allocated in advance or reaches beyond the end of the file, and no other task uses it. One that a
+/// PMD maps may reach there.
 fn take_apart(inode: &TmpfsInode, folio: ARef<Folio>) {
     if let Some(mut folio) = Folio::lock(folio).belongs_to(inode.mapping()) {
-        if !folio.is_uptodate() || folio.end() > inode.size().page_end() {
+        let is_seen = folio.order() < huge::PMD_ORDER && folio.end() > inode.size().page_end();
+        if !folio.is_uptodate() || is_seen {
             // One in use stays as it is.
             folio.split();
         }

@@ -39,6 +39,8 @@ pub(in crate::tmpfs) enum Purpose<'a> {
     Allocate {
         /// The end of all that is to be allocated. Only large folios care.
         end: Pos,
+        /// The size that the file is going to have. Only large folios care.
+        size: Pos,
     },
 }
 
@@ -46,7 +48,7 @@ impl Purpose<'_> {
     /// The end of what is to be written or allocated; the start of the file where that is not known.
     pub(super) fn end(self) -> Pos {
         match self {
-            Self::Write { end, .. } | Self::Allocate { end } => end,
+            Self::Write { end, .. } | Self::Allocate { end, .. } => end,
             Self::Fault(_) | Self::Valid { .. } => Pos::ZERO,
         }
     }
@@ -87,14 +89,26 @@ impl Purpose<'_> {
         matches!(self, Self::Fault(fault) if fault.is_anonymous())
     }
 
-    /// Whether `folio` of `inode` may be more than what may be used as a whole for it.
+    /// Whether `folio` of `inode` may be more than what may be used as a whole for it, or have more contents than it says.
     #[inline]
     pub(super) fn may_be_for_part(self, inode: &TmpfsInode, folio: &LockedFolio) -> bool {
         if folio.is_uptodate() {
             self.shows_beyond_eof(inode, folio)
         } else {
-            folio.is_large()
+            folio.is_large() || inode.data().filled().contains(folio.index())
         }
+    }
+
+    /// Whether it is a write that says what it writes, and may fill a folio bit by bit.
+    #[inline]
+    pub(super) fn fills(self) -> bool {
+        matches!(
+            self,
+            Self::Write {
+                source: Some(_),
+                ..
+            }
+        )
     }
 
     /// Whether a mapping would show what `folio` has beyond the end of the file, which it must not: the MM maps folios as

@@ -44,7 +44,7 @@ fn read_some(inode: &TmpfsInode, pos: Pos, to: &mut IovIterDest<'_>) -> Result<L
     if wanted.is_zero() {
         return Ok(Len::ZERO);
     }
-    let folio = lookup::find(inode, pos, wanted)?;
+    let (folio, wanted) = lookup::find(inode, pos, wanted, false)?;
     // Only now is it certain that the folio was not truncated before it was up to date.
     let wanted = range::clip(pos, wanted, inode.size());
 

@@ -46,7 +46,7 @@ fn splice_some(inode: &TmpfsInode, pos: Pos, pipe: &mut PipeWriter<'_>) -> Resul
     if pos >= inode.size() {
         return Ok(Len::ZERO);
     }
-    let folio = lookup::find(inode, pos, pipe.room())?;
+    let (folio, _) = lookup::find(inode, pos, pipe.room(), true)?;
     // What is beyond the end of the file must not be seen, should it grow later.
     let len = range::clip(pos, pipe.room(), inode.size());
     if len.is_zero() {

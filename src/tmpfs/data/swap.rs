@@ -186,7 +186,8 @@ pub(in crate::tmpfs) fn write_out<'a>(mut folio: OutgoingFolio<'a, Tmpfs>) -> Wr
         if activity::refuse_to_write_out(folio.inode(), folio.index(), folio.nr_pages()) {
             return folio.stay();
         }
-        folio.make_valid();
+        let filled = folio.inode().data().filled();
+        folio.make_valid(&filled);
     }
     let placed = match folio.allocate_swap() {
         Ok(placed) => placed,

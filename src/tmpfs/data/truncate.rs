@@ -10,6 +10,7 @@
 //! `i_mmap_rwsem`; see `mm::removal` for whole pages.
 
 use super::beyond_eof;
+use super::filling;
 use super::hiding;
 use super::lookup::{self, Unwritten};
 use super::orders;
@@ -64,6 +65,8 @@ impl Truncation {
     /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`.
     #[inline]
     pub(super) fn prepare(&mut self, inode: &TmpfsInode) -> Result {
+        // A folio that is held cannot be split.
+        filling::show_unless_in(inode, &self.whole());
         // A page that a mapping adds now to a file without pages needs no preparation: it is written while
         // the file is truncated, and may as well have been written before.
         if !inode.swapped().is_zero() || (is_there_swap() && inode.mapping().has_nodes()) {
@@ -136,6 +139,7 @@ impl Truncation {
     /// grows meanwhile.
     pub(super) fn run(mut self, inode: &TmpfsInode) {
         let whole = self.whole();
+        filling::show_unless_in(inode, &whole);
         lower_fallocend(inode, &whole);
         let removed = inode.mapping().remove(whole, || self.truncate_edges(inode));
         if removed.is_stuck {

@@ -7,8 +7,10 @@
 //! folio is locked.
 
 use super::beyond_eof;
+use super::filling;
 use super::hiding;
-use super::lookup;
+use super::lookup::{self, Contents};
+use super::orders;
 use super::purpose::{Purpose, Source};
 use crate::mm::iter::fault_in_source;
 use crate::mm::{huge, task};
@@ -38,6 +40,7 @@ pub(super) fn write(
         beyond_eof::trim(inode);
     }
     hiding::hide(inode, pos.saturating_add(Len::new(from.len())))?;
+    filling::settle_unless_at(inode, pos.page());
     let mut unit = Unit::MAX;
     let is_sealed = inode.seals().intersects(AGAINST_WRITES.union(Seals::GROW));
     // A round that writes nothing faults the source in and halves the next one; one of a page writes
@@ -115,7 +118,7 @@ fn write_some(
         return Err(EINTR);
     }
     let wanted = Len::new(from.len());
-    let (mut folio, is_new) = lookup::find_or_make_noting(
+    let (mut folio, contents) = lookup::find_or_make_noting(
         inode,
         pos.page(),
         Purpose::Write {
@@ -137,9 +140,11 @@ fn write_some(
     if shared {
         folio.flush_dcache();
     }
-    // Of one that was allocated in advance only a page may be filled in part.
-    let is_whole = is_new || (bytes > Len::PAGE && !folio.is_uptodate());
-    let copied = if is_whole && lookup::must_look_single(inode, &folio) {
+    let is_new = contents == Contents::Nothing;
+    // Of one that was allocated in advance only a page may be filled in part, or what is noted.
+    let is_whole =
+        is_new || (bytes > Len::PAGE && !folio.is_uptodate() && contents != Contents::Filling);
+    let copied = if is_whole && orders::must_look_single(inode, &folio) {
         // It is not larger than what was there to be copied a moment ago: what is not there now gets no pages.
         if !folio.copy_all_from_iter(pos, bytes, from) {
             if is_new {
@@ -161,10 +166,15 @@ fn write_some(
         inode.set_size(end);
     }
     if !folio.is_uptodate() {
-        if copied < order.bytes() {
-            folio.zero_around(pos, copied);
+        if contents == Contents::Filling {
+            filling::note(inode, &mut folio, pos, copied);
+        } else {
+            if copied < order.bytes() {
+                let pages = folio.pages();
+                folio.zero_around(&pages, pos, copied);
+            }
+            folio.mark_uptodate();
         }
-        folio.mark_uptodate();
     }
     folio.mark_dirty();
     drop(folio);

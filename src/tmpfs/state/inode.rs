@@ -7,7 +7,7 @@ use super::page_counts::PageCounts;
 use super::Tmpfs;
 use crate::mm::mempolicy::{Placement, Policy, SharedPolicy};
 use crate::mm::wait::WaitKey;
-use crate::units::{Len, Order, PageIndex};
+use crate::units::{Len, Order, PageIndex, PageRange};
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::Inode;
 use kernel::prelude::*;
@@ -47,6 +47,9 @@ pub(crate) struct InodeInfo {
     shown_beyond_eof: Atomic<bool>,
     /// Whether there was a large folio ever that is to look like single pages. Set with its lock.
     was_fitted: Atomic<bool>,
+    /// Pages that are filled though their folio may not be valid, see [`PageRange::to_bits`]. Written with `i_rwsem` held,
+    /// and set with the lock of that folio.
+    filled: Atomic<u64>,
     /// From which nodes the memory comes; with a lock of its own.
     #[pin]
     policy: SharedPolicy,
@@ -66,6 +69,7 @@ impl InodeInfo {
             beyond_eof: Atomic::new(0),
             shown_beyond_eof: Atomic::new(false),
             was_fitted: Atomic::new(false),
+            filled: Atomic::new(0),
             policy <- SharedPolicy::new(),
             flags: Atomic::new(FileFlags::NONE.as_raw()),
         })
@@ -149,6 +153,36 @@ impl InodeInfo {
     /// Whether there may be such a folio, or was.
     pub(in crate::tmpfs) fn was_fitted(&self) -> bool {
         self.was_fitted.load(Relaxed)
+    }
+
+    /// The pages that are filled though their folio may not be valid. With the lock of that folio held it is certain which of
+    /// its pages are.
+    #[inline]
+    pub(in crate::tmpfs) fn filled(&self) -> PageRange {
+        PageRange::from_bits(self.filled.load(Relaxed))
+    }
+
+    /// Whether there are any.
+    #[inline]
+    pub(in crate::tmpfs) fn has_filled(&self) -> bool {
+        self.filled.load(Relaxed) != 0
+    }
+
+    /// Notes that these pages are filled, and no others. False where there are too many. `i_rwsem` is held, and the lock
+    /// of their folio.
+    pub(in crate::tmpfs) fn note_filled(&self, pages: &PageRange) -> bool {
+        match pages.to_bits() {
+            Some(bits) => {
+                self.filled.store(bits, Relaxed);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes that note back: these pages are valid, or gone. `i_rwsem` is held.
+    pub(in crate::tmpfs) fn forget_filled(&self) {
+        self.filled.store(0, Relaxed);
     }
 
     /// From which nodes the memory comes.

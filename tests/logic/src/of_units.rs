@@ -106,6 +106,18 @@ proptest! {
     }
 
     #[test]
+    fn a_folio_fits_in_a_number(index in number(), pages in 0..5000u64) {
+        let start = PageIndex::new(index);
+        let range = PageRange::new(start, start.saturating_add(PageCount::new(pages)));
+        match range.to_bits() {
+            Some(0) => prop_assert!(range.is_empty()),
+            Some(bits) => prop_assert_eq!(PageRange::from_bits(bits), range),
+            None => prop_assert!(range.len() > PageCount::new(4095) || index >> 52 != 0),
+        }
+        prop_assert!(PageRange::from_bits(0).is_empty());
+    }
+
+    #[test]
     fn pages_move(index in number(), pages in number()) {
         let (from, by) = (u128::from(index), u128::from(pages));
         let (index, pages) = (PageIndex::new(index), PageCount::new(pages));

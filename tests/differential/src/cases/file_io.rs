@@ -439,7 +439,7 @@ fn raw_pread(file: &Fd, buffer: *mut libc::c_void, len: usize, at: i64) -> Res<i
     Errno::check(unsafe { libc::pread(file.0.as_raw_fd(), buffer, len, at) } as _)
 }
 
-fn raw_pwrite(file: &Fd, buffer: *const libc::c_void, len: usize, at: i64) -> Res<i64> {
+pub(super) fn raw_pwrite(file: &Fd, buffer: *const libc::c_void, len: usize, at: i64) -> Res<i64> {
     use std::os::fd::AsRawFd;
     // SAFETY: as above.
     Errno::check(unsafe { libc::pwrite(file.0.as_raw_fd(), buffer, len, at) } as _)

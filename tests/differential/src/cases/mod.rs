@@ -65,6 +65,7 @@ subjects! {
     dropped_pages,
     huge,
     fitting,
+    filling,
     beyond_the_end,
     unwritten,
     khugepaged,

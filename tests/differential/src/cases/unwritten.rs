@@ -20,7 +20,7 @@ const LEN: usize = 2 * HUGE;
 const BEFORE: u8 = 0xa5;
 
 /// Leaves something in free memory, also of large folios.
-fn use_memory() -> Done {
+pub(super) fn use_memory() -> Done {
     let map = Map::anonymous(96 << 20)?;
     // Without large folios pages do.
     let _ = map.advise_all(libc::MADV_HUGEPAGE);

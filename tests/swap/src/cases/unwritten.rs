@@ -27,6 +27,10 @@ pub fn cases() -> Vec<Case> {
             run: go_out_large,
         },
         Case {
+            name: "large folios that are being filled go to swap with what they have",
+            run: go_out_begun,
+        },
+        Case {
             name: "reclaim while pages are being allocated",
             run: reclaimed_meanwhile,
         },
@@ -106,6 +110,34 @@ fn go_out_large(scene: &mut Scene) -> Result<()> {
     skip::without("TRANSPARENT_HUGEPAGE")?;
     machine::write("/proc/sys/vm/compact_memory", "1")?;
     round(scene, ",huge=always")
+}
+
+/// Writes that follow each other in what was allocated come to a page in a large folio, all of which goes out.
+fn go_out_begun(scene: &mut Scene) -> Result<()> {
+    let _swap = Swap::disk(1)?;
+    let mount = scene.mount("size=64m")?;
+    let group = Group::enter(&[])?;
+    let file = pages::create(&mount.file("file"))?;
+    for begun in [1, 5, 100, 700, PAGES - 30] {
+        fallocate(&file, FallocateFlags::empty(), 0, PAGES * PAGE as u64)?;
+        pages::write(&file, 1, 0, begun, 1)?;
+        group.push_out()?;
+        scene.space("in swap", &mount, &file)?;
+        pages::verify(&file, 1, 0, begun, |_| 1)?;
+        check_zeros(&file, begun, PAGES)?;
+
+        // On, where it had come to.
+        pages::write(&file, 1, begun, begun + 20, 1)?;
+        group.push_out()?;
+        pages::verify(&file, 1, 0, begun + 20, |_| 1)?;
+        check_zeros(&file, begun + 20, PAGES)?;
+        scene.space("back", &mount, &file)?;
+        file.set_len(0)?;
+    }
+    drop(file);
+    mount.unmount()?;
+    device::nothing_in_use()?;
+    group.remove()
 }
 
 /// Reclaim does not get pages of a call that is still at work, which could not undo it then. Where it asks for more
