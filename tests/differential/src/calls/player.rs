@@ -62,6 +62,8 @@ pub struct Player {
     pub long_link: bool,
     /// There may be large folios.
     pub large: bool,
+    /// There were none yet when the mount got huge=: the sizes of those from before are a known difference.
+    pub sized: bool,
     /// What lets allocations fail, on the side where they do.
     pub countdown: Option<Countdown>,
     /// For the next call.
@@ -123,6 +125,7 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
         moved: false,
         long_link: false,
         large: options.contains("huge="),
+        sized: options.contains("huge="),
         countdown: super::fault::countdown(fs, calls)?,
         fault: None,
         parted: None,

@@ -250,9 +250,10 @@ impl Player {
             space.map_or_else(|e| format!("{e:?}"), |s| shown(&s)),
         );
         let options = self.mount.options();
-        let sized = ["always", "within_size", "advise"]
-            .iter()
-            .any(|mode| options.contains(&format!("huge={mode}")));
+        let sized = self.sized
+            && ["always", "within_size", "advise"]
+                .iter()
+                .any(|mode| options.contains(&format!("huge={mode}")));
         t.text("options", options);
         for kind in [Kind::User, Kind::Group] {
             t.put(format!("quota {kind:?}"), quota::all(&root, kind));

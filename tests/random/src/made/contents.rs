@@ -153,10 +153,17 @@ impl Maker {
             },
             5..9 => {
                 let flags = if r.one_in(4) { r.bits(RWF) } else { 0 };
+                let len = r.amount();
+                let at = if r.one_in(3) {
+                    self.written_to
+                } else {
+                    r.offset()
+                };
+                self.written_to = at.saturating_add_unsigned(len as u64);
                 Call::Pwritev {
                     fd,
-                    len: r.amount(),
-                    at: r.offset(),
+                    len,
+                    at,
                     byte: r.byte(),
                     flags,
                 }

@@ -57,6 +57,8 @@ struct Maker {
     /// Files are opened through mappings of them. A segment must not be locked then: the kernel gives back locked memory
     /// by the size that a segment has at that time, on both sides.
     opens_mapped: bool,
+    /// Where the last write at a position has ended: others go on there.
+    written_to: i64,
 }
 
 type Make = fn(&mut Maker) -> Call;
@@ -156,6 +158,7 @@ fn plain(source: fastrand::Rng) -> Sequence {
         fits: !options.contains("huge="),
         at_random,
         opens_mapped,
+        written_to: 0,
     };
     let kinds: Vec<Make> = match shared {
         true => [KINDS, SHARED_KINDS].concat(),
