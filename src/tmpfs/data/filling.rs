@@ -29,34 +29,23 @@ use crate::tmpfs::state::inode::TmpfsInode;
 use crate::units::{Len, Order, PageIndex, PageRange, Pos};
 use kernel::sync::aref::ARef;
 
-/// How a folio is to be used that is not valid, or of which a mapping must not show all.
-pub(super) enum Usage {
-    /// As it is.
-    Whole,
-    /// It is to be split into such of this order, if that can be.
-    Apart(Order),
-}
-
-/// How `folio`, which has page `index`, is to be used for `purpose`. One that is filled becomes valid. Does not sleep.
+/// What `folio`, which has page `index`, is to be split into for `purpose`, if that can be; `None` where it is used as it
+/// is. One that is filled becomes valid. Does not sleep.
 #[inline(never)]
-pub(super) fn usage(
+pub(super) fn part(
     inode: &TmpfsInode,
     folio: &mut LockedFolio,
     index: PageIndex,
     purpose: &Purpose<'_>,
-) -> Usage {
+) -> Option<Order> {
     if !folio.is_uptodate() && inode.data().filled().contains_all(&folio.pages()) {
         folio.mark_uptodate();
     }
     if folio.is_uptodate() && !purpose.shows_beyond_eof(inode, folio) {
-        return Usage::Whole;
+        return None;
     }
     let part = fitting::part(inode, folio, index, purpose);
-    if part < folio.order() {
-        Usage::Apart(part)
-    } else {
-        Usage::Whole
-    }
+    (part < folio.order()).then_some(part)
 }
 
 /// Whether a write at page `index` may fill `folio`, which has that page: it begins to, or goes on with that. What it writes is
@@ -176,13 +165,11 @@ pub(super) fn settle_near(inode: &TmpfsInode, range: &PageRange) {
     }
 }
 
-/// Makes what is filled valid, as [`show`] does, if a part of its folio may be in `range`, which is to be truncated: what is
-/// left of the folio would be zeroed before it is split.
+/// Whether some of what is filled may be left of a folio when the pages of `range` are truncated. It is to be valid before:
+/// else what is left of the folio would be zeroed before it is split.
 #[inline]
-pub(super) fn show_unless_in(inode: &TmpfsInode, range: &PageRange) {
-    if is_near(inode, range) && !range.contains_all(&inode.data().filled()) {
-        show(inode);
-    }
+pub(super) fn is_cut_by(inode: &TmpfsInode, range: &PageRange) -> bool {
+    is_near(inode, range) && !range.contains_all(&inode.data().filled())
 }
 
 /// Whether what is filled is in the largest folio that a page of `range` could be in.

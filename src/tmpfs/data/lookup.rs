@@ -9,7 +9,7 @@
 //! their locks only.
 
 use super::beyond_eof;
-use super::filling::{self, Usage};
+use super::filling;
 use super::fitting;
 use super::orders::{self, Rule};
 use super::page_accounting;
@@ -296,7 +296,7 @@ pub(super) fn find_or_make_noting(
             } else {
                 // A copy, as above.
                 let copy = purpose;
-                if let Usage::Apart(part) = filling::usage(inode, &mut folio, index, &copy) {
+                if let Some(part) = filling::part(inode, &mut folio, index, &copy) {
                     if orders::must_look_single(inode, &folio)
                         && fitting::take_apart(&mut folio, part)
                     {
@@ -320,6 +320,7 @@ pub(super) fn find_or_make_noting(
         };
         if !may_be_invalid && !folio.is_uptodate() {
             if is_new {
+                // What is noted as filled is none of it, but may have been at its place.
                 folio.zero();
                 folio.mark_uptodate();
             } else {

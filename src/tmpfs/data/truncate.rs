@@ -60,13 +60,15 @@ impl Truncation {
     /// Brings back from swap the pages that the range has in part, and holds them in memory, while the caller
     /// can still fail. [`Truncation::run`] cannot: a page that it could not read for want of memory would not
     /// be zeroed, and its old bytes would be seen when the file grows again. A caller that cannot fail goes
-    /// without this, and takes that risk. May sleep.
+    /// without this, and takes that risk. May sleep; `i_rwsem` is held.
     ///
     /// Fails with `ENOMEM` and, when the task is killed, with `EINTR`.
     #[inline]
     pub(super) fn prepare(&mut self, inode: &TmpfsInode) -> Result {
-        // A folio that is held cannot be split.
-        filling::show_unless_in(inode, &self.whole());
+        // Now, as a folio that is held cannot be split.
+        if filling::is_cut_by(inode, &self.whole()) {
+            filling::settle(inode);
+        }
         // A page that a mapping adds now to a file without pages needs no preparation: it is written while
         // the file is truncated, and may as well have been written before.
         if !inode.swapped().is_zero() || (is_there_swap() && inode.mapping().has_nodes()) {
@@ -139,7 +141,6 @@ impl Truncation {
     /// grows meanwhile.
     pub(super) fn run(mut self, inode: &TmpfsInode) {
         let whole = self.whole();
-        filling::show_unless_in(inode, &whole);
         lower_fallocend(inode, &whole);
         let removed = inode.mapping().remove(whole, || self.truncate_edges(inode));
         if removed.is_stuck {
@@ -206,7 +207,11 @@ impl Truncation {
 /// cannot fail. May sleep; see [`Truncation::run`].
 #[inline]
 pub(in crate::tmpfs) fn truncate_range(inode: &TmpfsInode, start: Pos, end: Option<Pos>) {
-    Truncation::new(start, end).run(inode);
+    let truncation = Truncation::new(start, end);
+    if filling::is_cut_by(inode, &truncation.whole()) {
+        filling::show(inode);
+    }
+    truncation.run(inode);
 }
 
 /// Sets the size of a regular file; what is beyond it is gone for good when it grows again.
