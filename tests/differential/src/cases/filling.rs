@@ -7,7 +7,7 @@ use rustix::fs::{FallocateFlags, SeekFrom};
 use stage::pipe::InPipe;
 
 use super::file_io::raw_pwrite;
-use super::huge::{fallocate, punch, HUGE};
+use super::huge::{fallocate, prepare, punch, HUGE};
 use super::unwritten::use_memory;
 use crate::harness::prelude::*;
 
@@ -39,53 +39,117 @@ enum Step {
 
 use Step::*;
 
-/// Does it, and with `model`, what the file should have.
-fn step(
-    t: &mut Trace,
-    file: &Fd,
-    model: &mut Vec<u8>,
-    pipes: &mut Vec<InPipe>,
-    step: Step,
-) -> Done {
-    let label = format!("{step:?}");
-    match step {
-        Write(at, len) => {
-            let data = pattern(at as u32 + 1, len);
-            t.put(label, file.pwrite(&data, at as u64));
-            model.resize(model.len().max(at + len), 0);
-            model[at..at + len].copy_from_slice(&data);
-        }
-        Read(at, len) => t.put(label, file.pread(len, at as u64)),
-        Pipe(page) => pipes.push(InPipe::page(file, page)?),
-        Holes => t.put(label, file.extents()),
-        Resident => t.put(label, runs(&Map::shared(file, LEN, 0)?.resident()?)),
-        Load(at) => t.put(label, Map::shared(file, LEN, 0)?.get(at)),
-        Store(at) => {
-            Map::shared(file, LEN, 0)?.set(at, 0x5c);
-            model[at] = 0x5c;
-        }
-        Collapse => {
-            let map = Map::aligned(file, LEN, HUGE)?;
-            t.put(label, map.advise_all(libc::MADV_COLLAPSE).is_ok());
-        }
-        Punch(at, len) => {
-            t.put(label, punch(file, at, len));
-            let end = model.len().min(at + len);
-            model[at.min(end)..end].fill(0);
-        }
-        Truncate(len) => {
-            t.put(label, file.truncate(len as u64));
-            model.resize(len, 0);
-        }
-        Allocate(at, len) => {
-            t.put(label, fallocate(file, FallocateFlags::empty(), at, len));
-            model.resize(model.len().max(at + len), 0);
-        }
-        AllocateBeyond(at, len) => {
-            t.put(label, fallocate(file, FallocateFlags::KEEP_SIZE, at, len));
+/// A file, and what it should have.
+struct Subject {
+    file: Fd,
+    model: Vec<u8>,
+    /// Those that have a part of it.
+    pipes: Vec<InPipe>,
+}
+
+impl Subject {
+    fn new(file: Fd, model: Vec<u8>) -> Self {
+        Self {
+            file,
+            model,
+            pipes: Vec::new(),
         }
     }
-    Ok(())
+
+    /// A new file that was `allocated` so, and whose first pages are filled by as many calls.
+    fn filled(t: &mut Trace, d: &Dir, allocated: Step, pages: usize) -> anyhow::Result<Self> {
+        let mut subject = Self::new(d.create("f")?, Vec::new());
+        subject.step(t, allocated)?;
+        subject.fill(t, 0, pages)?;
+        Ok(subject)
+    }
+
+    /// Writes these pages, each by a call.
+    fn fill(&mut self, t: &mut Trace, from: usize, to: usize) -> Done {
+        (from..to).try_for_each(|n| self.step(t, Write(n * PAGE, PAGE)))
+    }
+
+    fn step(&mut self, t: &mut Trace, step: Step) -> Done {
+        let label = format!("{step:?}");
+        match step {
+            Write(at, len) => {
+                let data = pattern(at as u32 + 1, len);
+                t.put(label, self.file.pwrite(&data, at as u64));
+                self.model.resize(self.model.len().max(at + len), 0);
+                self.model[at..at + len].copy_from_slice(&data);
+            }
+            Read(at, len) => t.put(label, self.file.pread(len, at as u64)),
+            Pipe(page) => self.pipes.push(InPipe::page(&self.file, page)?),
+            Holes => t.put(label, self.file.extents()),
+            Resident => t.put(label, runs(&Map::shared(&self.file, LEN, 0)?.resident()?)),
+            Load(at) => t.put(label, Map::shared(&self.file, LEN, 0)?.get(at)),
+            Store(at) => {
+                Map::shared(&self.file, LEN, 0)?.set(at, 0x5c);
+                self.model[at] = 0x5c;
+            }
+            Collapse => {
+                let map = Map::aligned(&self.file, LEN, HUGE)?;
+                t.put(label, map.advise_all(libc::MADV_COLLAPSE).is_ok());
+            }
+            Punch(at, len) => {
+                t.put(label, punch(&self.file, at, len));
+                let end = self.model.len().min(at + len);
+                self.model[at.min(end)..end].fill(0);
+            }
+            Truncate(len) => {
+                t.put(label, self.file.truncate(len as u64));
+                self.model.resize(len, 0);
+            }
+            Allocate(at, len) => {
+                t.put(
+                    label,
+                    fallocate(&self.file, FallocateFlags::empty(), at, len),
+                );
+                self.model.resize(self.model.len().max(at + len), 0);
+            }
+            AllocateBeyond(at, len) => {
+                t.put(
+                    label,
+                    fallocate(&self.file, FallocateFlags::KEEP_SIZE, at, len),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails where the bytes from `start` to before `end` are not what they should be.
+    fn check(&self, label: &str, start: usize, end: usize) -> Done {
+        let end = self.model.len().min(end);
+        let start = end.min(start);
+        let got = self.file.pread(end - start, start as u64)?.0;
+        let wanted = &self.model[start..end];
+        let wrong = got.iter().zip(wanted).position(|(a, b)| a != b);
+        ensure!(
+            got.len() == wanted.len() && wrong.is_none(),
+            "{label}: wrong byte at {start} + {wrong:?}"
+        );
+        Ok(())
+    }
+
+    /// What can be seen of the file.
+    fn look(&self, t: &mut Trace, label: &str, d: &Dir) -> Done {
+        t.counts(label, d, &self.file)?;
+        let map = Map::shared(&self.file, LEN, 0)?;
+        t.put(format!("{label}: resident"), runs(&map.resident()?));
+        let size = self.file.size()?;
+        ensure!(size == self.model.len() as u64, "{label}: {size} bytes");
+        // Where something was done; all of it would take long.
+        for (start, end) in [(0, 20), (508, 524), (568, 576)] {
+            self.check(label, start * PAGE, end * PAGE)?;
+        }
+        t.counts(format!("{label}, read"), d, &self.file)
+    }
+
+    /// The same, and all that the file has.
+    fn look_at_all(&self, t: &mut Trace, label: &str, d: &Dir) -> Done {
+        self.look(t, label, d)?;
+        self.check(label, 0, usize::MAX)
+    }
 }
 
 /// Where what is the same begins, and what it is.
@@ -95,26 +159,6 @@ fn runs(pages: &[bool]) -> Vec<(usize, bool)> {
         .filter(begins)
         .map(|at| (at, pages[at]))
         .collect()
-}
-
-/// What can be seen of the file.
-fn look(t: &mut Trace, label: &str, d: &Dir, file: &Fd, model: &[u8]) -> Done {
-    t.counts(label, d, file)?;
-    let map = Map::shared(file, LEN, 0)?;
-    t.put(format!("{label}: resident"), runs(&map.resident()?));
-    ensure!(file.size()? == model.len() as u64, "{label}: other size");
-    // Where something was done; all of it would take long.
-    for (start, end) in [(0, 20), (508, 524), (568, 576)] {
-        let end = model.len().min(end * PAGE);
-        let start = end.min(start * PAGE);
-        let got = file.pread(end - start, start as u64)?.0;
-        let wrong = got.iter().zip(&model[start..end]).position(|(a, b)| a != b);
-        ensure!(
-            got.len() == end - start && wrong.is_none(),
-            "{label}: wrong byte at {start} + {wrong:?}"
-        );
-    }
-    t.counts(format!("{label}, read"), d, file)
 }
 
 /// Each of these after some writes, and more writes after it.
@@ -175,12 +219,7 @@ fn interrupted(t: &mut Trace, d: &Dir) -> Done {
         Allocate(0, 16 * PAGE),
     ] {
         for steps in between {
-            let file = d.create("f")?;
-            let (mut model, mut pipes) = (Vec::new(), Vec::new());
-            step(t, &file, &mut model, &mut pipes, allocated)?;
-            for n in 0..5 {
-                step(t, &file, &mut model, &mut pipes, Write(n * PAGE, PAGE))?;
-            }
+            let mut subject = Subject::filled(t, d, allocated, FILLED / PAGE)?;
             let label = format!("{allocated:?} {steps:?}");
             for &between in *steps {
                 // Behind the end of the file there is nothing to be mapped or piped.
@@ -189,17 +228,15 @@ fn interrupted(t: &mut Trace, d: &Dir) -> Done {
                     Pipe(page) => page * PAGE,
                     _ => 0,
                 };
-                if at >= model.len() {
+                if at >= subject.model.len() {
                     continue;
                 }
-                step(t, &file, &mut model, &mut pipes, between).context(label.clone())?;
+                subject.step(t, between).context(label.clone())?;
             }
             // On, where it had come to.
-            for n in 5..9 {
-                step(t, &file, &mut model, &mut pipes, Write(n * PAGE, PAGE))?;
-            }
-            look(t, &label, d, &file, &model)?;
-            drop(file);
+            subject.fill(t, 5, 9)?;
+            subject.look(t, &label, d)?;
+            drop(subject);
             d.unlink("f")?;
         }
     }
@@ -222,9 +259,9 @@ fn by_calls_of_a_size(t: &mut Trace, d: &Dir) -> Done {
         (0, HUGE - PAGE),
         (0, HUGE + PAGE),
     ] {
-        let file = d.create("f")?;
-        let (mut model, mut pipes) = (Vec::new(), Vec::new());
-        step(t, &file, &mut model, &mut pipes, Allocate(0, LEN))?;
+        let Subject {
+            file, mut model, ..
+        } = Subject::filled(t, d, Allocate(0, LEN), 0)?;
         let mut at = start;
         // Not more than a hundred calls.
         while at + len <= LEN - 7 * PAGE && at < start + 100 * len {
@@ -233,9 +270,7 @@ fn by_calls_of_a_size(t: &mut Trace, d: &Dir) -> Done {
             model[at..at + len].copy_from_slice(&data);
             at += len;
         }
-        look(t, &format!("{len} from {start}"), d, &file, &model)?;
-        ensure!(file.all()?.0 == model, "{len} from {start}: other contents");
-        drop(file);
+        Subject::new(file, model).look_at_all(t, &format!("{len} from {start}"), d)?;
         d.unlink("f")?;
     }
     Ok(())
@@ -245,24 +280,19 @@ fn by_calls_of_a_size(t: &mut Trace, d: &Dir) -> Done {
 fn short_writes(t: &mut Trace, d: &Dir) -> Done {
     use_memory()?;
     for there in [1, PAGE - 1, PAGE, PAGE + 1, 5 * PAGE, 5 * PAGE + 100] {
-        let file = d.create("f")?;
-        let (mut model, mut pipes) = (Vec::new(), Vec::new());
-        step(t, &file, &mut model, &mut pipes, Allocate(0, LEN))?;
-        for n in 0..3 {
-            step(t, &file, &mut model, &mut pipes, Write(n * PAGE, PAGE))?;
-        }
+        let mut subject = Subject::filled(t, d, Allocate(0, LEN), 3)?;
         // The end of it is not there.
         let source = Map::anonymous(16 * PAGE)?;
         source.fill(0, 8 * PAGE, 7);
         let nothing = source.part(8 * PAGE, 8 * PAGE, 8 * PAGE, libc::MREMAP_MAYMOVE)?;
         drop(nothing);
         let start = source.start().wrapping_byte_add(8 * PAGE - there);
-        let written = raw_pwrite(&file, start, there + 4 * PAGE, 3 * PAGE as i64)?;
+        let written = raw_pwrite(&subject.file, start, there + 4 * PAGE, 3 * PAGE as i64)?;
         let written = written as usize;
         t.put("written", written);
-        model[3 * PAGE..3 * PAGE + written].fill(7);
-        look(t, &format!("{there} bytes"), d, &file, &model)?;
-        drop(file);
+        subject.model[3 * PAGE..3 * PAGE + written].fill(7);
+        subject.look(t, &format!("{there} bytes"), d)?;
+        drop(subject);
         d.unlink("f")?;
     }
     Ok(())
@@ -312,19 +342,17 @@ fn watched(t: &mut Trace, d: &Dir) -> Done {
             });
             for at in (0..LEN).step_by(PAGE) {
                 let done = file.pwrite(&data[at..at + PAGE], at as u64);
-                // The watcher ends in any case.
-                written.store(at + PAGE, Ordering::Release);
-                if done? != PAGE {
+                if !matches!(done, Ok(PAGE)) {
+                    // The watcher is to end, too.
                     written.store(LEN, Ordering::Release);
-                    anyhow::bail!("short write");
+                    anyhow::bail!("a write of a page at {at}: {done:?}");
                 }
+                written.store(at + PAGE, Ordering::Release);
             }
             watcher.join().expect("the watcher panicked")
         });
         result?;
-        look(t, "at the end", d, &file, &data)?;
-        ensure!(file.all()?.0 == data, "other contents");
-        drop(file);
+        Subject::new(file, data.clone()).look_at_all(t, "at the end", d)?;
         d.unlink("f")?;
     }
     Ok(())
@@ -359,15 +387,12 @@ fn read_meanwhile(t: &mut Trace, d: &Dir) -> Done {
     })?;
     let mut model = data;
     model.resize(LEN, 0);
-    look(t, "half", d, &file, &model)
+    Subject::new(file, model).look(t, "half", d)
 }
 
 /// A folio that was allocated in advance is not split by writes that follow each other.
 fn stays_large(t: &mut Trace, fs: &Fs) -> Done {
-    if std::fs::metadata("/sys/kernel/mm/transparent_hugepage").is_err() {
-        skip!("this kernel has no large folios (CONFIG_TRANSPARENT_HUGEPAGE)");
-    }
-    super::huge::compact()?;
+    prepare()?;
     let mount = fs.mount("")?;
     let dir = mount.dir()?;
     for len in [PAGE, 3000, 16 * PAGE, 3 * PAGE + 1] {
@@ -388,12 +413,7 @@ fn stays_large(t: &mut Trace, fs: &Fs) -> Done {
             stage::machine::folios(2048, "split")? == split,
             "calls of {len} bytes split a folio"
         );
-        look(t, &format!("calls of {len} bytes"), &dir, &file, &data)?;
-        ensure!(
-            file.all()?.0 == data,
-            "calls of {len} bytes: other contents"
-        );
-        drop(file);
+        Subject::new(file, data).look_at_all(t, &format!("calls of {len} bytes"), &dir)?;
         dir.unlink("f")?;
     }
     drop(dir);
@@ -407,19 +427,12 @@ fn remounted(t: &mut Trace, fs: &Fs) -> Done {
     for policy in ["never", "always", "within_size", "advise"] {
         let mount = fs.mount("size=64m")?;
         let dir = mount.dir()?;
-        let file = dir.create("f")?;
-        let (mut model, mut pipes) = (Vec::new(), Vec::new());
-        step(t, &file, &mut model, &mut pipes, Allocate(0, LEN))?;
-        for n in 0..5 {
-            step(t, &file, &mut model, &mut pipes, Write(n * PAGE, PAGE))?;
-        }
+        let mut subject = Subject::filled(t, &dir, Allocate(0, LEN), 5)?;
         t.put(policy, mount.remount(&format!("huge={policy}")));
-        for n in 5..9 {
-            step(t, &file, &mut model, &mut pipes, Write(n * PAGE, PAGE))?;
-        }
-        step(t, &file, &mut model, &mut pipes, Write(HUGE + 3 * PAGE, 10))?;
-        look(t, policy, &dir, &file, &model)?;
-        drop((file, dir));
+        subject.fill(t, 5, 9)?;
+        subject.step(t, Write(HUGE + 3 * PAGE, 10))?;
+        subject.look(t, policy, &dir)?;
+        drop((subject, dir));
         mount.unmount()?;
     }
     Ok(())
@@ -435,28 +448,18 @@ fn remounted_after_a_punch(t: &mut Trace, fs: &Fs) -> Done {
         use_memory()?;
         let mount = fs.mount("size=64m")?;
         let dir = mount.dir()?;
-        let file = dir.create("f")?;
-        let (mut model, mut pipes) = (Vec::new(), Vec::new());
-        step(t, &file, &mut model, &mut pipes, Allocate(0, LEN))?;
-        for n in 0..5 {
-            step(t, &file, &mut model, &mut pipes, Write(n * PAGE, PAGE))?;
-        }
-        step(t, &file, &mut model, &mut pipes, Punch(0, LEN))?;
+        let mut subject = Subject::filled(t, &dir, Allocate(0, LEN), 5)?;
+        subject.step(t, Punch(0, LEN))?;
         t.put(policy, mount.remount(&format!("huge={policy}")));
-        step(t, &file, &mut model, &mut pipes, Allocate(HUGE / 2, PAGE))?;
+        subject.step(t, Allocate(HUGE / 2, PAGE))?;
         if let Some(again) = again {
             t.put(again, mount.remount(&format!("huge={again}")));
         }
-        step(t, &file, &mut model, &mut pipes, Read(0, 8 * PAGE))?;
-        step(t, &file, &mut model, &mut pipes, Write(3 * PAGE + 7, 100))?;
+        subject.step(t, Read(0, 8 * PAGE))?;
+        subject.step(t, Write(3 * PAGE + 7, 100))?;
         // How large the folio is, and so what is data of it, is the policy's affair.
-        let got = file.all()?.0;
-        let wrong = got.iter().zip(&model).position(|(a, b)| a != b);
-        ensure!(
-            wrong.is_none(),
-            "{policy}, {again:?}: wrong byte at {wrong:?}"
-        );
-        drop((file, dir));
+        subject.check(&format!("{policy}, {again:?}"), 0, usize::MAX)?;
+        drop((subject, dir));
         mount.unmount()?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use rustix::fs::FallocateFlags;
 use stage::pipe::InPipe;
 
-use super::huge::{compact, fallocate, punch, HUGE};
+use super::huge::{compact, fallocate, prepare, punch, HUGE};
 use crate::harness::prelude::*;
 use crate::harness::quota::{self, field, Kind, Quota};
 use crate::harness::sys::cached_pages;
@@ -27,10 +27,7 @@ fn allocated(size: u64) -> anyhow::Result<u64> {
 
 /// All that the other cases say is true of a mount of single pages as well.
 fn large_at_all(t: &mut Trace, fs: &Fs) -> Done {
-    if std::fs::metadata("/sys/kernel/mm/transparent_hugepage").is_err() {
-        skip!("this kernel has no large folios (CONFIG_TRANSPARENT_HUGEPAGE)");
-    }
-    compact()?;
+    prepare()?;
     let expect = |what: &str, size, options: &str, body: &dyn Fn(&Dir) -> Done| -> Done {
         for (options, large) in [(options, fs.is_subject()), ("huge=never", false)] {
             let mount = fs.mount(options)?;

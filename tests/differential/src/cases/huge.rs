@@ -42,6 +42,14 @@ pub fn compact() -> Done {
     Ok(())
 }
 
+/// Memory for large folios, on a kernel that has such.
+pub fn prepare() -> Done {
+    if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+        skip!("this kernel has no large folios (CONFIG_TRANSPARENT_HUGEPAGE)");
+    }
+    compact()
+}
+
 /// A control of large folios, set back when dropped.
 fn set_control(name: &str, value: &str) -> anyhow::Result<Setting> {
     Setting::new(&format!("{THP}/{name}"), value)

@@ -4,7 +4,7 @@ use stage::device::Swap;
 use stage::group::Group;
 use stage::machine::Setting;
 
-use super::huge::{compact, Counters, HUGE};
+use super::huge::{prepare, Counters, HUGE};
 use crate::harness::memfd::{self, CLOEXEC, EXEC};
 use crate::harness::meminfo::Growth;
 use crate::harness::prelude::*;
@@ -228,14 +228,6 @@ fn swapped_off(t: &mut Trace, _: &Fs) -> Done {
 }
 
 const CONTROLS: &str = "/sys/kernel/mm/transparent_hugepage";
-
-/// Memory for large folios.
-fn prepare() -> Done {
-    if !std::path::Path::new(CONTROLS).exists() {
-        skip!("this kernel has no large folios");
-    }
-    compact()
-}
 
 /// Runs the steps with each value of shmem_enabled.
 fn each_policy(mut steps: impl FnMut(&str) -> Done) -> Done {
