@@ -118,6 +118,14 @@ struct mm_struct *rtmpfs_helper_current_mm(void)
 	return current->mm;
 }
 
+#ifdef CONFIG_FS_POSIX_ACL
+__rtmpfs_helper
+umode_t rtmpfs_helper_current_umask(void)
+{
+	return current_umask();
+}
+#endif
+
 __rtmpfs_helper
 bool rtmpfs_helper_dir_emit(struct dir_context *ctx, const char *name,
 			    int namelen, u64 ino, unsigned int type)

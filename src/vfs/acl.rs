@@ -55,6 +55,14 @@ pub(super) unsafe fn chmod(_idmap: &IdMap, _dentry: *mut bindings::dentry, _mode
     Ok(())
 }
 
+/// Whether it is known that the files in `dir` inherit no ACL, as it is of most directories: `posix_acl_create()` comes to
+/// the same by three calls. A snapshot where `i_rwsem` is not held.
+#[cfg(CONFIG_FS_POSIX_ACL)]
+fn is_without_default<T: FileSystem>(dir: &Inode<T>) -> bool {
+    // SAFETY: The inode is live, and the pointer is only looked at. Where the ACL is not known, it is not null.
+    unsafe { core::ptr::read_volatile(&raw const (*dir.as_ptr()).i_default_acl) }.is_null()
+}
+
 impl<T: FileSystem> NewInode<'_, T> {
     /// Gives a new inode the ACLs that it inherits from `dir`, and takes from its mode what they
     /// forbid; what the umask forbids where there is none to inherit. Not for symbolic links, which
@@ -64,6 +72,11 @@ impl<T: FileSystem> NewInode<'_, T> {
     #[cfg(CONFIG_FS_POSIX_ACL)]
     pub(crate) fn init_acls(&mut self, dir: &Inode<T>) -> Result {
         let raw = self.as_ptr();
+        if T::POSIX_ACL && is_without_default(dir) {
+            // SAFETY: By the type invariants nothing else uses the mode; a task has a umask.
+            unsafe { (*raw).i_mode &= !bindings::current_umask() };
+            return Ok(());
+        }
         let (mut default, mut access) = (core::ptr::null_mut(), core::ptr::null_mut());
         // SAFETY: Both inodes are live, and by the type invariants nothing else uses the mode of this one.
         bindings::to_result(unsafe {
