@@ -5,7 +5,7 @@
 //! C headers: `include/linux/fs_context.h`, `Documentation/filesystems/mount_api.rst`.
 
 use super::ids::{Kgid, Kuid};
-use super::{superblock, FileSystem, SuperBlock};
+use super::{superblock, DeviceId, FileSystem, Registration, SuperBlock};
 use crate::bindings;
 use core::marker::PhantomData;
 use kernel::error::from_result;
@@ -131,10 +131,14 @@ pub(super) unsafe extern "C" fn init_fs_context<T: FileSystem>(
 /// `fc` must be a live context without operations, which no other task knows yet. It must be of a type of `T` when they
 /// are called.
 pub(super) unsafe fn init<T: FileSystem>(fc: *mut bindings::fs_context) -> Result {
-    let options = KBox::new(T::new_options()?, GFP_KERNEL)?;
+    let state = State::<T> {
+        options: T::new_options()?,
+        made: None,
+    };
+    let state = KBox::new(state, GFP_KERNEL)?;
     // SAFETY: By the caller's promise the context is this function's alone.
     unsafe {
-        (*fc).fs_private = options.into_foreign();
+        (*fc).fs_private = state.into_foreign();
         (*fc).ops = &Tables::<T>::OPERATIONS;
         // All changes of a file count one up, which NFS clients see.
         (*fc).sb_flags |= bindings::SB_I_VERSION;
@@ -146,30 +150,43 @@ pub(super) unsafe fn init<T: FileSystem>(fc: *mut bindings::fs_context) -> Resul
     Ok(())
 }
 
-/// The options that `init_fs_context` has stored.
+/// What a context has of this layer's.
+struct State<T: FileSystem> {
+    options: T::MountOptions,
+    /// The superblock that it has made, if any.
+    made: Option<DeviceId>,
+}
+
+/// What `init_fs_context` has stored.
 ///
 /// # Safety
 ///
 /// `fc` must be a live context with the operations of `T`, whose `uapi_mutex` is held, or which no other task uses,
 /// for `'a`; there must be no other result of this function meanwhile.
-unsafe fn options<'a, T: FileSystem>(fc: *mut bindings::fs_context) -> &'a mut T::MountOptions {
+unsafe fn state<'a, T: FileSystem>(fc: *mut bindings::fs_context) -> &'a mut State<T> {
     // SAFETY: By the caller's promise.
-    let options = unsafe { (*fc).fs_private };
+    let state = unsafe { (*fc).fs_private };
     // SAFETY: What has these operations has got a box from `init_fs_context`, which `free` alone takes back; by the
     // caller's promise this is the only reference to it.
-    unsafe { KBox::<T::MountOptions>::borrow_mut(options) }
+    unsafe { KBox::<State<T>>::borrow_mut(state) }
 }
 
-/// `fs_context_operations::free`.
+/// `fs_context_operations::free`. It comes before mount(2) or fsmount(2) returns, with no superblock locked.
 ///
 /// # Safety
 ///
 /// `fc` must be a live context with the operations of `T`, which is used no more.
 unsafe extern "C" fn free<T: FileSystem>(fc: *mut bindings::fs_context) {
     // SAFETY: By the caller's promise.
-    let options = unsafe { (*fc).fs_private };
+    let state = unsafe { (*fc).fs_private };
     // SAFETY: It is null, or the box that `init_fs_context` has stored, which by the caller's promise is used no more.
-    drop(unsafe { KBox::<T::MountOptions>::try_from_foreign(options) });
+    let state = unsafe { KBox::<State<T>>::try_from_foreign(state) };
+    if let Some(device) = state.and_then(|state| state.made) {
+        // SAFETY: By the caller's promise; what has the operations of `T` is of a registered type of `T`, whose module
+        // it holds.
+        let registration = unsafe { Registration::<T>::from_fs_type((*fc).fs_type) };
+        registration.update_figures(device);
+    }
 }
 
 /// `fs_context_operations::parse_param`.
@@ -188,7 +205,7 @@ unsafe extern "C" fn parse_param<T: FileSystem>(
         // SAFETY: By the caller's promise.
         let cx = unsafe { MountContext::from_raw(fc) };
         // SAFETY: By the caller's promise.
-        let options = unsafe { options::<T>(fc) };
+        let options = unsafe { &mut state::<T>(fc).options };
         T::parse_parameter(options, cx, index, value)?;
         Ok(0)
     })
@@ -265,10 +282,11 @@ unsafe extern "C" fn fill_super<T: FileSystem>(
         // SAFETY: By the caller's promise.
         let cx = unsafe { MountContext::from_raw(fc) };
         // SAFETY: By the caller's promise.
-        let options = unsafe { options::<T>(fc) };
+        let state = unsafe { state::<T>(fc) };
         // SAFETY: By the caller's promise; what has the operations of `T` is of a registered type of `T`, whose
         // module it holds.
-        unsafe { superblock::fill::<T>(sb, (*fc).fs_type, options, cx)? };
+        let device = unsafe { superblock::fill::<T>(sb, (*fc).fs_type, &mut state.options, cx)? };
+        state.made = Some(device);
         Ok(0)
     })
 }
@@ -286,7 +304,7 @@ unsafe extern "C" fn reconfigure<T: FileSystem>(fc: *mut bindings::fs_context) -
         // SAFETY: By the caller's promise.
         let cx = unsafe { MountContext::from_raw(fc) };
         // SAFETY: By the caller's promise.
-        let options = unsafe { options::<T>(fc) };
+        let options = unsafe { &mut state::<T>(fc).options };
         T::reconfigure(sb, options, cx)?;
         Ok(0)
     })

@@ -4,23 +4,27 @@
 //! `/sys/fs/TYPE`, for all superblocks of the type, and in `/sys/fs/TYPE/MAJOR:MINOR`, for the one with that device
 //! number. They cost nothing until they are read, and so much then that only the administrator may read them.
 //!
-//! The files of a superblock are there from before its first inode until before the eviction of its inodes at umount,
-//! which waits for the tasks that read them. What is still open by then fails with `ENODEV`.
+//! Sysfs makes and removes a file with a lock held that any task may keep for long: it reads a folder there into memory
+//! that is not at hand. With `s_umount` held, that would stop sync(2) and more. So a superblock only says there that it
+//! wants a folder, and no longer wants it; the folder is made, and goes, when the lock is released, before mount(2) and
+//! umount(2) return. The files know no superblock, but look for the one with their number.
 //!
-//! Lock order: a file of the type, then `s_umount` of a superblock, then a file of that superblock, where a task has
-//! "locked" a file while it reads or removes it.
+//! Lock order: `figures_folders`, then a file, then `s_umount`, then `figures_wanted`, where a task has "locked" a file
+//! while it reads or removes it.
 //!
 //! C headers: `include/linux/sysfs.h`, `include/linux/fs.h`.
 
 use super::folder::{Folder, Listed};
 use super::inode::InodeCore;
-use super::{FileSystem, Registration, SuperBlock};
+use super::{DeviceId, FileSystem, Registration, SuperBlock};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::error::from_result;
 use kernel::fmt::Write;
 use kernel::prelude::*;
+use kernel::rbtree::RBTree;
 use kernel::str::NullTerminatedFormatter;
+use kernel::sync::{new_mutex, Mutex};
 use kernel::types::Opaque;
 
 /// A figure of a file system.
@@ -51,23 +55,7 @@ impl<T: FileSystem> Figure<T> {
     }
 }
 
-/// Whose inodes are added up.
-enum Whose<T: FileSystem> {
-    /// Those of all superblocks.
-    Type(NonNull<Registration<T>>),
-    /// Those of one.
-    SuperBlock(NonNull<SuperBlock<T>>),
-}
-
-impl<T: FileSystem> Clone for Whose<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T: FileSystem> Copy for Whose<T> {}
-
-/// What lockdep knows the files of one kind by: attributes that come and go have no place of their own to be known by.
+/// What lockdep knows the files by: attributes that come and go have no place of their own to be known by.
 #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
 struct LockClass(Opaque<bindings::lock_class_key>);
 
@@ -76,48 +64,45 @@ struct LockClass(Opaque<bindings::lock_class_key>);
 unsafe impl Sync for LockClass {}
 
 #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
-static OF_TYPES: LockClass = LockClass(Opaque::zeroed());
-#[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
-static OF_SUPERBLOCKS: LockClass = LockClass(Opaque::zeroed());
-
-impl<T: FileSystem> Whose<T> {
-    #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
-    fn set_lock_class(self, attribute: &mut bindings::attribute) {
-        attribute.key = match self {
-            Self::Type(_) => OF_TYPES.0.get(),
-            Self::SuperBlock(_) => OF_SUPERBLOCKS.0.get(),
-        };
-    }
-
-    #[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
-    fn set_lock_class(self, _attribute: &mut bindings::attribute) {}
-}
+static FILES: LockClass = LockClass(Opaque::zeroed());
 
 /// A file by which user space reads a figure.
 ///
 /// # Invariants
 ///
-/// For as long as the file is in sysfs, this is where it was then, what `whose` points to is live, and if it is a
-/// superblock, the eviction of its inodes has not begun.
+/// For as long as the file is in sysfs, this is where it was then, and the types of the registration are initialised.
 struct File<T: FileSystem> {
     attribute: Opaque<bindings::kobj_attribute>,
     of: fn(&InodeCore<T>) -> u64,
-    whose: Whose<T>,
+    registration: NonNull<Registration<T>>,
+    /// The superblock whose inodes are added up; those of all, where there is no number.
+    device: Option<DeviceId>,
 }
+
+// SAFETY: Any task may remove the file.
+unsafe impl<T: FileSystem> Send for File<T> {}
 
 impl<T: FileSystem> File<T> {
     /// One that is not in sysfs yet.
-    fn new(figure: &'static Figure<T>, whose: Whose<T>) -> Self {
+    fn new(
+        figure: &'static Figure<T>,
+        registration: NonNull<Registration<T>>,
+        device: Option<DeviceId>,
+    ) -> Self {
         let mut attribute: bindings::kobj_attribute = pin_init::zeroed();
         attribute.attr.name = figure.name.as_char_ptr();
-        // A task that reads in a loop takes locks that others want to make and remove files.
+        // A task that reads in a loop takes locks that others want to mount and umount.
         attribute.attr.mode = 0o400;
-        whose.set_lock_class(&mut attribute.attr);
+        #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
+        {
+            attribute.attr.key = FILES.0.get();
+        }
         attribute.__bindgen_anon_1.show = Some(show::<T>);
         Self {
             attribute: Opaque::new(attribute),
             of: figure.of,
-            whose,
+            registration,
+            device,
         }
     }
 
@@ -137,43 +122,36 @@ impl<T: FileSystem> File<T> {
         unsafe { &*kernel::container_of!(Opaque::cast_from(attribute), Self, attribute) }
     }
 
-    /// The figure. May sleep; fails with `EINTR` when the task is being killed.
+    /// The figure. May sleep; fails with `EINTR` when the task is being killed, and with `ENODEV` where the superblock is
+    /// gone.
     ///
     /// # Safety
     ///
     /// The file must be there until this returns.
     unsafe fn read(&self) -> Result<u64> {
-        match self.whose {
-            Whose::SuperBlock(sb) => {
-                // SAFETY: By the type invariants.
-                unsafe { sb.as_ref().sum_of_inodes(self.of) }
-            }
-            Whose::Type(registration) => {
-                let mut total = Total {
-                    of: self.of,
-                    sum: Ok(0),
-                };
-                // SAFETY: By the type invariants.
-                for fs_type in unsafe { registration.as_ref() }.types() {
-                    // SAFETY: The type is initialised, and its superblocks are of `T`.
-                    unsafe {
-                        bindings::iterate_supers_type(
-                            fs_type,
-                            Some(add::<T>),
-                            (&raw mut total).cast(),
-                        )
-                    };
-                }
-                total.sum
-            }
+        let mut total = Total {
+            of: self.of,
+            device: self.device,
+            sum: self.device.is_none().then_some(Ok(0)),
+        };
+        // SAFETY: By the type invariants.
+        for fs_type in unsafe { self.registration.as_ref() }.types() {
+            // SAFETY: The type is initialised, and its superblocks are of `T`.
+            unsafe {
+                bindings::iterate_supers_type(fs_type, Some(add::<T>), (&raw mut total).cast())
+            };
         }
+        total.sum.unwrap_or(Err(ENODEV))
     }
 }
 
 /// A sum over superblocks.
 struct Total<T: FileSystem> {
     of: fn(&InodeCore<T>) -> u64,
-    sum: Result<u64>,
+    /// The one that counts, if not all do.
+    device: Option<DeviceId>,
+    /// None where none has counted.
+    sum: Option<Result<u64>>,
 }
 
 /// Adds a superblock.
@@ -184,13 +162,20 @@ struct Total<T: FileSystem> {
 unsafe extern "C" fn add<T: FileSystem>(sb: *mut bindings::super_block, total: *mut c_void) {
     // SAFETY: By the caller's promise.
     let total = unsafe { &mut *total.cast::<Total<T>>() };
-    let Ok(sum) = total.sum else {
-        // The task is being killed.
+    // SAFETY: By the caller's promise.
+    let sb = unsafe { SuperBlock::<T>::from_raw(sb) };
+    if total.device.is_some_and(|device| device != sb.device()) {
         return;
+    }
+    let sum = match total.sum {
+        None => 0,
+        Some(Ok(sum)) => sum,
+        // The task is being killed.
+        Some(Err(_)) => return,
     };
     // SAFETY: By the caller's promise; umount has `s_umount` for writing.
-    let of_sb = unsafe { SuperBlock::<T>::from_raw(sb).sum_of_inodes(total.of) };
-    total.sum = of_sb.map(|of_sb| sum.saturating_add(of_sb));
+    let of_sb = unsafe { sb.sum_of_inodes(total.of) };
+    total.sum = Some(of_sb.map(|of_sb| sum.saturating_add(of_sb)));
 }
 
 /// `kobj_attribute::show`.
@@ -217,10 +202,10 @@ struct Files<T: FileSystem>(KVec<File<T>>);
 
 impl<T: FileSystem> Files<T> {
     /// Files that are not in sysfs yet. May sleep; fails with `ENOMEM`.
-    fn new(whose: Whose<T>) -> Result<Self> {
+    fn new(registration: NonNull<Registration<T>>, device: Option<DeviceId>) -> Result<Self> {
         let mut files = KVec::with_capacity(T::FIGURES.len(), GFP_KERNEL)?;
         for figure in T::FIGURES {
-            files.push(File::new(figure, whose), GFP_KERNEL)?;
+            files.push(File::new(figure, registration, device), GFP_KERNEL)?;
         }
         Ok(Self(files))
     }
@@ -249,7 +234,7 @@ impl<T: FileSystem> TypeFigures<T> {
         registration: NonNull<Registration<T>>,
     ) -> Result<Self> {
         // INVARIANT: By the caller's promise the types stay until the files are out of sysfs.
-        let files = Files::new(Whose::Type(registration))?;
+        let files = Files::new(registration, None)?;
         let mut listed = KVec::with_capacity(T::FIGURES.len(), GFP_KERNEL)?;
         for attribute in files.attributes() {
             // SAFETY: The attribute is complete, and dropped later; the folder stays by the caller's promise.
@@ -263,41 +248,99 @@ impl<T: FileSystem> TypeFigures<T> {
     }
 }
 
-/// The figures of a superblock, and their folder.
-pub(super) struct SuperFigures<T: FileSystem> {
+/// The folder of a superblock, with the files of its figures.
+struct SuperFolder<T: FileSystem> {
     // Dropped before what the tasks that read the files look at: they go with it.
     _folder: Folder,
     _files: Files<T>,
 }
 
-impl<T: FileSystem> SuperFigures<T> {
-    /// Makes the folder in `parent`, that of the type, and the files, where `T` has figures. May sleep; fails with
-    /// `ENOMEM`.
+impl<T: FileSystem> SuperFolder<T> {
+    /// Makes a folder in that of the registration. May sleep; fails with `ENOMEM`.
     ///
     /// # Safety
     ///
-    /// The result must be dropped before `parent` is, and before `generic_shutdown_super()` is called.
-    pub(super) unsafe fn new(parent: &Folder, sb: &SuperBlock<T>) -> Result<Option<Self>> {
-        if T::FIGURES.is_empty() {
-            return Ok(None);
-        }
+    /// The types of `registration` must be initialised. They and its folder must stay until the result has been dropped.
+    unsafe fn new(registration: &Registration<T>, device: DeviceId) -> Result<Self> {
         // Four digits of the major number, seven of the minor one.
         let mut buffer = [0; 16];
         let mut text = NullTerminatedFormatter::new(&mut buffer).ok_or(ENOMEM)?;
-        write!(text, "{}:{}", sb.major(), sb.minor())?;
+        write!(text, "{}:{}", device.major(), device.minor())?;
         let name = CStr::from_bytes_until_nul(&buffer).map_err(|_| ENAMETOOLONG)?;
 
-        // INVARIANT: By the caller's promise the files are out of sysfs before the eviction.
-        let files = Files::new(Whose::SuperBlock(NonNull::from(sb)))?;
+        // INVARIANT: By the caller's promise the types stay until the files are out of sysfs.
+        let files = Files::new(NonNull::from(registration), Some(device))?;
         // SAFETY: By the caller's promise.
-        let folder = unsafe { parent.folder(name)? };
+        let folder = unsafe { registration.folder().folder(name)? };
         for attribute in files.attributes() {
             // SAFETY: The attribute is complete, and dropped later than the folder.
             unsafe { folder.list(attribute)? };
         }
-        Ok(Some(Self {
+        Ok(Self {
             _folder: folder,
             _files: files,
-        }))
+        })
+    }
+}
+
+/// The figures of all superblocks of a type, by their device numbers. A number may belong to another superblock as soon
+/// as the one that had it is shut down; then the folder is that of the other one.
+#[pin_data]
+pub(super) struct SuperFigures<T: FileSystem> {
+    /// The superblocks that are to have a folder.
+    #[pin]
+    wanted: Mutex<RBTree<DeviceId, ()>>,
+    /// Those that have one. Held while sysfs changes.
+    #[pin]
+    folders: Mutex<RBTree<DeviceId, SuperFolder<T>>>,
+}
+
+impl<T: FileSystem> SuperFigures<T> {
+    /// None.
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            wanted <- new_mutex!(RBTree::new(), "figures_wanted"),
+            folders <- new_mutex!(RBTree::new(), "figures_folders"),
+        })
+    }
+
+    /// The superblock with this number is to have a folder. May sleep; fails with `ENOMEM`.
+    pub(super) fn want(&self, device: DeviceId) -> Result {
+        if T::FIGURES.is_empty() {
+            return Ok(());
+        }
+        let mut wanted = self.wanted.lock();
+        wanted.try_create_and_insert(device, (), GFP_KERNEL)?;
+        Ok(())
+    }
+
+    /// It is to have none any more. May sleep.
+    pub(super) fn forget(&self, device: DeviceId) {
+        self.wanted.lock().remove(&device);
+    }
+
+    /// Makes the folder that is wanted and not there, or takes away one that is not wanted. Without memory there is no
+    /// folder. May sleep, for as long as a task reads there; no lock of a superblock may be held.
+    ///
+    /// # Safety
+    ///
+    /// This must be a part of `registration`, whose types are initialised, and stay until it is dropped, as its folder.
+    pub(super) unsafe fn update(&self, registration: &Registration<T>, device: DeviceId) {
+        let mut folders = self.folders.lock();
+        let is_wanted = self.wanted.lock().get(&device).is_some();
+        if !is_wanted {
+            folders.remove(&device);
+        } else if folders.get(&device).is_none() {
+            // SAFETY: By the caller's promise; what is made is dropped with this at the latest.
+            let result = unsafe { SuperFolder::new(registration, device) }
+                .and_then(|folder| folders.try_create_and_insert(device, folder, GFP_KERNEL));
+            if let Err(e) = result {
+                pr_warn!(
+                    "no figures of {}:{}: {e:?}\n",
+                    device.major(),
+                    device.minor()
+                );
+            }
+        }
     }
 }

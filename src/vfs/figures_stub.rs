@@ -4,7 +4,7 @@
 
 use super::folder::Folder;
 use super::inode::InodeCore;
-use super::{FileSystem, Registration, SuperBlock};
+use super::{DeviceId, FileSystem, Registration};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::prelude::*;
@@ -36,16 +36,27 @@ impl<T: FileSystem> TypeFigures<T> {
     }
 }
 
-/// The figures of a superblock.
+/// The figures of superblocks.
 pub(super) struct SuperFigures<T: FileSystem>(PhantomData<T>);
 
 impl<T: FileSystem> SuperFigures<T> {
+    /// None.
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self(PhantomData))
+    }
+
+    /// Remembers nothing.
+    pub(super) fn want(&self, _device: DeviceId) -> Result {
+        Ok(())
+    }
+
+    /// Nothing is remembered.
+    pub(super) fn forget(&self, _device: DeviceId) {}
+
     /// Makes nothing.
     ///
     /// # Safety
     ///
     /// None: there is no file.
-    pub(super) unsafe fn new(_parent: &Folder, _sb: &SuperBlock<T>) -> Result<Option<Self>> {
-        Ok(None)
-    }
+    pub(super) unsafe fn update(&self, _registration: &Registration<T>, _device: DeviceId) {}
 }

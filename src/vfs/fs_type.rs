@@ -6,14 +6,14 @@
 
 use super::control::TypeFolder;
 use super::features::Features;
-use super::figures::TypeFigures;
+use super::figures::{SuperFigures, TypeFigures};
 use super::file_system::Memory;
 use super::folder::Folder;
 use super::inode::InodeCache;
 use super::internal_type::{InternalType, TypeOf};
 #[cfg(CONFIG_QUOTA)]
 use super::quota::QuotaFormat;
-use super::{context, superblock, FileSystem};
+use super::{context, superblock, DeviceId, FileSystem};
 use crate::bindings;
 use crate::mm::MAX_FILE_SIZE;
 use crate::units::Pos;
@@ -101,6 +101,8 @@ pub(crate) struct Registration<T: FileSystem> {
     _quota: QuotaFormat,
     // Dropped before the folder that they are in, as what `memory` has there.
     _figures: TypeFigures<T>,
+    #[pin]
+    super_figures: SuperFigures<T>,
     _features: Features,
     folder: Folder,
     _fs: PhantomData<T>,
@@ -147,6 +149,7 @@ impl<T: FileSystem> Registration<T> {
             },
             // SAFETY: The types were just initialised, and have nothing to drop; the folder is dropped later.
             _figures: unsafe { TypeFigures::new(folder, this)? },
+            super_figures <- SuperFigures::new(),
             memory <- {
                 // SAFETY: The folder is dropped later than what is made with it.
                 let folder = unsafe { TypeFolder::of(folder) };
@@ -185,6 +188,19 @@ impl<T: FileSystem> Registration<T> {
 
     pub(super) fn cache(&self) -> &InodeCache<T> {
         &self.cache
+    }
+
+    /// The figures of superblocks.
+    pub(super) fn figures(&self) -> &SuperFigures<T> {
+        &self.super_figures
+    }
+
+    /// Makes the folder of a superblock, or takes it away, see [`SuperFigures::update`]. There is a superblock of the type, or
+    /// was one when the call began.
+    pub(super) fn update_figures(&self, device: DeviceId) {
+        // SAFETY: They are a part of this value, which is pinned and has its types, as there was a superblock. They are
+        // dropped before the folder.
+        unsafe { self.super_figures.update(self, device) }
     }
 
     /// The folder of the type in sysfs.

@@ -53,6 +53,9 @@ const S_IFIFO: u16 = 0o010000;
 const S_IFSOCK: u16 = 0o140000;
 const S_IXUGO: u16 = 0o111;
 
+/// How many bits of a device number are the minor one, `MINORBITS`.
+const MINOR_BITS: u32 = 20;
+
 impl FileKind {
     /// What mknod(2) asks for, if that is a file that it can make.
     pub(super) const fn of_node(mode: Mode, device: DeviceId) -> Option<Self> {
@@ -139,8 +142,8 @@ impl Mode {
     }
 }
 
-/// `dev_t`: the device that a special file stands for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// `dev_t`: the device that a special file stands for, or that a superblock has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DeviceId(u32);
 
 impl DeviceId {
@@ -155,5 +158,16 @@ impl DeviceId {
     /// The device number as the VFS takes it.
     pub(crate) const fn as_raw(self) -> u32 {
         self.0
+    }
+
+    /// The major number, as `MAJOR()`.
+    #[cfg(CONFIG_SYSFS)]
+    pub(super) const fn major(self) -> u32 {
+        self.0 >> MINOR_BITS
+    }
+
+    /// The minor number, as `MINOR()`.
+    pub(crate) const fn minor(self) -> u32 {
+        self.0 & ((1 << MINOR_BITS) - 1)
     }
 }

@@ -7,15 +7,13 @@
 use super::acl;
 use super::casefold::CaseFolding;
 use super::export::{self, Exports};
-use super::figures::SuperFigures;
 use super::inode::{self, InodeCache};
 use super::inode_list::{Cached, InodeList};
 #[cfg(CONFIG_QUOTA)]
 use super::quota;
-use super::{FileSystem, MountContext, Registration};
+use super::{DeviceId, FileSystem, MountContext, Registration};
 use crate::bindings;
 use crate::units::{Len, PAGE_SHIFT, PAGE_SIZE};
-use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::Deref;
 use kernel::error::from_result;
@@ -36,8 +34,6 @@ pub(super) struct SuperInfo<T: FileSystem> {
     /// Inodes that [`FileSystem::free_cached`] is to look at.
     #[pin]
     cached: InodeList<T, Cached>,
-    /// What sysfs has of the superblock. Under `s_umount` held for writing: [`fill`] sets it, [`kill_sb`] takes it.
-    figures: UnsafeCell<Option<SuperFigures<T>>>,
     #[pin]
     data: T::SuperData,
 }
@@ -125,17 +121,10 @@ impl<T: FileSystem> SuperBlock<T> {
         &self.info().exports
     }
 
-    /// The major number of `s_dev`.
-    #[cfg(CONFIG_SYSFS)]
-    pub(super) fn major(&self) -> u32 {
+    /// The device number.
+    pub(crate) fn device(&self) -> DeviceId {
         // SAFETY: The superblock is live, and `s_dev` does not change.
-        unsafe { (*self.as_ptr()).s_dev >> 20 }
-    }
-
-    /// The minor number of `s_dev`.
-    pub(crate) fn minor(&self) -> u32 {
-        // SAFETY: The superblock is live, and `s_dev` does not change.
-        unsafe { (*self.as_ptr()).s_dev & ((1 << 20) - 1) }
+        DeviceId::from_raw(unsafe { (*self.as_ptr()).s_dev })
     }
 }
 
@@ -175,7 +164,7 @@ impl<T: FileSystem> Tables<T> {
     };
 }
 
-/// Fills a new superblock.
+/// Fills a new superblock; returns its number, for which the figures are to be updated when `s_umount` is released.
 ///
 /// # Safety
 ///
@@ -186,7 +175,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
     fs_type: *mut bindings::file_system_type,
     options: &mut T::MountOptions,
     cx: &MountContext,
-) -> Result {
+) -> Result<DeviceId> {
     // SAFETY: By the caller's promise.
     let registration: *const Registration<T> = unsafe { Registration::from_fs_type(fs_type) };
     let info = KBox::pin_init(
@@ -197,7 +186,6 @@ pub(super) unsafe fn fill<T: FileSystem>(
             exports <- Exports::new(),
             // SAFETY: The list is only for inodes of the superblock, and their eviction takes them out.
             cached <- unsafe { InodeList::new() },
-            figures: UnsafeCell::new(None),
             data <- T::new_super(options, cx),
         }? Error),
         GFP_KERNEL,
@@ -232,17 +220,12 @@ pub(super) unsafe fn fill<T: FileSystem>(
         }
     }
 
-    // SAFETY: `s_fs_info` was just set. The folder of the type goes with the registration, which superblocks do not
-    // outlive, and `kill_sb()` drops the figures before the superblock is shut down. It is called later, with
-    // `s_umount` held as it is here.
-    unsafe {
-        let sb = SuperBlock::<T>::from_raw(sb);
-        *sb.info().figures.get() = SuperFigures::new(sb.registration().folder(), sb)?;
-    }
+    // SAFETY: `s_fs_info` was just set.
+    let new = unsafe { SuperBlock::<T>::from_raw(sb) };
+    new.registration().figures().want(new.device())?;
 
     // INVARIANT: The caller holds `s_umount`.
-    // SAFETY: `s_fs_info` was just set.
-    let new = NewSuperBlock(unsafe { SuperBlock::<T>::from_raw(sb) });
+    let new = NewSuperBlock(new);
     let root = make_root(&new);
     // `put_super()` is not called for a superblock without a root.
     #[cfg(CONFIG_QUOTA)]
@@ -253,7 +236,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
     let root = root?;
     // SAFETY: By the caller's promise no other task can reach `sb`.
     unsafe { (*sb).s_root = root };
-    Ok(())
+    Ok(new.device())
 }
 
 fn make_root<T: FileSystem>(sb: &NewSuperBlock<'_, T>) -> Result<*mut bindings::dentry> {
@@ -285,17 +268,25 @@ unsafe extern "C" fn put_super(sb: *mut bindings::super_block) {
 /// held for writing.
 pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_block) {
     // SAFETY: It is null, or the box that `fill()` has stored.
-    if let Some(info) = unsafe { (*sb).s_fs_info.cast::<SuperInfo<T>>().as_ref() } {
-        // Waits for the tasks that read them, and so before the eviction: they may keep an inode meanwhile.
-        // SAFETY: `fill()` has returned, and by the caller's promise `s_umount` is held.
-        unsafe { *info.figures.get() = None };
-    }
+    let info = unsafe { (*sb).s_fs_info.cast::<SuperInfo<T>>().as_ref() };
+    let registration = info.map(|info| info.registration);
     // SAFETY: By the caller's promise.
+    let device = DeviceId::from_raw(unsafe { (*sb).s_dev });
+    if let Some(registration) = registration {
+        // Before the number is free for another superblock.
+        // SAFETY: The registration outlives its superblocks.
+        unsafe { &*registration }.figures().forget(device);
+    }
+    // SAFETY: By the caller's promise. Releases `s_umount`.
     unsafe { bindings::kill_anon_super(sb) };
     // SAFETY: That leaves `s_fs_info` alone, and does not free `sb`, of which this is the last user.
     let info = unsafe { core::mem::replace(&mut (*sb).s_fs_info, core::ptr::null_mut()) };
     // SAFETY: It is null, or the box that `fill()` has stored. All inodes are evicted, so that nothing uses it.
     drop(unsafe { Pin::<KBox<SuperInfo<T>>>::try_from_foreign(info) });
+    if let Some(registration) = registration {
+        // SAFETY: The VFS lets go of the module, and with it of the registration, after the call.
+        unsafe { &*registration }.update_figures(device);
+    }
 }
 
 /// `super_operations::statfs`.

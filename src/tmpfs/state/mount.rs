@@ -221,7 +221,7 @@ impl SuperInfo {
                     if block.wrapped {
                         pr_warn!(
                             "inode number overflow on device {}, consider using inode64 mount option\n",
-                            sb.minor()
+                            sb.device().minor()
                         );
                     }
                     return block.first;

@@ -70,6 +70,7 @@ subjects! {
     unwritten,
     khugepaged,
     concurrency,
+    busy_sysfs,
     killed,
     leaks,
     quota,

@@ -10,7 +10,7 @@ cases! {
     "" => registrations, missing_pages, private_mappings, copies_refused, undone_copies, sources_that_fault,
         zero_pages, minor_pages, continues_refused, preallocated_pages, both_modes, poisoned_pages, protected_pages,
         protected_asynchronously, protection_stays, moves_refused, removed_ranges, moved_and_unmapped_mappings,
-        signals_instead, two_files_in_one_monitor, faults_of_the_kernel, unregistered;
+        signals_instead, two_files_in_one_monitor, faults_of_the_kernel, unregistered, filled_by_another_mapping;
     "size=16k" => no_block;
 }
 
@@ -620,4 +620,38 @@ fn no_block(t: &mut Trace, d: &Dir) -> Done {
     file.truncate((PAGES * PAGE) as u64)?;
     t.put("and go on", uffd.copy(&map, 5, &page(b'c')));
     t.counts("gone on", d, &file)
+}
+
+/// The pages come by a mapping of which the monitor hears nothing, in order; the others stay what it is to hear of.
+fn filled_by_another_mapping(t: &mut Trace, d: &Dir) -> Done {
+    const LEN: usize = 256;
+    let file = d.create("f")?;
+    file.truncate((LEN * PAGE) as u64)?;
+    let map = Map::first(&file, LEN)?;
+    let other = Map::first(&file, LEN)?;
+    let mut uffd = Uffd::new(0)?;
+    t.put("register", uffd.register(&map, 0, LEN, MISSING));
+    for page in 0..33 {
+        other.set(page * PAGE, 1);
+    }
+    t.counts("filled", d, &file)?;
+    let copy = |t: &mut Trace, uffd: &Uffd, event: Event| {
+        if let Event::Fault { page: at, .. } = event {
+            t.put("copy", uffd.copy(&map, at as usize, &page(b'f')));
+        }
+    };
+    uffd.serve(t, "filled", &map, || map.get(32 * PAGE), copy);
+    uffd.serve(t, "behind it", &map, || map.get(40 * PAGE), copy);
+    t.put("copy", uffd.copy(&map, 50, &page(b'c')));
+    for page in 64..160 {
+        other.set(page * PAGE, 1);
+    }
+    t.put("copy behind more", uffd.copy(&map, 161, &page(b'c')));
+    t.counts("copied", d, &file)?;
+    // What was watched once is as it was.
+    drop((map, uffd));
+    for page in 160..256 {
+        other.set(page * PAGE, 2);
+    }
+    t.counts("full", d, &file)
 }

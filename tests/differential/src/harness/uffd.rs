@@ -156,8 +156,8 @@ impl Uffd {
     /// The next event within that time.
     pub fn event(&mut self, map: &Map, milliseconds: i64) -> Option<Event> {
         let wait = Timespec {
-            tv_sec: 0,
-            tv_nsec: milliseconds * 1_000_000,
+            tv_sec: milliseconds / 1000,
+            tv_nsec: milliseconds % 1000 * 1_000_000,
         };
         let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
         poll(&mut fds, Some(&wait)).expect("poll");
