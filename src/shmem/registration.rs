@@ -57,7 +57,7 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
             // SAFETY: It is a part of this value.
-            files <- unsafe { ControlFile::new(folder, c"shared_memory", Files::new(internal)) },
+            files <- unsafe { ControlFile::new(folder, c"shared_memory", Files::new(internal)?) },
             // SAFETY: It is a part of this value.
             mounts <- unsafe { ControlFile::new(folder, c"mounts", Mounts::new(internal)) },
             vm_ops: Opaque::new(vm_operations::<T>()),

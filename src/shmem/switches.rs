@@ -30,17 +30,17 @@ pub(super) struct Files<T: FileSystem> {
 }
 
 impl<T: FileSystem> Files<T> {
-    /// Off.
-    pub(super) fn new(internal: InternalType<T>) -> Self {
-        Self {
+    /// Off. May sleep; fails with `ENOMEM`.
+    pub(super) fn new(internal: InternalType<T>) -> Result<Self> {
+        Ok(Self {
             internal,
-            mount: PublishedMount::new(),
-        }
+            mount: PublishedMount::new()?,
+        })
     }
 
     /// Where to make files, if they are served. Does not sleep.
     #[inline]
-    pub(super) fn mount(&self) -> Option<MountRef<T>> {
+    pub(super) fn mount(&self) -> Option<MountRef<'_, T>> {
         self.mount.get()
     }
 }
@@ -52,7 +52,7 @@ impl<T: FileSystem> Switch for Files<T> {
 
     fn turn(&self, on: bool) -> Result {
         if !on {
-            // The mount goes with the last file on it.
+            // Waits for the tasks that make a file. The mount goes with the last file on it.
             drop(self.mount.take());
         } else if !self.is_on() {
             self.mount.publish(self.internal.mount()?);

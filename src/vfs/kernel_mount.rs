@@ -3,8 +3,9 @@
 //! Mounts of the kernel's own, which are nowhere in the tree of any task, and files without a name on them.
 //!
 //! A [`KernelMount`] is made and dropped like any value. Where tasks are to find it, it is in a [`PublishedMount`].
-//! A task that does takes a reference within a section of RCU, and the end of a mount, which is out of its place by
-//! then, waits for those sections. What a task has found goes on being a mount for as long as files on it are open.
+//! A task that does is within a section of SRCU, and who takes the mount out of its place waits for those sections: so it
+//! is never such a task that unmounts, which may have locks that umount takes. The mount is there for as long as files on
+//! it are open.
 //!
 //! C headers: `include/linux/mount.h`, `include/linux/file.h`.
 
@@ -17,7 +18,7 @@ use core::ptr::NonNull;
 use kernel::error::from_err_ptr;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Acquire, Atomic, Full, Release};
-use kernel::sync::rcu;
+use kernel::sync::srcu::{self, new_srcu, Srcu};
 
 /// A mount for the kernel itself (`struct vfsmount`), unmounted when this is dropped, which may sleep.
 ///
@@ -47,8 +48,7 @@ impl<T: FileSystem> KernelMount<T> {
 
 impl<T: FileSystem> Drop for KernelMount<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants. Waits for a grace period, see `PublishedMount`, and leaves the mount to
-        // those who have references.
+        // SAFETY: By the type invariants. Leaves the mount to the files on it.
         unsafe { bindings::kern_unmount(self.0.as_ptr()) }
     }
 }
@@ -57,7 +57,8 @@ impl<T: FileSystem> Drop for KernelMount<T> {
 ///
 /// # Invariants
 ///
-/// `mount` is null, or what a [`KernelMount`] owned, which this owns now. It is unmounted after it was taken out only.
+/// `mount` is null, or what a [`KernelMount`] owned, which this owns now. It is unmounted after it was taken out only, and
+/// all sections of `users` that had begun by then have ended.
 ///
 /// # Examples
 ///
@@ -65,11 +66,11 @@ impl<T: FileSystem> Drop for KernelMount<T> {
 /// use crate::vfs::FileSystem;
 /// use crate::vfs::kernel_mount::{KernelMount, MountRef, PublishedMount};
 ///
-/// // A task that comes between the two still gets a mount, which lives for as long as it is used.
+/// // A task that has found the old one may go on using it until it drops what it has got: that is waited for.
 /// fn exchange<T: FileSystem>(
 ///     place: &PublishedMount<T>,
 ///     new: KernelMount<T>,
-/// ) -> Option<MountRef<T>> {
+/// ) -> Option<MountRef<'_, T>> {
 ///     drop(place.take());
 ///     place.publish(new);
 ///     place.get()
@@ -77,16 +78,19 @@ impl<T: FileSystem> Drop for KernelMount<T> {
 /// ```
 pub(crate) struct PublishedMount<T: FileSystem> {
     mount: Atomic<*mut c_void>,
+    /// The tasks that have found it.
+    users: Pin<KBox<Srcu>>,
     _fs: PhantomData<KernelMount<T>>,
 }
 
 impl<T: FileSystem> PublishedMount<T> {
-    /// An empty place.
-    pub(crate) const fn new() -> Self {
-        Self {
+    /// An empty place. May sleep; fails with `ENOMEM`.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
             mount: Atomic::new(core::ptr::null_mut()),
+            users: KBox::pin_init(new_srcu!("kernel_mount"), GFP_KERNEL)?,
             _fs: PhantomData,
-        }
+        })
     }
 
     /// Whether there is no mount; a snapshot.
@@ -109,10 +113,12 @@ impl<T: FileSystem> PublishedMount<T> {
         }
     }
 
-    /// Lets no more tasks find a mount. Dropping the result waits for those that do just now.
+    /// Lets no more tasks find a mount, and waits for those that have. May sleep; the current task must not be one.
     pub(crate) fn take(&self) -> Option<KernelMount<T>> {
+        let mount = self.mount.xchg(core::ptr::null_mut(), Full);
+        self.users.synchronize();
         // SAFETY: By the type invariants the place has owned it.
-        unsafe { Self::owned(self.mount.xchg(core::ptr::null_mut(), Full)) }
+        unsafe { Self::owned(mount) }
     }
 
     /// # Safety
@@ -126,14 +132,16 @@ impl<T: FileSystem> PublishedMount<T> {
 
     /// The mount, if there is one. Does not sleep.
     #[inline]
-    pub(crate) fn get(&self) -> Option<MountRef<T>> {
-        let _in_rcu = rcu::read_lock();
-        let mount = NonNull::new(self.mount.load(Acquire).cast::<bindings::vfsmount>())?;
-        // INVARIANT: By the type invariants the mount was not taken out before this section of RCU has begun, and
-        // is unmounted after that ends: then there is a reference more.
-        // SAFETY: As was just said, the mount is live.
-        unsafe { bindings::mntget(mount.as_ptr()) };
-        Some(MountRef(mount, PhantomData))
+    pub(crate) fn get(&self) -> Option<MountRef<'_, T>> {
+        let in_use = self.users.read_lock();
+        let mount = NonNull::new(self.mount.load(Acquire).cast())?;
+        // INVARIANT: By the type invariants the mount was not taken out before this section has begun, and is unmounted
+        // after that ends.
+        Some(MountRef {
+            mount,
+            _in_use: in_use,
+            _fs: PhantomData,
+        })
     }
 }
 
@@ -143,25 +151,29 @@ impl<T: FileSystem> Drop for PublishedMount<T> {
     }
 }
 
-/// A reference to a mount for the kernel itself.
+/// A mount for the kernel itself that is in use by the current task: it is not unmounted before this is dropped.
 ///
 /// # Invariants
 ///
-/// Owns a reference to a mount of a superblock of `T`.
-pub(crate) struct MountRef<T: FileSystem>(NonNull<bindings::vfsmount>, PhantomData<T>);
+/// The mount is one of a superblock of `T`, and not unmounted before the section of `_in_use` ends.
+pub(crate) struct MountRef<'a, T: FileSystem> {
+    mount: NonNull<bindings::vfsmount>,
+    _in_use: srcu::Guard<'a>,
+    _fs: PhantomData<T>,
+}
 
-impl<T: FileSystem> Deref for MountRef<T> {
+impl<T: FileSystem> Deref for MountRef<'_, T> {
     type Target = SuperBlock<T>;
 
     /// The superblock that is mounted.
     #[inline]
     fn deref(&self) -> &SuperBlock<T> {
         // SAFETY: By the type invariants; a mount holds its superblock, which does not change.
-        unsafe { SuperBlock::from_raw((*self.0.as_ptr()).mnt_sb) }
+        unsafe { SuperBlock::from_raw((*self.mount.as_ptr()).mnt_sb) }
     }
 }
 
-impl<T: FileSystem> MountRef<T> {
+impl<T: FileSystem> MountRef<'_, T> {
     /// Opens `inode`, to read and to write, as a file that had the name `name` and has none any more. With `is_private`
     /// security modules do not look at it. May sleep.
     ///
@@ -190,7 +202,7 @@ impl<T: FileSystem> MountRef<T> {
         let file = unsafe {
             from_err_ptr(bindings::alloc_file_pseudo(
                 inode.as_ptr(),
-                self.0.as_ptr(),
+                self.mount.as_ptr(),
                 name.as_char_ptr(),
                 bindings::int(bindings::O_RDWR),
                 (*raw).__bindgen_anon_3.i_fop,
@@ -200,14 +212,6 @@ impl<T: FileSystem> MountRef<T> {
         // INVARIANT: Just made.
         // SAFETY: It is no error, and hence not null.
         Ok(UnlinkedFile(unsafe { NonNull::new_unchecked(file) }))
-    }
-}
-
-impl<T: FileSystem> Drop for MountRef<T> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants. May sleep, where the mount is unmounted and this is the last one.
-        unsafe { bindings::mntput(self.0.as_ptr()) }
     }
 }
 

@@ -4,6 +4,7 @@ long as it lives, and no longer.
 """
 
 import ctypes
+import errno
 import mmap
 import os
 import random
@@ -23,6 +24,8 @@ from switch import FILES, MOUNTS, turn
 
 SIZE = 64 << 10
 STORM_SECONDS, STORM_ROUNDS = 10, 20
+# In the address space, and not in the memory.
+TOO_MUCH = 1 << 45
 IPC_RMID, IPC_CREAT = 0, 0o1000
 MADV_PAGEOUT = 21
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -242,13 +245,26 @@ def at_loading():
     mounted = subprocess.run(["mount", "-t", suite.TYPE, "suite", "/mnt"], stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True, check=False)
     file = memfd()
-    os.close(file)
+    turned = error_of(MOUNTS, "1")
     turn(FILES, False)
+    refused("with a memfd, with mountable=0")
+    os.close(file)
     module.unloads_soon("mountable=0")
     module.insmod()
     if mounted.returncode == 0:
         suite.call("umount", "/mnt")
         raise AssertionError("mountable=0 is mounted")
+    if turned != errno.EOPNOTSUPP:
+        raise AssertionError(f"mountable=0: {MOUNTS} is turned on with {turned}")
+
+
+def error_of(switch: Path, value: str) -> int:
+    """The error of turning a switch, 0 for none."""
+    try:
+        switch.write_text(value, encoding="ascii")
+    except OSError as error:
+        return error.errno
+    return 0
 
 
 def mounts_on():
@@ -263,11 +279,8 @@ def mounts_on():
 def wrong_values():
     for switch in (FILES, MOUNTS):
         for value in ("\n", "x", "maybe", "2"):
-            try:
-                switch.write_text(value, encoding="ascii")
-            except OSError:
-                continue
-            raise AssertionError(f"{switch} takes {value!r}")
+            if (error := error_of(switch, value)) != errno.EINVAL:
+                raise AssertionError(f"{switch} takes {value!r} with {error}")
 
 
 # --- storms: each runs in a process of its own until it is ended, and its exit status is the verdict -------------
@@ -293,6 +306,17 @@ def storm_anonymous():
         os.waitpid(child, 0)
         if memory[:8] != b"abcdefgh":
             raise AssertionError(f"shared memory lost what was written: {memory[:8]}")
+
+
+def storm_refused():
+    """More than there can be is refused, with what makes the file under way."""
+    try:
+        mmap.mmap(-1, TOO_MUCH).close()
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            return
+        raise
+    raise AssertionError(f"there are {TOO_MUCH} bytes of shared memory")
 
 
 def storm_segments():
@@ -364,7 +388,7 @@ def storms():
         suite.note("nothing goes to swap: there is no disk for it, or the kernel has no swap")
     else:
         suite.call("mkswap", device)
-    all_storms = (storm_memfd, storm_anonymous, storm_segments, storm_mounts, storm_swapped, storm_swapoff)
+    all_storms = (storm_memfd, storm_anonymous, storm_refused, storm_segments, storm_mounts, storm_swapped, storm_swapoff)
     children = {start(storm): storm.__name__ for storm in all_storms}
     counts = {"on": 0, "unloaded": 0, "unloaded with mounts on": 0}
     wrong = []
