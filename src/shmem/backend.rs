@@ -63,6 +63,10 @@ pub(crate) trait SharedMemory: FaultOperations<Memory = Backend<Self>> {
     /// memory or for other folios.
     fn write_out<'a>(folio: OutgoingFolio<'a, Self>) -> WrittenOut<'a>;
 
+    /// A monitor is to hear of faults in a mapping of the file: from now on no page may come that was not asked for,
+    /// also by a task that uses another mapping. Must not sleep.
+    fn is_to_be_watched(inode: &Inode<Self>);
+
     /// Brings the pages of a file that are on `device` back. May sleep; the inode cannot be evicted
     /// meanwhile. Fails with `ENOMEM`; pages and entries that go away meanwhile are no error.
     fn unuse(inode: &Inode<Self>, device: SwapDeviceId) -> Result;

@@ -67,7 +67,7 @@ pub(super) struct Tables<T>(PhantomData<T>);
 
 impl<T: SharedMemory> Tables<T> {
     pub(super) const OPERATIONS: bindings::vm_uffd_ops = bindings::vm_uffd_ops {
-        can_userfault: Some(can_userfault),
+        can_userfault: Some(can_userfault::<T>),
         get_folio_noalloc: Some(get_folio_noalloc::<T>),
         alloc_folio: Some(alloc_folio::<T>),
         filemap_add: Some(filemap_add::<T>),
@@ -85,15 +85,20 @@ unsafe fn inode_of<'a, T: FileSystem>(vma: *mut bindings::vm_area_struct) -> &'a
     unsafe { Inode::from_raw(bindings::file_inode((*vma).vm_file)) }
 }
 
-/// `vm_uffd_ops::can_userfault`: all kinds of faults can be handled.
+/// `vm_uffd_ops::can_userfault`: all kinds of faults can be handled. It is asked before each registration for faults in
+/// holes or on pages that are not mapped.
 ///
 /// # Safety
 ///
-/// Nothing is asked: it does nothing.
-unsafe extern "C" fn can_userfault(
-    _vma: *mut bindings::vm_area_struct,
-    _flags: bindings::vm_flags_t,
+/// `vma` must be a mapping of a file of `T`, locked.
+unsafe extern "C" fn can_userfault<T: SharedMemory>(
+    vma: *mut bindings::vm_area_struct,
+    flags: bindings::vm_flags_t,
 ) -> bool {
+    if flags & (bindings::VM_UFFD_MISSING | bindings::VM_UFFD_MINOR) != 0 {
+        // SAFETY: By the caller's promise.
+        T::is_to_be_watched(unsafe { inode_of(vma) });
+    }
     true
 }
 

@@ -27,6 +27,10 @@ impl SharedMemory for Tmpfs {
         swap::write_out(folio)
     }
 
+    fn is_to_be_watched(inode: &Inode<Self>) {
+        inode.data().note_watched();
+    }
+
     fn unuse(inode: &Inode<Self>, device: SwapDeviceId) -> Result {
         swap::unuse(inode, device)
     }
@@ -94,6 +98,7 @@ impl SharedMemory for Tmpfs {
     fn policy(inode: &Inode<Self>) -> &SharedPolicy {
         inode.data().policy()
     }
+
     fn new_unlinked(
         sb: &SuperBlock<Self>,
         size: Pos,

@@ -145,9 +145,12 @@ fn readable_end(index: PageIndex, order: Order, source: &Source<'_>) -> PageInde
 }
 
 fn for_fault(inode: &TmpfsInode, index: PageIndex, fault: &Fault<'_, Tmpfs>) -> Order {
-    // What the monitor was not asked for stays as it is, and what is touched at random has no run.
+    // What the monitor was not asked for stays as it is, whose mapping may be another one; and what is touched at random
+    // has no run. Quota counts what a run is ahead of the task, as below.
     if !fitting::may_run(index)
         || fault.is_watched_by_user()
+        || inode.data().is_watched()
+        || inode.sb().data().quota().is_some()
         || fault.is_at_random()
         || fault.advice().forbids
     {

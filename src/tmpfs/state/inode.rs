@@ -47,6 +47,8 @@ pub(crate) struct InodeInfo {
     shown_beyond_eof: Atomic<bool>,
     /// Whether there was a large folio ever that is to look like single pages. Set with its lock.
     was_fitted: Atomic<bool>,
+    /// Whether a monitor has asked for faults in some mapping. For ever, as the MM does not say when it is over.
+    is_watched: Atomic<bool>,
     /// Pages that are filled though their folio may not be valid, see [`PageRange::to_bits`]. Written with `i_rwsem` held,
     /// and set with the lock of that folio.
     filled: Atomic<u64>,
@@ -69,6 +71,7 @@ impl InodeInfo {
             beyond_eof: Atomic::new(0),
             shown_beyond_eof: Atomic::new(false),
             was_fitted: Atomic::new(false),
+            is_watched: Atomic::new(false),
             filled: Atomic::new(0),
             policy <- SharedPolicy::new(),
             flags: Atomic::new(FileFlags::NONE.as_raw()),
@@ -153,6 +156,16 @@ impl InodeInfo {
     /// Whether there may be such a folio, or was.
     pub(in crate::tmpfs) fn was_fitted(&self) -> bool {
         self.was_fitted.load(Relaxed)
+    }
+
+    /// Notes that a monitor has asked for faults in some mapping.
+    pub(in crate::tmpfs) fn note_watched(&self) {
+        self.is_watched.store(true, Relaxed);
+    }
+
+    /// Whether one has, at any time.
+    pub(in crate::tmpfs) fn is_watched(&self) -> bool {
+        self.is_watched.load(Relaxed)
     }
 
     /// The pages that are filled though their folio may not be valid. With the lock of that folio held it is certain which of
