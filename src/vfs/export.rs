@@ -3,7 +3,8 @@
 //! File handles: name_to_handle_at(2), and NFS.
 //!
 //! An inode gets its generation and its place in the hash table of inodes, where a handle is looked
-//! up, with its first handle: most never have one. C header: `include/linux/exportfs.h`.
+//! up, with its first handle: most never have one. Where EVM is built in, which signs the generation with
+//! the rest of a new inode, it has that from the beginning. C header: `include/linux/exportfs.h`.
 //!
 //! Lock order: the lock of [`Exports`], then that of the hash table, then `i_lock`.
 
@@ -34,8 +35,14 @@ impl Exports {
     }
 }
 
+/// A generation for an inode that has none. Does not sleep.
+pub(super) fn new_generation() -> u32 {
+    // SAFETY: Looks at nothing of the caller's.
+    unsafe { bindings::get_random_u32() }.max(1)
+}
+
 impl<T: FileSystem> Inode<T> {
-    /// The generation: 0 as long as the inode has had no handle.
+    /// The generation; 0 as long as the inode has none.
     fn generation(&self) -> &Atomic<u32> {
         // SAFETY: The inode is live, and its generation changes through this alone.
         unsafe { Atomic::from_ptr(&raw mut (*self.as_ptr()).i_generation) }
@@ -59,8 +66,10 @@ impl<T: FileSystem> Inode<T> {
 
         let _hashing = self.sb().exports().hashing.lock();
         if !self.is_hashed() {
-            // SAFETY: Looks at nothing of the caller's.
-            let generation = unsafe { bindings::get_random_u32() }.max(1);
+            let generation = match generation {
+                0 => new_generation(),
+                signed => signed,
+            };
             self.generation().store(generation, Relaxed);
             // SAFETY: The inode is live and not hashed, which only this function changes, under
             // the lock; eviction takes it out.

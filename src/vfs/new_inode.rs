@@ -16,7 +16,7 @@
 
 use super::file_system::Memory;
 use super::inode::{self, InodeCore, InodeRef};
-use super::{attr, dir, file};
+use super::{attr, dir, export, file};
 use super::{
     AttrOperations, DirectoryOperations, FileOperations, FileSystem, FileType, IdMap, Inode, Kgid,
     Kuid, Mode, Negative, NewSuperBlock, Special, SuperBlock,
@@ -250,6 +250,9 @@ impl<'a, T: FileSystem> NewInode<'a, T> {
         // SAFETY: By the type invariants nothing else uses the inode; parent and idmap are live.
         unsafe {
             (*inode).i_ino = ino.to_u64();
+            if cfg!(CONFIG_EVM) {
+                (*inode).i_generation = export::new_generation();
+            }
             (*inode).i_op = operations;
             bindings::inode_init_owner(idmap.as_ptr(), inode, parent, mode.as_raw());
             bindings::simple_inode_init_ts(inode);
