@@ -166,7 +166,7 @@ pub(super) fn settle_near(inode: &TmpfsInode, range: &PageRange) {
 }
 
 /// Whether some of what is filled may be left of a folio when the pages of `range` are truncated. It is to be valid before:
-/// else what is left of the folio would be zeroed before it is split.
+/// what truncation holds at its edges cannot be split then.
 #[inline]
 pub(super) fn is_cut_by(inode: &TmpfsInode, range: &PageRange) -> bool {
     is_near(inode, range) && !range.contains_all(&inode.data().filled())
