@@ -78,6 +78,11 @@ impl Sides<'_> {
 }
 
 impl Difference {
+    /// Whether it is at the same place, and the oracle did the same there: then what differs each time is the subject.
+    pub fn is_where(&self, other: &Self) -> bool {
+        self.before == other.before && self.oracle == other.oracle
+    }
+
     /// Whether it is what a call did that failed; which allocation it was that failed is not the same each time.
     pub fn is_of_a_fault(&self) -> bool {
         self.subject.starts_with(LACKED)
