@@ -18,6 +18,14 @@
 #define __rtmpfs_helper
 #endif
 
+#ifndef CONFIG_MODULE_UNLOAD
+__rtmpfs_helper
+void rtmpfs_helper___module_get(struct module *module)
+{
+	__module_get(module);
+}
+#endif
+
 __rtmpfs_helper
 void *rtmpfs_helper_alloc_inode_sb(struct super_block *sb,
 				   struct kmem_cache *cache, gfp_t gfp)
@@ -391,6 +399,15 @@ bool rtmpfs_helper_generic_ci_validate_strict_name(struct inode *dir,
 }
 #endif
 
+#ifndef CONFIG_FILE_LOCKING
+__rtmpfs_helper
+int rtmpfs_helper_generic_setlease(struct file *file, int arg,
+				   struct file_lease **flp, void **priv)
+{
+	return generic_setlease(file, arg, flp, priv);
+}
+#endif
+
 __rtmpfs_helper
 struct file *rtmpfs_helper_get_file(struct file *file)
 {
@@ -654,6 +671,14 @@ __rtmpfs_helper
 unsigned int rtmpfs_helper_memalloc_nofs_save(void)
 {
 	return memalloc_nofs_save();
+}
+#endif
+
+#ifndef CONFIG_MODULE_UNLOAD
+__rtmpfs_helper
+void rtmpfs_helper_module_put(struct module *module)
+{
+	module_put(module);
 }
 #endif
 
@@ -965,6 +990,14 @@ unsigned long rtmpfs_helper_totalram_pages(void)
 {
 	return totalram_pages();
 }
+
+#ifndef CONFIG_MODULE_UNLOAD
+__rtmpfs_helper
+bool rtmpfs_helper_try_module_get(struct module *module)
+{
+	return try_module_get(module);
+}
+#endif
 
 __rtmpfs_helper
 bool rtmpfs_helper_user_backed_iter(const struct iov_iter *i)

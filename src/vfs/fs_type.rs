@@ -209,7 +209,6 @@ impl<T: FileSystem> Registration<T> {
     }
 
     /// The types whose superblocks are of `T`.
-    #[cfg(CONFIG_SYSFS)]
     pub(super) fn types(&self) -> [*mut bindings::file_system_type; 2] {
         [self.fs_type.as_ptr(), self.internal.as_ptr()]
     }

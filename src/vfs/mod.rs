@@ -13,13 +13,11 @@
 //! only where that lock is held.
 
 pub(crate) mod acl;
-#[cfg(CONFIG_SYSFS)]
 mod all_inodes;
 pub(crate) mod attr;
 #[cfg_attr(not(CONFIG_UNICODE), path = "casefold_stub.rs")]
 pub(crate) mod casefold;
 pub(crate) mod context;
-#[cfg_attr(not(CONFIG_SYSFS), path = "control_stub.rs")]
 pub(crate) mod control;
 pub(crate) mod cookies;
 pub(crate) mod dentry;
@@ -27,14 +25,11 @@ pub(crate) mod dir;
 pub(crate) mod dir_index;
 mod eviction;
 mod export;
-#[cfg_attr(not(CONFIG_SYSFS), path = "features_stub.rs")]
 pub(crate) mod features;
-#[cfg_attr(not(CONFIG_SYSFS), path = "figures_stub.rs")]
 pub(crate) mod figures;
 pub(crate) mod file;
 pub(crate) mod file_system;
 pub(crate) mod fileattr;
-#[cfg_attr(not(CONFIG_SYSFS), path = "folder_stub.rs")]
 mod folder;
 mod fs_type;
 pub(crate) mod handle;

@@ -161,7 +161,6 @@ impl DeviceId {
     }
 
     /// The major number, as `MAJOR()`.
-    #[cfg(CONFIG_SYSFS)]
     pub(super) const fn major(self) -> u32 {
         self.0 >> MINOR_BITS
     }
