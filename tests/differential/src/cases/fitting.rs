@@ -152,20 +152,33 @@ pub fn append_pages(d: &Dir, pages: usize) -> anyhow::Result<Fd> {
     Ok(file)
 }
 
+/// A longer file, the first pages of which a mapping has stored to in order.
+fn touch_pages(d: &Dir, pages: usize) -> anyhow::Result<Fd> {
+    let file = d.create("f")?;
+    file.truncate((4 * pages * PAGE) as u64)?;
+    let map = Map::first(&file, 4 * pages)?;
+    (0..pages).for_each(|page| map.set(page * PAGE, 1));
+    Ok(file)
+}
+
 /// Quota counts what the file has, and begins no grace for more.
 fn grown_with_quota(t: &mut Trace, d: &Dir) -> Done {
+    type Grow = fn(&Dir, usize) -> anyhow::Result<Fd>;
+    let ways: [(&str, Grow); 2] = [("written", append_pages), ("touched", touch_pages)];
     for (pages, limit) in [(100, 100), (100, 104), (130, 128), (16, 17), (17, 17)] {
-        let soft = Quota {
-            soft_blocks: (limit * PAGE / 1024) as u64,
-            valid: field::BLOCK_LIMITS,
-            ..Quota::default()
-        };
-        quota::set(d, Kind::User, 0, soft)?;
-        let file = append_pages(d, pages)?;
-        let got = quota::get(d, Kind::User, 0)?;
-        t.put(format!("{pages} pages of {limit}"), got);
-        drop(file);
-        d.unlink("f")?;
+        for (way, grow) in ways {
+            let soft = Quota {
+                soft_blocks: (limit * PAGE / 1024) as u64,
+                valid: field::BLOCK_LIMITS,
+                ..Quota::default()
+            };
+            quota::set(d, Kind::User, 0, soft)?;
+            let file = grow(d, pages)?;
+            let got = quota::get(d, Kind::User, 0)?;
+            t.put(format!("{pages} pages of {limit}, {way}"), got);
+            drop(file);
+            d.unlink("f")?;
+        }
     }
     Ok(())
 }
