@@ -43,6 +43,10 @@ pub(super) fn orders(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>
                 order.min(LARGEST_BEYOND_EOF)
             }
         }
+        // Quota would count pages that no task has touched, and a monitor of another mapping not hear of them.
+        Purpose::Fault(_) if inode.data().is_watched() || inode.sb().data().quota().is_some() => {
+            Order::ZERO
+        }
         _ => wanted(inode, index, purpose),
     };
     if order.is_zero() || huge::is_disabled() {
@@ -145,12 +149,9 @@ fn readable_end(index: PageIndex, order: Order, source: &Source<'_>) -> PageInde
 }
 
 fn for_fault(inode: &TmpfsInode, index: PageIndex, fault: &Fault<'_, Tmpfs>) -> Order {
-    // What the monitor was not asked for stays as it is, whose mapping may be another one; and what is touched at random
-    // has no run. Quota counts what a run is ahead of the task, as below.
+    // What the monitor was not asked for stays as it is, and what is touched at random has no run.
     if !fitting::may_run(index)
         || fault.is_watched_by_user()
-        || inode.data().is_watched()
-        || inode.sb().data().quota().is_some()
         || fault.is_at_random()
         || fault.advice().forbids
     {
