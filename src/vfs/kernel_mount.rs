@@ -40,10 +40,6 @@ impl<T: FileSystem> KernelMount<T> {
         // INVARIANT: By the caller's promise.
         Self(mount, PhantomData)
     }
-
-    fn into_raw(self) -> *mut bindings::vfsmount {
-        ManuallyDrop::new(self).0.as_ptr()
-    }
 }
 
 impl<T: FileSystem> Drop for KernelMount<T> {
@@ -101,32 +97,19 @@ impl<T: FileSystem> PublishedMount<T> {
 
     /// Lets tasks find `mount`, unless there is one; then it is unmounted. May sleep.
     pub(crate) fn publish(&self, mount: KernelMount<T>) {
-        let mount = mount.into_raw().cast();
-        // INVARIANT: The place owns it where it gets it.
-        if self
-            .mount
-            .cmpxchg(core::ptr::null_mut(), mount, Release)
-            .is_err()
-        {
-            // SAFETY: It was owned by the argument.
-            drop(unsafe { Self::owned(mount) });
+        let raw = mount.0.as_ptr().cast();
+        let old = self.mount.cmpxchg(core::ptr::null_mut(), raw, Release);
+        if old.is_ok() {
+            // INVARIANT: The place owns it now.
+            core::mem::forget(mount);
         }
     }
 
     /// Lets no more tasks find a mount, and waits for those that have. May sleep; the current task must not be one.
     pub(crate) fn take(&self) -> Option<KernelMount<T>> {
-        let mount = self.mount.xchg(core::ptr::null_mut(), Full);
+        let mount = NonNull::new(self.mount.xchg(core::ptr::null_mut(), Full).cast())?;
         self.users.synchronize();
         // SAFETY: By the type invariants the place has owned it.
-        unsafe { Self::owned(mount) }
-    }
-
-    /// # Safety
-    ///
-    /// `mount` must be null, or be owned as a [`KernelMount`] owns it, by the caller alone.
-    unsafe fn owned(mount: *mut c_void) -> Option<KernelMount<T>> {
-        let mount = NonNull::new(mount.cast())?;
-        // SAFETY: By the caller's promise.
         Some(unsafe { KernelMount::new(mount) })
     }
 

@@ -269,13 +269,13 @@ unsafe extern "C" fn put_super(sb: *mut bindings::super_block) {
 pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_block) {
     // SAFETY: It is null, or the box that `fill()` has stored.
     let info = unsafe { (*sb).s_fs_info.cast::<SuperInfo<T>>().as_ref() };
-    let registration = info.map(|info| info.registration);
+    // SAFETY: The VFS lets go of the module, and with it of the registration, after the call.
+    let registration = info.map(|info| unsafe { &*info.registration });
     // SAFETY: By the caller's promise.
     let device = DeviceId::from_raw(unsafe { (*sb).s_dev });
     if let Some(registration) = registration {
         // Before the number is free for another superblock.
-        // SAFETY: The registration outlives its superblocks.
-        unsafe { &*registration }.figures().forget(device);
+        registration.figures().forget(device);
     }
     // SAFETY: By the caller's promise. Releases `s_umount`.
     unsafe { bindings::kill_anon_super(sb) };
@@ -284,8 +284,7 @@ pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_
     // SAFETY: It is null, or the box that `fill()` has stored. All inodes are evicted, so that nothing uses it.
     drop(unsafe { Pin::<KBox<SuperInfo<T>>>::try_from_foreign(info) });
     if let Some(registration) = registration {
-        // SAFETY: The VFS lets go of the module, and with it of the registration, after the call.
-        unsafe { &*registration }.update_figures(device);
+        registration.update_figures(device);
     }
 }
 
