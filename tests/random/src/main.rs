@@ -139,7 +139,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         let again = if first.is_of_a_fault() { 0 } else { AGAIN };
         for _ in 0..again {
             // What the oracle does has to be the same; the other side may have other bytes each time.
-            is_steady &= play()?.is_some_and(|next| next.is_where(&first));
+            is_steady &= play()?.is_some_and(|next| next.has_place_of(&first));
         }
         if !is_steady {
             unsteady += 1;

@@ -25,7 +25,6 @@ pub struct Sides<'a> {
 }
 
 /// The first line in which two records are not the same, and the one before.
-#[derive(PartialEq, Eq)]
 pub struct Difference {
     before: String,
     oracle: String,
@@ -79,7 +78,7 @@ impl Sides<'_> {
 
 impl Difference {
     /// Whether it is at the same place, and the oracle did the same there: then what differs each time is the subject.
-    pub fn is_where(&self, other: &Self) -> bool {
+    pub fn has_place_of(&self, other: &Self) -> bool {
         self.before == other.before && self.oracle == other.oracle
     }
 

@@ -42,6 +42,15 @@ def checked(value, what):
     return value
 
 
+def error_of(switch: Path, value: str) -> int:
+    """The error of turning a switch, 0 for none."""
+    try:
+        switch.write_text(value, encoding="ascii")
+    except OSError as error:
+        return error.errno
+    return 0
+
+
 def held(use):
     """What `use` makes while the switch is on is the module's, and holds it when the switch is off."""
     turn(FILES, True)
@@ -256,15 +265,6 @@ def at_loading():
         raise AssertionError("mountable=0 is mounted")
     if turned != errno.EOPNOTSUPP:
         raise AssertionError(f"mountable=0: {MOUNTS} is turned on with {turned}")
-
-
-def error_of(switch: Path, value: str) -> int:
-    """The error of turning a switch, 0 for none."""
-    try:
-        switch.write_text(value, encoding="ascii")
-    except OSError as error:
-        return error.errno
-    return 0
 
 
 def mounts_on():
