@@ -208,30 +208,35 @@ def mounted(fstype: str, options: str = "") -> Iterator[Path]:
 class Ran:
     status: int
     output: str
+    limit: float
     expired: bool
 
     def tail(self, lines: int = 15) -> str:
         return "\n".join(self.output.splitlines()[-lines:])
 
+    def end(self) -> str:
+        """How it ended, for a message: its last lines, too."""
+        return f"{f'no end within {self.limit:.0f} s' if self.expired else f'status {self.status}'}\n{self.tail()}"
+
     def verdict(self) -> Outcome:
         """What became of a program that has only to come to its end."""
-        if self.expired:
-            return broken(f"no end within its time\n{self.tail()}")
-        return broken(f"status {self.status}\n{self.tail()}") if self.status else OK
+        return broken(self.end()) if self.expired or self.status else OK
 
 
 def run(command: Sequence[object], seconds: float, **kwargs) -> Ran:
-    """Runs a program to its end, or kills it with all its children after so many seconds."""
+    """Runs a program to its end, or kills it with all its children after so many seconds: what it never takes on the
+    release kernel. The debug kernel gets twice that, since a limit is there to end what hangs."""
+    limit = seconds * 2 if DEBUG else seconds
     with tempfile.TemporaryFile("w+", errors="replace") as out:
         child = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=out,
                                  stderr=subprocess.STDOUT, start_new_session=True, **kwargs)
         expired = False
         try:
-            child.wait(seconds)
+            child.wait(limit)
         except subprocess.TimeoutExpired:
             expired = True
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
         out.seek(0)
-        return Ran(child.returncode, out.read(), expired)
+        return Ran(child.returncode, out.read(), limit, expired)
