@@ -15,9 +15,9 @@ esac
 maintainer_name='The rtmpfs developers'
 maintainer_address=rtmpfs@rtmpfs.invalid
 
-# The one version of the packages and of the manual, as make lint checks: that of the newest heading in CHANGELOG.md. The
-# module itself has none: the kernel's module! takes none, and where one of the same version and source is installed,
-# DKMS does not install its own.
+# The one version of the module, the packages and the manual, as make lint checks: that of the newest heading in
+# CHANGELOG.md. Where a module of that version is installed already, DKMS does not install its own: the two packages that
+# have the module conflict.
 version=$(sed -nE 's/^## ([0-9]+(\.[0-9]+)*)( .*)?$/\1/p' "$top/CHANGELOG.md" | head -n 1)
 [[ $version ]] || die 'CHANGELOG.md has no line "## VERSION"'
 
