@@ -131,7 +131,12 @@ fn write_some(
             }),
         },
     )?;
+    let is_new = contents == Contents::Nothing;
     if folio.contains_poison() {
+        if is_new {
+            // What is not valid has not been filled, whatever is noted.
+            lookup::take_back(inode, folio);
+        }
         return Err(EIO);
     }
     let order = folio.order();
@@ -140,7 +145,6 @@ fn write_some(
     if shared {
         folio.flush_dcache();
     }
-    let is_new = contents == Contents::Nothing;
     // Of one that was allocated in advance only a page may be filled in part, or what is noted.
     let is_whole =
         is_new || (bytes > Len::PAGE && !folio.is_uptodate() && contents != Contents::Filling);
@@ -172,6 +176,10 @@ fn write_some(
             if copied < order.bytes() {
                 let pages = folio.pages();
                 folio.zero_around(&pages, pos, copied);
+            }
+            if copied < bytes {
+                // It was made for all of them.
+                beyond_eof::note(inode, &folio, Pos::ZERO);
             }
             folio.mark_uptodate();
         }

@@ -6,15 +6,17 @@ use rustix::mm::Advice;
 use stage::group::Group;
 use stage::machine::Setting;
 
+use super::file_io::raw_pwrite;
 use crate::harness::prelude::*;
 use crate::harness::smaps;
 
 cases! {
     own => options, bad_options, remounts, written, appended, sparse, overwritten, preallocated,
-        preallocation_undone, truncated, punched, punched_between_pages, extended, faulted, mapped_addresses, collapsed,
-        advised, denied_and_forced, sizes_of_anonymous_memory, beyond_the_end, given_back_for_blocks,
-        given_back_in_order, given_back_to_the_machine, counted_in_a_group, copied_on_write, removed_by_madvise,
-        read_in_parts, spliced, small_files, block_sizes, last_pages, collapsed_beyond_the_end, collapsed_holes;
+        preallocation_undone, truncated, punched, punched_between_pages, extended, faulted, mapped_addresses,
+        collapsed, advised, denied_and_forced, sizes_of_anonymous_memory, beyond_the_end, given_back_for_blocks,
+        given_back_of_a_short_write, given_back_in_order, given_back_to_the_machine, counted_in_a_group,
+        copied_on_write, removed_by_madvise, read_in_parts, spliced, small_files, block_sizes, last_pages,
+        collapsed_beyond_the_end, collapsed_holes;
 }
 
 /// The size of what a PMD maps.
@@ -869,6 +871,35 @@ fn given_back_to_the_machine(t: &mut Trace, fs: &Fs) -> Done {
         let data = pattern(8, 50_000);
         ensure!(files[0].0.pwrite(&data, 0)? == data.len(), "short write");
         look(t, &format!("{mode} grown"), mount, &files[0].0, &data)
+    })
+}
+
+/// A write ends where its source does; a folio for all of it is larger than the file needs.
+fn given_back_of_a_short_write(t: &mut Trace, fs: &Fs) -> Done {
+    each_mode(t, fs, "size=4m", |t, mode, mount, d| {
+        let source = Map::anonymous(HUGE)?;
+        let data = vec![7; PAGE];
+        source.fill(0, PAGE, 7);
+        let rest = HUGE - PAGE;
+        drop(source.part(PAGE, rest, rest, libc::MREMAP_MAYMOVE)?);
+        for need in ["memory", "blocks"] {
+            let file = d.create("f")?;
+            let written = raw_pwrite(&file, source.start(), HUGE, 0)?;
+            t.put(format!("{mode} written"), written);
+            look(t, &format!("{mode} there"), mount, &file, &data)?;
+            if need == "memory" {
+                std::fs::write("/proc/sys/vm/drop_caches", "2").context("drop_caches")?;
+            } else {
+                let other = d.file("other", &vec![1; HUGE])?;
+                t.put("one more", other.pwrite(&data, HUGE as u64));
+                drop(other);
+                d.unlink("other")?;
+            }
+            look(t, &format!("{mode}, for {need}"), mount, &file, &data)?;
+            drop(file);
+            d.unlink("f")?;
+        }
+        Ok(())
     })
 }
 
