@@ -76,6 +76,18 @@ impl Group {
         figure(&stat, name).with_context(|| format!("memory.stat has no {name}"))
     }
 
+    /// Waits until a figure of memory.stat is that many bytes: what a processor has counted last is in it after two
+    /// seconds.
+    pub fn comes_to(&self, name: &str, bytes: u64) -> Result<()> {
+        let is_so = machine::wait(5, || Ok(self.stat(name)? == bytes))?;
+        ensure!(
+            is_so,
+            "memory.stat has {} bytes of {name}, not {bytes}",
+            self.stat(name)?
+        );
+        Ok(())
+    }
+
     /// Figures of memory.stat in whole MiB, since the kernel gathers them in batches for each processor.
     pub fn stats_mib<const N: usize>(&self, names: [&str; N]) -> Result<[u64; N]> {
         let mut figures = [0; N];
@@ -118,8 +130,14 @@ impl Group {
     /// All but a few pages of the group's shared memory have to be in swap after this.
     pub fn push_out(&self) -> Result<()> {
         const LEFT: u64 = 64;
-        self.reclaim()?;
-        let shmem = self.stat("shmem")? / PAGE as u64;
+        // There is no such figure without swap.
+        let pages = |name| self.stat(name).unwrap_or(0) / PAGE as u64;
+        // A page stays in the swap cache while it is written, until reclaim comes by once more.
+        machine::wait(10, || {
+            self.reclaim()?;
+            Ok(pages("shmem") <= LEFT && pages("swapcached") <= LEFT)
+        })?;
+        let shmem = pages("shmem");
         ensure!(
             shmem <= LEFT,
             "{shmem} pages do not go out when they are reclaimed"

@@ -504,11 +504,7 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
         left / 1024 <= device::of_others()?,
         "memory.swap.current stays {left}"
     );
-    ensure!(
-        group.stat("shmem")? == 0,
-        "memory.stat shmem stays {}",
-        group.stat("shmem")?
-    );
+    group.comes_to("shmem", 0)?;
     group.remove()?;
     drop((first, second));
     let settled = machine::wait(3, || Ok(machine::meminfo("Shmem")? <= shmem + 1024))?;

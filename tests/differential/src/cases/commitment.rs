@@ -285,6 +285,8 @@ fn at_the_limit(t: &mut Trace, _: &Fs) -> Done {
     // What root and users have in reserve for themselves is no part of it.
     let _root = Setting::new("/proc/sys/vm/admin_reserve_kbytes", "0")?;
     let _user = Setting::new("/proc/sys/vm/user_reserve_kbytes", "0")?;
+    // Comes back last, since the limit takes it.
+    let _ratio = Setting::new("/proc/sys/vm/overcommit_ratio", "0")?;
     let _limit = Setting::new(
         "/proc/sys/vm/overcommit_kbytes",
         &(now + (64 << 10)).to_string(),

@@ -223,12 +223,7 @@ fn fixed_files(t: &mut Trace, d: &Dir) -> Done {
     t.put("close", run(&mut ring, close.build(), Flags::empty()));
     drop(ring);
     // The kernel lets go of a ring's files in its own time.
-    for _ in 0..200 {
-        if d.space()?.files - d.space()?.free_files < used {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    stage::machine::wait(20, || Ok(d.space()?.files - d.space()?.free_files < used))?;
     t.put(
         "inodes that went",
         used - (d.space()?.files - d.space()?.free_files),

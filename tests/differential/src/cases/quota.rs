@@ -962,7 +962,6 @@ fn limits_kept_and_forgotten(t: &mut Trace, d: &Dir) -> Done {
 fn limits_that_come_back(t: &mut Trace, d: &Dir) -> Done {
     d.chmod(".", 0o777)?;
     quota::limit(d, Kind::User, USER, 0, 0)?;
-    t.put("free", quota::get(d, Kind::User, USER));
     t.each("forgotten", quota::all(d, Kind::User)?);
     t.put("again", quota::get(d, Kind::User, USER));
     let file = as_user(|| d.create("f"))?;

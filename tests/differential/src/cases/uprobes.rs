@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 
 use rustix::mm::{MapFlags, ProtFlags};
-use stage::device::Swap;
+use stage::device;
 use stage::machine::wait;
 
 use super::programs::{call, copy, returning, STATIC};
@@ -155,41 +155,45 @@ fn goes_out(file: &Fd) -> anyhow::Result<bool> {
     })
 }
 
-/// The instruction is read from a page that has to come from swap.
-fn swap_steps(t: &mut Trace, fs: &Fs, make: impl FnOnce() -> anyhow::Result<Fd>) -> Done {
+/// The instruction is read from a page that has to come from swap, and from one where no page stays for its writing.
+fn swap_steps(t: &mut Trace, fs: &Fs, file: Fd) -> Done {
+    if !device::has_zram() {
+        skip!("this kernel has no zram0 (CONFIG_ZRAM)");
+    }
     let tracing = Tracing::new(fs)?;
-    let mut swap = Swap::disk(1)?;
-    let file = make()?;
+    device::on_zram(|_| from_swap(t, &tracing, file))
+}
+
+fn from_swap(t: &mut Trace, tracing: &Tracing, file: Fd) -> Done {
     file.truncate(4 * PAGE as u64)?;
     file.pwrite(&returning(42)?, PAGE as u64)?;
     let map = mapped(&file)?;
     let probe = tracing.probe(&file, PAGE as u64)?;
-    t.put("out", goes_out(&file)?);
+    ensure!(goes_out(&file)?, "the page does not go out");
     t.put("enable", probe.enable(true));
     t.put("in", map.resident()?);
     t.put("call", (call(&map, PAGE), probe.hits()?));
     // The mapping has a page of its own now.
-    t.put("out", goes_out(&file)?);
+    ensure!(goes_out(&file)?, "the page does not go out again");
     t.put("call", (call(&map, PAGE), probe.hits()?));
     t.put("disable", probe.enable(false));
     t.put("call", (call(&map, PAGE), probe.hits()?));
     t.put("file", file.all()?);
     drop((probe, map, file));
-    swap.off()?;
     Ok(())
 }
 
 fn code_in_swap(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("")?;
     let d = mount.dir()?;
-    swap_steps(t, fs, || Ok(d.create("code")?))?;
+    swap_steps(t, fs, d.create("code")?)?;
     drop(d);
     mount.unmount()?;
     Ok(())
 }
 
 fn code_of_memfd_in_swap(t: &mut Trace, fs: &Fs) -> Done {
-    swap_steps(t, fs, || Ok(memfd::create("code", CLOEXEC | EXEC)?))
+    swap_steps(t, fs, memfd::create("code", CLOEXEC | EXEC)?)
 }
 
 /// Where there can be no probe, or none that counts.

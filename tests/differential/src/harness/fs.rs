@@ -26,12 +26,12 @@ impl Fs {
         }
     }
 
-    /// A directory to mount on. The same name on both types: it is seen in /proc/mounts.
     /// Whether it is the one that is tested, and not the one that it is compared with.
     pub fn is_subject(&self) -> bool {
         self.kind == SUBJECT
     }
 
+    /// A directory to mount on. The same name on both types: it is seen in /proc/mounts.
     pub fn point(&self, name: &str) -> PathBuf {
         let path = self.base.join(name);
         if let Err(e) = std::fs::create_dir(&path) {

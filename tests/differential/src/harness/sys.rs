@@ -297,12 +297,12 @@ impl AsFd for Fd {
     }
 }
 
-/// In a trace an open file is just that: its number says nothing.
 /// The link to an open file in /proc.
 pub fn link_of(file: impl AsFd) -> String {
     format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }
 
+/// In a trace an open file is just that: its number says nothing.
 impl std::fmt::Debug for Fd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "open")

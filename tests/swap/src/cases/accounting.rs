@@ -56,11 +56,7 @@ fn counters(scene: &mut Scene) -> Result<()> {
         "/proc/meminfo Shmem grows by {full} KiB"
     );
     scene.space("in memory", &mount, &file)?;
-    ensure!(
-        group.stat("shmem")? == PAGES * PAGE as u64,
-        "memory.stat shmem: {}",
-        group.stat("shmem")?
-    );
+    group.comes_to("shmem", PAGES * PAGE as u64)?;
 
     let mapping = Map::first(&file, PAGES as usize)?;
     let (out, back) = (vmstat("pswpout")?, vmstat("pswpin")?);
@@ -70,18 +66,13 @@ fn counters(scene: &mut Scene) -> Result<()> {
         went >= PAGES - SLACK,
         "pswpout says {went} of {PAGES} pages"
     );
-    let left = group.stat("shmem")? / PAGE as u64;
-    let swapped = PAGES - left;
+    let swapped = mapping.smaps("Swap")? / 4;
+    let left = PAGES - swapped;
+    group.comes_to("shmem", left * PAGE as u64)?;
     scene.space("in swap", &mount, &file)?;
     ensure!(
         group.value("memory.swap.current")? / PAGE as u64 >= swapped,
         "memory.swap.current is too small"
-    );
-    ensure!(
-        mapping.smaps("Swap")? == swapped * 4,
-        "smaps has Swap: {} KiB, not {}",
-        mapping.smaps("Swap")?,
-        swapped * 4
     );
     ensure!(
         mapping.smaps("Rss")? <= left * 4,
@@ -121,11 +112,7 @@ fn counters(scene: &mut Scene) -> Result<()> {
         mapping.resident()?.iter().all(|in_core| *in_core),
         "mincore misses pages that were just read"
     );
-    ensure!(
-        group.stat("shmem")? == PAGES * PAGE as u64,
-        "memory.stat shmem: {}, all back",
-        group.stat("shmem")?
-    );
+    group.comes_to("shmem", PAGES * PAGE as u64)?;
     drop((mapping, file));
     mount.unmount()?;
     group.remove()

@@ -147,11 +147,7 @@ fn together(scene: &mut Scene) -> Result<()> {
             readers.into_iter().try_for_each(|reader| joined(reader)?)
         })?;
         scene.space("read by four", &mount, &file)?;
-        ensure!(
-            group.stat("shmem")? == PAGES * PAGE as u64,
-            "memory.stat shmem is {}",
-            group.stat("shmem")?
-        );
+        group.comes_to("shmem", PAGES * PAGE as u64)?;
     }
     drop(file);
     mount.unmount()?;

@@ -109,10 +109,7 @@ fn group(scene: &mut Scene) -> Result<()> {
         left / 1024 <= crate::device::of_others()?,
         "memory.swap.current is {left} with the file deleted"
     );
-    ensure!(
-        group.stat("shmem")? == 0,
-        "memory.stat shmem is not 0 with the file deleted"
-    );
+    group.comes_to("shmem", 0)?;
     group.remove()
 }
 

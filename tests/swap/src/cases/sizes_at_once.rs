@@ -327,7 +327,7 @@ fn at_once(scene: &mut Scene) -> Result<()> {
     mount.unmount()?;
     device::nothing_in_use()?;
     ensure!(group.event("oom_kill")? == 0, "a task was killed");
-    ensure!(group.stat("shmem")? == 0, "memory.stat has shmem");
+    group.comes_to("shmem", 0)?;
     group.remove()
 }
 
