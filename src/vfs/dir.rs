@@ -63,10 +63,10 @@ impl<'b, T: FileSystem> RenameDirs<'_, 'b, T> {
 
     /// Sets the times of both directories and of the files behind both names, as
     /// `simple_rename_timestamp()`, and counts a change of the directories.
-    pub(crate) fn touch(&mut self, dentry: &Dentry<T>, new_dentry: &Dentry<T>) {
+    pub(crate) fn touch(&mut self, dentry: &Positive<'_, T>, new_dentry: &Dentry<T>) {
         let (old, new) = (self.source().as_ptr(), self.target().as_ptr());
-        // SAFETY: The directories are live and locked, the dentries live; ctime of the files needs
-        // no lock.
+        // SAFETY: The directories are live and locked, the dentries live, and the first has a file, as the second need not;
+        // ctime of the files needs no lock.
         unsafe {
             bindings::simple_rename_timestamp(old, dentry.as_ptr(), new, new_dentry.as_ptr());
             bindings::inode_inc_iversion(old);

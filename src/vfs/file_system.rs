@@ -13,8 +13,8 @@ use super::internal_type::InternalType;
 use super::quota::QuotaFormatTable;
 use super::xattr::XattrTable;
 use super::{
-    Exclusive, Inode, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue,
-    SuperBlock,
+    BareSuperBlock, Exclusive, Inode, MountContext, NewInode, NewSuperBlock, ParameterTable,
+    ParameterValue, SuperBlock,
 };
 use crate::bindings;
 use crate::mm::Mapping;
@@ -190,6 +190,12 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
         options: &'a mut Self::MountOptions,
         cx: &'a MountContext,
     ) -> impl PinInit<Self::SuperData, Error> + 'a;
+
+    /// Does to a new superblock what must come before its first inode: switches on quota. May sleep.
+    fn before_first_inode(sb: &BareSuperBlock<'_, Self>) -> Result {
+        let _ = sb;
+        Ok(())
+    }
 
     /// Makes the root directory of a new superblock.
     fn new_root<'a>(sb: &'a NewSuperBlock<'_, Self>) -> Result<NewInode<'a, Self>>;

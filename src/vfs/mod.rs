@@ -70,4 +70,4 @@ pub(crate) use lock::{Exclusive, InodeGuard, Shared};
 pub(crate) use mode::{DeviceId, FileKind, FileType, Mode, Special};
 pub(crate) use new_inode::{LinkTarget, NewInode, Origin};
 pub(crate) use parameter::{ParameterKind, ParameterTable, ParameterValue};
-pub(crate) use superblock::{NewSuperBlock, SuperBlock};
+pub(crate) use superblock::{BareSuperBlock, NewSuperBlock, SuperBlock};

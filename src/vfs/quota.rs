@@ -16,7 +16,7 @@
 //! C headers: `include/linux/quota.h`, `include/linux/quotaops.h`.
 
 use super::attr::SetAttr;
-use super::{FileSystem, Inode, InodeCore, NewInode, NewSuperBlock, SuperBlock};
+use super::{BareSuperBlock, FileSystem, Inode, InodeCore, NewInode, SuperBlock};
 use crate::bindings;
 use crate::units::Len;
 use core::cell::UnsafeCell;
@@ -41,7 +41,7 @@ const NO_RECORDS: Records = [core::ptr::null_mut(); bindings::MAXQUOTAS as usize
 pub(super) fn new_records<T: FileSystem>(
     sb: &SuperBlock<T>,
 ) -> Result<Option<KBox<UnsafeCell<Records>>>> {
-    // SAFETY: The superblock is live, and the field does not change once it has an inode.
+    // SAFETY: The superblock is live, and the field changes in [`BareSuperBlock::enable_quota`] only, before it has an inode.
     if unsafe { (*sb.as_ptr()).s_quota_types } == 0 {
         return Ok(None);
     }
@@ -253,8 +253,8 @@ impl<T: QuotaOperations> Tables<T> {
     };
 }
 
-impl<T: QuotaOperations> NewSuperBlock<'_, T> {
-    /// Switches a kind of quota on: limits hold, and what inodes take is counted from now on. It
+impl<T: QuotaOperations> BareSuperBlock<'_, T> {
+    /// Switches a kind of quota on: limits hold, and what inodes take is counted, from the first one on. It
     /// stays on until the superblock goes. May sleep.
     ///
     /// Fails with `ESRCH` without a registered format, with `EBUSY` where it is on already, and with
@@ -268,7 +268,8 @@ impl<T: QuotaOperations> NewSuperBlock<'_, T> {
         };
         let sb = self.as_ptr();
         // SAFETY: No other task can reach the superblock, whose `s_umount` the VFS holds for writing
-        // while it is filled, and whose private data is there. The tables are for superblocks of `T`.
+        // while it is filled, and whose private data is there; it has no inode, which would have no records. The tables are
+        // for superblocks of `T`.
         bindings::to_result(unsafe {
             (*sb).dq_op = &Tables::<T>::RECORD_OPERATIONS;
             (*sb).s_qcop = &raw const bindings::dquot_quotactl_sysfile_ops;

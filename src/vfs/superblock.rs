@@ -128,6 +128,25 @@ impl<T: FileSystem> SuperBlock<T> {
     }
 }
 
+/// A superblock that is being filled and has no inode yet.
+///
+/// # Invariants
+///
+/// The VFS holds its `s_umount` for writing, and no inode of it is made, for as long as the value lives.
+pub(crate) struct BareSuperBlock<'a, T: FileSystem>(&'a SuperBlock<T>);
+
+impl<T: FileSystem> BareSuperBlock<'_, T> {
+    /// The file system's data.
+    pub(crate) fn data(&self) -> &T::SuperData {
+        self.0.data()
+    }
+
+    #[cfg(CONFIG_QUOTA)]
+    pub(super) fn as_ptr(&self) -> *mut bindings::super_block {
+        self.0.as_ptr()
+    }
+}
+
 /// A superblock that is being filled and that no other task can reach yet.
 ///
 /// # Invariants
@@ -224,9 +243,10 @@ pub(super) unsafe fn fill<T: FileSystem>(
     let new = unsafe { SuperBlock::<T>::from_raw(sb) };
     new.registration().figures().want(new.device())?;
 
+    // INVARIANT: The caller holds `s_umount`, and nothing makes an inode meanwhile: what is called has no way to.
+    let begun = T::before_first_inode(&BareSuperBlock(new));
     // INVARIANT: The caller holds `s_umount`.
-    let new = NewSuperBlock(new);
-    let root = make_root(&new);
+    let root = begun.and_then(|()| make_root(&NewSuperBlock(new)));
     // `put_super()` is not called for a superblock without a root.
     #[cfg(CONFIG_QUOTA)]
     if root.is_err() {

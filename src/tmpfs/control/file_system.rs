@@ -22,8 +22,8 @@ use crate::vfs::file_system::StatFs;
 use crate::vfs::quota::QuotaFormatTable;
 use crate::vfs::xattr::XattrTable;
 use crate::vfs::{
-    Exclusive, FileSystem, MountContext, NewInode, NewSuperBlock, ParameterTable, ParameterValue,
-    SuperBlock,
+    BareSuperBlock, Exclusive, FileSystem, MountContext, NewInode, NewSuperBlock, ParameterTable,
+    ParameterValue, SuperBlock,
 };
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
@@ -119,10 +119,14 @@ impl FileSystem for Tmpfs {
         })
     }
 
-    fn new_root<'a>(sb: &'a NewSuperBlock<'_, Self>) -> Result<NewInode<'a, Self>> {
-        if let Some(quota) = sb.data().quota() {
-            quota.enable(sb)?;
+    fn before_first_inode(sb: &BareSuperBlock<'_, Self>) -> Result {
+        match sb.data().quota() {
+            Some(quota) => quota.enable(sb),
+            None => Ok(()),
         }
+    }
+
+    fn new_root<'a>(sb: &'a NewSuperBlock<'_, Self>) -> Result<NewInode<'a, Self>> {
         lifecycle::new_root(sb)
     }
 

@@ -12,7 +12,7 @@ use crate::shmem::QFMT_SHMEM;
 use crate::units::Len;
 use crate::vfs::attr::SetAttr;
 use crate::vfs::quota::{self, QuotaKind, QuotaLimits, QuotaOperations, QuotaRecord};
-use crate::vfs::{InodeCore, NewInode, NewSuperBlock, SuperBlock};
+use crate::vfs::{BareSuperBlock, InodeCore, NewInode, SuperBlock};
 use kernel::prelude::*;
 use kernel::rbtree::RBTree;
 use kernel::sync::{new_mutex, Mutex};
@@ -89,7 +89,7 @@ impl Quota {
     }
 
     /// Switches on what the options of a new mount ask for. May sleep.
-    pub(in crate::tmpfs) fn enable(&self, sb: &NewSuperBlock<'_, Tmpfs>) -> Result {
+    pub(in crate::tmpfs) fn enable(&self, sb: &BareSuperBlock<'_, Tmpfs>) -> Result {
         let wanted = [
             (self.options.users, QuotaKind::User),
             (self.options.groups, QuotaKind::Group),

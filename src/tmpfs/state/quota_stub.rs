@@ -5,7 +5,7 @@
 use super::Tmpfs;
 use crate::units::Len;
 use crate::vfs::attr::SetAttr;
-use crate::vfs::{InodeCore, NewInode, NewSuperBlock};
+use crate::vfs::{BareSuperBlock, InodeCore, NewInode};
 use core::convert::Infallible;
 use core::marker::PhantomData;
 use kernel::prelude::*;
@@ -27,7 +27,7 @@ impl Quota {
     }
 
     /// Switches on what the options of a new mount ask for.
-    pub(in crate::tmpfs) fn enable(&self, _sb: &NewSuperBlock<'_, Tmpfs>) -> Result {
+    pub(in crate::tmpfs) fn enable(&self, _sb: &BareSuperBlock<'_, Tmpfs>) -> Result {
         match self.0 {}
     }
 
