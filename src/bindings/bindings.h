@@ -54,6 +54,7 @@
 #include <linux/unicode.h>
 #include <linux/uuid.h>
 #include <linux/vmstat.h>
+#include <linux/workqueue.h>
 #include <linux/writeback.h>
 #include <linux/xattr.h>
 #include <linux/xarray.h>

@@ -185,7 +185,7 @@ unsafe extern "C" fn free<T: FileSystem>(fc: *mut bindings::fs_context) {
         // SAFETY: By the caller's promise; what has the operations of `T` is of a registered type of `T`, whose module
         // it holds.
         let registration = unsafe { Registration::<T>::from_fs_type((*fc).fs_type) };
-        registration.update_figures(device);
+        registration.figure_folders().wait(device);
     }
 }
 

@@ -4,13 +4,10 @@
 //! `/sys/fs/TYPE`, for all superblocks of the type, and in `/sys/fs/TYPE/MAJOR:MINOR`, for the one with that device
 //! number. They cost nothing until they are read, and so much then that only the administrator may read them.
 //!
-//! Sysfs makes and removes a file with a lock held that any task may keep for long: it reads a folder there into memory
-//! that is not at hand. With `s_umount` held, that would stop sync(2) and more. So a superblock only says there that it
-//! wants a folder, and no longer wants it; the folder is made, and goes, when the lock is released, before mount(2) and
-//! umount(2) return. The files know no superblock, but look for the one with their number.
+//! The folders come and go beside mount and umount, see [`mod@super::figure_folders`]. The files know no superblock, but
+//! look for the one with their number.
 //!
-//! Lock order: `figures_folders`, then a file, then `s_umount`, then `figures_wanted`, where a task has "locked" a file
-//! while it reads or removes it.
+//! Lock order: a file, then `s_umount`, where a task has "locked" a file while it reads or removes it.
 //!
 //! C headers: `include/linux/sysfs.h`, `include/linux/fs.h`.
 
@@ -20,11 +17,7 @@ use super::{DeviceId, FileSystem, Registration, SuperBlock};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::error::from_result;
-use kernel::fmt::Write;
 use kernel::prelude::*;
-use kernel::rbtree::RBTree;
-use kernel::str::NullTerminatedFormatter;
-use kernel::sync::{new_mutex, Mutex};
 use kernel::types::Opaque;
 
 /// A figure of a file system.
@@ -135,7 +128,7 @@ impl<T: FileSystem> File<T> {
             sum: self.device.is_none().then_some(Ok(0)),
         };
         // SAFETY: By the type invariants.
-        for fs_type in unsafe { self.registration.as_ref() }.types() {
+        for fs_type in unsafe { Registration::types_of(self.registration) } {
             // SAFETY: The type is initialised, and its superblocks are of `T`.
             unsafe {
                 bindings::iterate_supers_type(fs_type, Some(add::<T>), (&raw mut total).cast())
@@ -198,19 +191,27 @@ unsafe extern "C" fn show<T: FileSystem>(
 }
 
 /// The files of all figures of `T`, in one piece of memory which stays where it is, also when this moves.
-struct Files<T: FileSystem>(KVec<File<T>>);
+pub(super) struct Files<T: FileSystem>(KVec<File<T>>);
 
 impl<T: FileSystem> Files<T> {
     /// Files that are not in sysfs yet. May sleep; fails with `ENOMEM`.
-    fn new(registration: NonNull<Registration<T>>, device: Option<DeviceId>) -> Result<Self> {
+    ///
+    /// # Safety
+    ///
+    /// The types of `registration` must be initialised, and stay for as long as one of the files is in sysfs.
+    pub(super) unsafe fn new(
+        registration: NonNull<Registration<T>>,
+        device: Option<DeviceId>,
+    ) -> Result<Self> {
         let mut files = KVec::with_capacity(T::FIGURES.len(), GFP_KERNEL)?;
         for figure in T::FIGURES {
+            // INVARIANT: By the caller's promise.
             files.push(File::new(figure, registration, device), GFP_KERNEL)?;
         }
         Ok(Self(files))
     }
 
-    fn attributes(&self) -> impl Iterator<Item = *const bindings::attribute> + '_ {
+    pub(super) fn attributes(&self) -> impl Iterator<Item = *const bindings::attribute> + '_ {
         self.0.iter().map(File::attribute)
     }
 }
@@ -233,8 +234,8 @@ impl<T: FileSystem> TypeFigures<T> {
         folder: &Folder,
         registration: NonNull<Registration<T>>,
     ) -> Result<Self> {
-        // INVARIANT: By the caller's promise the types stay until the files are out of sysfs.
-        let files = Files::new(registration, None)?;
+        // SAFETY: By the caller's promise the types stay until the files are out of sysfs.
+        let files = unsafe { Files::new(registration, None)? };
         let mut listed = KVec::with_capacity(T::FIGURES.len(), GFP_KERNEL)?;
         for attribute in files.attributes() {
             // SAFETY: The attribute is complete, and dropped later; the folder stays by the caller's promise.
@@ -245,102 +246,5 @@ impl<T: FileSystem> TypeFigures<T> {
             _listed: listed,
             _files: files,
         })
-    }
-}
-
-/// The folder of a superblock, with the files of its figures.
-struct SuperFolder<T: FileSystem> {
-    // Dropped before what the tasks that read the files look at: they go with it.
-    _folder: Folder,
-    _files: Files<T>,
-}
-
-impl<T: FileSystem> SuperFolder<T> {
-    /// Makes a folder in that of the registration. May sleep; fails with `ENOMEM`.
-    ///
-    /// # Safety
-    ///
-    /// The types of `registration` must be initialised. They and its folder must stay until the result has been dropped.
-    unsafe fn new(registration: &Registration<T>, device: DeviceId) -> Result<Self> {
-        // Four digits of the major number, seven of the minor one.
-        let mut buffer = [0; 16];
-        let mut text = NullTerminatedFormatter::new(&mut buffer).ok_or(ENOMEM)?;
-        write!(text, "{}:{}", device.major(), device.minor())?;
-        let name = CStr::from_bytes_until_nul(&buffer).map_err(|_| ENAMETOOLONG)?;
-
-        // INVARIANT: By the caller's promise the types stay until the files are out of sysfs.
-        let files = Files::new(NonNull::from(registration), Some(device))?;
-        // SAFETY: By the caller's promise.
-        let folder = unsafe { registration.folder().folder(name)? };
-        for attribute in files.attributes() {
-            // SAFETY: The attribute is complete, and dropped later than the folder.
-            unsafe { folder.list(attribute)? };
-        }
-        Ok(Self {
-            _folder: folder,
-            _files: files,
-        })
-    }
-}
-
-/// The figures of all superblocks of a type, by their device numbers. A number may belong to another superblock as soon
-/// as the one that had it is shut down; then the folder is that of the other one.
-#[pin_data]
-pub(super) struct SuperFigures<T: FileSystem> {
-    /// The superblocks that are to have a folder.
-    #[pin]
-    wanted: Mutex<RBTree<DeviceId, ()>>,
-    /// Those that have one. Held while sysfs changes.
-    #[pin]
-    folders: Mutex<RBTree<DeviceId, SuperFolder<T>>>,
-}
-
-impl<T: FileSystem> SuperFigures<T> {
-    /// None.
-    pub(super) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            wanted <- new_mutex!(RBTree::new(), "figures_wanted"),
-            folders <- new_mutex!(RBTree::new(), "figures_folders"),
-        })
-    }
-
-    /// The superblock with this number is to have a folder. May sleep; fails with `ENOMEM`.
-    pub(super) fn want(&self, device: DeviceId) -> Result {
-        if T::FIGURES.is_empty() {
-            return Ok(());
-        }
-        let mut wanted = self.wanted.lock();
-        wanted.try_create_and_insert(device, (), GFP_KERNEL)?;
-        Ok(())
-    }
-
-    /// It is to have none any more. May sleep.
-    pub(super) fn forget(&self, device: DeviceId) {
-        self.wanted.lock().remove(&device);
-    }
-
-    /// Makes the folder that is wanted and not there, or takes away one that is not wanted. Without memory there is no
-    /// folder. May sleep, for as long as a task reads there; no lock of a superblock may be held.
-    ///
-    /// # Safety
-    ///
-    /// This must be a part of `registration`, whose types are initialised, and stay until it is dropped, as its folder.
-    pub(super) unsafe fn update(&self, registration: &Registration<T>, device: DeviceId) {
-        let mut folders = self.folders.lock();
-        let is_wanted = self.wanted.lock().get(&device).is_some();
-        if !is_wanted {
-            folders.remove(&device);
-        } else if folders.get(&device).is_none() {
-            // SAFETY: By the caller's promise; what is made is dropped with this at the latest.
-            let result = unsafe { SuperFolder::new(registration, device) }
-                .and_then(|folder| folders.try_create_and_insert(device, folder, GFP_KERNEL));
-            if let Err(e) = result {
-                pr_warn!(
-                    "no figures of {}:{}: {e:?}\n",
-                    device.major(),
-                    device.minor()
-                );
-            }
-        }
     }
 }

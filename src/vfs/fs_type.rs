@@ -6,14 +6,15 @@
 
 use super::control::TypeFolder;
 use super::features::Features;
-use super::figures::{SuperFigures, TypeFigures};
+use super::figure_folders::FigureFolders;
+use super::figures::TypeFigures;
 use super::file_system::Memory;
 use super::folder::Folder;
 use super::inode::InodeCache;
 use super::internal_type::{InternalType, TypeOf};
 #[cfg(CONFIG_QUOTA)]
 use super::quota::QuotaFormat;
-use super::{context, superblock, DeviceId, FileSystem};
+use super::{context, superblock, FileSystem};
 use crate::bindings;
 use crate::mm::MAX_FILE_SIZE;
 use crate::units::Pos;
@@ -101,8 +102,7 @@ pub(crate) struct Registration<T: FileSystem> {
     _quota: QuotaFormat,
     // Dropped before the folder that they are in, as what `memory` has there.
     _figures: TypeFigures<T>,
-    #[pin]
-    super_figures: SuperFigures<T>,
+    figure_folders: FigureFolders<T>,
     _features: Features,
     folder: Folder,
     _fs: PhantomData<T>,
@@ -110,7 +110,8 @@ pub(crate) struct Registration<T: FileSystem> {
 
 // SAFETY: Nothing in a registration is tied to the task that made it.
 unsafe impl<T: FileSystem> Send for Registration<T> {}
-// SAFETY: A shared registration offers nothing but the address of its immutable cache.
+// SAFETY: What a shared registration offers is made for any task: the address of its immutable cache, `memory`, which is
+// `Sync`, and the folders of figures.
 unsafe impl<T: FileSystem> Sync for Registration<T> {}
 
 impl<T: FileSystem> Registration<T> {
@@ -149,7 +150,8 @@ impl<T: FileSystem> Registration<T> {
             },
             // SAFETY: The types were just initialised, and have nothing to drop; the folder is dropped later.
             _figures: unsafe { TypeFigures::new(folder, this)? },
-            super_figures <- SuperFigures::new(),
+            // SAFETY: The same; no superblock is left when it is dropped, by the type invariants.
+            figure_folders: unsafe { FigureFolders::new(this)? },
             memory <- {
                 // SAFETY: The folder is dropped later than what is made with it.
                 let folder = unsafe { TypeFolder::of(folder) };
@@ -190,27 +192,30 @@ impl<T: FileSystem> Registration<T> {
         &self.cache
     }
 
-    /// The figures of superblocks.
-    pub(super) fn figures(&self) -> &SuperFigures<T> {
-        &self.super_figures
+    /// The folders of superblocks in sysfs.
+    pub(super) fn figure_folders(&self) -> &FigureFolders<T> {
+        &self.figure_folders
     }
 
-    /// Makes the folder of a superblock, or takes it away, see [`SuperFigures::update`]. There is a superblock of the type, or
-    /// was one when the call began.
-    pub(super) fn update_figures(&self, device: DeviceId) {
-        // SAFETY: They are a part of this value, which is pinned and has its types, as there was a superblock. They are
-        // dropped before the folder.
-        unsafe { self.super_figures.update(self, device) }
+    /// The folder of the type in sysfs. The rest of the registration may not be there yet, or on its way out.
+    ///
+    /// # Safety
+    ///
+    /// It must be initialised, and stay for `'a`.
+    pub(super) unsafe fn folder_of<'a>(this: NonNull<Self>) -> &'a Folder {
+        // SAFETY: By the caller's promise.
+        unsafe { &(*this.as_ptr()).folder }
     }
 
-    /// The folder of the type in sysfs.
-    pub(super) fn folder(&self) -> &Folder {
-        &self.folder
-    }
-
-    /// The types whose superblocks are of `T`.
-    pub(super) fn types(&self) -> [*mut bindings::file_system_type; 2] {
-        [self.fs_type.as_ptr(), self.internal.as_ptr()]
+    /// The types whose superblocks are of `T`. The rest of the registration may not be there yet, or on its way out.
+    ///
+    /// # Safety
+    ///
+    /// They must be initialised.
+    pub(super) unsafe fn types_of(this: NonNull<Self>) -> [*mut bindings::file_system_type; 2] {
+        let this = this.as_ptr();
+        // SAFETY: By the caller's promise.
+        unsafe { [(*this).fs_type.as_ptr(), (*this).internal.as_ptr()] }
     }
 
     /// What the type keeps registered with the MM.

@@ -26,6 +26,7 @@ pub(crate) mod dir_index;
 mod eviction;
 mod export;
 pub(crate) mod features;
+mod figure_folders;
 pub(crate) mod figures;
 pub(crate) mod file;
 pub(crate) mod file_system;

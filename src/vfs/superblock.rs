@@ -183,7 +183,7 @@ impl<T: FileSystem> Tables<T> {
     };
 }
 
-/// Fills a new superblock; returns its number, for which the figures are to be updated when `s_umount` is released.
+/// Fills a new superblock; returns its number, whose folder of figures is to be waited for when `s_umount` is released.
 ///
 /// # Safety
 ///
@@ -241,7 +241,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
 
     // SAFETY: `s_fs_info` was just set.
     let new = unsafe { SuperBlock::<T>::from_raw(sb) };
-    new.registration().figures().want(new.device())?;
+    new.registration().figure_folders().want(new.device())?;
 
     // INVARIANT: The caller holds `s_umount`, and nothing makes an inode meanwhile: what is called has no way to.
     let begun = T::before_first_inode(&BareSuperBlock(new));
@@ -289,13 +289,13 @@ unsafe extern "C" fn put_super(sb: *mut bindings::super_block) {
 pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_block) {
     // SAFETY: It is null, or the box that `fill()` has stored.
     let info = unsafe { (*sb).s_fs_info.cast::<SuperInfo<T>>().as_ref() };
-    // SAFETY: The VFS lets go of the module, and with it of the registration, after the call.
-    let registration = info.map(|info| unsafe { &*info.registration });
-    // SAFETY: By the caller's promise.
-    let device = DeviceId::from_raw(unsafe { (*sb).s_dev });
-    if let Some(registration) = registration {
+    if let Some(info) = info {
+        // SAFETY: The VFS lets go of the module, and with it of the registration, after the call.
+        let registration = unsafe { &*info.registration };
+        // SAFETY: By the caller's promise.
+        let device = DeviceId::from_raw(unsafe { (*sb).s_dev });
         // Before the number is free for another superblock.
-        registration.figures().forget(device);
+        registration.figure_folders().forget(device);
     }
     // SAFETY: By the caller's promise. Releases `s_umount`.
     unsafe { bindings::kill_anon_super(sb) };
@@ -303,9 +303,6 @@ pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_
     let info = unsafe { core::mem::replace(&mut (*sb).s_fs_info, core::ptr::null_mut()) };
     // SAFETY: It is null, or the box that `fill()` has stored. All inodes are evicted, so that nothing uses it.
     drop(unsafe { Pin::<KBox<SuperInfo<T>>>::try_from_foreign(info) });
-    if let Some(registration) = registration {
-        registration.update_figures(device);
-    }
 }
 
 /// `super_operations::statfs`.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """The figures of the module under test, and those of the kernel that they are to agree with."""
 
+import errno
 import mmap
 import os
-import re
 import time
 from pathlib import Path
 from typing import Callable
@@ -28,16 +28,37 @@ def folder(where: Path) -> Path:
     return CONTROL / device(os.lstat(where).st_dev)
 
 
+def is_of_mount(path: Path) -> bool:
+    """Whether the folder is that of a superblock that is there: it goes a little later."""
+    try:
+        read(path / "inodes")
+    except OSError as error:
+        if error.errno not in (errno.ENODEV, errno.ENOENT):
+            raise
+        return False
+    return True
+
+
 def folders() -> list[Path]:
-    return sorted(path for path in CONTROL.iterdir() if ":" in path.name)
+    return sorted(path for path in CONTROL.iterdir() if ":" in path.name and is_of_mount(path))
+
+
+def goes(path: Path) -> str:
+    """What is wrong, "" where a folder goes soon."""
+    return differ(f"{path} after umount", path.exists, lambda: False)
+
+
+def meminfo() -> dict[str, int]:
+    """The figures of /proc/meminfo, in KiB."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return {line.split(":")[0]: int(line.split()[1]) for line in lines}
 
 
 def shmem() -> int:
     """Pages of shared memory in the page cache, of tmpfs and of the module, as the kernel counts them."""
     # The processors hand in what they have counted.
     Path("/proc/sys/vm/stat_refresh").write_text("1", encoding="ascii")
-    found = re.search(r"^Shmem: +(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"), re.MULTILINE)
-    return int(found[1]) * 1024 // PAGE
+    return meminfo()["Shmem"] * 1024 // PAGE
 
 
 def of_tmpfs() -> int:

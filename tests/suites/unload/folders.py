@@ -46,6 +46,8 @@ def open_at_umount():
                 suite.call("umount", mount)
                 for file in files:
                     os.pread(file, 100, 0)
+            if wrong := figures.goes(folder):
+                raise AssertionError(wrong)
             for file in files:
                 gone(file, f"a figure of a {fstype} that is mounted no more")
                 os.close(file)
@@ -123,8 +125,8 @@ def beside_umount():
             os.close(os.memfd_create("file"))
             turn(FILES, False)
             suite.call("umount", where)
-            if wrong or folder.exists():
-                raise AssertionError(wrong or f"{folder} is there after umount")
+            if wrong := wrong or figures.goes(folder):
+                raise AssertionError(wrong)
             rounds += 1
     suite.note(f"beside those who read: {rounds} mounts")
     module.unloads_soon("the mounts")

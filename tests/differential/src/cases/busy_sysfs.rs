@@ -10,17 +10,17 @@ use crate::harness::prelude::*;
 use crate::harness::uffd::{Event, Uffd, MISSING};
 
 cases! {
-    own => sync_beside_mounts;
+    own => mounts_and_sync;
 }
 
 /// What `.` and `..` take of the buffer of getdents64(2): they come before the lock.
 const DOTS: usize = 48;
 
-/// As long as one has patience for sync(2) in a machine that has nothing to write.
+/// As long as one has patience for a mount, and for sync(2) in a machine that has nothing to write.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Mounts and umounts come and go, or wait; nobody else waits for them.
-fn sync_beside_mounts(t: &mut Trace, fs: &Fs) -> Done {
+/// Mounts come and go, and all are asked to write.
+fn mounts_and_sync(t: &mut Trace, fs: &Fs) -> Done {
     let mount = |name| fs.mount_at(name, "", MsFlags::empty());
     let there = mount("m0")?;
     let other = mount("m1")?;
@@ -48,10 +48,11 @@ fn sync_beside_mounts(t: &mut Trace, fs: &Fs) -> Done {
             other.dir().map(drop)
         });
         let start = Instant::now();
-        while !sync.is_finished() && start.elapsed() < LONG {
+        let are_over = || [comes.is_finished(), goes.is_finished(), sync.is_finished()];
+        while are_over().contains(&false) && start.elapsed() < LONG {
             std::thread::sleep(Duration::from_millis(20));
         }
-        t.put("sync(2) ends", sync.is_finished());
+        t.put("mount, umount and sync end", are_over());
         // Whatever waits goes on before anything here may fail.
         let answered = uffd.zero(&map, 1, 1);
         ensure!(is_held, "the kernel has not written to page 1");
