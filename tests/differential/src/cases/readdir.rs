@@ -6,7 +6,7 @@ use crate::harness::prelude::*;
 
 cases! {
     "" => kinds, order, order_after_changes, order_after_rename, offsets, small_buffers,
-        seek_to_each, seek_and_rewind, odd_seeks, delete_while_listing, delete_all_behind,
+        seek_to_each, seek_and_rewind, odd_seeks, delete_while_listing, delete_all_behind, delete_the_rest,
         create_while_listing, rename_while_listing, rename_over_while_listing, exchange_while_listing,
         positions_after_rename, stable_after_changes, two_readers, large,
         two_names_of_one_open, duplicated_descriptor, end_is_the_end, access_time, errors;
@@ -193,6 +193,18 @@ fn odd_seeks(t: &mut Trace, d: &Dir) -> Done {
     t.put("seek back", d.seek(SeekFrom::Current(-1)));
     t.put("seek on", d.seek(SeekFrom::Current(2)));
     t.put("list", names(&d.list_on(4096)?));
+    Ok(())
+}
+
+/// All that a reader has not seen yet goes.
+fn delete_the_rest(t: &mut Trace, d: &Dir) -> Done {
+    // Two entries of 24 bytes, then such of 32.
+    const ALL_BUT_ONE: usize = 2 * 24 + 9 * 32;
+    fill(d, 10)?;
+    d.seek(SeekFrom::Start(0))?;
+    t.put("seen", names(&d.list_once(ALL_BUT_ONE)?));
+    d.unlink("f0000")?;
+    t.put("on", names(&d.list_once(4096)?));
     Ok(())
 }
 
