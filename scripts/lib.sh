@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Shared by every script here: messages, the cache folder, long steps, locks.
+# Shared by every script here: messages, the cache folder, long steps, locks, folders for one run, checks of variables.
 # Sourced, never run.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -99,6 +99,38 @@ with_lock() {
 	exec {fd}>&-
 }
 
+# hold NAME: this process has the lock NAME from here to its end, for a folder of the cache that is for one at a time.
+hold() {
+	local fd
+	mkdir -p "$cache/locks"
+	exec {fd}>"$cache/locks/$1"
+	if ! flock -n "$fd"; then
+		say "waiting for another run that uses $1"
+		flock "$fd"
+	fi
+}
+
+# temporary NAME: makes a folder NAME.XXXXXX for this run, whose path is in the variable temporary. It is locked as long
+# as this process lives, or one that it starts afterwards. Folders without a lock were left by runs that were killed,
+# and are removed.
+temporary() {
+	local all old fd
+	mkdir -p "$cache/locks" "$cache/temporary"
+	# No folder is without its lock while another process looks.
+	exec {all}>"$cache/locks/temporary"
+	flock "$all"
+	for old in "$cache"/temporary/*; do
+		# Its run may just be removing it.
+		{ exec {fd}<"$old"; } 2>/dev/null || continue
+		! flock -n "$fd" || rm -rf "$old"
+		exec {fd}<&-
+	done
+	temporary=$(mktemp -d "$cache/temporary/$1.XXXXXX")
+	exec {fd}<"$temporary"
+	flock "$fd"
+	exec {all}>&-
+}
+
 # one_of NAME VALUE CHOICE...: a variable of the command line has a known value.
 one_of() {
 	local name=$1 value=$2 choice
@@ -107,6 +139,11 @@ one_of() {
 		[[ $value != "$choice" ]] || return 0
 	done
 	die "$name=$value is not known; $name takes one of: $*"
+}
+
+# need VARIABLE PATTERN WHAT: a variable of the command line is WHAT, if it is not empty.
+need() {
+	[[ -z ${!1:-} || ${!1} =~ ^($2)$ ]] || die "$1=${!1} is not $3"
 }
 
 # kbuild TREE SOURCE OBJECTS ARG...: Kbuild of the built kernel TREE for the module in SOURCE, by the compiler that

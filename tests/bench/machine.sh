@@ -12,11 +12,6 @@ bench_dir=$top/tests/bench
 # How long a machine may run, in seconds.
 boot_limit=900
 
-# need VARIABLE PATTERN WHAT: an empty variable is as good as none.
-need() {
-	[[ -z ${!1:-} || ${!1} =~ ^($2)$ ]] || die "$1=${!1} is not $3"
-}
-
 # build PACKAGE: prints the folder with what was built, one for each checkout.
 build() {
 	local target folder

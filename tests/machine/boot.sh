@@ -52,7 +52,7 @@ boot_machine() {
 	# first program. Then it is started once more.
 	for next in '; it is started once more' ''; do
 		status=0
-		rm -f "$log"
+		rm -f "$log" "$run/pid"
 		"${limit[@]}" "${qemu[@]}" -append "${append[*]}" -serial "file:$log" -pidfile "$run/pid" \
 			-chardev "file,id=tap,path=$run/tap" -device 'virtserialport,name=rtmpfs.tap,chardev=tap' </dev/null >&2 &
 		machine=$!
@@ -63,6 +63,8 @@ boot_machine() {
 		! started "$log" || break
 		say "the machine did not come to its first program$next"
 	done
+	# The number may soon be that of another process.
+	rm -f "$run/pid"
 	exec 3>&-
 	wait "$reader"
 	return "$status"

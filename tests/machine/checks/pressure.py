@@ -5,13 +5,13 @@ import contextlib
 import ctypes
 import mmap
 import os
-import re
 import struct
 import subprocess
 import sys
 from pathlib import Path
 from typing import Callable, Iterator
 
+import figures
 import place
 import program
 
@@ -117,12 +117,8 @@ def reclaim() -> None:
             group.write_text("4G swappiness=max", encoding="ascii")
 
 
-def meminfo(name: str) -> int:
-    return int(re.search(rf"^{name}: +(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"), re.MULTILINE)[1]) * 1024
-
-
 def checks():
-    if not meminfo("SwapTotal"):
+    if not figures.meminfo()["SwapTotal"]:
         program.call("swapon", SWAP)
     with contextlib.ExitStack() as stack:
         memories = {name: stack.enter_context(kind()) for name, kind in KINDS.items()}
@@ -140,7 +136,7 @@ def checks():
             yield f"{name}: comes back by touching it", damage(memory, seed)
         reclaim()
         program.call("swapoff", SWAP)
-        yield "swapoff takes all out of swap", "" if meminfo("SwapTotal") == 0 else "there is still swap"
+        yield "swapoff takes all out of swap", "" if figures.meminfo()["SwapTotal"] == 0 else "there is still swap"
         for seed, (name, memory) in enumerate(memories.items()):
             yield f"{name}: is as it was after swapoff", damage(memory, seed)
         program.call("swapon", SWAP)

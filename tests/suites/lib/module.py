@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import figures
 import suite
 
 # Counters of memory are gathered from the processors with a delay and in batches; a leak worth the name is larger.
@@ -58,9 +59,8 @@ def unmounted():
 
 def memory() -> dict[str, int]:
     """The figures of /proc/meminfo, in KiB, that a file system in memory moves."""
-    lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-    figures = {line.split(":")[0]: int(line.split()[1]) for line in lines}
-    return {name: figures[name] for name in ("Shmem", "Mapped", "Percpu")}
+    info = figures.meminfo()
+    return {name: info[name] for name in ("Shmem", "Mapped", "Percpu")}
 
 
 def grown(before: dict[str, int]) -> list[str]:

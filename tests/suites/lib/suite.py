@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the suites share: outcomes, TAP, the comparison with tmpfs, mounts, programs with a time limit.
+"""What the suites share: outcomes, TAP, the comparison with tmpfs, mounts, the kernel log, programs with a time limit.
 
 Environment: RTMPFS_TYPE is the file system under test (rtmpfs unless set), RTMPFS_BIN the folder of built
 programs, RTMPFS_SCRATCH a writable folder, RTMPFS_KERNEL the flavour of the kernel (release or debug), RTMPFS_LACKS the
@@ -199,6 +199,20 @@ def mounted(fstype: str, options: str = "") -> Iterator[Path]:
             call("umount", where)
     finally:
         where.rmdir()
+
+
+# --- the kernel log --------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def expected(ere: str) -> Iterator[None]:
+    """Tells the reader of the kernel log (scripts/vm/check-log) which messages are provoked on purpose."""
+    kmsg = Path("/dev/kmsg")
+    kmsg.write_text(f"rtmpfs-vm: expect begins: {ere}\n", encoding="ascii")
+    try:
+        yield
+    finally:
+        kmsg.write_text("rtmpfs-vm: expect ends\n", encoding="ascii")
 
 
 # --- programs --------------------------------------------------------------------------------------------------

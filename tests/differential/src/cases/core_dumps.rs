@@ -4,6 +4,7 @@ use nix::sys::resource::{setrlimit, Resource};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::{fork, ForkResult};
+use stage::machine::Setting;
 
 use crate::harness::prelude::*;
 
@@ -15,26 +16,6 @@ cases! {
 const PATTERN: &str = "/proc/sys/kernel/core_pattern";
 /// Private and shared memory without files, and with them; no headers of programs.
 const EVERYTHING: &str = "0xf";
-
-/// A setting of the machine, which comes back when this is dropped.
-struct Setting {
-    file: &'static str,
-    before: String,
-}
-
-impl Setting {
-    fn set(file: &'static str, value: &str) -> anyhow::Result<Setting> {
-        let before = std::fs::read_to_string(file).context(file)?;
-        std::fs::write(file, value).context(file)?;
-        Ok(Setting { file, before })
-    }
-}
-
-impl Drop for Setting {
-    fn drop(&mut self) {
-        std::fs::write(self.file, &self.before).expect("what was there before");
-    }
-}
 
 /// What a child that does `body` and then aborts ended with, and whether it left a core.
 fn abort(limit: u64, body: impl FnOnce() -> Done) -> (Signal, bool) {
@@ -147,7 +128,7 @@ fn by_path(t: &mut Trace, fs: &Fs) -> Done {
         ("none", "missing/core"),
     ] {
         let pattern = format!("{}/{name}", mount.path.display());
-        let _pattern = Setting::set(PATTERN, &pattern)?;
+        let _pattern = Setting::new(PATTERN, &pattern)?;
         t.put(label, plain(u64::MAX));
     }
     check(t, "plain", &d, "core")?;
@@ -162,7 +143,7 @@ fn in_the_working_directory(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("")?;
     let d = mount.dir()?;
     d.mkdir("dir")?;
-    let _pattern = Setting::set(PATTERN, "core")?;
+    let _pattern = Setting::new(PATTERN, "core")?;
     let dumped = abort(u64::MAX, || {
         Ok(std::env::set_current_dir(mount.path.join("dir"))?)
     });
@@ -189,7 +170,7 @@ fn in_the_working_directory(t: &mut Trace, fs: &Fs) -> Done {
 fn limited(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("")?;
     let d = mount.dir()?;
-    let _pattern = Setting::set(PATTERN, &format!("{}/core", mount.path.display()))?;
+    let _pattern = Setting::new(PATTERN, &format!("{}/core", mount.path.display()))?;
     for limit in [0, 1, 4095, 4096, 65_536, 100_000] {
         t.put(limit, plain(limit));
         match d.read_only("core") {
@@ -211,7 +192,7 @@ fn without_space(t: &mut Trace, fs: &Fs) -> Done {
     for options in ["size=64k", "size=4k", "nr_inodes=2", "nr_inodes=1"] {
         let mount = fs.mount(options)?;
         let d = mount.dir()?;
-        let _pattern = Setting::set(PATTERN, &format!("{}/core", mount.path.display()))?;
+        let _pattern = Setting::new(PATTERN, &format!("{}/core", mount.path.display()))?;
         for _ in 0..2 {
             t.put(options, plain(u64::MAX));
             t.put("free", d.space()?.free.min(1));
@@ -237,7 +218,7 @@ fn without_space(t: &mut Trace, fs: &Fs) -> Done {
 fn over_other_files(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("")?;
     let d = mount.dir()?;
-    let _pattern = Setting::set(PATTERN, &format!("{}/core", mount.path.display()))?;
+    let _pattern = Setting::new(PATTERN, &format!("{}/core", mount.path.display()))?;
     d.file("target", b"target")?;
     for kind in [
         "larger",
@@ -287,10 +268,10 @@ fn over_other_files(t: &mut Trace, fs: &Fs) -> Done {
 fn for_another_user(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("mode=1777")?;
     let d = mount.dir()?;
-    let _pattern = Setting::set(PATTERN, &format!("{}/core", mount.path.display()))?;
+    let _pattern = Setting::new(PATTERN, &format!("{}/core", mount.path.display()))?;
     // With 2 the kernel starts from the root of its first process, which does not see this mount.
     for dumpable in ["0", "1"] {
-        let _dumpable = Setting::set("/proc/sys/fs/suid_dumpable", dumpable)?;
+        let _dumpable = Setting::new("/proc/sys/fs/suid_dumpable", dumpable)?;
         let dumped = abort(u64::MAX, || {
             // The user of this thread, for as long as it lives.
             std::mem::forget(User::become_user(1000, 1001, &[]));
@@ -316,7 +297,7 @@ fn of_mapped_files(t: &mut Trace, fs: &Fs) -> Done {
     let cores = fs.point("cores");
     let none = nix::mount::MsFlags::empty();
     nix::mount::mount(Some("cores"), &cores, Some("tmpfs"), none, None::<&str>)?;
-    let _pattern = Setting::set(PATTERN, &format!("{}/core", cores.display()))?;
+    let _pattern = Setting::new(PATTERN, &format!("{}/core", cores.display()))?;
     let mount = fs.mount("")?;
     let d = mount.dir()?;
     let place = Dir::open(&cores)?;

@@ -310,7 +310,10 @@ fn watched(t: &mut Trace, d: &Dir) -> Done {
         let written = AtomicUsize::new(0);
         let check = |at: usize, page: &[u8]| -> Done {
             // Byte by byte: read(2) and a mapping do not wait for the write of a page that was filled before.
-            let wrong = page.iter().zip(&data[at..]).position(|(a, b)| a != b && *a != 0);
+            let wrong = page
+                .iter()
+                .zip(&data[at..])
+                .position(|(a, b)| a != b && *a != 0);
             ensure!(
                 page.len() == PAGE && wrong.is_none(),
                 "byte {wrong:?} of the page at {at} is neither zero nor what was written"

@@ -7,6 +7,7 @@ use stage::group::Group;
 use stage::machine::Setting;
 
 use super::file_io::raw_pwrite;
+use crate::harness::meminfo;
 use crate::harness::prelude::*;
 use crate::harness::smaps;
 
@@ -909,14 +910,8 @@ fn counted_in_a_group(t: &mut Trace, fs: &Fs) -> Done {
         let file = d.file("f", &vec![1; 4 * HUGE])?;
         let figures = group.stats_mib(["shmem", "shmem_thp", "file_thp", "anon_thp"])?;
         t.put(format!("{mode}: of the group"), figures);
-        std::fs::write("/proc/sys/vm/stat_refresh", "1").context("stat_refresh")?;
-        let meminfo = std::fs::read_to_string("/proc/meminfo")?;
         for name in ["ShmemHugePages", "FileHugePages", "ShmemPmdMapped"] {
-            let line = meminfo
-                .lines()
-                .find(|l| l.starts_with(name))
-                .context("meminfo")?;
-            t.text(format!("{mode}: {name}"), line);
+            t.put(format!("{mode}: {name}"), meminfo::kib(name)?);
         }
         file.truncate(HUGE as u64 + 1)?;
         t.put(

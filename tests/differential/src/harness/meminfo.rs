@@ -1,6 +1,6 @@
 //! The figures of the whole machine.
 
-use anyhow::Context;
+use stage::machine;
 
 /// A figure of /proc/meminfo in whole MiB, after all CPUs have handed in theirs.
 pub fn mib(name: &str) -> anyhow::Result<i64> {
@@ -8,14 +8,9 @@ pub fn mib(name: &str) -> anyhow::Result<i64> {
 }
 
 /// The same in KiB.
-fn kib(name: &str) -> anyhow::Result<i64> {
-    std::fs::write("/proc/sys/vm/stat_refresh", "1").context("stat_refresh")?;
-    let text = std::fs::read_to_string("/proc/meminfo")?;
-    let line = text
-        .lines()
-        .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
-    line.and_then(|l| l.split_whitespace().next()?.parse().ok())
-        .context("meminfo")
+pub fn kib(name: &str) -> anyhow::Result<i64> {
+    machine::write("/proc/sys/vm/stat_refresh", "1")?;
+    Ok(machine::meminfo(name)? as i64)
 }
 
 /// How much a figure has grown since some time.

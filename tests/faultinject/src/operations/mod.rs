@@ -8,6 +8,7 @@ mod names;
 mod shared;
 
 pub use mounts::is_mounted;
+pub use stage::pages::PAGE;
 
 use anyhow::{ensure, Context, Result};
 use nix::mount::MsFlags;
@@ -157,11 +158,9 @@ pub fn set_huge(place: &Place, huge: &str) -> Result<()> {
         .with_context(|| format!("remount -o {options}"))
 }
 
-pub const PAGE: usize = 4096;
-
 /// Bytes by which a misplaced page would be noticed.
 pub fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|i| (i / 7 + i / PAGE) as u8).collect()
+    stage::bytes::pattern(1, length)
 }
 
 /// A new file of that many such bytes.
