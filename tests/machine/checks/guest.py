@@ -10,11 +10,12 @@ from pathlib import Path
 
 import place
 import program
+import suite
 
 HERE = Path(__file__).resolve().parent
 SIZE = "64M"
 # Emulation within emulation.
-SECONDS = 120
+SECONDS = 120 * suite.PATIENCE
 BACKENDS = {
     "memory-backend-memfd,share=on": "memory-backend-memfd,id=memory,share=on,seal=on",
     "memory-backend-file on /dev/shm": "memory-backend-file,id=memory,share=on,mem-path=/dev/shm",

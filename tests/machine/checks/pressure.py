@@ -14,6 +14,7 @@ from typing import Callable, Iterator
 import figures
 import place
 import program
+import suite
 
 MIB = 1 << 20
 SIZE = 16 * MIB
@@ -125,7 +126,7 @@ def checks():
         for seed, memory in enumerate(memories.values()):
             fill(memory, seed)
         hog = subprocess.run([sys.executable, "-c", HOG], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-                             timeout=200)
+                             timeout=200 * suite.PATIENCE)
         yield "a task takes nearly all memory and gets it", f"status {hog.returncode}\n{hog.stdout}" if hog.returncode else ""
         out = swapped()
         yield "that brings shared memory to swap", "" if sum(out.values()) >= SIZE else str(out)

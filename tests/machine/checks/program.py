@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import suite
+
 FILES = {
     "Makefile": "CFLAGS = -O2 -Wall -Werror\nsum: main.o sum.o\nmain.o sum.o: sum.h\n",
     "sum.h": "unsigned long sum(const unsigned char *from, unsigned long length);\n",
@@ -18,7 +20,7 @@ GIT = ["git", "-c", "user.name=machine", "-c", "user.email=machine@localhost", "
 
 def call(*command: object, **kwargs) -> str:
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                          timeout=120, **kwargs)
+                          timeout=120 * suite.PATIENCE, **kwargs)
     output = done.stdout.decode(errors="replace")
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))}: status {done.returncode}\n{output}")

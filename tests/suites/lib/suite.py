@@ -23,6 +23,8 @@ TYPE = os.environ.get("RTMPFS_TYPE", "rtmpfs")
 WANTED = sys.argv[1] if len(sys.argv) > 1 else ""
 DEBUG = os.environ.get("RTMPFS_KERNEL", "release") == "debug"
 LACKS = os.environ.get("RTMPFS_LACKS", "").split()
+# How many times as long the debug kernel may take: limits, which end what hangs, are what the release kernel never takes.
+PATIENCE = 2 if DEBUG else 1
 
 
 def die(message: str) -> None:
@@ -238,9 +240,8 @@ class Ran:
 
 
 def run(command: Sequence[object], seconds: float, **kwargs) -> Ran:
-    """Runs a program to its end, or kills it with all its children after so many seconds: what it never takes on the
-    release kernel. The debug kernel gets twice that, since a limit is there to end what hangs."""
-    limit = seconds * 2 if DEBUG else seconds
+    """Runs a program to its end, or kills it with all its children after so many seconds, times PATIENCE."""
+    limit = seconds * PATIENCE
     with tempfile.TemporaryFile("w+", errors="replace") as out:
         child = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=out,
                                  stderr=subprocess.STDOUT, start_new_session=True, **kwargs)
