@@ -186,7 +186,7 @@ impl<T: FileSystem> FigureFolders<T> {
                 changed: RBTree::new(),
             }, "figure_folders"),
             settled <- new_condvar!("figure_folders_settled"),
-            work <- new_work!("figure_folders"),
+            work <- new_work!("figure_folders_work"),
         });
         Ok(Self(Arc::pin_init(shared, GFP_KERNEL)?))
     }
