@@ -30,7 +30,7 @@ def memfd() -> tuple[int, str]:
 
 def devices() -> set[str]:
     """MAJOR:MINOR of all superblocks of the module's. That these are all that has pages is said by Shmem."""
-    return {folder.name for folder in figures.folders()}
+    return {folder.name for folder in figures.of_mounts()}
 
 
 def is_ours(where: Path) -> bool:
@@ -147,7 +147,7 @@ def figures_of(mounts_found: dict[str, str]) -> str:
     missing = [f"{where} has no figures" for device, where in mounts_found.items() if not (CONTROL / device).is_dir()]
     for name in figures.NAMES:
         missing.append(figures.differ(name, lambda name=name: figures.read(CONTROL / name),
-                                      lambda name=name: sum(figures.read(of / name) for of in figures.folders())))
+                                      lambda name=name: sum(figures.read(of / name) for of in figures.of_mounts())))
     return "\n".join(filter(None, missing))
 
 

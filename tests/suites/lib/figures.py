@@ -40,7 +40,13 @@ def is_of_mount(path: Path) -> bool:
 
 
 def folders() -> list[Path]:
-    return sorted(path for path in CONTROL.iterdir() if ":" in path.name and is_of_mount(path))
+    """All, one that is about to go, too."""
+    return sorted(path for path in CONTROL.iterdir() if ":" in path.name)
+
+
+def of_mounts() -> list[Path]:
+    """Those of superblocks that are there."""
+    return [path for path in folders() if is_of_mount(path)]
 
 
 def goes(path: Path) -> str:
@@ -66,7 +72,7 @@ def of_tmpfs() -> int:
     return shmem() - read(CONTROL / "resident")
 
 
-def differ(what: str, one: Callable[[], int], other: Callable[[], int]) -> str:
+def differ(what: str, one: Callable[[], object], other: Callable[[], object]) -> str:
     """The two are only equal in a quiet moment, of which ten seconds must have one; "" if they are."""
     end = time.monotonic() + QUIET_SECONDS
     while True:

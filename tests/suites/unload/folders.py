@@ -31,6 +31,12 @@ def gone(file: int, what: str) -> None:
     raise AssertionError(f"{what} still reads {data}")
 
 
+def only(when: str, expected: list[Path]) -> None:
+    """There are these folders, and soon no others."""
+    if wrong := figures.differ(f"{when} there are", figures.folders, lambda: sorted(expected)):
+        raise AssertionError(wrong)
+
+
 def open_at_umount():
     """Mounts of both names, the kernel's own, and one that cannot be made."""
     before = figures.folders()
@@ -39,8 +45,7 @@ def open_at_umount():
         for fstype in ("rtmpfs", "tmpfs"):
             with suite.mounted(fstype) as mount:
                 folder = figures.folder(mount)
-                if figures.folders() != sorted([*before, folder]):
-                    raise AssertionError(f"{fstype} has {folder}, and there are {figures.folders()}")
+                only(f"with a {fstype}", [*before, folder])
                 files = [os.open(folder / name, os.O_RDONLY) for name in figures.NAMES]
                 suite.call("mount", "--bind", mount, mount)
                 suite.call("umount", mount)
@@ -60,15 +65,13 @@ def open_at_umount():
     inside = figures.CONTROL / figures.device(os.fstat(number).st_dev)
     file = os.open(inside / "inodes", os.O_RDONLY)
     turn(FILES, False)
-    if figures.folders() != sorted([*before, inside]):
-        raise AssertionError(f"with a memfd there are {figures.folders()}")
+    only("with a memfd", [*before, inside])
     os.close(number)
     module.unloads_soon("the memfd")
     gone(file, "a figure of the kernel's own mount")
     os.close(file)
     module.insmod()
-    if figures.folders() != before:
-        raise AssertionError(f"in the end there are {figures.folders()}")
+    only("in the end", before)
 
 
 def open_at_rmmod():

@@ -844,7 +844,9 @@ fn last_page_of_a_group(t: &mut Trace, fs: &Fs) -> Done {
         }
         Ok(())
     })?;
-    t.note(&format!("the two threads have met {meetings} times"));
+    if meetings == 0 {
+        skip!("the two threads have never met");
+    }
     t.put("refused a page that is there", refused);
     // The last write may have been refused.
     file.pwrite(&[2], 7)?;
