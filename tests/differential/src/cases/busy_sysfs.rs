@@ -2,9 +2,10 @@
 //! to do with sysfs does not wait for it.
 
 use std::os::fd::AsRawFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::mount::MsFlags;
+use stage::machine::wait;
 
 use crate::harness::prelude::*;
 use crate::harness::uffd::{Event, Uffd, MISSING};
@@ -16,8 +17,8 @@ cases! {
 /// What `.` and `..` take of the buffer of getdents64(2): they come before the lock.
 const DOTS: usize = 48;
 
-/// As long as one has patience for a mount, and for sync(2) in a machine that has nothing to write.
-const LONG: Duration = Duration::from_secs(30);
+/// As many seconds as one has patience for a mount, and for sync(2) in a machine that has nothing to write.
+const LONG: u64 = 30;
 
 /// Mounts come and go, and all are asked to write.
 fn mounts_and_sync(t: &mut Trace, fs: &Fs) -> Done {
@@ -47,11 +48,8 @@ fn mounts_and_sync(t: &mut Trace, fs: &Fs) -> Done {
             rustix::fs::sync();
             other.dir().map(drop)
         });
-        let start = Instant::now();
         let are_over = || [comes.is_finished(), goes.is_finished(), sync.is_finished()];
-        while are_over().contains(&false) && start.elapsed() < LONG {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait(LONG, || Ok(!are_over().contains(&false)))?;
         t.put("mount, umount and sync end", are_over());
         // Whatever waits goes on before anything here may fail.
         let answered = uffd.zero(&map, 1, 1);

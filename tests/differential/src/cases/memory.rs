@@ -1,6 +1,5 @@
 //! Where pages are counted: /proc/meminfo, memory control groups, smaps.
 
-use stage::device;
 use stage::group::Group;
 use stage::machine;
 
@@ -9,6 +8,7 @@ use crate::harness::kmsg::expecting;
 use crate::harness::meminfo;
 use crate::harness::prelude::*;
 use crate::harness::smaps;
+use crate::harness::zram::on_zram;
 
 cases! {
     "" => shmem_of_the_machine, smaps_of_a_mapping, resident_set;
@@ -185,12 +185,9 @@ fn nothing_left_after_unmount(t: &mut Trace, fs: &Fs) -> Done {
 
 /// A write to a large folio, from memory in swap of which less fits in the group than the folio has.
 fn source_that_does_not_fit(t: &mut Trace, fs: &Fs) -> Done {
-    if !device::has_zram() {
-        skip!("this kernel has no zram0 (CONFIG_ZRAM)");
-    }
     compact()?;
     // On a disk all of the group could wait to be written, and the child would be killed for want of memory.
-    device::on_zram(|_| write_from_swap(t, fs))
+    on_zram(|| write_from_swap(t, fs))
 }
 
 fn write_from_swap(t: &mut Trace, fs: &Fs) -> Done {

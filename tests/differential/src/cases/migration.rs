@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use stage::device::{self, Swap};
+use stage::device::Swap;
 use stage::group::Group;
 use stage::machine::{self, Setting};
 
@@ -15,6 +15,7 @@ use crate::harness::numa::{self, Nodes, BIND, DEFAULT, INTERLEAVE, MOVE, MOVE_AL
 use crate::harness::owned::{set, write, Own};
 use crate::harness::prelude::*;
 use crate::harness::process::on_one_processor;
+use crate::harness::zram::on_zram;
 
 cases! {
     "" => by_migrate_pages;
@@ -121,10 +122,7 @@ fn back_from_swap(t: &mut Trace, fs: &Fs) -> Done {
     let ways = ["fault", "read", "write", "task with a policy"];
     from_swap(t, fs, "disk", &ways)?;
     swap.off()?;
-    if !device::has_zram() {
-        skip!("this kernel has no zram0 (CONFIG_ZRAM)");
-    }
-    device::on_zram(|_| from_swap(t, fs, "zram", &ways[..2]))
+    on_zram(|| from_swap(t, fs, "zram", &ways[..2]))
 }
 
 fn from_swap(t: &mut Trace, fs: &Fs, device: &str, ways: &[&str]) -> Done {
@@ -170,10 +168,7 @@ fn from_swap(t: &mut Trace, fs: &Fs, device: &str, ways: &[&str]) -> Done {
 
 fn large_back_from_swap(t: &mut Trace, fs: &Fs) -> Done {
     two_nodes()?;
-    if !device::has_zram() {
-        skip!("this kernel has no zram0 (CONFIG_ZRAM)");
-    }
-    device::on_zram(|_| {
+    on_zram(|| {
         compact()?;
         let mount = fs.mount("size=16m,huge=always")?;
         let d = mount.dir()?;

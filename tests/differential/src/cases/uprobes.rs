@@ -3,13 +3,13 @@
 use std::os::unix::process::CommandExt;
 
 use rustix::mm::{MapFlags, ProtFlags};
-use stage::device;
 use stage::machine::wait;
 
 use super::programs::{call, copy, returning, STATIC};
 use crate::harness::memfd::{self, Sealed, CLOEXEC, EXEC};
 use crate::harness::prelude::*;
 use crate::harness::uprobe::Tracing;
+use crate::harness::zram::on_zram;
 
 cases! {
     own => program, code, code_in_large_folios, code_in_swap, places;
@@ -157,11 +157,8 @@ fn goes_out(file: &Fd) -> anyhow::Result<bool> {
 
 /// The instruction is read from a page that has to come from swap, and from one where no page stays for its writing.
 fn swap_steps(t: &mut Trace, fs: &Fs, file: Fd) -> Done {
-    if !device::has_zram() {
-        skip!("this kernel has no zram0 (CONFIG_ZRAM)");
-    }
     let tracing = Tracing::new(fs)?;
-    device::on_zram(|_| from_swap(t, &tracing, file))
+    on_zram(|| from_swap(t, &tracing, file))
 }
 
 fn from_swap(t: &mut Trace, tracing: &Tracing, file: Fd) -> Done {

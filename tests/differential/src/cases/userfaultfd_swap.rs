@@ -1,12 +1,13 @@
 //! Pages of an area that a monitor watches, while they are in swap.
 
-use stage::device::{self, Swap};
+use stage::device::Swap;
 use stage::group::Group;
 use stage::machine::{self, vmstat, Setting};
 
 use super::huge::compact;
 use crate::harness::prelude::*;
 use crate::harness::uffd::{self, Event, Uffd, MINOR, MISSING, WP};
+use crate::harness::zram::on_zram;
 
 cases! {
     own => single_pages, of_large_folios, of_large_folios_on_a_disk;
@@ -167,11 +168,8 @@ fn single_pages(t: &mut Trace, fs: &Fs) -> Done {
 
 /// From zram a large folio comes back whole, but not where a monitor would miss what of it was not asked for.
 fn of_large_folios(t: &mut Trace, fs: &Fs) -> Done {
-    if !device::has_zram() {
-        skip!("this kernel has no zram0 (CONFIG_ZRAM)");
-    }
     let modes = [0, MISSING, MINOR, WP, MISSING | WP];
-    device::on_zram(|_| in_modes(t, fs, "size=16m,huge=always", &modes))
+    on_zram(|| in_modes(t, fs, "size=16m,huge=always", &modes))
 }
 
 fn of_large_folios_on_a_disk(t: &mut Trace, fs: &Fs) -> Done {

@@ -30,6 +30,7 @@ pub mod uffd;
 pub mod uprobe;
 pub mod uring;
 pub mod xattr;
+pub mod zram;
 
 pub use stage::{bytes, errno, fileattr, map, quota};
 
