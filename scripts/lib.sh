@@ -110,23 +110,23 @@ hold() {
 	fi
 }
 
-# temporary NAME: makes a folder NAME.XXXXXX for this run, whose path is in the variable temporary. It is locked as long
+# run_folder NAME: makes a folder NAME.XXXXXX for this run, whose path is in the variable run_folder. It is locked as long
 # as this process lives, or one that it starts afterwards. Folders without a lock were left by runs that were killed,
 # and are removed.
-temporary() {
+run_folder() {
 	local all old fd
-	mkdir -p "$cache/locks" "$cache/temporary"
+	mkdir -p "$cache/locks" "$cache/runs"
 	# No folder is without its lock while another process looks.
-	exec {all}>"$cache/locks/temporary"
+	exec {all}>"$cache/locks/runs"
 	flock "$all"
-	for old in "$cache"/temporary/*; do
+	for old in "$cache"/runs/*; do
 		# Its run may just be removing it.
 		{ exec {fd}<"$old"; } 2>/dev/null || continue
 		! flock -n "$fd" || rm -rf "$old"
 		exec {fd}<&-
 	done
-	temporary=$(mktemp -d "$cache/temporary/$1.XXXXXX")
-	exec {fd}<"$temporary"
+	run_folder=$(mktemp -d "$cache/runs/$1.XXXXXX")
+	exec {fd}<"$run_folder"
 	flock "$fd"
 	exec {all}>&-
 }
