@@ -16,6 +16,8 @@ begin_machine() {
 	append=(console=ttyS0 loglevel=8 printk.time=1 panic=-1 oops=panic watchdog_thresh=30 no_timer_check norandmaps net.ifnames=0
 		# scripts/vm/run says why.
 		no5lvl
+		# On a busy host a disk or a port comes later than systemd waits for one, and what needs it is left out.
+		systemd.default_device_timeout_sec=600
 		# What a machine for a few minutes has no use for.
 		systemd.mask={systemd-hwdb-update,ldconfig,systemd-journal-catalog-update,systemd-update-done,systemd-firstboot}.service
 		systemd.mask={apt-daily,apt-daily-upgrade,dpkg-db-backup,e2scrub_all,fstrim,systemd-tmpfiles-clean}.timer
