@@ -15,7 +15,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Optional, Sequence
+from typing import Callable, Iterator, Mapping, NoReturn, Optional, Sequence
 
 ORACLE = "tmpfs"
 TYPE = os.environ.get("RTMPFS_TYPE", "rtmpfs")
@@ -27,7 +27,7 @@ LACKS = os.environ.get("RTMPFS_LACKS", "").split()
 PATIENCE = 2 if DEBUG else 1
 
 
-def die(message: str) -> None:
+def die(message: str) -> NoReturn:
     """Ends the suite before its plan was printed, which a TAP reader counts as a failure."""
     print(f"Bail out! {message}", flush=True)
     sys.exit(2)

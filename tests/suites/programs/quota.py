@@ -57,7 +57,7 @@ def as_user(work) -> int:
             os.setresuid(USER, USER, USER)
             work()
         except OSError as error:
-            os._exit(error.errno)
+            os._exit(error.errno or 255)
         except BaseException:
             os._exit(255)
         os._exit(0)

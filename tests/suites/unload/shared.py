@@ -42,7 +42,7 @@ def checked(value, what):
     return value
 
 
-def error_of(switch: Path, value: str) -> int:
+def error_of(switch: Path, value: str) -> int | None:
     """The error of turning a switch, 0 for none."""
     try:
         switch.write_text(value, encoding="ascii")
