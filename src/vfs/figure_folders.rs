@@ -5,7 +5,8 @@
 //! Sysfs makes and removes a folder with a lock held that any task may keep for long: it reads a folder there into memory
 //! that is not at hand. Neither mount nor umount may wait for that, with `s_umount` or without: the umounts of a whole
 //! machine may have to pass one worker of the kernel's. So they only say what is to be there, and a work item sees to it,
-//! one folder after another. mount(2) waits until its own is there, but not for long.
+//! one folder after another. mount(2) waits until its own is there, but not for long. What umount leaves is only seen to
+//! later: the next mount most often gets the number that has just become free, and finds its folder there.
 //!
 //! Lock order: `figure_folders` is below `s_umount`; memory is allocated with it held. It is not held while sysfs is asked.
 //!
@@ -17,16 +18,19 @@ use super::{DeviceId, FileSystem, Registration};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::fmt::Write;
-use kernel::impl_has_work;
 use kernel::prelude::*;
 use kernel::rbtree::RBTree;
 use kernel::str::NullTerminatedFormatter;
 use kernel::sync::{new_condvar, new_mutex, Arc, CondVar, CondVarTimeoutResult, Mutex};
 use kernel::time::msecs_to_jiffies;
-use kernel::workqueue::{self, new_work, Work, WorkItem};
+use kernel::workqueue::{self, new_delayed_work, new_work, DelayedWork, Work, WorkItem};
+use kernel::{impl_has_delayed_work, impl_has_work};
 
 /// How long mount(2) waits for a folder, in milliseconds.
 const LONGEST_WAIT: u32 = 1000;
+
+/// How long a folder is left for the next superblock with its number, at most, in milliseconds.
+const LONGEST_LEFT: u32 = 1000;
 
 /// The folder of a superblock, with the files of its figures.
 struct SuperFolder<T: FileSystem> {
@@ -73,9 +77,19 @@ struct Entry<T: FileSystem> {
     folder: Option<SuperFolder<T>>,
 }
 
+impl<T: FileSystem> Entry<T> {
+    /// The superblock goes; for another one a folder is tried anew.
+    fn unwant(&mut self) {
+        self.is_wanted = false;
+        self.is_tried = false;
+    }
+}
+
 struct Entries<T: FileSystem> {
     /// What is as it is to be.
     settled: RBTree<DeviceId, Entry<T>>,
+    /// What no superblock has the number of any more, for the next one that gets it.
+    left: RBTree<DeviceId, Entry<T>>,
     /// What the work item is to see to. It alone takes something out.
     changed: RBTree<DeviceId, Entry<T>>,
 }
@@ -101,8 +115,14 @@ struct Shared<T: FileSystem> {
     #[pin]
     settled: CondVar,
     #[pin]
-    work: Work<Self>,
+    work: Work<Self, SETTLE>,
+    #[pin]
+    clearing: DelayedWork<Self, CLEAR>,
 }
+
+/// The work items, by what they do.
+const SETTLE: u64 = 0;
+const CLEAR: u64 = 1;
 
 // SAFETY: Nothing in it is tied to a task; what a registration has may be used by any.
 unsafe impl<T: FileSystem> Send for Shared<T> {}
@@ -110,10 +130,14 @@ unsafe impl<T: FileSystem> Send for Shared<T> {}
 unsafe impl<T: FileSystem> Sync for Shared<T> {}
 
 impl_has_work! {
-    impl{T: FileSystem} HasWork<Self> for Shared<T> { self.work }
+    impl{T: FileSystem} HasWork<Self, SETTLE> for Shared<T> { self.work }
 }
 
-impl<T: FileSystem> WorkItem for Shared<T> {
+impl_has_delayed_work! {
+    impl{T: FileSystem} HasDelayedWork<Self, CLEAR> for Shared<T> { self.clearing }
+}
+
+impl<T: FileSystem> WorkItem<SETTLE> for Shared<T> {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
@@ -121,7 +145,31 @@ impl<T: FileSystem> WorkItem for Shared<T> {
     }
 }
 
+impl<T: FileSystem> WorkItem<CLEAR> for Shared<T> {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        this.clear();
+        begin(this);
+    }
+}
+
+/// Has the work item look at what was changed; also if it is at work just now.
+fn begin<T: FileSystem>(shared: Arc<Shared<T>>) {
+    // Where it is queued already, the reference comes back.
+    drop(workqueue::system_long().enqueue::<_, SETTLE>(shared));
+}
+
 impl<T: FileSystem> Shared<T> {
+    /// The folders that were left are to go, those that were left just now, too. May sleep.
+    fn clear(&self) {
+        let mut entries = self.entries.lock();
+        let Entries { left, changed, .. } = &mut *entries;
+        while let Some(at) = left.cursor_front_mut() {
+            changed.insert(at.remove_current().1);
+        }
+    }
+
     /// Makes the folders that are wanted, and takes away the others. Without memory there is no folder. May sleep, for as
     /// long as any task reads there.
     fn settle(&self) {
@@ -183,10 +231,12 @@ impl<T: FileSystem> FigureFolders<T> {
             registration,
             entries <- new_mutex!(Entries {
                 settled: RBTree::new(),
+                left: RBTree::new(),
                 changed: RBTree::new(),
             }, "figure_folders"),
             settled <- new_condvar!("figure_folders_settled"),
             work <- new_work!("figure_folders_work"),
+            clearing <- new_delayed_work!("figure_folders_clearing"),
         });
         Ok(Self(Arc::pin_init(shared, GFP_KERNEL)?))
     }
@@ -197,7 +247,17 @@ impl<T: FileSystem> FigureFolders<T> {
             return Ok(());
         }
         let mut entries = self.0.entries.lock();
-        if let Some(entry) = entries.changed.get_mut(&device) {
+        if let Some(mut at) = entries.left.find_mut(&device) {
+            let entry = at.get_mut();
+            entry.is_wanted = true;
+            let is_there = entry.folder.is_some();
+            let node = at.remove_node();
+            if is_there {
+                entries.settled.insert(node);
+                return Ok(());
+            }
+            entries.changed.insert(node);
+        } else if let Some(entry) = entries.changed.get_mut(&device) {
             entry.is_wanted = true;
         } else {
             let entry = Entry {
@@ -210,23 +270,26 @@ impl<T: FileSystem> FigureFolders<T> {
                 .try_create_and_insert(device, entry, GFP_KERNEL)?;
         }
         drop(entries);
-        self.begin();
+        begin(self.0.clone());
         Ok(())
     }
 
     /// It is to have none any more; there may be one for a while. May sleep.
     pub(super) fn forget(&self, device: DeviceId) {
         let mut entries = self.0.entries.lock();
-        if let Some(node) = entries.settled.remove_node(&device) {
-            entries.changed.insert(node);
+        if let Some(mut at) = entries.settled.find_mut(&device) {
+            at.get_mut().unwant();
+            let node = at.remove_node();
+            entries.left.insert(node);
+            drop(entries);
+            // Where it waits already, the reference comes back.
+            let delay = msecs_to_jiffies(LONGEST_LEFT);
+            drop(workqueue::system_long().enqueue_delayed(self.0.clone(), delay));
+        } else if let Some(entry) = entries.changed.get_mut(&device) {
+            entry.unwant();
+            drop(entries);
+            begin(self.0.clone());
         }
-        let Some(entry) = entries.changed.get_mut(&device) else {
-            return;
-        };
-        entry.is_wanted = false;
-        entry.is_tried = false;
-        drop(entries);
-        self.begin();
     }
 
     /// Waits until the folder of a superblock is there, or could not be made; no longer than a second, nor when the task
@@ -246,18 +309,16 @@ impl<T: FileSystem> FigureFolders<T> {
             }
         }
     }
-
-    /// Has the work item look at what was changed; also if it is at work just now.
-    fn begin(&self) {
-        // Where it is queued already, the reference comes back.
-        drop(workqueue::system_long().enqueue(self.0.clone()));
-    }
 }
 
 impl<T: FileSystem> Drop for FigureFolders<T> {
     fn drop(&mut self) {
+        // CAST: The one is a transparent wrapper of the other.
+        let clearing = (&raw const self.0.clearing).cast_mut().cast();
         // SAFETY: The work item is initialised. No task queues it any more, since no superblock is left; after this it is
-        // not at work, and no folder is left.
+        // not at work, and no folder is left for another one.
+        unsafe { bindings::flush_delayed_work(clearing) };
+        // SAFETY: Likewise, nor does the other work item queue it; after this it is not at work, and no folder is left.
         unsafe { bindings::flush_work(Work::raw_get(&raw const self.0.work).cast()) };
     }
 }
