@@ -347,8 +347,9 @@ impl Mapping {
 
         // What can be had without waiting goes in batches. Ends: `next` moves on.
         let mut next = range.start;
-        while let Some(last) = PageRange::new(next, range.end).last() {
-            if !batch.find_locked(self, &mut next, last) {
+        while self.has_nodes() {
+            let last = PageRange::new(next, range.end).last();
+            if !last.is_some_and(|last| batch.find_locked(self, &mut next, last)) {
                 break;
             }
             batch.remove_locked(self, what, range.end);
