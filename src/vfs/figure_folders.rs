@@ -4,11 +4,11 @@
 //!
 //! Sysfs makes and removes a folder with a lock held that any task may keep for long: it reads a folder there into memory
 //! that is not at hand. Neither mount nor umount may wait for that, with `s_umount` or without: the umounts of a whole
-//! machine may have to pass one worker of the kernel's. So they only say what is to be there, and a work item sees to it,
-//! one folder after another. mount(2) waits until its own is there, but not for long. What umount leaves is only seen to
+//! machine may have to pass one worker of the kernel's. So they only say what is to be there, and work items see to it, one
+//! folder after another. mount(2) waits until its own is there, but not for long. What umount leaves is only taken away
 //! later: the next mount most often gets the number that has just become free, and finds its folder there.
 //!
-//! Lock order: `figure_folders` is below `s_umount`; memory is allocated with it held. It is not held while sysfs is asked.
+//! Lock order: `figure_folders` is below `s_umount`. Neither is memory allocated nor sysfs asked with it held.
 //!
 //! C headers: `include/linux/sysfs.h`, `include/linux/workqueue.h`.
 
@@ -19,11 +19,11 @@ use crate::bindings;
 use core::ptr::NonNull;
 use kernel::fmt::Write;
 use kernel::prelude::*;
-use kernel::rbtree::RBTree;
+use kernel::rbtree::{RBTree, RBTreeNode};
 use kernel::str::NullTerminatedFormatter;
 use kernel::sync::{new_condvar, new_mutex, Arc, CondVar, CondVarTimeoutResult, Mutex};
-use kernel::time::msecs_to_jiffies;
-use kernel::workqueue::{self, new_delayed_work, new_work, DelayedWork, Work, WorkItem};
+use kernel::time::{msecs_to_jiffies, Instant, Monotonic};
+use kernel::workqueue::{new_delayed_work, new_work, DelayedWork, Queue, Work, WorkItem};
 use kernel::{impl_has_delayed_work, impl_has_work};
 
 /// How long mount(2) waits for a folder, in milliseconds.
@@ -72,56 +72,53 @@ impl<T: FileSystem> SuperFolder<T> {
 struct Entry<T: FileSystem> {
     /// Whether a superblock has the number.
     is_wanted: bool,
-    /// Whether the work item has tried to make a folder for it.
-    is_tried: bool,
+    /// None also where there was no memory for one.
     folder: Option<SuperFolder<T>>,
 }
 
-impl<T: FileSystem> Entry<T> {
-    /// The superblock goes; for another one a folder is tried anew.
-    fn unwant(&mut self) {
-        self.is_wanted = false;
-        self.is_tried = false;
-    }
-}
-
+/// All entries, a number in one of these at most.
 struct Entries<T: FileSystem> {
-    /// What is as it is to be.
+    /// A superblock has the number, and its folder is there.
     settled: RBTree<DeviceId, Entry<T>>,
-    /// What no superblock has the number of any more, for the next one that gets it.
+    /// The folder is there, for the next superblock that gets the number.
     left: RBTree<DeviceId, Entry<T>>,
-    /// What the work item is to see to. It alone takes something out.
-    changed: RBTree<DeviceId, Entry<T>>,
+    /// A folder is to be made. The work item for that takes entries out, and no task else.
+    coming: RBTree<DeviceId, Entry<T>>,
+    /// The folder is being taken away. The work item for that takes entries out, and no task else.
+    going: RBTree<DeviceId, Entry<T>>,
 }
 
 impl<T: FileSystem> Entries<T> {
-    /// Whether there is a superblock whose folder the work item has not seen to yet.
-    fn is_coming(&self, device: DeviceId) -> bool {
-        self.changed
-            .get(&device)
-            .is_some_and(|entry| entry.is_wanted)
+    /// The entry of a number whose folder is not yet what it is to be.
+    fn unsettled(&mut self, device: DeviceId) -> Option<&mut Entry<T>> {
+        // No `or_else()`: the compiler takes the first for borrowed still.
+        if self.coming.get(&device).is_some() {
+            return self.coming.get_mut(&device);
+        }
+        self.going.get_mut(&device)
     }
 }
 
 /// # Invariants
 ///
-/// While the work item is at work, the types and the folder of the registration are initialised.
+/// While a work item is at work, the types and the folder of the registration are initialised.
 #[pin_data]
 struct Shared<T: FileSystem> {
     registration: NonNull<Registration<T>>,
     #[pin]
     entries: Mutex<Entries<T>>,
-    /// An entry is not to be seen to any more.
+    /// An entry is not in `coming` any more.
     #[pin]
     settled: CondVar,
     #[pin]
-    work: Work<Self, SETTLE>,
+    making: Work<Self, MAKE>,
     #[pin]
     clearing: DelayedWork<Self, CLEAR>,
 }
 
-/// The work items, by what they do.
-const SETTLE: u64 = 0;
+/// The work items, by what they do. They are two: a folder goes only when the tasks that read its files are done, which no
+/// mount waits for.
+const MAKE: u64 = 0;
 const CLEAR: u64 = 1;
 
 // SAFETY: Nothing in it is tied to a task; what a registration has may be used by any.
@@ -130,18 +127,18 @@ unsafe impl<T: FileSystem> Send for Shared<T> {}
 unsafe impl<T: FileSystem> Sync for Shared<T> {}
 
 impl_has_work! {
-    impl{T: FileSystem} HasWork<Self, SETTLE> for Shared<T> { self.work }
+    impl{T: FileSystem} HasWork<Self, MAKE> for Shared<T> { self.making }
 }
 
 impl_has_delayed_work! {
     impl{T: FileSystem} HasDelayedWork<Self, CLEAR> for Shared<T> { self.clearing }
 }
 
-impl<T: FileSystem> WorkItem<SETTLE> for Shared<T> {
+impl<T: FileSystem> WorkItem<MAKE> for Shared<T> {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        this.settle();
+        this.make();
     }
 }
 
@@ -150,66 +147,85 @@ impl<T: FileSystem> WorkItem<CLEAR> for Shared<T> {
 
     fn run(this: Arc<Self>) {
         this.clear();
-        begin(this);
     }
 }
 
-/// Has the work item look at what was changed; also if it is at work just now.
-fn begin<T: FileSystem>(shared: Arc<Shared<T>>) {
-    // Where it is queued already, the reference comes back.
-    drop(workqueue::system_long().enqueue::<_, SETTLE>(shared));
+/// Where the work items wait for their turn: for those that take long, on any processor.
+fn queue() -> &'static Queue {
+    // SAFETY: The kernel has it from its start to its end.
+    unsafe { Queue::from_raw(bindings::system_dfl_long_wq.cast()) }
 }
 
 impl<T: FileSystem> Shared<T> {
-    /// The folders that were left are to go, those that were left just now, too. May sleep.
-    fn clear(&self) {
+    /// Has the folders made that are coming; also if some are being made just now.
+    fn begin_to_make(self: &Arc<Self>) {
+        // Where it is queued already, the reference comes back.
+        drop(queue().enqueue::<_, MAKE>(self.clone()));
+    }
+
+    /// Has the folders taken away that are left, after a while.
+    fn begin_to_clear(self: &Arc<Self>) {
+        let delay = msecs_to_jiffies(LONGEST_LEFT);
+        // Where it waits already, the reference comes back.
+        drop(queue().enqueue_delayed::<_, CLEAR>(self.clone(), delay));
+    }
+
+    /// Makes the folders that are coming. Without memory there is none. May sleep, for as long as any task reads in sysfs.
+    fn make(self: &Arc<Self>) {
         let mut entries = self.entries.lock();
-        let Entries { left, changed, .. } = &mut *entries;
-        while let Some(at) = left.cursor_front_mut() {
-            changed.insert(at.remove_current().1);
+        // Ends: each round takes an entry out. Mounts alone put some in.
+        while let Some(at) = entries.coming.cursor_front_mut() {
+            let (&device, entry) = at.current();
+            if !entry.is_wanted {
+                drop(at.remove_current().1);
+                continue;
+            }
+            drop(entries);
+            // SAFETY: By the type invariants.
+            let folder = unsafe { SuperFolder::new(self.registration, device) };
+            if let Err(e) = &folder {
+                let (major, minor) = (device.major(), device.minor());
+                pr_warn!("no figures of {major}:{minor}: {e:?}\n");
+            }
+            entries = self.entries.lock();
+            let Some(mut at) = entries.coming.find_mut(&device) else {
+                continue;
+            };
+            let entry = at.get_mut();
+            entry.folder = folder.ok();
+            let is_wanted = entry.is_wanted;
+            let node = at.remove_node();
+            if is_wanted {
+                entries.settled.insert(node);
+            } else {
+                entries.left.insert(node);
+                self.begin_to_clear();
+            }
+            self.settled.notify_all();
         }
     }
 
-    /// Makes the folders that are wanted, and takes away the others. Without memory there is no folder. May sleep, for as
-    /// long as any task reads there.
-    fn settle(&self) {
+    /// Takes away the folders that are left, those that were left just now, too. May sleep, for as long as any task reads
+    /// in sysfs, or one of their files.
+    fn clear(self: &Arc<Self>) {
         let mut entries = self.entries.lock();
-        // Each round brings an entry a step further, of three at most; mounts and umounts alone make more of them.
-        while let Some(device) = entries.changed.cursor_front().map(|at| *at.current().0) {
-            let Some(entry) = entries.changed.get_mut(&device) else {
-                return;
+        // Ends: each round takes an entry out. Umounts alone leave more.
+        while let Some(mut at) = entries.left.cursor_front_mut() {
+            let (&device, entry) = at.current_mut();
+            let folder = entry.folder.take();
+            let node = at.remove_current().1;
+            entries.going.insert(node);
+            drop(entries);
+            drop(folder);
+            entries = self.entries.lock();
+            let Some(at) = entries.going.find_mut(&device) else {
+                continue;
             };
-            match entry.folder.take() {
-                None if entry.is_wanted && !entry.is_tried => {
-                    entry.is_tried = true;
-                    drop(entries);
-                    // SAFETY: By the type invariants; when the registration is dropped, no entry is wanted.
-                    let folder = unsafe { SuperFolder::new(self.registration, device) };
-                    if let Err(e) = &folder {
-                        let (major, minor) = (device.major(), device.minor());
-                        pr_warn!("no figures of {major}:{minor}: {e:?}\n");
-                    }
-                    entries = self.entries.lock();
-                    if let Some(entry) = entries.changed.get_mut(&device) {
-                        entry.folder = folder.ok();
-                    }
-                }
-                folder if entry.is_wanted => {
-                    entry.folder = folder;
-                    if let Some(node) = entries.changed.remove_node(&device) {
-                        entries.settled.insert(node);
-                    }
-                    self.settled.notify_all();
-                }
-                None => {
-                    entries.changed.remove(&device);
-                    self.settled.notify_all();
-                }
-                folder => {
-                    drop(entries);
-                    drop(folder);
-                    entries = self.entries.lock();
-                }
+            let is_wanted = at.get().is_wanted;
+            let node = at.remove_node();
+            if is_wanted {
+                entries.coming.insert(node);
+                self.begin_to_make();
             }
         }
     }
@@ -226,16 +242,17 @@ impl<T: FileSystem> FigureFolders<T> {
     /// The types and the folder of `registration` must be initialised, and stay until the result has been dropped. When it
     /// is, there must be no superblock of the type.
     pub(super) unsafe fn new(registration: NonNull<Registration<T>>) -> Result<Self> {
-        // INVARIANT: By the caller's promise, and drop waits for the work item.
+        // INVARIANT: By the caller's promise, and drop waits for the work items.
         let shared = pin_init!(Shared {
             registration,
             entries <- new_mutex!(Entries {
                 settled: RBTree::new(),
                 left: RBTree::new(),
-                changed: RBTree::new(),
+                coming: RBTree::new(),
+                going: RBTree::new(),
             }, "figure_folders"),
             settled <- new_condvar!("figure_folders_settled"),
-            work <- new_work!("figure_folders_work"),
+            making <- new_work!("figure_folders_making"),
             clearing <- new_delayed_work!("figure_folders_clearing"),
         });
         Ok(Self(Arc::pin_init(shared, GFP_KERNEL)?))
@@ -256,56 +273,53 @@ impl<T: FileSystem> FigureFolders<T> {
                 entries.settled.insert(node);
                 return Ok(());
             }
-            entries.changed.insert(node);
-        } else if let Some(entry) = entries.changed.get_mut(&device) {
+            entries.coming.insert(node);
+        } else if let Some(entry) = entries.unsettled(device) {
             entry.is_wanted = true;
         } else {
+            // Umounts take the lock, which are what reclaim may be waiting for.
+            drop(entries);
             let entry = Entry {
                 is_wanted: true,
-                is_tried: false,
                 folder: None,
             };
-            entries
-                .changed
-                .try_create_and_insert(device, entry, GFP_KERNEL)?;
+            let node = RBTreeNode::new(device, entry, GFP_KERNEL)?;
+            // There is no entry yet: the number is the caller's.
+            self.0.entries.lock().coming.insert(node);
         }
-        drop(entries);
-        begin(self.0.clone());
+        self.0.begin_to_make();
         Ok(())
     }
 
-    /// It is to have none any more; there may be one for a while. May sleep.
+    /// It is to have none any more; there may be one for a while. May sleep, but not for long.
     pub(super) fn forget(&self, device: DeviceId) {
         let mut entries = self.0.entries.lock();
         if let Some(mut at) = entries.settled.find_mut(&device) {
-            at.get_mut().unwant();
+            at.get_mut().is_wanted = false;
             let node = at.remove_node();
             entries.left.insert(node);
-            drop(entries);
-            // Where it waits already, the reference comes back.
-            let delay = msecs_to_jiffies(LONGEST_LEFT);
-            drop(workqueue::system_long().enqueue_delayed(self.0.clone(), delay));
-        } else if let Some(entry) = entries.changed.get_mut(&device) {
-            entry.unwant();
-            drop(entries);
-            begin(self.0.clone());
+            self.0.begin_to_clear();
+        } else if let Some(entry) = entries.unsettled(device) {
+            entry.is_wanted = false;
         }
     }
 
     /// Waits until the folder of a superblock is there, or could not be made; no longer than a second, nor when the task
     /// gets a signal. May sleep.
     pub(super) fn wait(&self, device: DeviceId) {
-        let mut left = msecs_to_jiffies(LONGEST_WAIT);
         let mut entries = self.0.entries.lock();
-        // Ends: there is less left each time.
-        while entries.is_coming(device) {
-            match self
+        let mut begin = None;
+        // Ends: there is less left with time.
+        while entries.unsettled(device).is_some_and(|at| at.is_wanted) {
+            let begin: &Instant<Monotonic> = begin.get_or_insert_with(Instant::now);
+            let passed = u32::try_from(begin.elapsed().as_millis()).unwrap_or(u32::MAX);
+            let left = msecs_to_jiffies(LONGEST_WAIT.saturating_sub(passed));
+            let woken = self
                 .0
                 .settled
-                .wait_interruptible_timeout(&mut entries, left)
-            {
-                CondVarTimeoutResult::Woken { jiffies } => left = jiffies,
-                _ => return,
+                .wait_interruptible_timeout(&mut entries, left);
+            if !matches!(woken, CondVarTimeoutResult::Woken { .. }) {
+                return;
             }
         }
     }
@@ -313,12 +327,12 @@ impl<T: FileSystem> FigureFolders<T> {
 
 impl<T: FileSystem> Drop for FigureFolders<T> {
     fn drop(&mut self) {
+        // SAFETY: The work item is initialised. No task queues it any more, nor does the other one, since no superblock is
+        // left; after this it is not at work, and no folder comes.
+        unsafe { bindings::flush_work(Work::raw_get(&raw const self.0.making).cast()) };
         // CAST: The one is a transparent wrapper of the other.
         let clearing = (&raw const self.0.clearing).cast_mut().cast();
-        // SAFETY: The work item is initialised. No task queues it any more, since no superblock is left; after this it is
-        // not at work, and no folder is left for another one.
+        // SAFETY: Likewise; after this it is not at work, and no folder is left.
         unsafe { bindings::flush_delayed_work(clearing) };
-        // SAFETY: Likewise, nor does the other work item queue it; after this it is not at work, and no folder is left.
-        unsafe { bindings::flush_work(Work::raw_get(&raw const self.0.work).cast()) };
     }
 }
