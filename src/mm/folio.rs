@@ -91,6 +91,12 @@ impl Folio {
         Order::from_uint(unsafe { bindings::folio_order(self.as_ptr()) })
     }
 
+    /// Whether a page table has a page of it; a snapshot.
+    pub(crate) fn is_mapped(&self) -> bool {
+        // SAFETY: The folio is live.
+        unsafe { bindings::folio_mapped(self.as_ptr()) }
+    }
+
     /// Whether it has more than one page; a snapshot unless the folio is locked.
     pub(crate) fn is_large(&self) -> bool {
         // SAFETY: The folio is live.

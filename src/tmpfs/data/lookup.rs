@@ -237,7 +237,7 @@ pub(super) fn find_or_make_noting(
         let (mut folio, is_new) = match inode.mapping().get(index) {
             Slot::Folio(folio) => {
                 purpose.unless_left_to_user(Found::Page)?;
-                if purpose.maps_around(inode) {
+                if purpose.maps_around(inode, &folio) {
                     return Err(EAGAIN);
                 }
                 let Some(folio) = Folio::lock(folio).belongs_to(inode.mapping()) else {
