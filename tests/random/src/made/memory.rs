@@ -169,7 +169,12 @@ impl Maker {
                 len: part,
                 mode: r.of(&[0, 1, 2, 3, 4, 99]),
                 nodes: r.of(&[0, 1, 1, 2]),
-                flags: r.of(&[0, 1, 2, 3, 8]),
+                // MPOL_MF_STRICT tells which pages are mapped.
+                flags: if self.at_random && !self.fits {
+                    r.of(&[0, 1, 2, 3, 8])
+                } else {
+                    r.of(&[0, 2, 2, 8])
+                },
             },
         }
     }
