@@ -11,7 +11,8 @@
 use super::backend::SharedMemory;
 use super::fault::{self, Fault};
 use crate::bindings;
-use crate::units::PAGE_SHIFT;
+use crate::mm::Folio;
+use crate::units::{PageIndex, PAGE_SHIFT};
 
 /// How many pages at once: as many as for readers, where `fault_around_bytes` was not changed.
 const AROUND: usize = if PAGE_SHIFT < 16 {
@@ -61,6 +62,19 @@ impl<T: SharedMemory> Fault<'_, T> {
             && flags & bindings::VM_SOFTDIRTY == bindings::VM_SOFTDIRTY
             && !self.is_at_random()
             && !self.is_watched_by_user()
+    }
+
+    /// Whether the MM maps as much of `folio`, which is there, as [`Fault::map_around`], with less work: it maps all of one
+    /// that no task has mapped. Of one that is mapped in part it would map a single page, and of one with a memory error that
+    /// page, too. `end` is the end of the file.
+    pub(crate) fn is_for_mm(&self, folio: &Folio, end: PageIndex) -> bool {
+        let order = folio.order();
+        order.pages().to_ulong() >= AROUND
+            && folio.is_large()
+            && !folio.is_mapped()
+            && !folio.contains_poison()
+            && self.index().folio(order).end <= end
+            && self.suitable_orders(order.bit()) != 0
     }
 
     /// Maps the page of a write, with those around it that the file has, where both are possible without waiting; the

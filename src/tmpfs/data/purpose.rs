@@ -131,24 +131,14 @@ impl Purpose<'_> {
     }
 
     /// Whether it is a fault that is over, as `folio`, which is there, is mapped now with what is around it. Where the mount
-    /// says how large folios are, the MM maps one as a whole, and to what is beyond the end of the file. So it does with
-    /// one that no task has mapped yet, which takes it less; of one that is mapped in part it would map a single page, and of
-    /// one with a memory error that page, too.
+    /// says how large folios are, the MM maps one as a whole, and to what is beyond the end of the file.
     #[inline(always)]
     pub(super) fn maps_around(self, inode: &TmpfsInode, folio: &Folio) -> bool {
-        let Self::Fault(fault) = self else {
-            return false;
-        };
-        if !fault.may_map_around() || orders::rule(inode, || false) == Rule::Allowed {
-            return false;
-        }
-        let order = folio.order();
-        let is_for_the_mm = folio.is_large()
-            && !folio.is_mapped()
-            && !folio.contains_poison()
-            && fault.index().folio(order).end <= inode.size().page_end()
-            && fault.suitable_orders(order.bit()) != 0;
-        !is_for_the_mm && fault.map_around()
+        matches!(self, Self::Fault(fault)
+            if fault.may_map_around()
+                && orders::rule(inode, || false) != Rule::Allowed
+                && !fault.is_for_mm(folio, inode.size().page_end())
+                && fault.map_around())
     }
 
     /// Fails with `EAGAIN` where it is a fault that user space handles, and that therefore has to end.
