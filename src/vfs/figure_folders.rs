@@ -107,7 +107,7 @@ struct Shared<T: FileSystem> {
     registration: NonNull<Registration<T>>,
     #[pin]
     entries: Mutex<Entries<T>>,
-    /// An entry is not in `coming` any more.
+    /// An entry is settled, or not wanted any more.
     #[pin]
     settled: CondVar,
     #[pin]
@@ -301,6 +301,7 @@ impl<T: FileSystem> FigureFolders<T> {
             self.0.begin_to_clear();
         } else if let Some(entry) = entries.unsettled(device) {
             entry.is_wanted = false;
+            self.0.settled.notify_all();
         }
     }
 
