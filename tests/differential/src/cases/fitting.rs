@@ -3,6 +3,7 @@
 
 use std::os::fd::AsRawFd;
 
+use nix::sys::resource::{getrusage, UsageWho};
 use rustix::fs::FallocateFlags;
 use stage::pipe::InPipe;
 
@@ -12,7 +13,7 @@ use crate::harness::quota::{self, field, Kind, Quota};
 use crate::harness::sys::cached_pages;
 
 cases! {
-    own => large_at_all, remounted, in_advance_and_remounted, of_two_policies, of_two_policies_in_use;
+    own => large_at_all, few_faults, remounted, in_advance_and_remounted, of_two_policies, of_two_policies_in_use;
     "size=32m" => by_one_call, by_small_calls, two_that_grow, in_advance, in_advance_at_large, punched, cut,
         from_a_source_with_an_end, from_a_source_that_is_not_there, from_a_source_that_ends_in_a_page, end_moved_on,
         preallocated_beyond_the_end, source_ends_in_preallocated, at_the_largest_position, mapped_by_chance;
@@ -93,6 +94,39 @@ fn large_at_all(t: &mut Trace, fs: &Fs) -> Done {
         drop(file);
         mount.unmount()?;
     }
+    t.put("done", true);
+    Ok(())
+}
+
+/// Of a store what is around its page is mapped, too, whatever the folios are that calls of different sizes have made.
+fn few_faults(t: &mut Trace, fs: &Fs) -> Done {
+    let data = pattern(1, 1 << 20);
+    let pages = data.len() / PAGE;
+    let dir = fs.mount("")?;
+    for bytes in [PAGE, 2 * PAGE, 5 * PAGE, 16 * PAGE, data.len()] {
+        let file = dir.dir()?.create(&format!("{bytes}"))?;
+        for part in data.chunks(bytes) {
+            ensure!(file.write(part)? == part.len(), "short write");
+        }
+        let map = Map::shared(&file, data.len(), 0)?;
+        let faults = || getrusage(UsageWho::RUSAGE_THREAD).map(|usage| usage.minor_page_faults());
+        let before = faults()?;
+        for page in 0..pages {
+            map.set(page * PAGE, 7);
+        }
+        let got = (faults()? - before) as usize;
+        // tmpfs has one for each page. Some are the stack's, and the mapping may begin anywhere.
+        let limit = if fs.is_subject() {
+            pages / 16 + 16
+        } else {
+            2 * pages
+        };
+        ensure!(
+            got <= limit,
+            "in pieces of {bytes} bytes: {got} faults for {pages} pages"
+        );
+    }
+    dir.unmount()?;
     t.put("done", true);
     Ok(())
 }
