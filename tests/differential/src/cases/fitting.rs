@@ -104,7 +104,7 @@ fn few_faults(t: &mut Trace, fs: &Fs) -> Done {
     let pages = data.len() / PAGE;
     let dir = fs.mount("")?;
     for bytes in [PAGE, 2 * PAGE, 5 * PAGE, 16 * PAGE, data.len()] {
-        let file = dir.dir()?.create(&format!("{bytes}"))?;
+        let file = dir.dir()?.create(format!("{bytes}"))?;
         for part in data.chunks(bytes) {
             ensure!(file.write(part)? == part.len(), "short write");
         }
