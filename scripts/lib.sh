@@ -110,9 +110,9 @@ hold() {
 	fi
 }
 
-# run_folder NAME: makes a folder NAME.XXXXXX for this run, whose path is in the variable run_folder. It is locked as long
-# as this process lives, or one that it starts afterwards. Folders without a lock were left by runs that were killed,
-# and are removed.
+# run_folder NAME: makes a folder for this run, whose path, which ends in NAME, is in the variable run_folder. It is locked
+# as long as this process lives, or one that it starts afterwards. Folders without a lock were left by runs that were
+# killed, and are removed.
 run_folder() {
 	local all old fd
 	mkdir -p "$cache/locks" "$cache/runs"
@@ -125,7 +125,7 @@ run_folder() {
 		! flock -n "$fd" || rm -rf "$old"
 		exec {fd}<&-
 	done
-	run_folder=$(mktemp -d "$cache/runs/$1.XXXXXX")
+	run_folder=$(mktemp -d --tmpdir="$cache/runs" --suffix=".$1")
 	exec {fd}<"$run_folder"
 	flock "$fd"
 	exec {all}>&-
