@@ -347,9 +347,8 @@ impl Mapping {
 
         // What can be had without waiting goes in batches. Ends: `next` moves on.
         let mut next = range.start;
-        while self.has_nodes() {
-            let last = PageRange::new(next, range.end).last();
-            if !last.is_some_and(|last| batch.find_locked(self, &mut next, last)) {
+        while let Some(last) = PageRange::new(next, range.end).last() {
+            if !self.has_nodes() || !batch.find_locked(self, &mut next, last) {
                 break;
             }
             batch.remove_locked(self, what, range.end);

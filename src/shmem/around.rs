@@ -70,7 +70,6 @@ impl<T: SharedMemory> Fault<'_, T> {
     pub(crate) fn is_for_mm(&self, folio: &Folio, end: PageIndex) -> bool {
         let order = folio.order();
         order.pages().to_ulong() >= AROUND
-            && folio.is_large()
             && !folio.is_mapped()
             && !folio.contains_poison()
             && self.index().folio(order).end <= end

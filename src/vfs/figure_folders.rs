@@ -91,11 +91,9 @@ struct Entries<T: FileSystem> {
 impl<T: FileSystem> Entries<T> {
     /// The entry of a number whose folder is not yet what it is to be.
     fn unsettled(&mut self, device: DeviceId) -> Option<&mut Entry<T>> {
-        // No `or_else()`: the compiler takes the first for borrowed still.
-        if self.coming.get(&device).is_some() {
-            return self.coming.get_mut(&device);
-        }
-        self.going.get_mut(&device)
+        self.coming
+            .get_mut(&device)
+            .or_else(|| self.going.get_mut(&device))
     }
 }
 
@@ -173,7 +171,7 @@ impl<T: FileSystem> Shared<T> {
     /// Makes the folders that are coming. Without memory there is none. May sleep, for as long as any task reads in sysfs.
     fn make(self: &Arc<Self>) {
         let mut entries = self.entries.lock();
-        // Ends: each round takes an entry out. Mounts alone put some in.
+        // Ends: each round takes an entry out. Mounts alone put some in, and `clear()` for them.
         while let Some(at) = entries.coming.cursor_front_mut() {
             let (&device, entry) = at.current();
             if !entry.is_wanted {
