@@ -8,6 +8,7 @@ use stage::machine::wait;
 use super::programs::{call, copy, returning, STATIC};
 use crate::harness::memfd::{self, Sealed, CLOEXEC, EXEC};
 use crate::harness::prelude::*;
+use crate::harness::process::on_one_processor;
 use crate::harness::uprobe::Tracing;
 use crate::harness::zram::on_zram;
 
@@ -162,6 +163,8 @@ fn swap_steps(t: &mut Trace, fs: &Fs, file: Fd) -> Done {
 }
 
 fn from_swap(t: &mut Trace, tracing: &Tracing, file: Fd) -> Done {
+    // A page that was written on another processor may wait in a batch of that, and is on no list of reclaim.
+    on_one_processor()?;
     file.truncate(4 * PAGE as u64)?;
     file.pwrite(&returning(42)?, PAGE as u64)?;
     let map = mapped(&file)?;
