@@ -18,7 +18,8 @@ import quota  # noqa: E402
 import sqlite  # noqa: E402
 from step import Step  # noqa: E402
 
-PARTS = {"archive": archive, "package": package, "quota": quota, "sqlite": sqlite, "postgresql": postgresql}
+PARTS = {"archive": archive.steps, "package": package.steps, "quota": quota.steps, "sqlite": sqlite.steps,
+         "postgresql": lambda: postgresql.steps(sys.argv[2])}
 MOUNTS = {
     "/tmp": "mode=1777,nosuid,nodev,size=1g,nr_inodes=1m",
     "/run": "mode=755,nosuid,nodev,size=20%,nr_inodes=800k",
@@ -64,7 +65,7 @@ def main() -> None:
     before = usage()
     wanted = [name for name in PARTS if name in suite.WANTED] or PARTS
     for name in wanted:
-        for result in PARTS[name].steps():
+        for result in PARTS[name]():
             say(Step(f"{name}: {result.name}", result.outcome, result.product, result.note))
         for where in MOUNTS:
             empty(Path(where))
