@@ -133,7 +133,7 @@ pub(super) unsafe extern "C" fn init_fs_context<T: FileSystem>(
 pub(super) unsafe fn init<T: FileSystem>(fc: *mut bindings::fs_context) -> Result {
     let state = State::<T> {
         options: T::new_options()?,
-        made: None,
+        awaited: None,
     };
     let state = KBox::new(state, GFP_KERNEL)?;
     // SAFETY: By the caller's promise the context is this function's alone.
@@ -153,8 +153,8 @@ pub(super) unsafe fn init<T: FileSystem>(fc: *mut bindings::fs_context) -> Resul
 /// What a context has of this layer's.
 struct State<T: FileSystem> {
     options: T::MountOptions,
-    /// The superblock that it has made, if any.
-    made: Option<DeviceId>,
+    /// The superblock that it has made, if any whose folder of figures is still to come.
+    awaited: Option<DeviceId>,
 }
 
 /// What `init_fs_context` has stored.
@@ -181,7 +181,7 @@ unsafe extern "C" fn free<T: FileSystem>(fc: *mut bindings::fs_context) {
     let state = unsafe { (*fc).fs_private };
     // SAFETY: It is null, or the box that `init_fs_context` has stored, which by the caller's promise is used no more.
     let state = unsafe { KBox::<State<T>>::try_from_foreign(state) };
-    if let Some(device) = state.and_then(|state| state.made) {
+    if let Some(device) = state.and_then(|state| state.awaited) {
         // SAFETY: By the caller's promise; what has the operations of `T` is of a registered type of `T`, whose module
         // it holds.
         let registration = unsafe { Registration::<T>::from_fs_type((*fc).fs_type) };
@@ -285,8 +285,8 @@ unsafe extern "C" fn fill_super<T: FileSystem>(
         let state = unsafe { state::<T>(fc) };
         // SAFETY: By the caller's promise; what has the operations of `T` is of a registered type of `T`, whose
         // module it holds.
-        let device = unsafe { superblock::fill::<T>(sb, (*fc).fs_type, &mut state.options, cx)? };
-        state.made = Some(device);
+        let filled = unsafe { superblock::fill::<T>(sb, (*fc).fs_type, &mut state.options, cx) };
+        state.awaited = filled?;
         Ok(0)
     })
 }

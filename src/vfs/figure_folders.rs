@@ -256,10 +256,11 @@ impl<T: FileSystem> FigureFolders<T> {
         Ok(Self(Arc::pin_init(shared, GFP_KERNEL)?))
     }
 
-    /// A superblock has got this number, and is to have a folder. May sleep; fails with `ENOMEM`.
-    pub(super) fn want(&self, device: DeviceId) -> Result {
+    /// A superblock has got this number, and is to have a folder. Returns whether that is still to come. May sleep; fails
+    /// with `ENOMEM`.
+    pub(super) fn want(&self, device: DeviceId) -> Result<bool> {
         if T::FIGURES.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let mut entries = self.0.entries.lock();
         if let Some(mut at) = entries.left.find_mut(&device) {
@@ -269,7 +270,7 @@ impl<T: FileSystem> FigureFolders<T> {
             let node = at.remove_node();
             if is_there {
                 entries.settled.insert(node);
-                return Ok(());
+                return Ok(false);
             }
             entries.coming.insert(node);
         } else if let Some(entry) = entries.unsettled(device) {
@@ -286,7 +287,7 @@ impl<T: FileSystem> FigureFolders<T> {
             self.0.entries.lock().coming.insert(node);
         }
         self.0.begin_to_make();
-        Ok(())
+        Ok(true)
     }
 
     /// It is to have none any more; there may be one for a while. May sleep, but not for long.

@@ -183,7 +183,7 @@ impl<T: FileSystem> Tables<T> {
     };
 }
 
-/// Fills a new superblock; returns its number, whose folder of figures is to be waited for when `s_umount` is released.
+/// Fills a new superblock; returns its number where its folder of figures is to be waited for when `s_umount` is released.
 ///
 /// # Safety
 ///
@@ -194,7 +194,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
     fs_type: *mut bindings::file_system_type,
     options: &mut T::MountOptions,
     cx: &MountContext,
-) -> Result<DeviceId> {
+) -> Result<Option<DeviceId>> {
     // SAFETY: By the caller's promise.
     let registration: *const Registration<T> = unsafe { Registration::from_fs_type(fs_type) };
     let info = KBox::pin_init(
@@ -241,7 +241,8 @@ pub(super) unsafe fn fill<T: FileSystem>(
 
     // SAFETY: `s_fs_info` was just set.
     let new = unsafe { SuperBlock::<T>::from_raw(sb) };
-    new.registration().figure_folders().want(new.device())?;
+    let device = new.device();
+    let is_to_come = new.registration().figure_folders().want(device)?;
 
     // INVARIANT: The caller holds `s_umount`, and nothing makes an inode meanwhile: what is called has no way to.
     let begun = T::before_first_inode(&BareSuperBlock(new));
@@ -256,7 +257,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
     let root = root?;
     // SAFETY: By the caller's promise no other task can reach `sb`.
     unsafe { (*sb).s_root = root };
-    Ok(new.device())
+    Ok(is_to_come.then_some(device))
 }
 
 fn make_root<T: FileSystem>(sb: &NewSuperBlock<'_, T>) -> Result<*mut bindings::dentry> {
