@@ -13,7 +13,8 @@ use kernel::sync::barrier::{smp_mb, Read};
 use kernel::types::Opaque;
 
 /// Signed counters that are kept per CPU, each with an approximate total (`struct percpu_counter`), in one piece of
-/// memory of each CPU.
+/// memory of each CPU. In cache lines of their own, which are of 64 bytes on most machines: CPUs write there what they pass
+/// on, and not what others read beside it.
 ///
 /// # Invariants
 ///
@@ -37,6 +38,7 @@ use kernel::types::Opaque;
 /// }
 /// ```
 #[pin_data(PinnedDrop)]
+#[repr(align(64))]
 pub(crate) struct PerCpuCounters<const N: usize> {
     #[pin]
     counters: Opaque<[bindings::percpu_counter; N]>,

@@ -181,18 +181,21 @@ fn may_ask_for_quota(options: &Options, sb: &SuperInfo) -> bool {
 /// All options, in the order in which they are checked and shown.
 static OPTIONS: &[MountOption] = &[
     MountOption {
-        check: |options, sb| match options.blocks.map(|max| sb.blocks.check_max(max.to_u64())) {
+        check: |options, sb| match options
+            .blocks
+            .map(|max| sb.blocks().check_max(max.to_u64()))
+        {
             Some(Err(LimitError::WasUnlimited)) => Err("Cannot retroactively limit size"),
             Some(Err(LimitError::InUse)) => Err("Too small a size for current use"),
             None | Some(Ok(())) => Ok(()),
         },
         apply: |options, sb| {
             if let Some(max) = options.blocks {
-                sb.blocks.set_max(max.to_u64());
+                sb.blocks().set_max(max.to_u64());
             }
         },
         show: |sb, seq| {
-            let max = PageCount::new(sb.blocks.max());
+            let max = PageCount::new(sb.blocks().max());
             if max != default_blocks() {
                 seq_print!(seq, ",size={}k", max.shown_kib());
             }
@@ -211,18 +214,18 @@ static OPTIONS: &[MountOption] = &[
         Ok(())
     }),
     MountOption {
-        check: |options, sb| match options.inodes.map(|max| sb.inodes.check_max(max)) {
+        check: |options, sb| match options.inodes.map(|max| sb.inodes().check_max(max)) {
             Some(Err(LimitError::WasUnlimited)) => Err("Cannot retroactively limit inodes"),
             Some(Err(LimitError::InUse)) => Err("Too few inodes for current use"),
             None | Some(Ok(())) => Ok(()),
         },
         apply: |options, sb| {
             if let Some(max) = options.inodes {
-                sb.inodes.set_max(max);
+                sb.inodes().set_max(max);
             }
         },
         show: |sb, seq| {
-            let max = sb.inodes.max();
+            let max = sb.inodes().max();
             if max != default_inodes() {
                 seq_print!(seq, ",nr_inodes={max}");
             }

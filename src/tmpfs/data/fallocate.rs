@@ -48,7 +48,7 @@ pub(in crate::tmpfs) fn allocate(
         return Err(EFBIG);
     }
     // Else it would drive other files into swap for what it cannot have.
-    let max = inode.sb().data().blocks.max();
+    let max = inode.sb().data().blocks().max();
     if max > 0 && pages.len().to_u64() > max {
         return Err(ENOSPC);
     }

@@ -31,7 +31,7 @@ use kernel::prelude::*;
 /// Pages that count against the limits and are not yet used; dropping it returns them.
 pub(in crate::tmpfs) struct SpaceReservation<'a> {
     commitment: Commitment,
-    blocks: Reservation<'a, SpaceCounter>,
+    blocks: Reservation<'a, SpaceCounter<'a>>,
     /// The pages in `i_blocks`, where the mount has quota: both change at once.
     charge: Option<SpaceCharge<'a>>,
     pages: PageCount,
@@ -70,7 +70,7 @@ fn try_reserve(inode: &InodeCore<Tmpfs>, pages: PageCount) -> Result<SpaceReserv
         blocks: inode
             .sb()
             .data()
-            .blocks
+            .blocks()
             .reserve(pages.to_u64())
             .ok_or(ENOSPC)?,
         charge: match inode.sb().data().quota() {
@@ -113,7 +113,7 @@ fn count_cached_again(inode: &TmpfsInode, pages: PageCount) -> Result {
 
 /// How many pages the mount has room for, whatever else forbids them; a snapshot. Visits all CPUs.
 pub(super) fn room(inode: &TmpfsInode) -> PageCount {
-    let blocks = &inode.sb().data().blocks;
+    let blocks = inode.sb().data().blocks();
     match blocks.max() {
         0 => PageCount::MAX,
         _ => PageCount::new(blocks.free()),
@@ -200,7 +200,7 @@ fn release_dropped(inode: &TmpfsInode, pages: PageCount) {
 /// Gives back pages that are in the counts of the file no more.
 fn release(inode: &TmpfsInode, pages: PageCount) {
     release_bytes(inode, pages.bytes());
-    inode.sb().data().blocks.release(pages.to_u64());
+    inode.sb().data().blocks().release(pages.to_u64());
     if !inode.commits_whole_size() {
         uncommit(pages);
     }

@@ -68,7 +68,7 @@ impl DirectoryOperations for Tmpfs {
     ) -> Result {
         // A file that was made without a name has its place already.
         if file.nlink() != 0 {
-            let inodes = &dir.inode().sb().data().inodes;
+            let inodes = dir.inode().sb().data().inodes();
             inodes.reserve(InodeSpace::INODE).ok_or(ENOSPC)?.commit();
         }
         file.inc_nlink();
@@ -177,7 +177,7 @@ fn rename(
 /// Accounts for the name that a file in `dir` loses.
 fn lose_name(dir: &mut Exclusive<'_, Tmpfs>, victim: &mut Victim<'_, Tmpfs>) {
     if victim.inode.nlink() > 1 && victim.inode.file_type() != FileType::Directory {
-        dir.inode().sb().data().inodes.release(InodeSpace::INODE);
+        dir.inode().sb().data().inodes().release(InodeSpace::INODE);
     }
     dir.set_size(dir.size().saturating_sub(DIR_ENTRY_SIZE));
     dir.touch_with(&mut victim.inode);

@@ -85,7 +85,7 @@ pub(in crate::tmpfs) fn new_unlinked(
 fn init<'a>(origin: Origin<'a, Tmpfs>, kind: Kind, mode: Mode) -> Result<NewInode<'a, Tmpfs>> {
     let sb = origin.sb();
     let info = sb.data();
-    let reservation = info.inodes.reserve(InodeSpace::INODE).ok_or(ENOSPC)?;
+    let reservation = info.inodes().reserve(InodeSpace::INODE).ok_or(ENOSPC)?;
     let ino = info.next_ino(sb);
     let data = InodeInfo::new(match kind {
         Kind::Regular => info.policy.get(),
@@ -122,5 +122,5 @@ pub(in crate::tmpfs) fn evict(inode: &mut Exclusive<'_, Tmpfs>) {
         inode.data().policy().clear();
     }
     page_accounting::release_counted_only(inode);
-    inode.sb().data().inodes.release(InodeSpace::INODE);
+    inode.sb().data().inodes().release(InodeSpace::INODE);
 }

@@ -19,7 +19,7 @@ impl XattrOperations for Tmpfs {
         value: Option<&[u8]>,
         flags: SetFlags,
     ) -> Result {
-        let inodes = &inode.inode().sb().data().inodes;
+        let inodes = inode.inode().sb().data().inodes();
         let space = |size| InodeSpace::from_bytes(xattr::space(name, size));
         let reservation = match value {
             Some(value) => Some(inodes.reserve(space(value.len())).ok_or(ENOSPC)?),
@@ -38,7 +38,7 @@ impl XattrOperations for Tmpfs {
 
     fn init_xattr(sb: &SuperBlock<Self>, bytes: usize) -> Result {
         let space = InodeSpace::from_bytes(bytes);
-        sb.data().inodes.reserve(space).ok_or(ENOSPC)?.commit();
+        sb.data().inodes().reserve(space).ok_or(ENOSPC)?.commit();
         Ok(())
     }
 }
@@ -46,5 +46,5 @@ impl XattrOperations for Tmpfs {
 /// The attributes of an inode that goes away have gone: gives back the `bytes` bytes that they took of the
 /// limit of inodes.
 pub(in crate::tmpfs) fn release_space(sb: &SuperBlock<Tmpfs>, bytes: usize) {
-    sb.data().inodes.release(InodeSpace::from_bytes(bytes));
+    sb.data().inodes().release(InodeSpace::from_bytes(bytes));
 }

@@ -12,7 +12,7 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// A counter that several CPUs change at once.
-pub(crate) trait Counter {
+pub(crate) trait Counter: Copy {
     /// Adds `amount`, which may be negative.
     fn add(&self, amount: i64);
 
@@ -32,27 +32,36 @@ pub(crate) enum LimitError {
     InUse,
 }
 
-/// A quantity with a limit. A limit of 0 is none; then nothing is counted.
-pub(crate) struct Limit<C> {
-    max: AtomicU64,
+/// A limit of a quantity. One of 0 is none; then nothing is counted.
+pub(crate) struct Limit(AtomicU64);
+
+impl Limit {
+    /// A limit of `max`. More than `i64::MAX` is not granted in any case.
+    pub(crate) fn new(max: u64) -> Self {
+        Self(AtomicU64::new(max))
+    }
+
+    /// The quantity that `used` counts, under this limit.
+    #[inline(always)]
+    pub(crate) fn of<C: Counter>(&self, used: C) -> Limited<'_, C> {
+        Limited { limit: self, used }
+    }
+}
+
+/// A quantity with a limit.
+#[derive(Clone, Copy)]
+pub(crate) struct Limited<'a, C> {
+    limit: &'a Limit,
     used: C,
 }
 
-impl<C: Counter> Limit<C> {
-    /// A limit of `max`, with `used` at 0. More than `i64::MAX` is not granted in any case.
-    pub(crate) fn new(max: u64, used: C) -> Self {
-        Self {
-            max: AtomicU64::new(max),
-            used,
-        }
-    }
-
+impl<'a, C: Counter> Limited<'a, C> {
     /// The limit; 0 is none.
-    pub(crate) fn max(&self) -> u64 {
-        self.max.load(Ordering::Relaxed)
+    pub(crate) fn max(self) -> u64 {
+        self.limit.0.load(Ordering::Relaxed)
     }
 
-    fn limit(&self) -> Option<i64> {
+    fn limit(self) -> Option<i64> {
         match self.max() {
             0 => None,
             max => Some(i64::try_from(max).unwrap_or(i64::MAX)),
@@ -60,7 +69,7 @@ impl<C: Counter> Limit<C> {
     }
 
     /// How much is in use; 0 without a limit.
-    pub(crate) fn used(&self) -> u64 {
+    pub(crate) fn used(self) -> u64 {
         match self.limit() {
             None => 0,
             Some(_) => u64::try_from(self.used.sum()).unwrap_or(0),
@@ -68,12 +77,12 @@ impl<C: Counter> Limit<C> {
     }
 
     /// How much is left under the limit; 0 without one.
-    pub(crate) fn free(&self) -> u64 {
+    pub(crate) fn free(self) -> u64 {
         self.max().saturating_sub(self.used())
     }
 
     /// The limit, and how much is left under it where the sum of the counter is `sum`; 0 and 0 without one.
-    pub(crate) fn shown(&self, sum: i64) -> (u64, u64) {
+    pub(crate) fn shown(self, sum: i64) -> (u64, u64) {
         let max = self.max();
         // Less than nothing, for a sum that is not exact.
         (max, max.saturating_sub(u64::try_from(sum).unwrap_or(0)))
@@ -81,31 +90,28 @@ impl<C: Counter> Limit<C> {
 
     /// Reserves `amount`, or returns `None` where that would exceed the limit.
     #[inline]
-    pub(crate) fn reserve(&self, amount: u64) -> Option<Reservation<'_, C>> {
+    pub(crate) fn reserve(self, amount: u64) -> Option<Reservation<'a, C>> {
         if let Some(limit) = self.limit() {
             let amount = i64::try_from(amount).ok()?;
             if !self.used.add_limited(limit, amount) {
                 return None;
             }
         }
-        Some(Reservation {
-            limit: self,
-            amount,
-        })
+        Some(Reservation { of: self, amount })
     }
 
     /// Returns `amount` that was reserved and committed.
     #[inline]
-    pub(crate) fn release(&self, amount: u64) {
+    pub(crate) fn release(self, amount: u64) {
         if self.limit().is_some() {
-            // No more was reserved, see [`Limit::reserve`].
+            // No more was reserved, see [`Limited::reserve`].
             let amount = i64::try_from(amount).unwrap_or(i64::MAX);
             self.used.add(amount.wrapping_neg());
         }
     }
 
     /// Whether the limit may become `max`; no limit is always allowed.
-    pub(crate) fn check_max(&self, max: u64) -> Result<(), LimitError> {
+    pub(crate) fn check_max(self, max: u64) -> Result<(), LimitError> {
         if max == 0 {
             Ok(())
         } else if self.limit().is_none() {
@@ -117,22 +123,22 @@ impl<C: Counter> Limit<C> {
         }
     }
 
-    /// Changes the limit; [`Limit::check_max`] must have allowed it. What is reserved between the
+    /// Changes the limit; [`Limited::check_max`] must have allowed it. What is reserved between the
     /// two calls may exceed the new limit.
-    pub(crate) fn set_max(&self, max: u64) {
-        self.max.store(max, Ordering::Relaxed);
+    pub(crate) fn set_max(self, max: u64) {
+        self.limit.0.store(max, Ordering::Relaxed);
     }
 }
 
 /// Something reserved and not yet used: dropping it returns it.
 #[must_use]
 pub(crate) struct Reservation<'a, C: Counter> {
-    limit: &'a Limit<C>,
+    of: Limited<'a, C>,
     amount: u64,
 }
 
 impl<C: Counter> Reservation<'_, C> {
-    /// It is used: it stays counted until [`Limit::release`].
+    /// It is used: it stays counted until [`Limited::release`].
     #[inline]
     pub(crate) fn commit(self) {
         core::mem::forget(self);
@@ -141,7 +147,7 @@ impl<C: Counter> Reservation<'_, C> {
 
 impl<C: Counter> Drop for Reservation<'_, C> {
     fn drop(&mut self) {
-        self.limit.release(self.amount);
+        self.of.release(self.amount);
     }
 }
 
@@ -161,7 +167,7 @@ pub(crate) mod tests {
         }
     }
 
-    impl Counter for Plain {
+    impl Counter for &Plain {
         fn add(&self, amount: i64) {
             let sum = self.0.get().checked_add(amount);
             self.0.set(sum.expect("no overflow"));
@@ -180,7 +186,8 @@ pub(crate) mod tests {
 
     #[test]
     fn reservations_return_unless_committed() {
-        let limit = Limit::new(10, Plain::new());
+        let (limit, counter) = (Limit::new(10), Plain::new());
+        let limit = limit.of(&counter);
         let reservation = limit.reserve(6);
         assert!(limit.reserve(5).is_none());
         drop(limit.reserve(4));
@@ -195,7 +202,8 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_shown_is_within_the_limit() {
-        let limit = Limit::new(10, Plain::new());
+        let (limit, counter) = (Limit::new(10), Plain::new());
+        let limit = limit.of(&counter);
         assert_eq!(limit.shown(4), (10, 6));
         assert_eq!(limit.shown(-1), (10, 10));
         assert_eq!(limit.shown(11), (10, 0));
@@ -205,7 +213,8 @@ pub(crate) mod tests {
 
     #[test]
     fn limits_do_not_go_below_use() {
-        let limit = Limit::new(10, Plain::new());
+        let (limit, counter) = (Limit::new(10), Plain::new());
+        let limit = limit.of(&counter);
         limit.used.add(6);
         assert_eq!(limit.check_max(5), Err(LimitError::InUse));
         assert_eq!(limit.check_max(6), Ok(()));

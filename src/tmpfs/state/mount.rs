@@ -8,9 +8,9 @@ use crate::mm::counter::{PerCpuCounter, PerCpuCounters};
 use crate::mm::mempolicy::{MountPolicy, Policy};
 use crate::shmem::huge as shmem;
 use crate::tmpfs::pure::huge_policy::HugePolicy;
-use crate::tmpfs::pure::inode_limit::{InodeLimit, InodeSpace};
+use crate::tmpfs::pure::inode_limit::{InodeLimit, InodeSpace, LimitedInodes};
 use crate::tmpfs::pure::inode_numbers;
-use crate::tmpfs::pure::limits::{Counter, Limit};
+use crate::tmpfs::pure::limits::{Counter, Limit, Limited};
 use crate::units::{Ino, PageCount};
 use crate::vfs::ids::{Kgid, Kuid};
 use crate::vfs::inode::next_anonymous_number;
@@ -18,43 +18,26 @@ use crate::vfs::{Mode, SuperBlock};
 use kernel::cpu::CpuId;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed, Release};
-use kernel::sync::Arc;
+use pin_init::init_array_from_fn;
 
-/// One of the counters of a mount, which are made in one piece.
-pub(in crate::tmpfs) struct MountCounter<const WHICH: usize, const UNIT: i32>(
-    Arc<PerCpuCounters<2>>,
-);
-
-/// That of its blocks.
-pub(in crate::tmpfs) type SpaceCounter = MountCounter<0, 1>;
+/// That of the blocks of a mount.
+pub(in crate::tmpfs) type SpaceCounter<'a> = PerCpuCounter<'a, 1>;
 
 /// That of its inodes.
-pub(in crate::tmpfs) type InodeCounter = MountCounter<1, { InodeSpace::INODE_BYTES }>;
+pub(in crate::tmpfs) type InodeCounter<'a> = PerCpuCounter<'a, { InodeSpace::INODE_BYTES }>;
 
-impl<const WHICH: usize, const UNIT: i32> MountCounter<WHICH, UNIT> {
-    #[inline(always)]
-    fn counter(&self) -> PerCpuCounter<'_, UNIT> {
-        self.0.get::<WHICH, UNIT>()
-    }
-}
-
-impl<const WHICH: usize, const UNIT: i32> Counter for MountCounter<WHICH, UNIT> {
+impl<const UNIT: i32> Counter for PerCpuCounter<'_, UNIT> {
     fn add(&self, amount: i64) {
-        self.counter().add(amount)
+        PerCpuCounter::add(*self, amount)
     }
 
     fn add_limited(&self, limit: i64, amount: i64) -> bool {
-        self.counter().add_limited(limit, amount)
+        PerCpuCounter::add_limited(*self, limit, amount)
     }
 
     fn sum(&self) -> i64 {
-        self.counter().sum()
+        PerCpuCounter::sum(*self)
     }
-}
-
-/// The counters of a new mount, of 0. May sleep; fails with `ENOMEM`.
-fn new_counters() -> Result<Arc<PerCpuCounters<2>>> {
-    Arc::pin_init(PerCpuCounters::new(), GFP_KERNEL)
 }
 
 /// What each new inode changes, apart from what all CPUs read for each page: in no cache line of others, which are of 64
@@ -74,13 +57,13 @@ const AS_SYSTEM_SAYS: u32 = u32::MAX;
 /// The file system's part of a superblock.
 #[pin_data]
 pub(crate) struct SuperInfo {
-    /// Those of the limits.
-    counters: Arc<PerCpuCounters<2>>,
-    /// Blocks, which are pages. The limit is written with `s_umount` held.
-    pub(in crate::tmpfs) blocks: Limit<SpaceCounter>,
-    /// Inodes, and what counts as such: names and extended attributes take memory too. The limit is written with
-    /// `s_umount` held.
-    pub(in crate::tmpfs) inodes: InodeLimit<InodeCounter>,
+    /// How many blocks there are, and how many bytes of inodes.
+    #[pin]
+    counters: PerCpuCounters<2>,
+    /// How many blocks there may be. Written with `s_umount` held.
+    blocks: Limit,
+    /// How many inodes there may be. Written with `s_umount` held.
+    inodes: InodeLimit,
     /// Quota, where the mount has any.
     quota: Option<Pin<KBox<Quota>>>,
     /// Whether the kernel has mounted it for itself.
@@ -143,13 +126,14 @@ impl SuperInfo {
     /// The file system's part of a new superblock. May sleep; fails with `ENOMEM`.
     pub(in crate::tmpfs) fn new(mount: NewMount) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            counters: new_counters()?,
-            blocks: Limit::new(mount.blocks.to_u64(), MountCounter(counters.clone())),
-            inodes: InodeLimit::new(mount.inodes, MountCounter(counters.clone())),
+            counters <- PerCpuCounters::new(),
+            blocks: Limit::new(mount.blocks.to_u64()),
+            inodes: InodeLimit::new(mount.inodes),
             quota: Quota::new(&mount.quota)?,
             is_internal: mount.is_internal,
             next_ino: OwnLine(Atomic::new(Ino::FIRST.to_u64())),
-            own_inos: [const { OwnLine(Atomic::new(NO_NUMBER)) }; SHARES],
+            // The numbers alone, and not the rest of their lines.
+            own_inos <- init_array_from_fn(|_| OwnLine(Atomic::new(NO_NUMBER))),
             wide_inos: Atomic::new(mount.wide_inos),
             policy <- MountPolicy::new(mount.policy),
             huge: Atomic::new(mount.huge.map_or(AS_SYSTEM_SAYS, HugePolicy::as_number)),
@@ -162,12 +146,26 @@ impl SuperInfo {
         }? Error)
     }
 
+    /// Blocks, which are pages. The limit is changed with `s_umount` held.
+    #[inline(always)]
+    pub(in crate::tmpfs) fn blocks(&self) -> Limited<'_, SpaceCounter<'_>> {
+        self.blocks.of(self.counters.get::<0, 1>())
+    }
+
+    /// Inodes, and what counts as such: names and extended attributes take memory too. The limit is changed with
+    /// `s_umount` held.
+    #[inline(always)]
+    pub(in crate::tmpfs) fn inodes(&self) -> LimitedInodes<'_, InodeCounter<'_>> {
+        let counter = self.counters.get::<1, { InodeSpace::INODE_BYTES }>();
+        self.inodes.of(counter)
+    }
+
     /// How many blocks and inodes there may be, and how many of them are free, to be shown; 0 and 0 where there is no
     /// limit. Visits all CPUs.
     #[inline]
     pub(in crate::tmpfs) fn shown_limits(&self) -> ((u64, u64), (u64, u64)) {
         let [blocks, inodes] = self.counters.sums();
-        (self.blocks.shown(blocks), self.inodes.shown(inodes))
+        (self.blocks().shown(blocks), self.inodes().shown(inodes))
     }
 
     /// The quota, where the mount has any.

@@ -6,16 +6,13 @@ use crate::pure::inode_limit::{InodeLimit, InodeSpace, MAX_INODES};
 use crate::pure::limits::tests::Plain;
 use crate::pure::limits::LimitError;
 
-fn limit(max: u64) -> InodeLimit<Plain> {
-    InodeLimit::new(max, Plain::new())
-}
-
 const INODE: u64 = InodeSpace::INODE.bytes();
 
 proptest! {
     #[test]
     fn inodes_and_bytes_share_a_limit(max in 1..40u64, sizes in prop::collection::vec(0..3000usize, 0..60)) {
-        let limit = limit(max);
+        let (limit, counter) = (InodeLimit::new(max), Plain::new());
+        let limit = limit.of(&counter);
         let mut used = 0;
         let mut committed = Vec::new();
         for size in sizes {
@@ -45,7 +42,8 @@ proptest! {
 
     #[test]
     fn the_limit_is_what_it_was_set_to(first in 1..=MAX_INODES, second in 0..=MAX_INODES) {
-        let limit = limit(first);
+        let (limit, counter) = (InodeLimit::new(first), Plain::new());
+        let limit = limit.of(&counter);
         prop_assert_eq!((limit.max(), limit.free()), (first, first));
         prop_assert_eq!(limit.check_max(second), Ok(()));
         limit.set_max(second);

@@ -5,10 +5,6 @@ use proptest::prelude::*;
 use crate::pure::limits::tests::Plain;
 use crate::pure::limits::{Limit, LimitError};
 
-fn limit(max: u64) -> Limit<Plain> {
-    Limit::new(max, Plain::new())
-}
-
 #[derive(Clone, Debug)]
 enum Step {
     Keep(u64),
@@ -33,7 +29,8 @@ const LARGEST: u64 = i64::MAX as u64;
 proptest! {
     #[test]
     fn it_is_a_ledger(max in prop_oneof![1..60u64, Just(0), any::<u64>()], steps in prop::collection::vec(step(), 0..60)) {
-        let limit = limit(max);
+        let (limit, counter) = (Limit::new(max), Plain::new());
+        let limit = limit.of(&counter);
         let mut max = max;
         let mut used = 0u64;
         for step in steps {
@@ -88,7 +85,8 @@ proptest! {
 
     #[test]
     fn without_limit_all_is_granted(amounts in prop::collection::vec(any::<u64>(), 0..20)) {
-        let limit = limit(0);
+        let (limit, counter) = (Limit::new(0), Plain::new());
+        let limit = limit.of(&counter);
         for amount in amounts {
             let granted = limit.reserve(amount);
             prop_assert!(granted.is_some());
@@ -99,7 +97,8 @@ proptest! {
 
     #[test]
     fn exactly_the_limit_fits(max in 1..=LARGEST) {
-        let limit = limit(max);
+        let (limit, counter) = (Limit::new(max), Plain::new());
+        let limit = limit.of(&counter);
         prop_assert!(limit.reserve(max).is_some());
         prop_assert_eq!(limit.used(), 0);
         limit.reserve(max).into_iter().for_each(|g| g.commit());

@@ -9,12 +9,12 @@ use loom::thread;
 #[allow(dead_code)]
 mod limits;
 
-use limits::{Counter, Limit, LimitError};
+use limits::{Counter, Limit, LimitError, Limited};
 
 /// A counter as exact as the kernel's is near its limit.
 struct Shared(AtomicI64);
 
-impl Counter for Shared {
+impl Counter for &Shared {
     fn add(&self, amount: i64) {
         self.0.fetch_add(amount, Ordering::Relaxed);
     }
@@ -31,8 +31,22 @@ impl Counter for Shared {
     }
 }
 
-fn limit(max: u64) -> Arc<Limit<Shared>> {
-    Arc::new(Limit::new(max, Shared(AtomicI64::new(0))))
+struct Mount {
+    limit: Limit,
+    used: Shared,
+}
+
+impl Mount {
+    fn new(max: u64) -> Arc<Self> {
+        Arc::new(Self {
+            limit: Limit::new(max),
+            used: Shared(AtomicI64::new(0)),
+        })
+    }
+
+    fn limit(&self) -> Limited<'_, &Shared> {
+        self.limit.of(&self.used)
+    }
 }
 
 /// How often three threads may be taken from each other: all that goes wrong among three needs no more, and
@@ -44,15 +58,15 @@ pub fn reservations() {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(PREEMPTIONS);
     model.check(|| {
-        let limit = limit(3);
+        let mount = Mount::new(3);
         let takers: Vec<_> = [(2, true), (2, false), (1, true)]
             .into_iter()
             .map(|(amount, commit)| {
-                let limit = limit.clone();
-                thread::spawn(move || match limit.reserve(amount) {
+                let mount = mount.clone();
+                thread::spawn(move || match mount.limit().reserve(amount) {
                     None => 0,
                     Some(reservation) => {
-                        assert!(limit.used() <= 3, "more is in use than may be");
+                        assert!(mount.limit().used() <= 3, "more is in use than may be");
                         if commit {
                             reservation.commit();
                             amount
@@ -67,24 +81,24 @@ pub fn reservations() {
             .into_iter()
             .map(|taker| taker.join().expect("a taker panicked"))
             .sum();
-        assert_eq!(limit.used(), committed);
-        assert_eq!(limit.free(), 3 - committed);
-        limit.release(committed);
-        assert_eq!(limit.used(), 0);
+        assert_eq!(mount.limit().used(), committed);
+        assert_eq!(mount.limit().free(), 3 - committed);
+        mount.limit().release(committed);
+        assert_eq!(mount.limit().used(), 0);
     });
 }
 
 /// The last one of something is given to exactly one of two; who comes after a release gets it.
 pub fn last_one() {
     loom::model(|| {
-        let limit = limit(1);
-        let other = limit.clone();
-        let taker = thread::spawn(move || other.reserve(1).map(|r| r.commit()).is_some());
-        let mine = limit.reserve(1).map(|r| r.commit()).is_some();
+        let mount = Mount::new(1);
+        let other = mount.clone();
+        let taker = thread::spawn(move || other.limit().reserve(1).map(|r| r.commit()).is_some());
+        let mine = mount.limit().reserve(1).map(|r| r.commit()).is_some();
         let theirs = taker.join().expect("the taker panicked");
         assert!(mine != theirs, "both or neither got the only one");
-        limit.release(1);
-        assert!(limit.reserve(1).is_some());
+        mount.limit().release(1);
+        assert!(mount.limit().reserve(1).is_some());
     });
 }
 
@@ -92,23 +106,26 @@ pub fn last_one() {
 /// was committed.
 pub fn changed_limit() {
     loom::model(|| {
-        let limit = limit(4);
-        let other = limit.clone();
+        let mount = Mount::new(4);
+        let other = mount.clone();
         let taker = thread::spawn(move || {
             (0..3)
-                .filter(|_| other.reserve(1).map(|r| r.commit()).is_some())
+                .filter(|_| other.limit().reserve(1).map(|r| r.commit()).is_some())
                 .count() as u64
         });
-        let allowed = limit.check_max(2);
+        let allowed = mount.limit().check_max(2);
         if allowed.is_ok() {
-            limit.set_max(2);
+            mount.limit().set_max(2);
         } else {
             assert_eq!(allowed, Err(LimitError::InUse));
         }
         let committed = taker.join().expect("the taker panicked");
-        assert_eq!(limit.used(), committed);
+        assert_eq!(mount.limit().used(), committed);
         // What was reserved between the check and the change may exceed the new limit, never the old one.
         assert!(committed <= 3);
-        assert_eq!(limit.free(), limit.max().saturating_sub(committed));
+        assert_eq!(
+            mount.limit().free(),
+            mount.limit().max().saturating_sub(committed)
+        );
     });
 }
