@@ -95,9 +95,15 @@ impl Map {
 
     /// Changes what may be done with it, mprotect(2).
     pub fn protect(&self, prot: ProtFlags) -> Res<()> {
+        self.protect_part(0, self.len, prot)
+    }
+
+    /// The same for a part of it.
+    pub fn protect_part(&self, at: usize, len: usize, prot: ProtFlags) -> Res<()> {
         let flags = mm::MprotectFlags::from_bits_retain(prot.bits());
-        // SAFETY: the range is this mapping; who touches it against that expects a signal.
-        unsafe { mm::mprotect(self.start(), self.len, flags)? };
+        assert!(at + len <= self.len);
+        // SAFETY: the range is of this mapping; who touches it against that expects a signal.
+        unsafe { mm::mprotect(self.start().wrapping_byte_add(at), len, flags)? };
         Ok(())
     }
 

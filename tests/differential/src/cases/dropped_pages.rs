@@ -1,14 +1,17 @@
 //! Clean pages of holes that were read through a mapping: the kernel drops them without telling, and they must not
 //! count twice when they come again.
 
+use rustix::mm::ProtFlags;
 use stage::device::Swap;
 
-use crate::harness::meminfo;
+use super::huge::{compact, HUGE};
+use crate::harness::meminfo::Growth;
 use crate::harness::prelude::*;
 use crate::harness::quota::{self, Kind};
 
 cases! {
-    own => by_advice, by_request, in_quota, in_commitments, before_others_go_to_swap;
+    own => by_advice, by_request, in_quota, in_commitments, before_others_go_to_swap, not_what_was_stored,
+        not_what_was_stored_in_large_folios;
 }
 
 const SIZE: usize = 8 << 20;
@@ -81,11 +84,10 @@ fn in_quota(t: &mut Trace, fs: &Fs) -> Done {
 fn in_commitments(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("size=64m")?;
     let d = mount.dir()?;
-    let before = meminfo::mib("Committed_AS")?;
+    let growth = Growth::of("Committed_AS")?;
     let file = read_and_drop(&d, "f", by_advice_of)?;
-    let more = meminfo::mib("Committed_AS")? - before;
     // Others may have some as well.
-    t.put("about one file", more < 2 * (SIZE >> 20) as i64);
+    t.put("about one file", growth.mib()? < 2 * (SIZE >> 20) as i64);
     drop(file);
     Ok(())
 }
@@ -110,5 +112,49 @@ fn before_others_go_to_swap(t: &mut Trace, fs: &Fs) -> Done {
     drop((read, written, file, d));
     mount.unmount()?;
     swap.off()?;
+    Ok(())
+}
+
+/// A store through the page table to a large folio that was only read before: when one entry for all of the folio takes
+/// the place of the table, what was stored must not be forgotten with it.
+fn stored_and_collapsed(t: &mut Trace, fs: &Fs, options: &str, is_loaded: bool) -> Done {
+    const HALF: usize = HUGE / 2;
+    const AT: usize = HUGE + HALF + 5 * PAGE;
+    compact()?;
+    let mount = fs.mount(options)?;
+    let d = mount.dir()?;
+    let file = d.create("f")?;
+    file.truncate(2 * HUGE as u64)?;
+    let map = Map::aligned(&file, 2 * HUGE, HUGE)?;
+    map.touch(2 * HUGE / PAGE);
+    map.protect_part(HUGE, HALF, ProtFlags::READ)?;
+    if is_loaded {
+        map.get(AT);
+    }
+    map.set(AT, 1);
+    map.protect_part(HUGE, HALF, ProtFlags::READ | ProtFlags::WRITE)?;
+    let collapsed = map.advise(HUGE, HUGE, libc::MADV_COLLAPSE);
+    t.put(format!("{options} collapsed"), collapsed.is_ok());
+    map.advise(HUGE, HUGE, libc::MADV_PAGEOUT)?;
+    let (stored, data) = (map.get(AT), file.pread(1, AT as u64)?);
+    ensure!(
+        (stored, data.0.as_slice()) == (1, &[1][..]),
+        "{options}, loaded before {is_loaded}: what was stored is lost"
+    );
+    drop((map, file, d));
+    mount.unmount()?;
+    Ok(())
+}
+
+fn not_what_was_stored(t: &mut Trace, fs: &Fs) -> Done {
+    stored_and_collapsed(t, fs, "", false)?;
+    stored_and_collapsed(t, fs, "", true)
+}
+
+fn not_what_was_stored_in_large_folios(t: &mut Trace, fs: &Fs) -> Done {
+    for options in ["huge=always", "huge=within_size"] {
+        stored_and_collapsed(t, fs, options, false)?;
+        stored_and_collapsed(t, fs, options, true)?;
+    }
     Ok(())
 }
