@@ -3,6 +3,7 @@
 
 use anyhow::{ensure, Context, Result};
 use stage::group::Group;
+use stage::machine::LATE;
 use stage::{fileattr, machine, quota};
 use std::fs::{self, File};
 use std::path::Path;
@@ -12,8 +13,6 @@ const SLACK: u64 = 1024;
 /// What a cgroup may be charged for without files and processes, in bytes: memory of the kernel that is freed late, and
 /// what is kept on the processors' stocks.
 const GROUP_SLACK: u64 = 2 << 20;
-/// How long the kernel may take with what it frees late, in s.
-const LATE: u64 = 10;
 
 pub struct Before {
     shmem: u64,

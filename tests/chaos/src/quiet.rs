@@ -85,7 +85,7 @@ pub fn look(mount: &Path, salt: u64, has_quota: bool, may_miss: bool) -> Result<
     }
     // Reclaim may go on, and drop clean pages of files that were asked before; what is wrong stays so.
     let (mut blocks, mut by_id) = count(&all)?;
-    let agree = stage::machine::wait(5, || {
+    let agree = stage::machine::wait(stage::machine::LATE, || {
         (blocks, by_id) = count(&all)?;
         Ok(used(mount)?.0 == blocks)
     })?;

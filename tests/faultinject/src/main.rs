@@ -12,7 +12,7 @@ use anyhow::{bail, ensure, Context, Result};
 use nix::mount::MsFlags;
 use operations::{Operation, Place};
 use stage::inject::{self, Countdown};
-use stage::machine::wait;
+use stage::machine::{wait, LATE};
 use stage::mount::Mount;
 use stage::skip::Skip;
 use stage::switch::Switch;
@@ -187,7 +187,7 @@ fn walk(place: &Place, operation: &Operation) -> Result<Walked> {
         operations::wipe(place)?;
         let mut left = Vec::new();
         // Some figures are those of the whole machine, in which other tasks have something for a moment.
-        let is_empty = wait(3, || {
+        let is_empty = wait(LATE, || {
             left = inject::changes(&empty, &everything()?);
             Ok(left.is_empty())
         })?;

@@ -197,12 +197,10 @@ fn some_failed(drawn: usize, sides: &Sides) -> anyhow::Result<()> {
 
 /// What a memory cgroup is charged for pages of files in memory and in swap comes to nothing.
 fn nothing_charged(group: &Group) -> anyhow::Result<()> {
-    // The kernel adds up what each processor counted every two seconds.
-    const LATE: u64 = 10;
     // A kernel without swap has no such file.
     let swapped = || group.value("memory.swap.current").unwrap_or(0);
     let mut left = (0, 0);
-    machine::wait(LATE, || {
+    machine::wait(machine::LATE, || {
         left = (group.stat("shmem")?, swapped());
         Ok(left == (0, 0))
     })?;

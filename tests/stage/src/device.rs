@@ -120,6 +120,7 @@ pub struct Zram(());
 
 impl Zram {
     pub fn new() -> Result<Self> {
+        ensure!(Self::reset()?, "zram0 is still in use");
         machine::write(format!("{ZRAM}/disksize"), "32M")?;
         Ok(Self(()))
     }
@@ -127,13 +128,18 @@ impl Zram {
     pub fn swap(&self) -> Result<Swap> {
         Swap::new(Path::new("/dev/zram0"), None, None)
     }
+
+    /// Whether it is empty now. Whatever looks at a new disk may have it open for a moment still.
+    fn reset() -> Result<bool> {
+        machine::wait(machine::LATE, || {
+            Ok(machine::write(format!("{ZRAM}/reset"), "1").is_ok())
+        })
+    }
 }
 
 impl Drop for Zram {
     fn drop(&mut self) {
-        // Whatever looks at a new disk may have it open for a moment still.
-        let reset = || machine::write(format!("{ZRAM}/reset"), "1");
-        if let Ok(false) | Err(_) = machine::wait(5, || Ok(reset().is_ok())) {
+        if let Ok(false) | Err(_) = Self::reset() {
             crate::tap::note("zram0 is still in use");
         }
     }
@@ -213,7 +219,7 @@ fn bring_back(dir: &Path) {
 pub fn nothing_in_use() -> Result<()> {
     bring_back(Path::new("/run"));
     let total = || -> Result<u64> { Ok(in_use()?.iter().map(|(_, used)| used).sum()) };
-    let done = machine::wait(5, || Ok(total()? <= of_others()?))?;
+    let done = machine::wait(machine::LATE, || Ok(total()? <= of_others()?))?;
     ensure!(
         done,
         "{} KiB of swap stay in use, and only {} KiB of processes; pages of rtmpfs: {}",

@@ -2,9 +2,11 @@
 //! A memory cgroup.
 
 use crate::machine::{self, figure};
+use crate::map::Map;
 use crate::pages::PAGE;
 use crate::skip::Skip;
 use anyhow::{ensure, Context, Result};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 pub struct Group {
@@ -79,7 +81,7 @@ impl Group {
     /// Waits until a figure of memory.stat is that many bytes: what a processor has counted last is in it after two
     /// seconds.
     pub fn comes_to(&self, name: &str, bytes: u64) -> Result<()> {
-        let is_so = machine::wait(5, || Ok(self.stat(name)? == bytes))?;
+        let is_so = machine::wait(machine::LATE, || Ok(self.stat(name)? == bytes))?;
         ensure!(
             is_so,
             "memory.stat has {} bytes of {name}, not {bytes}",
@@ -145,6 +147,19 @@ impl Group {
         Ok(())
     }
 
+    /// The first pages of a file are all in swap after this, also those that the group's figures, which are gathered in
+    /// batches, do not show any more. No mapping of this process has any of them in the page tables then.
+    pub fn push_out_all(&self, file: &impl AsFd, pages: usize) -> Result<()> {
+        let map = Map::first(file, pages)?;
+        let gone = machine::wait(machine::LATE, || {
+            self.push_out()?;
+            Ok(!map.resident()?.contains(&true))
+        })?;
+        let stay = map.resident()?.iter().filter(|&&stays| stays).count();
+        ensure!(gone, "{stay} pages of {pages} stay in memory");
+        Ok(())
+    }
+
     /// The group is deleted, whatever is still charged to it.
     pub fn remove(mut self) -> Result<()> {
         self.try_remove()
@@ -154,7 +169,10 @@ impl Group {
         self.gone = true;
         self.leave()?;
         // Processes that have just ended may still count.
-        machine::wait(5, || Ok(std::fs::remove_dir(&self.path).is_ok()))?;
+        machine::wait(
+            machine::LATE,
+            || Ok(std::fs::remove_dir(&self.path).is_ok()),
+        )?;
         ensure!(
             !self.path.exists(),
             "{} cannot be removed",

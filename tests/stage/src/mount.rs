@@ -7,7 +7,7 @@ use anyhow::{ensure, Context, Result};
 use nix::mount::{self as api, MntFlags, MsFlags};
 
 use crate::errno::{Errno, Res};
-use crate::machine::wait;
+use crate::machine::{wait, LATE};
 
 /// mount(2).
 pub fn mount(source: &str, path: &Path, kind: &str, flags: MsFlags, options: &str) -> Res<()> {
@@ -70,15 +70,15 @@ impl Mount {
         self.unmount_flags(MntFlags::empty())
     }
 
-    /// Unmounts once nothing uses it any more, in at most 10 s: some users let go only after the call that ends their
+    /// Unmounts once nothing uses it any more, in at most [`LATE`]: some users let go only after the call that ends their
     /// use. A thread of io_uring tells of a request before it puts the file, a loop device is let go by a worker, and
     /// a child that another thread forks holds on to what is open or mapped until its exec.
     pub fn unmount_when_free(&mut self) -> Result<()> {
-        let free = wait(10, || match self.try_unmount(MntFlags::empty()) {
+        let free = wait(LATE, || match self.try_unmount(MntFlags::empty()) {
             Err(Errno(libc::EBUSY)) => Ok(false),
             result => result.map(|()| true).context("umount"),
         })?;
-        ensure!(free, "umount: busy for 10 s");
+        ensure!(free, "umount: busy for {LATE} s");
         Ok(())
     }
 

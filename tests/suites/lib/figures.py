@@ -12,7 +12,7 @@ CONTROL = Path("/sys/fs/rtmpfs")
 NAMES = ("resident", "swapped", "inodes")
 PAGE = mmap.PAGESIZE
 # Until what is put off (freeing, folding the counters of processors and cgroups) is done.
-QUIET_SECONDS = 10
+QUIET_SECONDS = 60
 
 
 def read(path: Path) -> int:
@@ -73,7 +73,7 @@ def of_tmpfs() -> int:
 
 
 def differ(what: str, one: Callable[[], object], other: Callable[[], object]) -> str:
-    """The two are only equal in a quiet moment, of which ten seconds must have one; "" if they are."""
+    """The two are only equal in a quiet moment, of which there has to be one in time; "" if they are."""
     end = time.monotonic() + QUIET_SECONDS
     while True:
         found = one(), other()

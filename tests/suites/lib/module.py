@@ -12,7 +12,7 @@ import suite
 
 # Counters of memory are gathered from the processors with a delay and in batches; a leak worth the name is larger.
 SLACK_KB = 1024
-SETTLE_SECONDS = 15
+SETTLE_SECONDS = 60
 
 
 def path() -> Path:

@@ -7,12 +7,14 @@ options that it does not have, of those that it can do without.
 """
 
 import contextlib
+import errno
 import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator, Mapping, NoReturn, Optional, Sequence
@@ -201,6 +203,19 @@ def mounted(fstype: str, options: str = "") -> Iterator[Path]:
             call("umount", where)
     finally:
         where.rmdir()
+
+
+def remove_group(path: Path) -> None:
+    """Removes a cgroup whose processes have ended: the last of them may count for a moment still."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            path.rmdir()
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > end:
+                raise
+        time.sleep(0.1)
 
 
 # --- the kernel log --------------------------------------------------------------------------------------------

@@ -103,7 +103,9 @@ fn on_type(case: &Case, kind: &str) -> Result<Vec<(String, String)>> {
     // Gathered from the processors in batches.
     const SLACK: u64 = 1024;
     ensure!(
-        machine::wait(3, || Ok(machine::meminfo("Shmem")? <= before + SLACK))?,
+        machine::wait(machine::LATE, || Ok(
+            machine::meminfo("Shmem")? <= before + SLACK
+        ))?,
         "on {kind}: /proc/meminfo Shmem was {before} KiB and is {} KiB",
         machine::meminfo("Shmem")?
     );

@@ -507,7 +507,9 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     group.comes_to("shmem", 0)?;
     group.remove()?;
     drop((first, second));
-    let settled = machine::wait(3, || Ok(machine::meminfo("Shmem")? <= shmem + 1024))?;
+    let settled = machine::wait(machine::LATE, || {
+        Ok(machine::meminfo("Shmem")? <= shmem + 1024)
+    })?;
     ensure!(
         settled,
         "/proc/meminfo Shmem was {shmem} KiB and is {} KiB",

@@ -246,7 +246,7 @@ fn ended_processes(t: &mut Trace, _: &Fs) -> Done {
             unsafe { libc::raise(libc::SIGKILL) };
         });
         // The last of it goes with work that is put off.
-        let gone = stage::machine::wait(10, || Ok(committed.mib()? == 0))?;
+        let gone = stage::machine::wait(stage::machine::LATE, || Ok(committed.mib()? == 0))?;
         t.put(format!("{policy}: gone"), gone);
         Ok(())
     })

@@ -13,7 +13,7 @@ const SIZE: usize = 4 * PAGE;
 
 /// Runs steps with the file behind the server, and with the directory in which the server shows it.
 fn with(fs: &Fs, options: &str, steps: impl FnOnce(&Dir, &Fd, &Dir) -> Done) -> Done {
-    let mount = fs.mount(options)?;
+    let mut mount = fs.mount(options)?;
     let d = mount.dir()?;
     let backing = d.create("backing")?;
     let server = Passthrough::on(fs, &backing)?;
@@ -21,8 +21,8 @@ fn with(fs: &Fs, options: &str, steps: impl FnOnce(&Dir, &Fd, &Dir) -> Done) -> 
     server.end()?;
     done?;
     drop((backing, d));
-    mount.unmount()?;
-    Ok(())
+    // The thread of the server puts its files after it was joined.
+    mount.unmount_when_free()
 }
 
 fn reads_and_writes(t: &mut Trace, fs: &Fs) -> Done {

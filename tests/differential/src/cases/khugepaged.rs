@@ -7,6 +7,7 @@ use rustix::fs::FallocateFlags;
 use rustix::mm::Advice;
 use stage::device::Swap;
 use stage::group::Group;
+use stage::machine::vmstat;
 
 use super::huge::{compact, look, punch, HUGE};
 use crate::harness::khugepaged::{self, collapsed};
@@ -203,7 +204,7 @@ fn preallocated(t: &mut Trace, fs: &Fs) -> Done {
 fn swapped(t: &mut Trace, small: &Small, group: &Group, left: usize, most: u64) -> Done {
     let label = format!("{left} in swap, of {most} allowed");
     let _setting = khugepaged::set("max_ptes_swap", most)?;
-    group.push_out()?;
+    group.push_out_all(&small.file, PAGES)?;
     for n in left..PAGES {
         small.file.pread(PAGE, (n * PAGE) as u64)?;
     }
@@ -318,8 +319,9 @@ fn races(t: &mut Trace, fs: &Fs) -> Done {
         class(2),
         Own::new(file, 2 * PAGES..3 * PAGES),
     ];
-    let before = collapsed()?;
-    let mut mapped = false;
+    let (before, mapped_before) = (collapsed()?, vmstat("thp_file_mapped")?);
+    // A look at the mapping would come too late: the next hole ends it.
+    let is_mapped = || anyhow::Ok(vmstat("thp_file_mapped")? > mapped_before);
     std::thread::scope(|scope| -> Done {
         let [writer, mapper, puncher, cutter] = &mut all;
         let stop = &stop;
@@ -359,13 +361,12 @@ fn races(t: &mut Trace, fs: &Fs) -> Done {
         });
         let work = khugepaged::awake(|| {
             let begin = Instant::now();
-            let has_met = |mapped| anyhow::Ok(mapped && collapsed()? > before);
+            let has_met = || anyhow::Ok(is_mapped()? && collapsed()? > before);
             // A busy machine takes longer to come to the first one.
             while begin.elapsed() < Duration::from_secs(2)
-                || (begin.elapsed() < Duration::from_secs(40) && !has_met(mapped)?)
+                || (begin.elapsed() < Duration::from_secs(90) && !has_met()?)
             {
                 std::thread::sleep(Duration::from_millis(20));
-                mapped |= smaps::one(map, "ShmemPmdMapped")? != "0 kB";
             }
             Ok(())
         });
@@ -377,7 +378,7 @@ fn races(t: &mut Trace, fs: &Fs) -> Done {
         ensure!(own.turn > 0, "a thread did nothing");
     }
     ensure!(
-        collapsed()? > before && mapped,
+        collapsed()? > before && is_mapped()?,
         "khugepaged has made nothing of it"
     );
     let used = small.mount.dir()?.space()?;

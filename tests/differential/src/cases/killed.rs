@@ -4,7 +4,7 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use rustix::fs::FallocateFlags;
-use stage::machine::wait;
+use stage::machine::{wait, LATE};
 
 use super::huge::{fallocate, punch};
 use crate::harness::prelude::*;
@@ -65,10 +65,11 @@ fn killed(t: &mut Trace, fs: &Fs, touch: impl Fn(&Map, &Fd)) -> Done {
             std::thread::sleep(Duration::from_millis(1));
         }
         let mut victim = Child::new(|| touch(&map, &other))?;
-        let waits = wait(1, || victim.sleeps())?;
-        victim.kill()?;
         let is_over = || anyhow::Ok(!is_cached(pages - 1)?);
-        wait(20, || Ok(victim.ended()?.is_some() || is_over()?))?;
+        wait(LATE, || Ok(victim.sleeps()? || is_over()?))?;
+        let waits = victim.sleeps()?;
+        victim.kill()?;
+        wait(LATE, || Ok(victim.ended()?.is_some() || is_over()?))?;
         let dies_first = victim.ended()?.is_some() && !is_over()?;
         drop(busy);
         let ends = (victim.wait()?, puncher.wait()?);

@@ -5,7 +5,7 @@ use stage::machine;
 
 use super::huge::{compact, HUGE};
 use crate::harness::kmsg::expecting;
-use crate::harness::meminfo;
+use crate::harness::meminfo::Growth;
 use crate::harness::prelude::*;
 use crate::harness::smaps;
 use crate::harness::zram::on_zram;
@@ -21,16 +21,16 @@ const MIB: usize = 1 << 20;
 const AMOUNT: usize = 8 * MIB;
 
 fn shmem_of_the_machine(t: &mut Trace, d: &Dir) -> Done {
-    let start = meminfo::mib("Shmem")?;
-    let now = || -> anyhow::Result<i64> { Ok(meminfo::mib("Shmem")? - start) };
+    let shmem = Growth::of("Shmem")?;
+    let now = || shmem.mib();
     let file = d.file("f", &vec![1; AMOUNT])?;
     t.put("written", now()?);
     file.truncate((AMOUNT / 2) as u64)?;
     t.put("cut", now()?);
     let map = Map::shared(&file, AMOUNT / 2, 0)?;
-    let mapped = meminfo::mib("Mapped")?;
+    let mapped = Growth::of("Mapped")?;
     (0..AMOUNT / 2).step_by(PAGE).for_each(|at| map.set(at, 2));
-    t.put("mapped", meminfo::mib("Mapped")? - mapped);
+    t.put("mapped", mapped.mib()?);
     drop(map);
     file.truncate(1 << 40)?;
     t.put("holes", now()?);
@@ -169,7 +169,7 @@ fn charged_to_who_touches(t: &mut Trace, fs: &Fs) -> Done {
 
 fn nothing_left_after_unmount(t: &mut Trace, fs: &Fs) -> Done {
     let group = Group::enter(&[])?;
-    let start = meminfo::mib("Shmem")?;
+    let shmem = Growth::of("Shmem")?;
     for _ in 0..3 {
         let mount = fs.mount("")?;
         let d = mount.dir()?;
@@ -178,7 +178,7 @@ fn nothing_left_after_unmount(t: &mut Trace, fs: &Fs) -> Done {
         drop(d);
         mount.unmount()?;
     }
-    t.put("Shmem", meminfo::mib("Shmem")? - start);
+    t.put("Shmem", shmem.mib()?);
     t.put("of the group", group.stats_mib(["shmem"])?);
     Ok(())
 }

@@ -143,7 +143,7 @@ fn from_swap(t: &mut Trace, fs: &Fs, device: &str, ways: &[&str]) -> Done {
             t.put(format!("{label}: before"), map.nodes_touched(PAGES)?);
             // The pages of a mapping that was just used do not go out at once.
             drop(map);
-            group.push_out()?;
+            group.push_out_all(&file, PAGES)?;
             let map = Map::shared(&file, PAGES * PAGE, 0)?;
             match way {
                 "read" => drop(file.all()?),
@@ -182,7 +182,7 @@ fn large_back_from_swap(t: &mut Trace, fs: &Fs) -> Done {
         ensure!(file.pwrite(&data, 0)? == data.len(), "short write");
         t.put("before", map.nodes_touched(pages)?);
         drop(map);
-        group.push_out()?;
+        group.push_out_all(&file, pages)?;
         let map = Map::aligned(&file, 2 * HUGE, HUGE)?;
         t.put("back", map.nodes_touched(pages)?);
         look(t, "back", &mount, &file, &data)?;
@@ -274,7 +274,7 @@ impl Block {
             let node = |node: &u32| path.join(format!("node{node}")).exists();
             let node = (0..64).find(node).context("a block without a node")?;
             let block = Block { path, node };
-            if block.offline_within(3).is_ok() {
+            if block.offline_within(20).is_ok() {
                 block.online()?;
                 return Ok(Some(block));
             }
@@ -285,7 +285,7 @@ impl Block {
     }
 
     fn offline(&self) -> Done {
-        self.offline_within(30)
+        self.offline_within(100)
     }
 
     /// The kernel tries again and again where a page does not go, until a signal ends that.
@@ -333,14 +333,14 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        let _ = self.offline_within(10);
+        let _ = self.offline_within(60);
         let _ = machine::write(self.path.join("state"), "online_kernel");
     }
 }
 
 fn unplugged(t: &mut Trace, fs: &Fs) -> Done {
     let Some(block) = Block::new()? else {
-        skip!("no block of memory can be unplugged: the kernel uses each");
+        skip_by_chance!("no block of memory can be unplugged: the kernel uses each");
     };
     for huge in ["never", "always"] {
         compact()?;

@@ -4,8 +4,9 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
-use crate::harness::meminfo;
+use crate::harness::meminfo::Growth;
 use crate::harness::prelude::*;
+use crate::harness::process::on_one_processor;
 use crate::harness::process::pipe;
 use crate::harness::smaps;
 use crate::harness::uffd::{self, Uffd, WP};
@@ -128,10 +129,10 @@ fn of_the_machine(t: &mut Trace, d: &Dir) -> Done {
     file.truncate(AMOUNT as u64)?;
     let map = Map::shared(&file, AMOUNT, 0)?;
     let names = ["Mlocked", "Unevictable"];
-    let before = [meminfo::mib(names[0])?, meminfo::mib(names[1])?];
+    let growth = [Growth::of(names[0])?, Growth::of(names[1])?];
     let mut show = |label: &str| -> Done {
-        for (name, before) in names.iter().zip(before) {
-            t.put(format!("{label}: {name}"), meminfo::mib(name)? - before);
+        for (name, growth) in names.iter().zip(&growth) {
+            t.put(format!("{label}: {name}"), growth.mib()?);
         }
         Ok(())
     };
@@ -264,6 +265,8 @@ fn scan(map: &Map, flags: u64, of: u64, any: u64, inverted: u64) -> Res<(Regions
 }
 
 fn scanned(t: &mut Trace, d: &Dir) -> Done {
+    // Pages that wait in a batch of another processor do not go out of the mapping.
+    on_one_processor()?;
     let (file, map) = holes(d)?;
     let private = Map::private(&file, LEN, 0)?;
     file.pwrite(&pattern(1, PAGE), 6 * PAGE as u64)?;

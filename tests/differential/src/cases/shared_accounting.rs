@@ -134,9 +134,9 @@ fn swapped(t: &mut Trace, _: &Fs) -> Done {
     t.put("wrong", kinds.wrong());
     t.put("back", group.stats_mib(["shmem"])?);
     group.push_out()?;
-    let used = swap.used()? >> 20;
+    let used = swap.used()? >> 10;
     drop(kinds);
-    t.put("slots given back", (used > 0, swap.used()? >> 20));
+    t.put("slots given back", (used > 0, swap.used()? >> 10));
     group.remove()?;
     swap.off()?;
     Ok(())

@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 
 use rustix::mm::{MapFlags, ProtFlags};
-use stage::machine::wait;
+use stage::machine::{wait, LATE};
 
 use super::programs::{call, copy, returning, STATIC};
 use crate::harness::memfd::{self, Sealed, CLOEXEC, EXEC};
@@ -149,7 +149,7 @@ fn code_in_memfd(t: &mut Trace, fs: &Fs) -> Done {
 /// Its second page does; another task that looks at it may keep it for a while.
 fn goes_out(file: &Fd) -> anyhow::Result<bool> {
     let map = Map::shared(file, 2 * PAGE, 0)?;
-    wait(5, || {
+    wait(LATE, || {
         map.get(PAGE);
         map.advise(PAGE, PAGE, libc::MADV_PAGEOUT)?;
         Ok(!map.resident()?[1])

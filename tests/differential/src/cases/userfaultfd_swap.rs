@@ -2,7 +2,7 @@
 
 use stage::device::Swap;
 use stage::group::Group;
-use stage::machine::{self, vmstat, Setting};
+use stage::machine::{vmstat, Setting};
 
 use super::huge::compact;
 use crate::harness::prelude::*;
@@ -45,15 +45,8 @@ impl Watched {
         })
     }
 
-    /// All pages go out, also those that the group's figures, which are gathered in batches, do not show any more.
-    /// Nothing of the mapping is in the page tables then.
     fn push_out(&self) -> Done {
-        let gone = machine::wait(10, || {
-            self.group.push_out()?;
-            Ok(!self.map.resident()?.contains(&true))
-        })?;
-        ensure!(gone, "some pages stay in memory: {:?}", self.resident()?);
-        Ok(())
+        self.group.push_out_all(&self.file, PAGES)
     }
 
     /// Which of the pages are in memory, the length of each run of these and of the others.

@@ -27,6 +27,17 @@ pub struct Case {
 /// Ends a case without a verdict.
 pub use stage::skip::Skip;
 
+/// What begins the reason of a skip for want of luck, which may come on one type alone.
+pub const BY_CHANCE: &str = "this time";
+
+/// `skip_by_chance!("reason {}", x)`, for what does not depend on the type of the file system.
+#[macro_export]
+macro_rules! skip_by_chance {
+    ($($arg:tt)*) => {
+        $crate::skip!("{}, {}", $crate::harness::case::BY_CHANCE, format_args!($($arg)*))
+    };
+}
+
 /// `skip!("reason {}", x)`
 #[macro_export]
 macro_rules! skip {

@@ -2,12 +2,7 @@
 
 use stage::machine;
 
-/// A figure of /proc/meminfo in whole MiB, after all CPUs have handed in theirs.
-pub fn mib(name: &str) -> anyhow::Result<i64> {
-    Ok((kib(name)? + 512) >> 10)
-}
-
-/// The same in KiB.
+/// A figure of /proc/meminfo in KiB, after all CPUs have handed in theirs.
 pub fn kib(name: &str) -> anyhow::Result<i64> {
     machine::write("/proc/sys/vm/stat_refresh", "1")?;
     Ok(machine::meminfo(name)? as i64)

@@ -45,7 +45,7 @@ pub mod prelude {
     pub use super::process::User;
     pub use super::sys::{Dir, Entry, Fd, PAGE};
     pub use super::trace::Trace;
-    pub use crate::{cases, skip};
+    pub use crate::{cases, skip, skip_by_chance};
     pub use anyhow::{ensure, Context};
     pub use rustix::fs::{FileType, Mode, OFlags, RenameFlags, SeekFrom};
 }

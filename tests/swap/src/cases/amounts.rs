@@ -44,7 +44,7 @@ pub fn cases() -> Vec<Case> {
 fn in_swap(mount: &Mounted, group: &Group) -> Result<File> {
     let file = pages::create(&mount.file("file"))?;
     file.write_all_at(&pages::content(1, 0, PAGES, 1), 0)?;
-    group.push_out()?;
+    group.push_out_all(&file, PAGES as usize)?;
     Ok(file)
 }
 

@@ -228,7 +228,7 @@ fn unreadable(scene: &mut Scene) -> Result<()> {
     let file = pages::create(&path)?;
     pages::write(&file, 1, 0, PAGES, 1)?;
     let mapping = Map::first(&file, PAGES as usize)?;
-    group.push_out()?;
+    group.push_out_all(&file, PAGES as usize)?;
     let _expected = Expected::new(MESSAGES)?;
     disk.bad(true)?;
     // Half by faults and the other half by reads.
@@ -538,7 +538,7 @@ fn swapoff(scene: &mut Scene) -> Result<()> {
     let group = Group::enter(&[])?;
     let file = pages::create(&mount.file("file"))?;
     pages::write(&file, 1, 0, PAGES, 1)?;
-    group.push_out()?;
+    group.push_out_all(&file, PAGES as usize)?;
     let _expected = Expected::new(MESSAGES)?;
     disk.bad(true)?;
     scene.fact("swapoff", swap.off().map_err(|error| error.kind()));

@@ -4,7 +4,7 @@
 use super::{Case, Scene};
 use crate::device::Swap;
 use crate::group::Group;
-use crate::machine::{vmstat, wait};
+use crate::machine::{vmstat, wait, LATE};
 use crate::map::Map;
 use crate::pages::{self, PAGE};
 use anyhow::{ensure, Result};
@@ -61,7 +61,7 @@ fn squeeze(
     group.reclaim()?;
     let (mut now, mut left) = (0, 0);
     // What a processor has counted last is in the figures of the group after two seconds at most.
-    let all = wait(5, || {
+    let all = wait(LATE, || {
         now = group.value("memory.swap.current")? / PAGE as u64;
         left = group.stat("shmem")? / PAGE as u64;
         Ok(left + now >= PAGES)
