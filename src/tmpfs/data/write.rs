@@ -106,7 +106,7 @@ impl Unit {
 }
 
 /// Writes from `pos` on, for a call that began at `call`, at most to the end of a folio. Returns 0 where the user's
-/// buffer had to be faulted in first.
+/// buffer had to be faulted in first, or the folio was split.
 fn write_some(
     inode: &mut Exclusive<'_, Tmpfs>,
     call: Pos,
@@ -136,6 +136,9 @@ fn write_some(
         if is_new {
             // What is not valid has not been filled, whatever is noted.
             lookup::take_back(inode, folio);
+        } else if folio.is_uptodate() && orders::must_look_single(inode, &folio) && folio.split() {
+            // It was in use when the error was found. The other pages are as good as any now.
+            return Ok(Len::ZERO);
         }
         return Err(EIO);
     }

@@ -4,10 +4,11 @@ use rustix::fs::FallocateFlags;
 
 use crate::harness::kmsg::expecting;
 use crate::harness::prelude::*;
+use crate::harness::process::forked;
 
 cases! {
     "" => removed, removed_in_part, populated, paged_out, guarded, locked, kept_at_the_old_place, advised_by_pidfd,
-        with_memory_errors, memory_errors_in_holes;
+        with_memory_errors, memory_errors_in_holes, memory_error_beside_a_page_in_use;
     // Pages that are pinned stay with the folio that they are a part of.
     "huge=never" => pinned;
     "size=16k" => populated_beyond_the_limit;
@@ -355,5 +356,31 @@ fn memory_errors_in_holes(t: &mut Trace, d: &Dir) -> Done {
         drop(map);
         t.put("cut", file.truncate(0));
         t.counts("cut", d, &file)
+    })
+}
+
+/// An error in a page beside one that is in use, so that a large folio of both cannot be split at the time: all others are
+/// written as ever.
+fn memory_error_beside_a_page_in_use(t: &mut Trace, d: &Dir) -> Done {
+    const PAGES: usize = 16;
+    let file = d.file("f", &pattern(1, PAGES * PAGE))?;
+    let map = Map::shared(&file, PAGES * PAGE, 0)?;
+    let pipe = rustix::pipe::pipe()?;
+    let mut used = 3 * PAGE as u64;
+    let sent = rustix::fs::sendfile(&pipe.1, &file, Some(&mut used), PAGE).map_err(Errno::from);
+    t.put("in use", sent);
+    expecting(LOGGED, || -> Done {
+        // What the kernel says of it is about the folio.
+        forked(|| advise(&map, 5, 1, POISON).unwrap_or_default());
+        drop(pipe);
+        for page in 0..PAGES {
+            let written = file.pwrite(&[2; PAGE], (page * PAGE) as u64);
+            t.put(format!("write to page {page}"), written);
+        }
+        for page in 0..PAGES {
+            let read = file.pread(PAGE, (page * PAGE) as u64);
+            t.put(format!("read of page {page}"), read);
+        }
+        t.counts("in the end", d, &file)
     })
 }
