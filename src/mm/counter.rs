@@ -168,6 +168,10 @@ impl<const N: usize> PinnedDrop for PerCpuCounters<N> {
     }
 }
 
+/// With more than this, what all CPUs together may keep would not have the 31 bits in which C computes it.
+#[cfg(CONFIG_SMP)]
+const LARGEST_BATCH: i32 = i32::MAX >> bindings::NR_CPUS.ilog2() >> 1;
+
 /// One of several counters.
 ///
 /// # Invariants
@@ -185,7 +189,12 @@ impl<const UNIT: i32> PerCpuCounter<'_, UNIT> {
     fn batch(self) -> i32 {
         let batch = &raw const bindings::percpu_counter_batch;
         // SAFETY: The kernel's, always there. It changes as a whole, when CPUs come and go.
-        unsafe { batch.read_volatile() }.saturating_mul(UNIT)
+        let batch = unsafe { batch.read_volatile() };
+        if UNIT == 1 {
+            batch
+        } else {
+            batch.saturating_mul(UNIT).min(LARGEST_BATCH)
+        }
     }
 
     /// There is no other CPU to be told: C does not look at the number.
