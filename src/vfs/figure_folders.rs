@@ -86,6 +86,8 @@ struct Entries<T: FileSystem> {
     coming: RBTree<DeviceId, Entry<T>>,
     /// The folder is being taken away. The work item for that takes entries out, and no task else.
     going: RBTree<DeviceId, Entry<T>>,
+    /// Whether the work item for that is queued or at work, and sees to all that are left.
+    is_clearing: bool,
 }
 
 impl<T: FileSystem> Entries<T> {
@@ -162,10 +164,12 @@ impl<T: FileSystem> Shared<T> {
     }
 
     /// Has the folders taken away that are left, after a while.
-    fn begin_to_clear(self: &Arc<Self>) {
-        let delay = msecs_to_jiffies(LONGEST_LEFT);
-        // Where it waits already, the reference comes back.
-        drop(queue().enqueue_delayed::<_, CLEAR>(self.clone(), delay));
+    fn begin_to_clear(self: &Arc<Self>, entries: &mut Entries<T>) {
+        if !core::mem::replace(&mut entries.is_clearing, true) {
+            let delay = msecs_to_jiffies(LONGEST_LEFT);
+            // Where it has just come to its end, it is not queued any more.
+            drop(queue().enqueue_delayed::<_, CLEAR>(self.clone(), delay));
+        }
     }
 
     /// Makes the folders that are coming. Without memory there is none. May sleep, for as long as any task reads in sysfs.
@@ -197,7 +201,7 @@ impl<T: FileSystem> Shared<T> {
                 entries.settled.insert(node);
             } else {
                 entries.left.insert(node);
-                self.begin_to_clear();
+                self.begin_to_clear(&mut entries);
             }
             self.settled.notify_all();
         }
@@ -226,6 +230,7 @@ impl<T: FileSystem> Shared<T> {
                 self.begin_to_make();
             }
         }
+        entries.is_clearing = false;
     }
 }
 
@@ -248,6 +253,7 @@ impl<T: FileSystem> FigureFolders<T> {
                 left: RBTree::new(),
                 coming: RBTree::new(),
                 going: RBTree::new(),
+                is_clearing: false,
             }, "figure_folders"),
             settled <- new_condvar!("figure_folders_settled"),
             making <- new_work!("figure_folders_making"),
@@ -297,7 +303,7 @@ impl<T: FileSystem> FigureFolders<T> {
             at.get_mut().is_wanted = false;
             let node = at.remove_node();
             entries.left.insert(node);
-            self.0.begin_to_clear();
+            self.0.begin_to_clear(&mut entries);
         } else if let Some(entry) = entries.unsettled(device) {
             entry.is_wanted = false;
             self.0.settled.notify_all();
