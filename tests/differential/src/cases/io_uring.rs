@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 use io_uring::opcode;
 use io_uring::squeue::{Entry, Flags};
@@ -15,7 +16,7 @@ use crate::harness::uring::{Ring, WAYS};
 
 cases! {
     "" => reads_and_writes, vectors, fixed_buffers, fixed_files, current_position, flags_of_rw, direct, many_at_once,
-        chains, polled, by_a_thread, buffers_of_the_file, bad_buffers, preallocation, synced, advised, spliced, names,
+        chains, polled, by_a_thread, buffers_of_the_file, buffers_in_holes, bad_buffers, preallocation, synced, advised, spliced, names,
         opened, attributes, not_for_files;
     "size=16k" => without_space;
 }
@@ -471,6 +472,45 @@ fn buffers_of_the_file(t: &mut Trace, d: &Dir) -> Done {
         t.put("file", file.all()?);
         drop(ring);
         drop(map);
+    }
+    Ok(())
+}
+
+/// Buffers in pages that no task has written, and that some have read: what comes there stays when they are no buffers any
+/// more.
+fn buffers_in_holes(t: &mut Trace, d: &Dir) -> Done {
+    const PAGES: usize = 256;
+    const AT: usize = 100 * PAGE;
+    let data = pattern(3, SIZE);
+    let file = d.file("f", &data)?;
+    for is_loaded in [false, true] {
+        let holes = d.create(format!("holes {is_loaded}"))?;
+        holes.truncate((PAGES * PAGE) as u64)?;
+        let map = Map::aligned(&holes, PAGES * PAGE, PAGES * PAGE)?;
+        // A run of loads, the last of which may bring the pages of the buffer, too.
+        for page in (0..=16).chain([18, 20, 24, 32, 64]) {
+            map.get(page * PAGE);
+        }
+        if is_loaded {
+            map.bytes(AT, SIZE);
+        }
+        let mut ring = Ring::new(4)?;
+        // SAFETY: handed to the kernel alone.
+        let memory = unsafe { map.raw(AT, SIZE) };
+        t.put("register", register(&ring, memory));
+        let entry = opcode::ReadFixed::new(raw(&file), memory.as_mut_ptr(), SIZE as u32, 0);
+        t.put("read", run(&mut ring, entry.build(), Flags::empty()));
+        ring.submitter().unregister_buffers()?;
+        drop(ring);
+        for _ in 0..10 {
+            map.advise(AT, SIZE, libc::MADV_PAGEOUT)?;
+            map.advise(64 * PAGE, 64 * PAGE, libc::MADV_PAGEOUT)?;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        ensure!(
+            map.bytes(AT, SIZE).0 == data,
+            "loaded before {is_loaded}: what was read into the buffer is lost"
+        );
     }
     Ok(())
 }
