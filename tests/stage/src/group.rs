@@ -147,8 +147,9 @@ impl Group {
         Ok(())
     }
 
-    /// The first pages of a file are all in swap after this, also those that the group's figures, which are gathered in
-    /// batches, do not show any more. No mapping of this process has any of them in the page tables then.
+    /// The first pages of a file are all in swap after this, and in the swap cache no more; also those that the group's
+    /// figures, which are gathered in batches, do not show any more. No mapping of this process has any of them in the page
+    /// tables then.
     pub fn push_out_all(&self, file: &impl AsFd, pages: usize) -> Result<()> {
         let map = Map::first(file, pages)?;
         let gone = machine::wait(machine::LATE, || {
