@@ -115,7 +115,7 @@ pub(super) unsafe extern "C" fn get_folio<T: SharedMemory>(
 ///
 /// # Safety
 ///
-/// `inode` must be a live regular file of `T`, and its changes be serialised by the caller.
+/// `inode` must be a live regular file of `T`.
 pub(super) unsafe extern "C" fn truncate_range<T: SharedMemory>(
     inode: *mut bindings::inode,
     start: bindings::loff_t,
@@ -129,7 +129,8 @@ pub(super) unsafe extern "C" fn truncate_range<T: SharedMemory>(
         .and_then(Pos::new)
         .and_then(|last| last.checked_add(Len::new(1)));
     T::truncate_range(inode, Pos::from_loff(start), end);
-    // SAFETY: The inode is live, and by the caller's promise no other task changes it.
+    // SAFETY: The inode is live. Drivers hold no lock of it: where two truncate it at once, the kernel lets the time of
+    // either stand, which it reads and writes so everywhere.
     unsafe {
         let inode = inode.as_ptr();
         bindings::inode_set_mtime_to_ts(inode, bindings::inode_set_ctime_current(inode));
