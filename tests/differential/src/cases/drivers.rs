@@ -1,6 +1,7 @@
 //! Files that the kernel makes for itself, and its users of memfd: big keys, udmabuf, DRM.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 use anyhow::bail;
 use rustix::fs::FallocateFlags;
@@ -8,9 +9,10 @@ use rustix::fs::FallocateFlags;
 use crate::harness::memfd::{self, Sealed, ALLOW_SEALING, CLOEXEC, EXEC, GROW, SHRINK, WRITE};
 use crate::harness::meminfo::Growth;
 use crate::harness::prelude::*;
+use crate::harness::process::on_one_processor;
 
 cases! {
-    shared => big_keys, buffers_of_memfd, buffers_refused, buffers_of_parts, buffers_of_drm;
+    shared => big_keys, buffers_of_memfd, buffers_written, buffers_refused, buffers_of_parts, buffers_of_drm;
 }
 
 /// keyctl(2), with the session keyring.
@@ -198,6 +200,31 @@ fn buffers_of_memfd(t: &mut Trace, _: &Fs) -> Done {
     t.put("file closed", map.bytes(5 * PAGE, 16));
     drop(buffer);
     t.put("buffer closed", map.bytes(5 * PAGE, 16));
+    Ok(())
+}
+
+/// What was written by a mapping of the buffer stays in the file, of which nothing was written before, when there is no
+/// buffer any more.
+fn buffers_written(t: &mut Trace, _: &Fs) -> Done {
+    let device = device("/dev/udmabuf")?;
+    on_one_processor()?;
+    let file = memfd::create("buffer", CLOEXEC | ALLOW_SEALING | EXEC)?;
+    file.truncate(LEN as u64)?;
+    file.seal(SHRINK)?;
+    let buffer = buffer(&device, &file, 0, LEN as u64)?;
+    let map = Map::shared(&buffer, LEN, 0)?;
+    map.fill(0, LEN, 7);
+    drop((map, buffer));
+    let map = Map::shared(&file, LEN, 0)?;
+    for _ in 0..10 {
+        t.put("in the file", map.bytes(0, LEN));
+        map.advise_all(libc::MADV_PAGEOUT)?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    ensure!(
+        map.bytes(0, LEN).0 == [7; LEN],
+        "what was written to the buffer is lost"
+    );
     Ok(())
 }
 

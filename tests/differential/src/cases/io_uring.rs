@@ -8,16 +8,18 @@ use io_uring::opcode;
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{Fd as Raw, Fixed, FsyncFlags, OpenHow};
 
+use super::huge::HUGE;
 use crate::harness::bytes::{READS, WRITES};
 use crate::harness::prelude::*;
-use crate::harness::process::pipe;
+use crate::harness::process::{on_one_processor, pipe};
 use crate::harness::sys::link_of;
 use crate::harness::uring::{Ring, WAYS};
 
 cases! {
     "" => reads_and_writes, vectors, fixed_buffers, fixed_files, current_position, flags_of_rw, direct, many_at_once,
-        chains, polled, by_a_thread, buffers_of_the_file, buffers_in_holes, bad_buffers, preallocation, synced, advised, spliced, names,
-        opened, attributes, not_for_files;
+        chains, polled, by_a_thread, buffers_of_the_file, buffers_in_holes, buffers_in_free_memory, bad_buffers,
+        preallocation, synced, advised, spliced, names, opened, attributes, not_for_files;
+    "huge=always" => buffers_in_a_large_hole;
     "size=16k" => without_space;
 }
 
@@ -476,17 +478,38 @@ fn buffers_of_the_file(t: &mut Trace, d: &Dir) -> Done {
     Ok(())
 }
 
-/// Buffers in pages that no task has written, and that some have read: what comes there stays when they are no buffers any
-/// more.
-fn buffers_in_holes(t: &mut Trace, d: &Dir) -> Done {
-    const PAGES: usize = 256;
+/// Reads `file` into a buffer of the ring's in memory, which is no buffer any more in the end; what came there stays.
+fn read_into_buffer(t: &mut Trace, file: &Fd, data: &[u8], map: &Map, at: usize) -> Done {
+    let mut ring = Ring::new(4)?;
+    // SAFETY: handed to the kernel alone.
+    let memory = unsafe { map.raw(at, SIZE) };
+    t.put("register", register(&ring, memory));
+    let entry = opcode::ReadFixed::new(raw(file), memory.as_mut_ptr(), SIZE as u32, 0);
+    t.put("read", run(&mut ring, entry.build(), Flags::empty()));
+    ring.submitter().unregister_buffers()?;
+    drop(ring);
+    for _ in 0..10 {
+        map.advise_all(libc::MADV_PAGEOUT)?;
+        map.advise(at, SIZE, libc::MADV_PAGEOUT)?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    ensure!(
+        map.bytes(at, SIZE).0 == data,
+        "what was read into the buffer is lost"
+    );
+    Ok(())
+}
+
+/// Buffers in `pages` pages that no task has written, and that some have read.
+fn in_holes(t: &mut Trace, d: &Dir, pages: usize) -> Done {
     const AT: usize = 100 * PAGE;
+    on_one_processor()?;
     let data = pattern(3, SIZE);
     let file = d.file("f", &data)?;
     for is_loaded in [false, true] {
         let holes = d.create(format!("holes {is_loaded}"))?;
-        holes.truncate((PAGES * PAGE) as u64)?;
-        let map = Map::aligned(&holes, PAGES * PAGE, PAGES * PAGE)?;
+        holes.truncate((pages * PAGE) as u64)?;
+        let map = Map::aligned(&holes, pages * PAGE, pages * PAGE)?;
         // A run of loads, the last of which may bring the pages of the buffer, too.
         for page in (0..=16).chain([18, 20, 24, 32, 64]) {
             map.get(page * PAGE);
@@ -494,25 +517,29 @@ fn buffers_in_holes(t: &mut Trace, d: &Dir) -> Done {
         if is_loaded {
             map.bytes(AT, SIZE);
         }
-        let mut ring = Ring::new(4)?;
-        // SAFETY: handed to the kernel alone.
-        let memory = unsafe { map.raw(AT, SIZE) };
-        t.put("register", register(&ring, memory));
-        let entry = opcode::ReadFixed::new(raw(&file), memory.as_mut_ptr(), SIZE as u32, 0);
-        t.put("read", run(&mut ring, entry.build(), Flags::empty()));
-        ring.submitter().unregister_buffers()?;
-        drop(ring);
-        for _ in 0..10 {
-            map.advise(AT, SIZE, libc::MADV_PAGEOUT)?;
-            map.advise(64 * PAGE, 64 * PAGE, libc::MADV_PAGEOUT)?;
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        ensure!(
-            map.bytes(AT, SIZE).0 == data,
-            "loaded before {is_loaded}: what was read into the buffer is lost"
-        );
+        read_into_buffer(t, &file, &data, &map, AT).context(format!("loaded: {is_loaded}"))?;
     }
     Ok(())
+}
+
+fn buffers_in_holes(t: &mut Trace, d: &Dir) -> Done {
+    in_holes(t, d, 256)
+}
+
+/// One entry of a page table may map them all.
+fn buffers_in_a_large_hole(t: &mut Trace, d: &Dir) -> Done {
+    in_holes(t, d, HUGE / PAGE)
+}
+
+/// Memory that the kernel may drop until it is written again.
+fn buffers_in_free_memory(t: &mut Trace, d: &Dir) -> Done {
+    on_one_processor()?;
+    let data = pattern(3, SIZE);
+    let file = d.file("f", &data)?;
+    let map = Map::anonymous(SIZE)?;
+    map.fill(0, SIZE, 1);
+    map.advise_all(libc::MADV_FREE)?;
+    read_into_buffer(t, &file, &data, &map, 0)
 }
 
 fn bad_buffers(t: &mut Trace, d: &Dir) -> Done {
