@@ -8,7 +8,7 @@ use crate::bindings;
 use core::array;
 use core::marker::PhantomData;
 use kernel::prelude::*;
-#[cfg(all(CONFIG_SMP, CONFIG_64BIT))]
+#[cfg(all(CONFIG_SMP, CONFIG_X86_64))]
 use kernel::sync::barrier::{smp_mb, Read};
 use kernel::types::Opaque;
 
@@ -102,8 +102,8 @@ impl<const N: usize> PerCpuCounters<N> {
     }
 
     /// The sums without the locks of the counters, which are for those that pass shares on; `None` where a task has done
-    /// so meanwhile.
-    #[cfg(all(CONFIG_SMP, CONFIG_64BIT))]
+    /// so meanwhile. That they do so in an order is to be seen where CPUs keep the order of stores, as those of x86.
+    #[cfg(all(CONFIG_SMP, CONFIG_X86_64))]
     #[inline]
     fn sums_without_lock(&self) -> Option<[i64; N]> {
         let first = self.counters.get().cast::<bindings::percpu_counter>();
@@ -151,8 +151,8 @@ impl<const N: usize> PerCpuCounters<N> {
         (array::from_fn(read) == before).then_some(sums)
     }
 
-    /// There is one CPU, which has no share beside the sum, or one that does not read a sum as a whole.
-    #[cfg(not(all(CONFIG_SMP, CONFIG_64BIT)))]
+    /// There is one CPU, which has no share beside the sum; or nothing is known of the order of stores.
+    #[cfg(not(all(CONFIG_SMP, CONFIG_X86_64)))]
     fn sums_without_lock(&self) -> Option<[i64; N]> {
         None
     }

@@ -13,7 +13,7 @@ use super::lookup::{self, Contents};
 use super::orders;
 use super::purpose::{Purpose, Source};
 use crate::mm::iter::fault_in_source;
-use crate::mm::{huge, task};
+use crate::mm::{huge, task, LockedFolio};
 use crate::shmem::seals::Seals;
 use crate::tmpfs::pure::range;
 use crate::tmpfs::state::Tmpfs;
@@ -44,7 +44,8 @@ pub(super) fn write(
     let mut unit = Unit::MAX;
     let is_sealed = inode.seals().intersects(AGAINST_WRITES.union(Seals::GROW));
     // A round that writes nothing faults the source in and halves the next one; one of a page writes
-    // something, unless its source goes again before. A fatal signal ends that.
+    // something, unless its source goes again before. Or it has split a folio, and finds a page next, unless another task
+    // has made it large again. A fatal signal ends that.
     while !from.is_empty() {
         if is_sealed {
             check_seals(inode, pos, Len::new(from.len()), &unit)?;
@@ -105,6 +106,28 @@ impl Unit {
     }
 }
 
+/// Splits a folio that has a page with a memory error, so that the others are as good as any. False where another task
+/// uses it: then they are written one by one.
+///
+/// Fails with `EIO` where the page with byte `pos` is not to be written.
+#[cold]
+fn split_beside_poison(
+    inode: &Exclusive<'_, Tmpfs>,
+    folio: &mut LockedFolio,
+    pos: Pos,
+) -> Result<bool> {
+    if !orders::must_look_single(inode, folio) {
+        return Err(EIO);
+    }
+    if folio.split() {
+        return Ok(true);
+    }
+    if !folio.is_uptodate() || folio.is_poisoned(pos.page()) {
+        return Err(EIO);
+    }
+    Ok(false)
+}
+
 /// Writes from `pos` on, for a call that began at `call`, at most to the end of a folio. Returns 0 where the user's
 /// buffer had to be faulted in first, or the folio was split.
 fn write_some(
@@ -132,18 +155,20 @@ fn write_some(
         },
     )?;
     let is_new = contents == Contents::Nothing;
+    let mut largest = unit.copied;
     if folio.contains_poison() {
         if is_new {
             // What is not valid has not been filled, whatever is noted.
             lookup::take_back(inode, folio);
-        } else if folio.is_uptodate() && orders::must_look_single(inode, &folio) && folio.split() {
-            // It was in use when the error was found. The other pages are as good as any now.
+            return Err(EIO);
+        }
+        if split_beside_poison(inode, &mut folio, pos)? {
             return Ok(Len::ZERO);
         }
-        return Err(EIO);
+        largest = Order::ZERO;
     }
     let order = folio.order();
-    let bytes = range::chunk(pos, wanted, order.min(unit.copied));
+    let bytes = range::chunk(pos, wanted, order.min(largest));
     let shared = inode.mapping().is_writably_mapped();
     if shared {
         folio.flush_dcache();

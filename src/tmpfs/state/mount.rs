@@ -20,7 +20,7 @@ use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed, Release};
 use pin_init::init_array_from_fn;
 
-/// That of the blocks of a mount.
+/// The counter of the blocks of a mount.
 pub(in crate::tmpfs) type SpaceCounter<'a> = PerCpuCounter<'a, 1>;
 
 /// That of its inodes.

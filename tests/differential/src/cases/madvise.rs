@@ -372,11 +372,18 @@ fn memory_error_beside_a_page_in_use(t: &mut Trace, d: &Dir) -> Done {
     expecting(LOGGED, || -> Done {
         // What the kernel says of it is about the folio.
         forked(|| advise(&map, 5, 1, POISON).unwrap_or_default());
+        let write = |t: &mut Trace, label: &str| {
+            for page in 0..PAGES {
+                let written = file.pwrite(&[2; PAGE], (page * PAGE) as u64);
+                t.put(format!("write to page {page} {label}"), written);
+            }
+            let all = file.pwrite(&[3; PAGES * PAGE], 100);
+            t.put(format!("write {label}"), all);
+            t.put(format!("what is there {label}"), file.pread(5 * PAGE, 0));
+        };
+        write(t, "in use");
         drop(pipe);
-        for page in 0..PAGES {
-            let written = file.pwrite(&[2; PAGE], (page * PAGE) as u64);
-            t.put(format!("write to page {page}"), written);
-        }
+        write(t, "in use no more");
         for page in 0..PAGES {
             let read = file.pread(PAGE, (page * PAGE) as u64);
             t.put(format!("read of page {page}"), read);
