@@ -594,6 +594,12 @@ gfp_t rtmpfs_helper_mapping_gfp_mask(const struct address_space *mapping)
 }
 
 __rtmpfs_helper
+bool rtmpfs_helper_mapping_large_folio_support(const struct address_space *mapping)
+{
+	return mapping_large_folio_support(mapping);
+}
+
+__rtmpfs_helper
 bool rtmpfs_helper_mapping_mapped(const struct address_space *mapping)
 {
 	return mapping_mapped(mapping);

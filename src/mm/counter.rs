@@ -52,6 +52,7 @@ unsafe impl<const N: usize> Sync for PerCpuCounters<N> {}
 impl<const N: usize> PerCpuCounters<N> {
     /// Counters of 0. May sleep; fails with `ENOMEM`.
     pub(crate) fn new() -> impl PinInit<Self, Error> {
+        const { assert!(N > 0, "no counters") };
         try_pin_init!(Self {
             counters <- Opaque::try_ffi_init(|slot: *mut [bindings::percpu_counter; N]| {
                 // SAFETY: `slot` is valid for writes of so many and stays where it is.

@@ -3,6 +3,10 @@
 //! Folios.
 //!
 //! C headers: `include/linux/mm_types.h`, `include/linux/page-flags.h`, `include/linux/pagemap.h`.
+//!
+//! Which bytes of a folio are contents no type says: a new one has what was in memory before. Its file system zeros or fills
+//! it before it says so, in [`LockedFolio::mark_uptodate`] and `make_valid`, and reads by [`Folio::readable`] no more of one
+//! that is not up to date than it has filled. All else that shows a folio asks whether it is up to date.
 
 use super::huge::{self, Effort};
 use super::mempolicy::Placement;
@@ -359,7 +363,7 @@ impl LockedFolio {
         self.mark_dirty();
         let last = end.and_then(Pos::before).map_or(-1, Pos::to_loff);
         // SAFETY: The folio is live, locked, and in a page cache, out of which no other task takes it;
-        // it has some of the bytes, so that `start` is below its end.
+        // it has some of the bytes, so that `start` is below its end, as it is within the largest file.
         unsafe { bindings::truncate_inode_partial_folio(self.0.as_ptr(), start.to_loff(), last) }
     }
 
@@ -630,9 +634,13 @@ impl NewFolio {
         }
     }
 
-    /// The folio with its reference and without its lock, for a C function that takes it over.
+    /// The folio with its reference and without its lock, for a C function that takes it over and knows single pages
+    /// only. Null where it has more; then it is freed.
     #[cfg(CONFIG_USERFAULTFD)]
     pub(crate) fn into_unlocked(self) -> *mut bindings::folio {
+        if self.0.is_large() {
+            return core::ptr::null_mut();
+        }
         ARef::into_raw(self.0.unlock()).as_ptr().cast()
     }
 

@@ -9,7 +9,7 @@
 
 use super::folio::{Folio, Locked, LockedFolio, NewFolio};
 use super::swap::{Lost, SwapEntry};
-use super::GfpFlags;
+use super::{GfpFlags, MAX_FILE_SIZE};
 use crate::bindings;
 use crate::units::{Order, PageCount, PageIndex, PageRange, Pos};
 use core::ptr::{addr_of_mut, NonNull};
@@ -206,8 +206,9 @@ impl Mapping {
     /// that fails the folio is taken out again. Memory for it is allocated with as much effort as `flags` say.
     /// May sleep.
     ///
-    /// Fails with `EEXIST` where something is there, with `ENOMEM`, with `EINVAL` for an index that is
-    /// not aligned or a file without operations, and as `count` does; then drops the folio.
+    /// Fails with `EEXIST` where something is there, with `ENOMEM`, with `EINVAL` for an index that is not aligned, pages that
+    /// no file has, a large folio where the cache takes none, or a file without operations, and as `count` does; then
+    /// drops the folio.
     ///
     /// # Examples
     ///
@@ -261,7 +262,14 @@ impl Mapping {
         }
     }
 
-    /// Stores a folio in slots that hold what is expected.
+    /// Whether the cache may have folios of more than a page.
+    fn takes_large(&self) -> bool {
+        // SAFETY: The mapping is live, and the flag is set while the inode is new.
+        unsafe { bindings::mapping_large_folio_support(self.as_ptr()) }
+    }
+
+    /// Stores a folio in slots that hold what is expected. Fails with `EINVAL` where no file has its pages, or the cache takes
+    /// no folio of its order.
     ///
     /// # Safety
     ///
@@ -276,7 +284,9 @@ impl Mapping {
         // SAFETY: The folio is live.
         let order = Order::from_uint(unsafe { bindings::folio_order(folio) });
         let nr = order.pages();
-        if !index.is_aligned(order) {
+        // No file has a page behind the last position, and not each cache takes large folios.
+        let is_in_file = index.saturating_add(nr) <= MAX_FILE_SIZE.page_end();
+        if !index.is_aligned(order) || !is_in_file || !(order.is_zero() || self.takes_large()) {
             return Err(EINVAL);
         }
 
@@ -297,9 +307,9 @@ impl Mapping {
             };
             let result = self.replace(&mut xas, order, expected, folio.cast(), gfp, || {
                 account(folio, nr.to_int());
-                // There are no more than fit into memory.
-                let cached = &mut (*self.as_ptr()).nrpages;
-                *cached = cached.wrapping_add(nr.to_ulong());
+                // There are no more than fit into memory. Others read it without the lock.
+                let mapping = self.as_ptr();
+                (*mapping).nrpages = (*mapping).nrpages.wrapping_add(nr.to_ulong());
             });
             if result.is_err() {
                 (*fields).mapping = core::ptr::null_mut();

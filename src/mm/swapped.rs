@@ -115,8 +115,8 @@ impl SwappedPage<'_> {
     /// that `place` says for its order, where the memory is of a zone that the file may not have. May sleep. The folio
     /// is dirty afterwards: nothing but it has the contents.
     ///
-    /// Fails with `EEXIST` where one of the entries is not there any more or the folio not theirs, and with
-    /// `ENOMEM`.
+    /// Fails with `EEXIST` where one of the entries is not there any more or the folio not theirs, with `EIO` where it
+    /// could not be read, and with `ENOMEM`.
     pub(crate) fn insert<'a>(
         &self,
         folio: LockedSwapFolio,
@@ -129,6 +129,9 @@ impl SwappedPage<'_> {
             flags,
             ..
         } = self;
+        if !folio.is_uptodate() {
+            return Err(EIO);
+        }
         if folio.is_in_zone_of(flags) {
             mapping.insert_from_swap(folio, index, entry, flags)
         } else {
@@ -276,8 +279,8 @@ impl Mapping {
             bindings::xas_store(&mut xas, entry.as_value());
             (*fields).mapping = core::ptr::null_mut();
             // It was counted when it came in.
-            let cached = &mut (*self.as_ptr()).nrpages;
-            *cached = cached.wrapping_sub(nr.to_ulong());
+            let mapping = self.as_ptr();
+            (*mapping).nrpages = (*mapping).nrpages.wrapping_sub(nr.to_ulong());
             account(folio, nr.to_int().wrapping_neg());
             bindings::xa_unlock_irq(xa);
             bindings::folio_ref_sub(folio, nr.to_int());

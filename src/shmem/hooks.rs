@@ -100,6 +100,8 @@ pub(super) unsafe extern "C" fn get_folio<T: SharedMemory>(
         {
             (core::ptr::null_mut(), EINVAL.to_errno())
         }
+        // A hole is an answer to a reader only.
+        Ok(None) if want != Want::Read => (core::ptr::null_mut(), ENOENT.to_errno()),
         Ok(found) => (
             found.map_or(core::ptr::null_mut(), LockedFolio::into_raw),
             0,

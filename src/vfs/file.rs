@@ -155,6 +155,8 @@ impl<T: FileOperations> Tables<T> {
 #[inline]
 fn nothing_or(result: Result) -> isize {
     match result {
+        // For the VFS that is no error: the request would go on by itself.
+        Err(EIOCBQUEUED) => EIO.to_errno() as isize,
         Err(e) => e.to_errno() as isize,
         Ok(()) => 0,
     }

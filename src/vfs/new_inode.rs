@@ -126,7 +126,15 @@ impl LinkTarget {
 /// ```
 pub(crate) struct NewInode<'a, T: FileSystem> {
     inode: InodeRef<T>,
-    _sb: PhantomData<&'a SuperBlock<T>>,
+    _sb: PhantomData<UsedOnDrop<'a, T>>,
+}
+
+/// What is dropped uses the superblock, so that the compiler lets nothing that has this outlive it: a reference alone may
+/// be gone by then.
+struct UsedOnDrop<'a, T: FileSystem>(PhantomData<&'a SuperBlock<T>>);
+
+impl<T: FileSystem> Drop for UsedOnDrop<'_, T> {
+    fn drop(&mut self) {}
 }
 
 impl<'a, T: FileSystem> NewInode<'a, T> {

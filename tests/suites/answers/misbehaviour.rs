@@ -10,12 +10,12 @@ use super::namespace::lifecycle;
 use super::state::inode::{self, TmpfsInode};
 use super::state::Tmpfs;
 use crate::mm::huge::{self, Effort};
-use crate::mm::MemoryOwner;
 use crate::mm::{Folio, LockedFolio, NewFolio, Slot};
+use crate::mm::{MemoryOwner, MAX_FILE_SIZE};
 use crate::shmem::fault::Fault;
-use crate::units::{Order, PageIndex};
+use crate::units::{Order, PageCount, PageIndex};
 use crate::vfs::attr::SetAttr;
-use crate::vfs::{Exclusive, Mode, SuperBlock};
+use crate::vfs::{Exclusive, File, Mode, SuperBlock};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Acquire, Atomic, Full};
 use kernel::time::delay::fsleep;
@@ -27,9 +27,12 @@ const ADDS_PAGES: u16 = 0o002;
 const LEAVES_PAGES: u16 = 0o003;
 const MAPS_FIRST_PAGE_ONLY: u16 = 0o004;
 const LEAVES_ALL: u16 = 0o005;
+const ADDS_PAGES_BEYOND: u16 = 0o006;
+const FINDS_NOTHING: u16 = 0o007;
 const IS_LOOKED_AT: u16 = 0o010;
 const IS_EVICTED_SLOWLY: u16 = 0o020;
 const WALKS: u16 = 0o040;
+const QUEUES_READS: u16 = 0o100;
 
 fn permissions(mode: Mode) -> u16 {
     mode.as_raw() & 0o777
@@ -41,6 +44,7 @@ pub(super) fn chmod(request: &mut SetAttr<'_, Tmpfs>) -> Result {
     match mode.map(permissions) {
         Some(MAKES_LARGE_FOLIOS) => make_large_folios(&inode),
         Some(ADDS_PAGES) => add_pages(&inode),
+        Some(ADDS_PAGES_BEYOND) => add_pages_beyond(&inode),
         Some(IS_LOOKED_AT) => {
             inode.list_cached();
             Ok(())
@@ -84,6 +88,31 @@ fn add_pages(inode: &TmpfsInode) -> Result {
         drop(mapping.insert(folio, index, flags, |_| Ok(()))?);
     }
     Ok(())
+}
+
+/// Where no file has one. Fails with `EFBIG` where none of them comes to the page cache.
+fn add_pages_beyond(inode: &TmpfsInode) -> Result {
+    let (mapping, flags) = (inode.mapping(), inode.mapping().gfp());
+    let last = MAX_FILE_SIZE.page_end();
+    for index in [last, last.saturating_add(PageCount::ONE), PageIndex::END] {
+        let place = inode::place(inode, index, Order::ZERO);
+        let folio = NewFolio::new(flags, MemoryOwner::CURRENT, &place)?;
+        match mapping.insert(folio, index, flags, |_| Ok(())) {
+            Err(EINVAL) => {}
+            _ => return Ok(()),
+        }
+    }
+    Err(EFBIG)
+}
+
+/// Whether the kernel's own callers are told that there is nothing.
+pub(super) fn finds_nothing(inode: &TmpfsInode) -> bool {
+    permissions(inode.mode()) == FINDS_NOTHING
+}
+
+/// Whether a read(2) is to go on by itself.
+pub(super) fn queues(file: &File<Tmpfs>) -> bool {
+    permissions(file.inode().mode()) == QUEUES_READS
 }
 
 /// What a page fault is answered with, whichever page it is for, and up to date or not.
