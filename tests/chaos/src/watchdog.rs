@@ -7,9 +7,9 @@ use stage::machine;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// A call that takes longer has come to a stop, in ms.
+/// A call that takes longer has come to a stop, in ms. A step may wait for several things that the kernel does late.
 pub fn limit() -> u64 {
-    machine::sized(60, 240) * 1000
+    4 * machine::LATE * 1000
 }
 
 /// The tasks that have done nothing new for too long.

@@ -121,11 +121,11 @@ impl Group {
             // EAGAIN: less than that could be reclaimed, which is for the caller to find out.
             let _ = self.set(
                 "memory.reclaim",
-                &format!("{} swappiness=200", shmem + (1 << 20)),
+                &format!("{} swappiness=max", shmem + (1 << 20)),
             );
         }
         // Once more, for what is still in the swap cache after its writing.
-        let _ = self.set("memory.reclaim", "4M swappiness=200");
+        let _ = self.set("memory.reclaim", "4M swappiness=max");
         Ok(())
     }
 
@@ -135,9 +135,17 @@ impl Group {
         // There is no such figure without swap.
         let pages = |name| self.stat(name).unwrap_or(0) / PAGE as u64;
         // A page stays in the swap cache while it is written, until reclaim comes by once more.
+        let is_out = || pages("shmem") <= LEFT;
         machine::wait(10, || {
             self.reclaim()?;
-            Ok(pages("shmem") <= LEFT && pages("swapcached") <= LEFT)
+            Ok(is_out() && pages("swapcached") <= LEFT)
+        })?;
+        // The figures are gathered late.
+        machine::wait(machine::LATE, || {
+            if !is_out() {
+                self.reclaim()?;
+            }
+            Ok(is_out())
         })?;
         let shmem = pages("shmem");
         ensure!(
@@ -152,6 +160,8 @@ impl Group {
     /// tables then.
     pub fn push_out_all(&self, file: &impl AsFd, pages: usize) -> Result<()> {
         let map = Map::first(file, pages)?;
+        // From a disk, a page of this process that comes back brings those in the slots beside it: the file's, each time anew.
+        let _single = machine::Setting::new("/proc/sys/vm/page-cluster", "0")?;
         let gone = machine::wait(machine::LATE, || {
             self.push_out()?;
             let gone = !map.resident()?.contains(&true);

@@ -27,6 +27,8 @@ DEBUG = os.environ.get("RTMPFS_KERNEL", "release") == "debug"
 LACKS = os.environ.get("RTMPFS_LACKS", "").split()
 # How many times as long the debug kernel may take: limits, which end what hangs, are what the release kernel never takes.
 PATIENCE = 2 if DEBUG else 1
+# Seconds for what the kernel puts off; only a test that fails takes them.
+LATE = 60
 
 
 def die(message: str) -> NoReturn:
@@ -207,7 +209,7 @@ def mounted(fstype: str, options: str = "") -> Iterator[Path]:
 
 def remove_group(path: Path) -> None:
     """Removes a cgroup whose processes have ended: the last of them may count for a moment still."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + LATE
     while True:
         try:
             path.rmdir()

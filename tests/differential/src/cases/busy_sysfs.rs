@@ -18,7 +18,7 @@ cases! {
 const DOTS: usize = 48;
 
 /// As many seconds as one has patience for a mount, and for sync(2) in a machine that has nothing to write.
-const LONG: u64 = 30;
+const LONG: u64 = stage::machine::LATE;
 
 /// Mounts come and go, and all are asked to write.
 fn mounts_and_sync(t: &mut Trace, fs: &Fs) -> Done {

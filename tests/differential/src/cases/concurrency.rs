@@ -787,6 +787,7 @@ fn last_page_of_a_group(t: &mut Trace, fs: &Fs) -> Done {
     const ROUNDS: u32 = 50;
     /// Each failed charge is told at length in the kernel log, which takes its time.
     const LIMIT: Duration = Duration::from_secs(90);
+    let _short = Setting::new("/proc/sys/vm/oom_dump_tasks", "0")?;
     let group = Group::enter(&[])?;
     let mount = fs.mount("")?;
     let d = mount.dir()?;

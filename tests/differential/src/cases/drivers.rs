@@ -94,7 +94,10 @@ fn big_keys(t: &mut Trace, _: &Fs) -> Done {
         keys::unlink(key)?;
     }
     // They are collected by work of the kernel's.
-    t.put("gone", stage::machine::wait(20, || Ok(shmem.mib()? == 0))?);
+    t.put(
+        "gone",
+        stage::machine::wait(stage::machine::LATE, || Ok(shmem.mib()? == 0))?,
+    );
     Ok(())
 }
 
@@ -339,6 +342,9 @@ fn buffers_of_drm(t: &mut Trace, _: &Fs) -> Done {
     });
     drop(map);
     drop(card);
-    t.put("gone", stage::machine::wait(20, || Ok(shmem.mib()? == 0))?);
+    t.put(
+        "gone",
+        stage::machine::wait(stage::machine::LATE, || Ok(shmem.mib()? == 0))?,
+    );
     Ok(())
 }

@@ -226,7 +226,9 @@ fn fixed_files(t: &mut Trace, d: &Dir) -> Done {
     t.put("close", run(&mut ring, close.build(), Flags::empty()));
     drop(ring);
     // The kernel lets go of a ring's files in its own time.
-    stage::machine::wait(20, || Ok(d.space()?.files - d.space()?.free_files < used))?;
+    stage::machine::wait(stage::machine::LATE, || {
+        Ok(d.space()?.files - d.space()?.free_files < used)
+    })?;
     t.put(
         "inodes that went",
         used - (d.space()?.files - d.space()?.free_files),

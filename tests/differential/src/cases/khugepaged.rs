@@ -204,7 +204,7 @@ fn preallocated(t: &mut Trace, fs: &Fs) -> Done {
 fn swapped(t: &mut Trace, small: &Small, group: &Group, left: usize, most: u64) -> Done {
     let label = format!("{left} in swap, of {most} allowed");
     let _setting = khugepaged::set("max_ptes_swap", most)?;
-    group.push_out()?;
+    group.push_out_all(&small.file, PAGES)?;
     for n in left..PAGES {
         small.file.pread(PAGE, (n * PAGE) as u64)?;
     }

@@ -69,11 +69,13 @@ fn killed(t: &mut Trace, fs: &Fs, touch: impl Fn(&Map, &Fd)) -> Done {
         wait(LATE, || Ok(victim.sleeps()? || is_over()?))?;
         let waits = victim.sleeps()?;
         victim.kill()?;
-        wait(LATE, || Ok(victim.ended()?.is_some() || is_over()?))?;
+        // A task of tmpfs lives until the punch is over, which does not come on meanwhile.
+        if fs.is_subject() {
+            wait(LATE, || Ok(victim.ended()?.is_some() || is_over()?))?;
+        }
         let dies_first = victim.ended()?.is_some() && !is_over()?;
         drop(busy);
         let ends = (victim.wait()?, puncher.wait()?);
-        // A task of tmpfs lives until the punch is over.
         if waits && (dies_first || !fs.is_subject()) {
             break ends;
         }

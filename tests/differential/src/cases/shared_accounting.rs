@@ -379,7 +379,9 @@ fn group_of_a_namespace(t: &mut Trace, _: &Fs) -> Done {
         }
         t.put("there", (shmem.mib().ok(), committed.mib().ok()));
     });
-    let gone = stage::machine::wait(20, || Ok(shmem.mib()? == 0 && committed.mib()? <= 0))?;
+    let gone = stage::machine::wait(stage::machine::LATE, || {
+        Ok(shmem.mib()? == 0 && committed.mib()? <= 0)
+    })?;
     t.put("gone", gone);
     Ok(())
 }

@@ -5,15 +5,17 @@ use std::path::Path;
 use anyhow::{bail, ensure, Context};
 use nix::mount::MsFlags;
 use nix::sched::{unshare, CloneFlags};
+use stage::machine::Setting;
 
 use super::khugepaged::Asleep;
 use super::run::oracle;
 
 /// A folder of its own, with mounts that are seen by nobody else and go with this process, while
-/// khugepaged sleeps.
+/// khugepaged sleeps and kcompactd waits until it is asked.
 pub struct Place {
     base: tempfile::TempDir,
     _asleep: Option<Asleep>,
+    _still: Option<Setting>,
 }
 
 impl Place {
@@ -45,6 +47,8 @@ impl Place {
         Ok(Place {
             base,
             _asleep: Asleep::new()?,
+            // Not each kernel has it.
+            _still: Setting::new("/proc/sys/vm/compaction_proactiveness", "0").ok(),
         })
     }
 

@@ -301,7 +301,7 @@ fn given_up(scene: &mut Scene) -> Result<()> {
     let _expected = Expected::new(MESSAGES)?;
     for round in 0..3 {
         pages::write(&file, 1, 0, PAGES, 1).with_context(|| format!("round {round}"))?;
-        group.push_out()?;
+        group.push_out_all(&file, PAGES as usize)?;
         disk.bad(true)?;
         if round > 0 {
             let count = lost(&file, 1)?.iter().filter(|lost| **lost).count() as u64;

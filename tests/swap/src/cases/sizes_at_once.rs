@@ -517,7 +517,7 @@ fn of_a_bad_page(scene: &mut Scene) -> Result<()> {
     let _expected = Expected::new(damage::MESSAGES)?;
     let file = pages::create(&mount.file("file"))?;
     file.write_all_at(&pages::content(ID, 0, 1, 1), 0)?;
-    group.push_out()?;
+    group.push_out_all(&file, 1)?;
     disk.bad(true)?;
     std::thread::scope(|scope| {
         let tasks: Vec<_> = (0..MANY)
