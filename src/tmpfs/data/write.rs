@@ -9,13 +9,14 @@
 use super::beyond_eof;
 use super::filling;
 use super::hiding;
-use super::lookup::{self, Contents};
+use super::lookup::{self, Contents, Unwritten};
 use super::orders;
 use super::purpose::{Purpose, Source};
 use crate::mm::iter::fault_in_source;
 use crate::mm::{huge, task, LockedFolio};
 use crate::shmem::seals::Seals;
 use crate::tmpfs::pure::range;
+use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
 use crate::units::{Len, Order, Pos};
 use crate::vfs::Exclusive;
@@ -44,14 +45,17 @@ pub(super) fn write(
     let mut unit = Unit::MAX;
     let is_sealed = inode.seals().intersects(AGAINST_WRITES.union(Seals::GROW));
     // A round that writes nothing faults the source in and halves the next one; one of a page writes
-    // something, unless its source goes again before. Or it has split a folio, and finds a page next, unless another task
-    // has made it large again. A fatal signal ends that.
+    // something, unless its source goes again before. Or a folio was split, or is written page by page; another task may
+    // make it large again. A fatal signal ends that.
     while !from.is_empty() {
         if is_sealed {
             check_seals(inode, pos, Len::new(from.len()), &unit)?;
         }
-        let bytes = write_some(inode, call, pos, from, &mut unit)?;
-        pos = pos.saturating_add(bytes);
+        match write_some(inode, call, pos, from, &mut unit) {
+            Ok(bytes) => pos = pos.saturating_add(bytes),
+            Err(EIO) => go_on_beside_poison(inode, pos, &mut unit)?,
+            Err(e) => return Err(e),
+        }
         task::cond_resched();
     }
     Ok(())
@@ -90,6 +94,12 @@ impl Unit {
         self.copied == Order::MAX
     }
 
+    /// Whether the page with byte `pos` is good and can be written by itself, though another one of the folio has a memory error.
+    #[cold]
+    fn may_be_beside_poison(&self, folio: &LockedFolio, pos: Pos) -> bool {
+        self.copied == Order::ZERO && folio.is_uptodate() && !folio.is_poisoned(pos.page())
+    }
+
     /// Nothing of `bytes` bytes could be copied at `pos`: faults the source in for half as much, which has a
     /// better chance to be there still when it is copied. May sleep; no folio may be locked.
     ///
@@ -106,26 +116,24 @@ impl Unit {
     }
 }
 
-/// Splits a folio that has a page with a memory error, so that the others are as good as any. False where another task
-/// uses it: then they are written one by one.
+/// What may come of a write of byte `pos` that failed with `EIO`, as the folio has a page with a memory error: splits it, so
+/// that the other pages are as good as any, or, while another task uses it, has them written one by one.
 ///
-/// Fails with `EIO` where the page with byte `pos` is not to be written.
+/// Fails with `EIO` where the page itself is not to be written.
 #[cold]
-fn split_beside_poison(
-    inode: &Exclusive<'_, Tmpfs>,
-    folio: &mut LockedFolio,
-    pos: Pos,
-) -> Result<bool> {
-    if !orders::must_look_single(inode, folio) {
+fn go_on_beside_poison(inode: &TmpfsInode, pos: Pos, unit: &mut Unit) -> Result {
+    let found = lookup::find_locked(inode, pos.page(), Unwritten::Leave)?;
+    let mut folio = found.ok_or(EIO)?;
+    if !folio.contains_poison() || !orders::must_look_single(inode, &folio) {
         return Err(EIO);
     }
-    if folio.split() {
-        return Ok(true);
+    if !folio.split() {
+        unit.copied = Order::ZERO;
+        if !unit.may_be_beside_poison(&folio, pos) {
+            return Err(EIO);
+        }
     }
-    if !folio.is_uptodate() || folio.is_poisoned(pos.page()) {
-        return Err(EIO);
-    }
-    Ok(false)
+    Ok(())
 }
 
 /// Writes from `pos` on, for a call that began at `call`, at most to the end of a folio. Returns 0 where the user's
@@ -155,20 +163,15 @@ fn write_some(
         },
     )?;
     let is_new = contents == Contents::Nothing;
-    let mut largest = unit.copied;
-    if folio.contains_poison() {
+    if folio.contains_poison() && !unit.may_be_beside_poison(&folio, pos) {
         if is_new {
             // What is not valid has not been filled, whatever is noted.
             lookup::take_back(inode, folio);
-            return Err(EIO);
         }
-        if split_beside_poison(inode, &mut folio, pos)? {
-            return Ok(Len::ZERO);
-        }
-        largest = Order::ZERO;
+        return Err(EIO);
     }
     let order = folio.order();
-    let bytes = range::chunk(pos, wanted, order.min(largest));
+    let bytes = range::chunk(pos, wanted, order.min(unit.copied));
     let shared = inode.mapping().is_writably_mapped();
     if shared {
         folio.flush_dcache();
