@@ -137,7 +137,7 @@ fn go_on_beside_poison(inode: &TmpfsInode, pos: Pos, unit: &mut Unit) -> Result 
 }
 
 /// Writes from `pos` on, for a call that began at `call`, at most to the end of a folio. Returns 0 where the user's
-/// buffer had to be faulted in first, or the folio was split.
+/// buffer had to be faulted in first.
 fn write_some(
     inode: &mut Exclusive<'_, Tmpfs>,
     call: Pos,
