@@ -28,7 +28,6 @@ const LEAVES_PAGES: u16 = 0o003;
 const MAPS_FIRST_PAGE_ONLY: u16 = 0o004;
 const LEAVES_ALL: u16 = 0o005;
 const ADDS_PAGES_BEYOND: u16 = 0o006;
-const FINDS_NOTHING: u16 = 0o007;
 const IS_LOOKED_AT: u16 = 0o010;
 const IS_EVICTED_SLOWLY: u16 = 0o020;
 const WALKS: u16 = 0o040;
@@ -103,11 +102,6 @@ fn add_pages_beyond(inode: &TmpfsInode) -> Result {
         }
     }
     Err(EFBIG)
-}
-
-/// Whether the kernel's own callers are told that there is nothing.
-pub(super) fn finds_nothing(inode: &TmpfsInode) -> bool {
-    permissions(inode.mode()) == FINDS_NOTHING
 }
 
 /// Whether a read(2) is to go on by itself.
