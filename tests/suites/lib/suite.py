@@ -17,7 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, NoReturn, Optional, Sequence
+from typing import Any, Callable, Iterator, Mapping, NoReturn, Optional, Sequence
 
 ORACLE = "tmpfs"
 TYPE = os.environ.get("RTMPFS_TYPE", "rtmpfs")
@@ -205,6 +205,14 @@ def mounted(fstype: str, options: str = "") -> Iterator[Path]:
             call("umount", where)
     finally:
         where.rmdir()
+
+
+def settled(look: Callable[[], Any], wanted: Any) -> Any:
+    """What `look` says when that is what is wanted, or in the end: the kernel, or a process that was killed, may be late."""
+    end = time.monotonic() + LATE
+    while (said := look()) != wanted and time.monotonic() < end:
+        time.sleep(0.1)
+    return said
 
 
 def remove_group(path: Path) -> None:

@@ -6,7 +6,6 @@ mounts of the type, with the options that distributions give them; programs work
 import os
 import shutil
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lib"))
@@ -70,10 +69,7 @@ def main() -> None:
             say(Step(f"{name}: {result.name}", result.outcome, result.product, result.note))
         for where in MOUNTS:
             empty(Path(where))
-        # A process that was killed may have a file for a moment more.
-        end = time.monotonic() + suite.LATE
-        while (after := usage()) != before and time.monotonic() < end:
-            time.sleep(0.1)
+        after = suite.settled(usage, before)
         say(Step(f"{name}: all deleted, all space is free again", suite.OK if after == before else suite.broken(
             f"free blocks and inodes were {before} and are {after}")))
     for where in reversed(MOUNTS):
