@@ -215,6 +215,15 @@ impl Map {
         Ok(place)
     }
 
+    /// Maps private memory over one of its pages.
+    pub fn cover(&self, page: usize) -> Res<()> {
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+        let place = self.at(page * PAGE).cast();
+        // SAFETY: a page of this mapping, which is plain memory; the case looks at what it is then.
+        unsafe { mm::mmap_anonymous(place, PAGE, READ_WRITE, flags)? };
+        Ok(())
+    }
+
     /// Addresses without memory that begin at a multiple of `align`, for something to be mapped there. All are whole
     /// pages.
     pub fn place(len: usize, align: usize) -> Res<Map> {

@@ -147,6 +147,12 @@ pub fn operations() -> Vec<Operation> {
             nothing_more,
         ),
         Operation::new(
+            "mmap of private memory between such over a shared mapping",
+            covered_around,
+            cover,
+            covered,
+        ),
+        Operation::new(
             "read into a mapping of a hole",
             read_into_map_prepared,
             read_into_map,
@@ -308,6 +314,36 @@ fn fsync(held: &mut Held) -> io::Result<()> {
 
 fn map_now(held: &mut Held) -> io::Result<()> {
     held.map = Some(map_of(held, MapFlags::SHARED, MAPPED)?);
+    Ok(())
+}
+
+/// A shared mapping with private memory over its second page, which is not touched, and over its fourth, which is: that
+/// over the third is merged with both, for which the second needs what the fourth has.
+fn covered_around(place: &Place) -> Result<Held> {
+    let held = mapped(place, MapFlags::SHARED, MAPPED)?;
+    let map = held.map.as_ref().expect("just made");
+    map.cover(1)?;
+    map.cover(3)?;
+    map.set(3 * PAGE, 1);
+    Ok(held)
+}
+
+fn cover(held: &mut Held) -> io::Result<()> {
+    let map = held.map.as_ref().expect("prepared with a mapping");
+    map.cover(2)?;
+    Ok(())
+}
+
+fn covered(_: &Place, held: Held) -> Result<()> {
+    let map = held.map.as_ref().expect("prepared with a mapping");
+    map.fill(PAGE, 3 * PAGE, MARK);
+    let mut data = vec![0; MAPPED];
+    let file = held.file.as_ref().expect("prepared with a file");
+    file.read_exact_at(&mut data, 0)?;
+    ensure!(
+        data == pattern(MAPPED),
+        "the file has what was stored to private memory"
+    );
     Ok(())
 }
 
