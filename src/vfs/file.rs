@@ -296,11 +296,11 @@ unsafe extern "C" fn write_iter<T: FileOperations>(
     }
     // SAFETY: The file is live, and its inode locked.
     if let Err(e) = bindings::to_result(unsafe { bindings::file_remove_privs(file.as_ptr()) }) {
-        return e.to_errno() as isize;
+        return nothing_or(Err(e));
     }
     // SAFETY: The file is live, and its inode locked.
     if let Err(e) = bindings::to_result(unsafe { bindings::file_update_time(file.as_ptr()) }) {
-        return e.to_errno() as isize;
+        return nothing_or(Err(e));
     }
     // SAFETY: By the caller's promise; it is the same structure in both sets of bindings.
     let from = unsafe { IovIterSource::from_raw(iter.cast()) };

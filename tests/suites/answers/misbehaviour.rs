@@ -32,6 +32,7 @@ const IS_LOOKED_AT: u16 = 0o010;
 const IS_EVICTED_SLOWLY: u16 = 0o020;
 const WALKS: u16 = 0o040;
 const QUEUES_READS: u16 = 0o100;
+const QUEUES_CHANGES: u16 = 0o200;
 
 fn permissions(mode: Mode) -> u16 {
     mode.as_raw() & 0o777
@@ -54,8 +55,16 @@ pub(super) fn chmod(request: &mut SetAttr<'_, Tmpfs>) -> Result {
             Ok(())
         }
         Some(WALKS) => walk(inode.sb()),
+        Some(QUEUES_CHANGES) if loses_setuid(mode, &inode) => Err(EIOCBQUEUED),
         _ => Ok(()),
     }
+}
+
+/// As a write takes it from the file.
+fn loses_setuid(mode: Option<Mode>, inode: &TmpfsInode) -> bool {
+    const SETUID: u16 = 0o4000;
+    let has = |mode: Mode| mode.as_raw() & SETUID != 0;
+    has(inode.mode()) && !mode.is_some_and(has)
 }
 
 /// Of all orders that the page cache cannot have. Fails with `E2BIG` where there is no folio of any of them.
