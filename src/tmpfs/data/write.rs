@@ -16,7 +16,6 @@ use crate::mm::iter::fault_in_source;
 use crate::mm::{huge, task, LockedFolio};
 use crate::shmem::seals::Seals;
 use crate::tmpfs::pure::range;
-use crate::tmpfs::state::inode::TmpfsInode;
 use crate::tmpfs::state::Tmpfs;
 use crate::units::{Len, Order, Pos};
 use crate::vfs::Exclusive;
@@ -25,6 +24,9 @@ use kernel::prelude::*;
 
 /// The seals that forbid any write.
 pub(super) const AGAINST_WRITES: Seals = Seals::WRITE.union(Seals::FUTURE_WRITE);
+
+/// Those that a write is to be checked against.
+const LIMITING: Seals = AGAINST_WRITES.union(Seals::GROW);
 
 /// Writes from `pos` on. May sleep.
 ///
@@ -43,17 +45,17 @@ pub(super) fn write(
     hiding::hide(inode, pos.saturating_add(Len::new(from.len())))?;
     filling::settle_unless_at(inode, pos.page());
     let mut unit = Unit::MAX;
-    let is_sealed = inode.seals().intersects(AGAINST_WRITES.union(Seals::GROW));
+    let is_sealed = inode.seals().intersects(LIMITING);
     // A round that writes nothing faults the source in and halves the next one; one of a page writes
-    // something, unless its source goes again before. Or a folio was split, or is written page by page; another task may
-    // make it large again. A fatal signal ends that.
+    // something, unless its source goes again before. Or a folio with a memory error was split, or another task has changed
+    // it meanwhile. A fatal signal ends that.
     while !from.is_empty() {
         if is_sealed {
             check_seals(inode, pos, Len::new(from.len()), &unit)?;
         }
         match write_some(inode, call, pos, from, &mut unit) {
             Ok(bytes) => pos = pos.saturating_add(bytes),
-            Err(EIO) => go_on_beside_poison(inode, pos, &mut unit)?,
+            Err(EIO) => pos = write_beside_poison(inode, call, pos, from, &unit)?,
             Err(e) => return Err(e),
         }
         task::cond_resched();
@@ -80,6 +82,8 @@ struct Unit {
     /// What it is known to go on to is at most the rest of a folio of this order: the `chunk` of
     /// `generic_perform_write()`.
     announced: Order,
+    /// Page by page into a folio that has one with a memory error.
+    is_beside_poison: bool,
 }
 
 impl Unit {
@@ -87,6 +91,7 @@ impl Unit {
     const MAX: Self = Self {
         copied: Order::MAX,
         announced: huge::MAX_ORDER,
+        is_beside_poison: false,
     };
 
     /// Whether nothing had to be faulted in again so far.
@@ -94,10 +99,10 @@ impl Unit {
         self.copied == Order::MAX
     }
 
-    /// Whether the page with byte `pos` is good and can be written by itself, though another one of the folio has a memory error.
+    /// Whether the page with byte `pos` is a good one, to be written by itself though the folio has one with a memory error.
     #[cold]
     fn may_be_beside_poison(&self, folio: &LockedFolio, pos: Pos) -> bool {
-        self.copied == Order::ZERO && folio.is_uptodate() && !folio.is_poisoned(pos.page())
+        self.is_beside_poison && folio.is_uptodate() && !folio.is_poisoned(pos.page())
     }
 
     /// Nothing of `bytes` bytes could be copied at `pos`: faults the source in for half as much, which has a
@@ -116,24 +121,47 @@ impl Unit {
     }
 }
 
-/// What may come of a write of byte `pos` that failed with `EIO`, as the folio has a page with a memory error: splits it, so
-/// that the other pages are as good as any, or, while another task uses it, has them written one by one.
+/// Goes on at `pos` with a call that began at `call`, where a page with a memory error in the folio was in the way: splits it, so
+/// that its other pages are as good as any, or, while another task uses it, writes them one by one. May sleep. Returns
+/// where the next ones are to be written.
 ///
-/// Fails with `EIO` where the page itself is not to be written.
+/// Fails with `EIO` at the page itself, and as [`write()`] does.
 #[cold]
-fn go_on_beside_poison(inode: &TmpfsInode, pos: Pos, unit: &mut Unit) -> Result {
-    let found = lookup::find_locked(inode, pos.page(), Unwritten::Leave)?;
-    let mut folio = found.ok_or(EIO)?;
-    if !folio.contains_poison() || !orders::must_look_single(inode, &folio) {
+fn write_beside_poison(
+    inode: &mut Exclusive<'_, Tmpfs>,
+    call: Pos,
+    mut pos: Pos,
+    from: &mut IovIterSource<'_>,
+    unit: &Unit,
+) -> Result<Pos> {
+    let Some(mut folio) = lookup::find_locked(inode, pos.page(), Unwritten::Leave)? else {
+        return Ok(pos);
+    };
+    if !folio.contains_poison() {
+        return Ok(pos);
+    }
+    if !orders::must_look_single(inode, &folio) {
         return Err(EIO);
     }
-    if !folio.split() {
-        unit.copied = Order::ZERO;
-        if !unit.may_be_beside_poison(&folio, pos) {
-            return Err(EIO);
-        }
+    if folio.split() {
+        return Ok(pos);
     }
-    Ok(())
+    let end = folio.end().start_or_max();
+    drop(folio);
+    let mut unit = Unit {
+        copied: Order::ZERO,
+        is_beside_poison: true,
+        ..*unit
+    };
+    // Ends as the loop of the caller does.
+    while pos < end && !from.is_empty() {
+        if inode.seals().intersects(LIMITING) {
+            check_seals(inode, pos, Len::new(from.len()), &unit)?;
+        }
+        pos = pos.saturating_add(write_some(inode, call, pos, from, &mut unit)?);
+        task::cond_resched();
+    }
+    Ok(pos)
 }
 
 /// Writes from `pos` on, for a call that began at `call`, at most to the end of a folio. Returns 0 where the user's

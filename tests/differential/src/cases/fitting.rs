@@ -8,7 +8,10 @@ use rustix::fs::FallocateFlags;
 use stage::pipe::InPipe;
 
 use super::huge::{compact, fallocate, prepare, punch, HUGE};
+use super::madvise::{LOGGED, POISON};
+use crate::harness::kmsg::expecting;
 use crate::harness::prelude::*;
+use crate::harness::process::forked;
 use crate::harness::quota::{self, field, Kind, Quota};
 use crate::harness::sys::cached_pages;
 
@@ -77,6 +80,20 @@ fn large_at_all(t: &mut Trace, fs: &Fs) -> Done {
     drop(file);
     mount.unmount()?;
     expect("faults in a row", 128, "", &|d| map(d, 256))?;
+    // In the folio with the error pages are written one by one, while it is in use.
+    expect("behind a page with a memory error", 512, "", &|d| {
+        let file = d.file("f", &data[..16 * PAGE])?;
+        let pipe = rustix::pipe::pipe()?;
+        let used = rustix::fs::sendfile(&pipe.1, &file, Some(&mut 0), PAGE)?;
+        ensure!(used == PAGE, "{used} bytes are in the pipe");
+        let map = Map::first(&file, 16)?;
+        expecting(LOGGED, || -> Done {
+            forked(|| map.advise(5 * PAGE, PAGE, POISON).unwrap_or_default());
+            let written = file.pwrite(&data[..260 * PAGE], 6 * PAGE as u64)?;
+            ensure!(written == 260 * PAGE, "{written} bytes are written");
+            Ok(())
+        })
+    })?;
     // The 33rd page comes with the three behind it: before it there are folios of two pages.
     for (options, pages) in [
         ("", if fs.is_subject() { 36 } else { 33 }),

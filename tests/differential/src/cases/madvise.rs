@@ -15,10 +15,11 @@ cases! {
 }
 
 const PAGES: usize = 8;
-const POISON: i32 = 100;
+pub(super) const POISON: i32 = 100;
 const GUARD: i32 = 102;
 const UNGUARD: i32 = 103;
-const LOGGED: &str = "[Mm]emory failure|MCE: Killing";
+/// What the kernel says of that.
+pub(super) const LOGGED: &str = "[Mm]emory failure|MCE: Killing";
 
 fn advise(map: &Map, page: usize, pages: usize, advice: i32) -> Res<()> {
     map.advise(page * PAGE, pages * PAGE, advice)
@@ -363,6 +364,7 @@ fn memory_errors_in_holes(t: &mut Trace, d: &Dir) -> Done {
 /// written as ever.
 fn memory_error_beside_a_page_in_use(t: &mut Trace, d: &Dir) -> Done {
     const PAGES: usize = 16;
+    const MORE: usize = 48;
     let file = d.file("f", &pattern(1, PAGES * PAGE))?;
     let map = Map::shared(&file, PAGES * PAGE, 0)?;
     let pipe = rustix::pipe::pipe()?;
@@ -380,11 +382,13 @@ fn memory_error_beside_a_page_in_use(t: &mut Trace, d: &Dir) -> Done {
             let all = file.pwrite(&[3; PAGES * PAGE], 100);
             t.put(format!("write {label}"), all);
             t.put(format!("what is there {label}"), file.pread(5 * PAGE, 0));
+            let behind = file.pwrite(&[4; MORE * PAGE], 6 * PAGE as u64 + 100);
+            t.put(format!("write from behind it and on {label}"), behind);
         };
         write(t, "in use");
         drop(pipe);
         write(t, "in use no more");
-        for page in 0..PAGES {
+        for page in 0..PAGES + MORE {
             let read = file.pread(PAGE, (page * PAGE) as u64);
             t.put(format!("read of page {page}"), read);
         }
