@@ -853,7 +853,7 @@ swp_entry_t rtmpfs_helper_radix_to_swp_entry(void *value)
 	return radix_to_swp_entry(value);
 }
 
-#if defined(CONFIG_SMP) && defined(CONFIG_64BIT)
+#if defined(CONFIG_SMP) && defined(CONFIG_X86_64)
 __rtmpfs_helper
 bool rtmpfs_helper_raw_spin_is_locked(raw_spinlock_t *lock)
 {

@@ -201,8 +201,8 @@ impl Batch {
         if unmapped.nr == 0 {
             return;
         }
-        // SAFETY: The folios are locked, in this mapping, neither mapped nor dirty; no fault maps
-        // them while they are locked.
+        // SAFETY: The folios are locked, in this mapping and not mapped; no fault maps them while they are locked. Only
+        // GUP-fast may have marked one dirty again, which is nothing in a mapping without writeback.
         unsafe {
             bindings::delete_from_page_cache_batch(mapping.as_ptr(), unmapped);
             for at in 0..unmapped.nr as usize {

@@ -121,17 +121,17 @@ mod tests {
 
     #[test]
     fn the_group_is_aligned_and_in_the_mapping() {
-        let start = 4 * TABLE;
-        let end = start + TABLE;
-        assert_eq!(window(start, start, end), (0, AROUND - 1));
-        assert_eq!(window(start + PAGE, start, end), (1, AROUND - 2));
-        assert_eq!(window(end - PAGE, start, end), (AROUND - 1, 0));
-        assert_eq!(window(start, start, start + PAGE), (0, 0));
+        const START: usize = 4 * TABLE;
+        const END: usize = START + TABLE;
+        assert_eq!(window(START, START, END), (0, AROUND - 1));
+        assert_eq!(window(START + PAGE, START, END), (1, AROUND - 2));
+        assert_eq!(window(END - PAGE, START, END), (AROUND - 1, 0));
+        assert_eq!(window(START, START, START + PAGE), (0, 0));
         assert_eq!(
-            window(start + 2 * PAGE, start + PAGE, start + 4 * PAGE),
+            window(START + 2 * PAGE, START + PAGE, START + 4 * PAGE),
             (1, 1)
         );
         // What is in the table before does not count.
-        assert_eq!(window(start, start - TABLE, end), (0, AROUND - 1));
+        assert_eq!(window(START, START - TABLE, END), (0, AROUND - 1));
     }
 }

@@ -52,8 +52,8 @@ impl<T: FileSystem> Figure<T> {
 #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
 struct LockClass(Opaque<bindings::lock_class_key>);
 
-// SAFETY: Lockdep's, which any task may use.
 #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
+// SAFETY: Lockdep's, which any task may use.
 unsafe impl Sync for LockClass {}
 
 #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
