@@ -120,6 +120,7 @@ help:
 	'                       MODE=differential|chaos is one of them' \
 	'make torture           swap and everything else at once; DURATION=SECONDS (600), SEED=NUMBER' \
 	'make bench             tmpfs, rtmpfs and ramfs compared; OPS=REGEX picks operations' \
+	'                       SEEDS=N (3), TYPES="T...", MAX_RATIO=R, RESULTS=DIR and MODULE=FILE are told in tests/bench/run' \
 	'make bench-shared      atomic instructions, and stores to cache lines that two processors write both; FUNCTIONS=1 says where' \
 	'make bench-parallel    time where four processors do the same at once, as a ratio to tmpfs; REPETITIONS=N rounds (5)' \
 	'make bench-workloads   real work: source trees, a build, git, SQLite; REPETITIONS=N (2), of which the best counts' \
