@@ -207,6 +207,12 @@ def mounted(fstype: str, options: str = "") -> Iterator[Path]:
         where.rmdir()
 
 
+def free(mount: Path | str) -> tuple[int, int]:
+    """Blocks and inodes."""
+    of = os.statvfs(mount)
+    return of.f_bfree, of.f_ffree
+
+
 def settled(look: Callable[[], Any], wanted: Any) -> Any:
     """What `look` says when that is what is wanted, or in the end: the kernel, or a process that was killed, may be late."""
     end = time.monotonic() + LATE

@@ -40,7 +40,7 @@ def wrong_mounts(fstype: str) -> list[str]:
 
 
 def usage() -> dict[str, tuple[int, int]]:
-    return {where: (os.statvfs(where).f_bfree, os.statvfs(where).f_ffree) for where in MOUNTS}
+    return {where: suite.free(where) for where in MOUNTS}
 
 
 def empty(folder: Path) -> None:

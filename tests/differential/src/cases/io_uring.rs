@@ -895,6 +895,7 @@ fn not_for_files(t: &mut Trace, d: &Dir) -> Done {
 
 fn without_space(t: &mut Trace, d: &Dir) -> Done {
     let mut ring = Ring::new(4)?;
+    let room = d.space()?.free;
     for (way, flags) in WAYS {
         let file = d.create("f")?;
         t.put(
@@ -922,6 +923,9 @@ fn without_space(t: &mut Trace, d: &Dir) -> Done {
         t.counts("undone", d, &file)?;
         drop(file);
         d.unlink("f")?;
+        // A worker may hold the file for a moment still.
+        let is_empty = stage::machine::wait(stage::machine::LATE, || Ok(d.space()?.free == room))?;
+        ensure!(is_empty, "{way}the file keeps its blocks");
     }
     Ok(())
 }
