@@ -64,11 +64,15 @@ fn squeeze(
     let all = wait(LATE, || {
         now = group.value("memory.swap.current")? / PAGE as u64;
         left = group.stat("shmem")? / PAGE as u64;
-        Ok(left + now >= PAGES && expected(now, left))
+        Ok(left + now >= PAGES)
     })?;
     ensure!(
         all,
         "{left} pages are in memory and {now} in swap, of {PAGES}"
+    );
+    ensure!(
+        expected(now, left),
+        "{now} pages are in swap and {left} in memory, of {PAGES}"
     );
     scene.space("squeezed", &mount, &file)?;
     pages::verify(&file, 1, 0, PAGES, |_| 1)?;

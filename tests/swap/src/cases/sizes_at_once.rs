@@ -470,12 +470,11 @@ fn beside_bad_pages(scene: &mut Scene) -> Result<()> {
         file.write_all_at(&data, 0)?;
         let out = vmstat("thp_swpout")?;
         group.push_out()?;
-        // Its pages lie on the device as they do in the file only where it was one folio, which was written as a whole: there
-        // may have been no such memory, or no such place on the device.
-        if vmstat("thp_swpout")? != out + 1 {
-            file.set_len(0)?;
-            continue;
-        }
+        // Whose pages lie on the device as they do in the file.
+        ensure!(
+            vmstat("thp_swpout")? == out + 1,
+            "the folio did not go out as a whole"
+        );
         disk.bad_each(EACH)?;
         let mapping = Map::first(&file, HUGE as usize)?;
         std::thread::scope(|scope| {
@@ -500,7 +499,6 @@ fn beside_bad_pages(scene: &mut Scene) -> Result<()> {
         ensure!(file.metadata()?.blocks() == 0, "blocks stay");
         rounds += 1;
     }
-    ensure!(rounds > 0, "no folio went out as a whole");
     scene.note(&format!("{rounds} rounds"));
     std::fs::remove_file(mount.file("file"))?;
     mount.unmount()?;
