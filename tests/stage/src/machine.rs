@@ -114,8 +114,8 @@ impl Drop for Expected {
     }
 }
 
-/// How long the kernel may take with what it does late, in seconds: a worker or a task of udev's may have no processor for
-/// long. What comes to be ends the wait, so that only a test that fails takes it.
+/// How long the kernel may take with what it does late, in seconds: a worker may have no processor for long. What comes to
+/// be ends the wait, so that only a test that fails takes it.
 pub const LATE: u64 = 60;
 
 /// Waits until `done`, for things that the kernel does late; false where it does not come to be.
