@@ -18,6 +18,7 @@ use super::lookup;
 use super::page_accounting;
 use super::purpose::Purpose;
 use super::truncate::Truncation;
+use super::whole_size;
 use super::write::AGAINST_WRITES;
 use crate::mm::task;
 use crate::shmem::fault::{Fault, Faulted};
@@ -68,19 +69,21 @@ pub(in crate::tmpfs) fn allocate(
         inode.size().max(end)
     };
     let purpose = Purpose::Allocate { end, size };
-    let result = activity.during(inode, |inode| {
-        allocate_pages(inode, &activity, pages, purpose)
-    });
-    if result.is_err() {
-        inode.set_fallocend(fallocend);
-        // A fault may have made a folio valid meanwhile, which stays.
-        beyond_eof::look_later(inode);
-    }
-    result?;
-    if size > inode.size() {
-        inode.set_size(size);
-    }
-    Ok(())
+    whole_size::growing(inode, size, |inode| {
+        let result = activity.during(inode, |inode| {
+            allocate_pages(inode, &activity, pages, purpose)
+        });
+        if result.is_err() {
+            inode.set_fallocend(fallocend);
+            // A fault may have made a folio valid meanwhile, which stays.
+            beyond_eof::look_later(inode);
+        }
+        result?;
+        if size > inode.size() {
+            inode.set_size(size);
+        }
+        Ok(())
+    })
 }
 
 fn allocate_pages(

@@ -4,8 +4,8 @@
 //! they are made with `VM_NORESERVE`.
 //!
 //! The size counts against the overcommit policy from the birth of the file to its end, and its pages do not count
-//! any more, see [`mod@super::page_accounting`]. As with tmpfs, truncate(2) commits the difference, while a
-//! write or fallocate(2) beyond the end does not, and the end gives back the size that the file has then.
+//! any more, see [`mod@super::page_accounting`]. What changes the size commits the difference: truncate(2) by
+//! [`recommit`], a write or fallocate(2) beyond the end by [`growing`].
 //!
 //! [`commit`] is `shmem_acct_size()`, [`recommit`] `shmem_reacct_size()`, [`release`] `shmem_unacct_size()`.
 
@@ -36,13 +36,37 @@ pub(super) fn recommit(inode: &Exclusive<'_, Tmpfs>, old: Pos, new: Pos) -> Resu
     if !inode.commits_whole_size() {
         return Ok(());
     }
-    let (old, new) = (range::pages_of(old), range::pages_of(new));
-    if new > old {
-        Commitment::new(new.saturating_sub(old))?.commit();
+    let more = range::pages_of(new).saturating_sub(range::pages_of(old));
+    if more.is_zero() {
+        take_back(old, new);
     } else {
-        uncommit(old.saturating_sub(new));
+        Commitment::new(more)?.commit();
     }
     Ok(())
+}
+
+/// Of a file that counts as `old` bytes, `new` are left: takes back the commitment of the pages between.
+fn take_back(old: Pos, new: Pos) {
+    uncommit(range::pages_of(old).saturating_sub(range::pages_of(new)));
+}
+
+/// Runs `change`, which may make the file as large as `end`, and commits the pages that this is more. May sleep where
+/// `change` does.
+///
+/// Fails with `ENOMEM` where the overcommit policy forbids that size, before anything has changed, and as `change` does.
+pub(super) fn growing(
+    inode: &mut Exclusive<'_, Tmpfs>,
+    end: Pos,
+    change: impl FnOnce(&mut Exclusive<'_, Tmpfs>) -> Result,
+) -> Result {
+    let counted = inode.size().max(end);
+    recommit(inode, inode.size(), counted)?;
+    let changed = change(inode);
+    if inode.commits_whole_size() {
+        // It may have failed, or done a part.
+        take_back(counted, inode.size());
+    }
+    changed
 }
 
 /// A regular file goes: takes back the commitment of its size, which must still be what it was.

@@ -12,6 +12,7 @@ use super::hiding;
 use super::lookup::{self, Contents, Unwritten};
 use super::orders;
 use super::purpose::{Purpose, Source};
+use super::whole_size;
 use crate::mm::iter::fault_in_source;
 use crate::mm::{huge, task, LockedFolio};
 use crate::shmem::seals::Seals;
@@ -30,9 +31,34 @@ const LIMITING: Seals = AGAINST_WRITES.union(Seals::GROW);
 
 /// Writes from `pos` on. May sleep.
 ///
-/// Fails with `EPERM` where a seal forbids it, with `EFAULT`, with `EINTR` for a task that is killed, and as [`lookup::find_or_make`] does.
+/// Fails with `EPERM` where a seal forbids it, with `EFAULT`, with `EINTR` for a task that is killed, and as
+/// [`lookup::find_or_make`] and, for a file that counts as a whole, [`whole_size::growing`] do.
 #[inline]
 pub(super) fn write(
+    inode: &mut Exclusive<'_, Tmpfs>,
+    pos: Pos,
+    from: &mut IovIterSource<'_>,
+) -> Result {
+    if inode.commits_whole_size() {
+        return write_committed(inode, pos, from);
+    }
+    write_pages(inode, pos, from)
+}
+
+/// [`write()`] to a file that counts as a whole: apart, since the others are to be fast.
+#[cold]
+fn write_committed(
+    inode: &mut Exclusive<'_, Tmpfs>,
+    pos: Pos,
+    from: &mut IovIterSource<'_>,
+) -> Result {
+    let end = pos.saturating_add(Len::new(from.len()));
+    whole_size::growing(inode, end, |inode| write_pages(inode, pos, from))
+}
+
+/// [`write()`] without what the size of the file counts for.
+#[inline(always)]
+fn write_pages(
     inode: &mut Exclusive<'_, Tmpfs>,
     mut pos: Pos,
     from: &mut IovIterSource<'_>,

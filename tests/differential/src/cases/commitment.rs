@@ -1,6 +1,8 @@
 //! What files without a mount count against the limit of overcommitment: /proc/sys/vm/overcommit_memory,
 //! Committed_AS.
 
+use std::os::fd::AsRawFd;
+
 use stage::machine::Setting;
 
 use super::anonymous::file_of;
@@ -12,7 +14,7 @@ use crate::harness::sysv;
 
 cases! {
     shared => of_memfd, of_segments, of_segments_without_reserve, of_anonymous, of_anonymous_without_reserve,
-        of_zero, of_private_mappings, resized, in_parts, children, ended_processes, too_much, at_the_limit;
+        of_zero, of_private_mappings, resized, grown, in_parts, children, ended_processes, too_much, at_the_limit;
 }
 
 const MIB: usize = 1 << 20;
@@ -161,8 +163,7 @@ fn of_private_mappings(t: &mut Trace, _: &Fs) -> Done {
     })
 }
 
-/// A file all of which counts is counted anew when it gets another size. Not so where it grows by what is written to
-/// it, or allocated: its end gives back more than was taken then, also on tmpfs, for as long as the machine runs.
+/// A file all of which counts is counted anew when it gets another size.
 fn resized(t: &mut Trace, _: &Fs) -> Done {
     each(t, |t, policy, committed| {
         for (name, flags) in [
@@ -184,6 +185,66 @@ fn resized(t: &mut Trace, _: &Fs) -> Done {
         }
         Ok(())
     })
+}
+
+/// So it is where it grows by what is written to it, or allocated: its end gives back what it has then.
+fn grown(t: &mut Trace, _: &Fs) -> Done {
+    let none = rustix::fs::FallocateFlags::empty();
+    let keep = rustix::fs::FallocateFlags::KEEP_SIZE;
+    // Made once: the heap would keep some of it.
+    let data = vec![1; 4 * MIB];
+    each(t, |t, policy, committed| {
+        for (name, flags) in [
+            ("plain", MapFlags::empty()),
+            ("without reserve", MapFlags::NORESERVE),
+        ] {
+            let map = Map::memory(LEN, BOTH, MapFlags::SHARED | flags)?;
+            let file = file_of(&map)?;
+            drop(map);
+            let mut put = |what: &str, done: Res<usize>| -> Done {
+                let text = format!("{policy}: {name}: {what}");
+                t.put(text, (done, committed.mib()?, file.size()?));
+                Ok(())
+            };
+            let mib = |n: u64| n << 20;
+            let allocate = |flags, at, len| {
+                rustix::fs::fallocate(&file, flags, at, len).map_err(Errno::from)?;
+                Ok(0)
+            };
+            put("written within", file.pwrite(&[1; 4096], mib(1)))?;
+            put("written", file.pwrite(&data, mib(14)))?;
+            put("written far behind", file.pwrite(&[1], mib(64)))?;
+            put("allocated", allocate(none, mib(80), mib(2)))?;
+            put("allocated beyond", allocate(keep, mib(90), mib(2)))?;
+            put("written in part", then_fault(&file, &data[..MIB], mib(82)))?;
+            put("not written", then_fault(&file, &[], mib(100)))?;
+            put("a byte too far", file.pwrite(&[1], 1 << 50))?;
+            put("allocated too far", allocate(none, 1 << 51, 1))?;
+            put("the last byte", file.pwrite(&[1], i64::MAX as u64 - 1))?;
+            put("cut", file.truncate(mib(3)).map(|()| 0))?;
+            put("written anew", file.pwrite(&data, mib(0)))?;
+            drop(file);
+            t.put(format!("{policy}: {name}: gone"), committed.mib()?);
+        }
+        Ok(())
+    })
+}
+
+/// Writes `data` at `at`, and after it as much of what is no memory of this task.
+fn then_fault(file: &Fd, data: &[u8], at: u64) -> Res<usize> {
+    let parts = [
+        libc::iovec {
+            iov_base: data.as_ptr().cast_mut().cast(),
+            iov_len: data.len(),
+        },
+        libc::iovec {
+            iov_base: std::ptr::without_provenance_mut(1),
+            iov_len: 4 * MIB,
+        },
+    ];
+    // SAFETY: the kernel finds the second one to be no memory.
+    let done = unsafe { libc::pwritev(file.0.as_raw_fd(), parts.as_ptr(), 2, at as i64) };
+    usize::try_from(done).map_err(|_| Errno::last())
 }
 
 fn in_parts(t: &mut Trace, _: &Fs) -> Done {
@@ -318,6 +379,12 @@ fn at_the_limit(t: &mut Trace, _: &Fs) -> Done {
     put("grown too far", its.truncate(128 * MIB as u64))?;
     put("grown", its.truncate(40 * MIB as u64))?;
     put("shrunk", its.truncate(8 * MIB as u64))?;
+    let length = |done: Res<usize>| done.map(drop);
+    put(
+        "written too far",
+        length(its.pwrite(&[1], 128 * MIB as u64)),
+    )?;
+    put("written", length(its.pwrite(&[1], 40 * MIB as u64)))?;
     drop((map, its));
     put("in the end", Ok(()))
 }

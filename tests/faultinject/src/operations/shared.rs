@@ -29,6 +29,17 @@ pub fn operations() -> Vec<Operation> {
         Operation::new("shared anonymous mapping", nothing, map, stored).without_mount(),
         Operation::new("store to shared anonymous memory", mapping, store, stored).without_mount(),
         Operation::new(
+            "write behind the end of shared anonymous memory",
+            file_of_mapping,
+            grow,
+            |_, held| {
+                let size = held.file.expect("prepared with a file").metadata()?.len();
+                ensure!(size == (3 * LENGTH) as u64, "{size} bytes");
+                Ok(())
+            },
+        )
+        .without_mount(),
+        Operation::new(
             "private mapping of a memfd, store",
             private,
             store,
@@ -177,6 +188,24 @@ fn mapping(_: &Place) -> Result<Held> {
     let mut held = Held::default();
     map(&mut held)?;
     Ok(held)
+}
+
+fn file_of_mapping(place: &Place) -> Result<Held> {
+    let mut held = mapping(place)?;
+    let map = held.map.take().expect("just made");
+    let from = map.start() as usize;
+    let path = format!("/proc/self/map_files/{from:x}-{:x}", from + LENGTH);
+    held.file = Some(OpenOptions::new().read(true).write(true).open(path)?);
+    held.buffer = vec![5; PAGE];
+    Ok(held)
+}
+
+/// All of what is to be added is committed before there is a page of it.
+fn grow(held: &mut Held) -> io::Result<()> {
+    let at = (3 * LENGTH - held.buffer.len()) as i64;
+    let data = held.buffer.as_ptr().cast();
+    // SAFETY: a buffer of that length.
+    check(unsafe { libc::pwrite(held.fd(), data, held.buffer.len(), at) } as i64).map(drop)
 }
 
 fn private(_: &Place) -> Result<Held> {
