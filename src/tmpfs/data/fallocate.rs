@@ -34,7 +34,7 @@ use kernel::prelude::*;
 /// Allocates the pages of the bytes from `start` to before `end`. May sleep.
 ///
 /// Fails with `EPERM` where a seal forbids that the file grows, even where it is to keep its size, with `ENOSPC`,
-/// `ENOMEM` and, when the task is killed, `EINTR`; then no new page is left.
+/// `ENOMEM` and, when the task is killed, `EINTR`, and as [`whole_size::growing`] does; then no new page is left.
 pub(in crate::tmpfs) fn allocate(
     inode: &mut Exclusive<'_, Tmpfs>,
     start: Pos,
@@ -61,8 +61,6 @@ pub(in crate::tmpfs) fn allocate(
         hiding::hide(inode, end)?;
     }
     let activity = Activity::allocating(pages.start);
-    let fallocend = inode.fallocend(PageIndex::ZERO);
-    inode.set_fallocend(fallocend.max(pages.end));
     let size = if keep_size {
         inode.size()
     } else {
@@ -70,6 +68,8 @@ pub(in crate::tmpfs) fn allocate(
     };
     let purpose = Purpose::Allocate { end, size };
     whole_size::growing(inode, size, |inode| {
+        let fallocend = inode.fallocend(PageIndex::ZERO);
+        inode.set_fallocend(fallocend.max(pages.end));
         let result = activity.during(inode, |inode| {
             allocate_pages(inode, &activity, pages, purpose)
         });

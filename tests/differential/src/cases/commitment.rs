@@ -14,7 +14,7 @@ use crate::harness::sysv;
 
 cases! {
     shared => of_memfd, of_segments, of_segments_without_reserve, of_anonymous, of_anonymous_without_reserve,
-        of_zero, of_private_mappings, resized, grown, in_parts, children, ended_processes, too_much, at_the_limit;
+        of_zero, of_private_mappings, resized, grown, refused, in_parts, children, ended_processes, too_much, at_the_limit;
 }
 
 const MIB: usize = 1 << 20;
@@ -228,6 +228,27 @@ fn grown(t: &mut Trace, _: &Fs) -> Done {
         }
         Ok(())
     })
+}
+
+/// What is refused leaves nothing: the pages beyond the end are still some that were not asked for, and go where a large
+/// folio is split.
+fn refused(t: &mut Trace, _: &Fs) -> Done {
+    const CONTROL: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+    if !std::path::Path::new(CONTROL).exists() {
+        skip!("this kernel has no huge pages (CONFIG_TRANSPARENT_HUGEPAGE)");
+    }
+    let _always = Setting::new(CONTROL, "always")?;
+    let map = Map::common(PAGE)?;
+    let file = file_of(&map)?;
+    let none = rustix::fs::FallocateFlags::empty();
+    let allocated = rustix::fs::fallocate(&file, none, 1 << 50, 1).map_err(Errno::from);
+    t.put("too far", allocated);
+    t.put("written", file.pwrite(&[1], 0));
+    t.put("blocks", file.blocks()?);
+    map.get(0);
+    t.put("out", map.advise(0, PAGE, libc::MADV_PAGEOUT));
+    t.put("blocks", (file.blocks()?, map.get(0)));
+    Ok(())
 }
 
 /// Writes `data` at `at`, and after it as much of what is no memory of this task.

@@ -32,11 +32,14 @@ pub fn operations() -> Vec<Operation> {
             "write behind the end of shared anonymous memory",
             file_of_mapping,
             grow,
-            |_, held| {
-                let size = held.file.expect("prepared with a file").metadata()?.len();
-                ensure!(size == (3 * LENGTH) as u64, "{size} bytes");
-                Ok(())
-            },
+            has_grown,
+        )
+        .without_mount(),
+        Operation::new(
+            "fallocate behind the end of shared anonymous memory",
+            file_of_mapping,
+            allocate,
+            has_grown,
         )
         .without_mount(),
         Operation::new(
@@ -200,12 +203,25 @@ fn file_of_mapping(place: &Place) -> Result<Held> {
     Ok(held)
 }
 
+fn has_grown(_: &Place, held: Held) -> Result<()> {
+    let size = held.file.expect("prepared with a file").metadata()?.len();
+    ensure!(size == (3 * LENGTH) as u64, "{size} bytes");
+    Ok(())
+}
+
 /// All of what is to be added is committed before there is a page of it.
 fn grow(held: &mut Held) -> io::Result<()> {
     let at = (3 * LENGTH - held.buffer.len()) as i64;
     let data = held.buffer.as_ptr().cast();
     // SAFETY: a buffer of that length.
     check(unsafe { libc::pwrite(held.fd(), data, held.buffer.len(), at) } as i64).map(drop)
+}
+
+fn allocate(held: &mut Held) -> io::Result<()> {
+    let at = (3 * LENGTH - FILLED) as i64;
+    // SAFETY: no memory is passed.
+    let done = unsafe { libc::fallocate(held.fd(), 0, at, FILLED as i64) };
+    check(done.into()).map(drop)
 }
 
 fn private(_: &Place) -> Result<Held> {

@@ -1,7 +1,6 @@
 //! Descriptors, and what is in files.
 
 use differential::calls::{Call, FDS, PIPES};
-use differential::harness::sys::PAGE;
 
 use super::Maker;
 
@@ -190,19 +189,8 @@ impl Maker {
         }
     }
 
-    /// The largest size of a file. Where all of it is committed, as of what is opened through a mapping of it, tmpfs takes
-    /// one in the last page for less than nothing.
-    fn largest_size(&self) -> i64 {
-        if self.opens_mapped {
-            i64::MAX & !(PAGE as i64 - 1)
-        } else {
-            i64::MAX
-        }
-    }
-
     pub fn space(&mut self) -> Call {
         let fd = self.fd();
-        let largest = self.largest_size();
         let r = &mut self.rng;
         match r.below(16) {
             0 => Call::Truncate {
@@ -211,7 +199,7 @@ impl Maker {
             },
             1..4 => Call::Ftruncate {
                 fd,
-                len: r.offset().min(largest),
+                len: r.offset(),
             },
             4..11 => Call::Fallocate {
                 fd,
