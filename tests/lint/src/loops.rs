@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A loop that may look again says why it ends: every `loop`, and a `while` with a `continue` of
-//! its own. That a comment is there is checked, not what it says; but one that says why an `unsafe` block is
+//! its own, or that waits. That a comment is there is checked, not what it says; but one that says why an `unsafe` block is
 //! sound, or that an invariant holds, does not say why a loop ends.
 
 use crate::finding::Finding;
@@ -45,20 +45,27 @@ impl Finder<'_> {
     }
 }
 
-/// Whether a block goes to the next round of the loop that it is the body of.
-struct Continues<'a> {
+/// Whether a block goes to the next round of the loop that it is the body of, or waits.
+struct LooksAgain<'a> {
     label: Option<&'a syn::Lifetime>,
     /// How many loops are around what is looked at, within that body.
     depth: usize,
     found: bool,
 }
 
-impl<'a> Visit<'a> for Continues<'_> {
+impl<'a> Visit<'a> for LooksAgain<'_> {
     fn visit_expr_continue(&mut self, item: &'a syn::ExprContinue) {
         self.found |= match &item.label {
             Some(label) => Some(label) == self.label,
             None => self.depth == 0,
         };
+    }
+
+    fn visit_ident(&mut self, item: &'a syn::Ident) {
+        let name = item.to_string();
+        self.found |= ["wait", "schedule", "fsleep"]
+            .iter()
+            .any(|begin| name.starts_with(begin));
     }
 
     fn visit_expr(&mut self, item: &'a syn::Expr) {
@@ -88,13 +95,13 @@ impl<'a> Visit<'a> for Finder<'_> {
     }
 
     fn visit_expr_while(&mut self, item: &'a syn::ExprWhile) {
-        let mut continues = Continues {
+        let mut again = LooksAgain {
             label: item.label.as_ref().map(|label| &label.name),
             depth: 0,
             found: false,
         };
-        continues.visit_block(&item.body);
-        if continues.found {
+        again.visit_block(&item.body);
+        if again.found {
             self.look_at(item.while_token.span, &item.body);
         }
         visit::visit_expr_while(self, item);
@@ -137,6 +144,8 @@ mod tests {
             [2]
         );
         assert_eq!(lines("// Why.\nf();\nloop {}"), [4]);
+        assert_eq!(lines("while a {\n    b.wait(c);\n}"), [2]);
+        assert_eq!(lines("while a {\n    schedule();\n}"), [2]);
     }
 
     #[test]
