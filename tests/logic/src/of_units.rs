@@ -175,13 +175,6 @@ proptest! {
         prop_assert_eq!(some.to_ssize() as u128, a.min(isize::MAX as u128));
         let fits = |raw: &u32| a <= PAGE << raw;
         prop_assert_eq!(some.order().to_uint(), (0..31).find(fits).unwrap_or(31));
-        let fits = |raw: &u32| a <= PAGE << raw;
-        prop_assert_eq!(some.order().to_uint(), (0..31).find(fits).unwrap_or(31));
-        prop_assert_eq!(some.to_uint() as u128, a.min(u32::MAX as u128));
-        let fits = |raw: &u32| a <= PAGE << raw;
-        prop_assert_eq!(some.order().to_uint(), (0..31).find(fits).unwrap_or(31));
-        let fits = |raw: &u32| a <= PAGE << raw;
-        prop_assert_eq!(some.order().to_uint(), (0..31).find(fits).unwrap_or(31));
         prop_assert_eq!(some.to_uint() as u128, a.min(u32::MAX as u128));
         prop_assert_eq!(Len::new(some.to_usize()), some);
         prop_assert_eq!(some.is_zero(), a == 0);

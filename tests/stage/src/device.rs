@@ -129,7 +129,7 @@ impl Zram {
         Swap::new(Path::new("/dev/zram0"), None, None)
     }
 
-    /// Whether it is empty now. Whatever looks at a new disk may have it open for a moment still.
+    /// Whether it is empty now. What is written to a disk may have it open for a moment still.
     fn reset() -> Result<bool> {
         machine::wait(machine::LATE, || {
             Ok(machine::write(format!("{ZRAM}/reset"), "1").is_ok())
