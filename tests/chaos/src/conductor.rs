@@ -8,7 +8,7 @@ use crate::calls::{self, Step};
 use crate::config::{Config, Shared, Swapping};
 use crate::ledger::{self, Before};
 use crate::machine::{self as hands, Scene};
-use crate::process::start;
+use crate::process::{self, start};
 use crate::worker::{self, DIRECTORIES, STAYING};
 use crate::{faults, own, quiet, Arguments};
 use anyhow::{ensure, Context, Result};
@@ -219,6 +219,7 @@ pub struct Drawn<'a> {
 /// A whole round; what goes wrong is on the board.
 pub fn run(board: &'static Board, drawn: &Drawn<'_>) {
     board.slot(SLOT).take_self();
+    process::stay_in_memory();
     // Orphans of killed workers are to be waited for, too.
     // SAFETY: no pointers.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
@@ -243,6 +244,9 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
     }
     if config.faults > 0 {
         provoked.extend(faults::EXPECTED);
+    }
+    if config.errors {
+        provoked.push(calls::errors::EXPECTED);
     }
     let _expected = Expected::new(&provoked.join("|"))?;
     let served = match config.shared {
@@ -317,7 +321,7 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
         swap_off(board, &mut swaps)?;
     }
     step(Step::Look);
-    let look = || quiet::look(mount.path(), salt, config.quota, config.faults > 0);
+    let look = || quiet::look(mount.path(), salt, config.quota, config.may_lose_pages());
     match (look(), &group) {
         // What comes back from swap is charged to the group, which has no task any more that could be killed
         // for it, and may not get rid of anything fast enough.

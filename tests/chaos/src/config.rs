@@ -18,6 +18,8 @@ pub struct Machine {
     pub faults: bool,
     /// The module serves files without a mount when it is told to.
     pub switch: bool,
+    /// The kernel does something about memory errors.
+    pub errors: bool,
 }
 
 impl Machine {
@@ -37,6 +39,7 @@ impl Machine {
             casefold: !skip::lacks("UNICODE"),
             faults: inject::available(),
             switch: std::path::Path::new(Switch::SharedMemory.path()).exists(),
+            errors: std::path::Path::new("/proc/sys/vm/memory_failure_recovery").exists(),
         }
     }
 }
@@ -90,6 +93,8 @@ pub struct Config {
     pub faults: u32,
     pub remount: bool,
     pub shared: Shared,
+    /// Whether pages have memory errors.
+    pub errors: bool,
 }
 
 impl Config {
@@ -157,6 +162,7 @@ impl Config {
                 .expect("not empty"),
             all: rng.bool(),
         };
+        let group = (rng.u8(0..2) == 0 && machine.groups).then_some(limits);
         let faults = *rng.choice(&[0, 1, 2, 5]).expect("not empty");
         Self {
             seconds: rng.u64(10..=20),
@@ -165,7 +171,7 @@ impl Config {
             quota,
             swapping,
             restless: rng.bool(),
-            group: (rng.u8(0..2) == 0 && machine.groups).then_some(limits),
+            group,
             awake: rng.bool() && machine.huge,
             processes: rng.usize(2..=4),
             threads: rng.usize(2..=5),
@@ -178,7 +184,16 @@ impl Config {
                 1 | 2 => Shared::Module,
                 _ => Shared::Changes,
             },
+            // A cgroup counts a page as shared memory for ever that had one.
+            errors: rng.u8(0..3) == 0 && machine.errors && group.is_none(),
         }
+    }
+}
+
+impl Config {
+    /// Whether there may be an error where there was data.
+    pub fn may_lose_pages(&self) -> bool {
+        self.faults > 0 || self.errors
     }
 }
 
@@ -203,6 +218,7 @@ impl Display for Config {
             (self.awake, "khugepaged awake"),
             (self.kill, "kill"),
             (self.remount, "remount"),
+            (self.errors, "memory errors"),
             (self.shared == Shared::Module, "shared memory served"),
             (
                 self.shared == Shared::Changes,

@@ -43,8 +43,11 @@ impl Before {
 
     /// After all is unmounted.
     pub fn compare(&self, kind: &str) -> Result<()> {
-        let falls = |name: &str, before: u64| -> Result<()> {
-            let back = machine::wait(LATE, || Ok(machine::meminfo(name)? <= before + SLACK))?;
+        // No more, and no less: what is given back twice is given to others.
+        let comes_back = |name: &str, before: u64| -> Result<()> {
+            let back = machine::wait(LATE, || {
+                Ok(machine::meminfo(name)?.abs_diff(before) <= SLACK)
+            })?;
             let after = machine::meminfo(name)?;
             ensure!(
                 back,
@@ -52,8 +55,8 @@ impl Before {
             );
             Ok(())
         };
-        falls("Shmem", self.shmem)?;
-        falls("Committed_AS", self.committed)?;
+        comes_back("Shmem", self.shmem)?;
+        comes_back("Committed_AS", self.committed)?;
         let back = machine::wait(LATE, || {
             std::thread::sleep(std::time::Duration::from_millis(200));
             Ok(inodes(kind)? <= self.inodes)

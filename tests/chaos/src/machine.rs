@@ -324,6 +324,7 @@ pub fn run(scene: Scene, config: &Config, slot: usize, seed: u64) {
     if config.swapping != Swapping::Off {
         hands.push(Hand::others);
     }
+    crate::process::stay_in_memory();
     let scene = Arc::new(scene);
     std::thread::scope(|scope| {
         for (n, act) in hands.into_iter().enumerate() {

@@ -64,9 +64,7 @@ enum End {
 }
 
 fn run(arguments: &Arguments) -> Result<bool> {
-    // Nothing of this process may go to swap, which it could have to wait for.
-    // SAFETY: locking changes no contents.
-    unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) };
+    process::stay_in_memory();
     let limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
@@ -110,9 +108,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         let mut findings = board.findings();
         match end {
             End::Ended => {}
-            End::Stuck => {
-                findings.push(format!("nothing moves for {} s", watchdog::limit() / 1000))
-            }
+            End::Stuck => findings.push("a task does not come on".to_owned()),
             End::Died(status) => findings.push(format!("the conductor ended: {status:?}")),
         }
         let name = format!("round {chosen} of seed {}: {config}", arguments.seed);

@@ -22,7 +22,7 @@ fn inodes(top: &Path, all: &mut HashMap<u64, PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Reads what a file has, which has to be its own. Pages that faults on demand have lost may be missing.
+/// Reads what a file has, which has to be its own. Pages that faults on demand or memory errors have lost may be missing.
 fn check(path: &Path, meta: &Metadata, salt: u64, may_miss: bool) -> Result<()> {
     let file = File::open(path)?;
     let mut data = vec![0; 64 * PAGE];

@@ -7,15 +7,17 @@ use stage::machine;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// A call that takes longer has come to a stop, in ms. A step may wait for several things that the kernel does late.
-pub fn limit() -> u64 {
-    4 * machine::LATE * 1000
+/// What takes longer has come to a stop, in ms: a call, or a step, which may wait for several things that the kernel does
+/// late.
+fn limit(doing: usize) -> u64 {
+    let times = if calls::is_step(doing) { 4 } else { 1 };
+    times * machine::LATE * 1000
 }
 
 /// The tasks that have done nothing new for too long.
 pub fn stuck(board: &Board) -> Vec<&Slot> {
-    let limit = limit();
-    board.slots().filter(|slot| slot.age() > limit).collect()
+    let is_stuck = |slot: &&Slot| slot.age() > limit(slot.doing());
+    board.slots().filter(is_stuck).collect()
 }
 
 /// Prints where they are, and has the kernel print all tasks that wait.

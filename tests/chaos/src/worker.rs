@@ -381,10 +381,11 @@ impl Worker<'_> {
     /// Errors that no call here may end with.
     fn judge(&self, error: Errno, may_fault: bool) {
         let known = match error.raw_os_error() {
-            // A page that was lost; only faults on demand lose one.
-            libc::EIO => self.config.faults > 0,
-            libc::EFAULT => may_fault || self.config.faults > 0,
-            libc::EUCLEAN | libc::EHWPOISON | libc::ENOTRECOVERABLE => false,
+            // A page that was lost.
+            libc::EIO => self.config.may_lose_pages(),
+            libc::EFAULT => may_fault || self.config.may_lose_pages(),
+            libc::EHWPOISON => self.config.errors,
+            libc::EUCLEAN | libc::ENOTRECOVERABLE => false,
             // Not for user space.
             512.. => false,
             _ => true,

@@ -54,7 +54,7 @@ pub fn make(worker: &mut Worker<'_>) -> Result<()> {
     Ok(())
 }
 
-fn with(
+pub(super) fn with(
     worker: &mut Worker<'_>,
     act: impl FnOnce(&mut Worker<'_>, &mut Mapped) -> Result<()>,
 ) -> Result<()> {

@@ -2,6 +2,7 @@
 //! What a worker may do, each with its weight.
 
 mod data;
+pub mod errors;
 mod maps;
 mod names;
 mod pipes;
@@ -40,6 +41,12 @@ pub enum Step {
 }
 
 const FIRST_STEP: usize = 100;
+
+/// Whether that number is a step's, and no call's.
+pub fn is_step(number: usize) -> bool {
+    number >= FIRST_STEP
+}
+
 const STEPS: [&str; 18] = [
     "setting up",
     "conducting",
@@ -131,6 +138,8 @@ calls! {
     "move_pages" 3 maps::move_pages;
     "process_vm_readv" 4 maps::read_remotely, faults;
     "process_vm_writev" 4 maps::write_remotely, faults;
+    "hard memory error" 3 errors::hard;
+    "soft memory error" 3 errors::soft, faults;
     "userfaultfd" 4 userfault::fill, faults;
     "fork with shared mappings" 3 maps::fork;
 

@@ -137,10 +137,10 @@ impl Figures {
         ))
     }
 
-    /// What is left when all is gone; in commitments, which other tasks have too, no less than a MiB is.
+    /// What is left when all is gone, or was taken away once more; in commitments, which other tasks have too, no less
+    /// than a MiB is.
     pub fn left(&self) -> anyhow::Result<String> {
-        let committed = (Figures::now()?.committed - self.committed) >> 10;
-        let committed = committed.max(0);
+        let committed = (Figures::now()?.committed - self.committed) / 1024;
         Ok(format!(
             "{}, {committed} MiB committed",
             self.since(false, true)?
