@@ -8,7 +8,7 @@ use crate::calls::{self, Step};
 use crate::config::{Config, Shared, Swapping};
 use crate::ledger::{self, Before};
 use crate::machine::{self as hands, Scene};
-use crate::process::{self, start};
+use crate::process::start;
 use crate::worker::{self, DIRECTORIES, STAYING};
 use crate::{faults, own, quiet, Arguments};
 use anyhow::{ensure, Context, Result};
@@ -219,7 +219,6 @@ pub struct Drawn<'a> {
 /// A whole round; what goes wrong is on the board.
 pub fn run(board: &'static Board, drawn: &Drawn<'_>) {
     board.slot(SLOT).take_self();
-    process::stay_in_memory();
     // Orphans of killed workers are to be waited for, too.
     // SAFETY: no pointers.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
@@ -235,6 +234,8 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
     let (config, seed) = (&drawn.config, drawn.seed);
     let step = |step: Step| board.slot(SLOT).does(step as usize);
     step(Step::SetUp);
+    // What is read from swap may fail on demand.
+    machine::keep_in_memory()?;
     let kind = &drawn.arguments.kind;
     let before = Before::look(kind)?;
     // The kernel says once of each boot that a program says nothing of execution.

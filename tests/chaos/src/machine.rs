@@ -324,7 +324,9 @@ pub fn run(scene: Scene, config: &Config, slot: usize, seed: u64) {
     if config.swapping != Swapping::Off {
         hands.push(Hand::others);
     }
-    crate::process::stay_in_memory();
+    if let Err(error) = machine::keep_in_memory() {
+        scene.board.wrong(&format!("mlockall: {error}"));
+    }
     let scene = Arc::new(scene);
     std::thread::scope(|scope| {
         for (n, act) in hands.into_iter().enumerate() {

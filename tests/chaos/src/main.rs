@@ -64,7 +64,8 @@ enum End {
 }
 
 fn run(arguments: &Arguments) -> Result<bool> {
-    process::stay_in_memory();
+    // Nothing of this process may go to swap, which it could have to wait for.
+    stage::machine::keep_in_memory()?;
     let limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,

@@ -19,13 +19,6 @@ pub fn start(run: impl FnOnce()) -> anyhow::Result<Pid> {
     }
 }
 
-/// Nothing of this process goes to swap, for which it could have to wait, and which may fail on demand. Its children
-/// do as they like.
-pub fn stay_in_memory() {
-    // SAFETY: locking changes no contents.
-    unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) };
-}
-
 /// Runs in a child of this process, which may have threads: it may not allocate nor lock. Its exit status; none where
 /// it was killed.
 pub fn child(run: impl FnOnce() -> i32) -> Result<Option<i32>> {

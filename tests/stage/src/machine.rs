@@ -114,6 +114,13 @@ impl Drop for Expected {
     }
 }
 
+/// Keeps what this process has in memory, and what it gets from now on, there: nothing of it is missing or in swap.
+/// Children do as they like.
+pub fn keep_in_memory() -> nix::Result<()> {
+    use nix::sys::mman::{mlockall, MlockAllFlags};
+    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
+}
+
 /// How long the kernel may take with what it does late, in seconds: a worker may have no processor for long. What comes to
 /// be ends the wait, so that only a test that fails takes it.
 pub const LATE: u64 = 60;

@@ -295,6 +295,12 @@ impl Map {
         (offset..offset + len).for_each(|at| self.set(at, value));
     }
 
+    /// What opens the file that is mapped, for root, as long as it is one mapping.
+    pub fn file(&self) -> String {
+        let start = self.start() as usize;
+        format!("/proc/self/map_files/{start:x}-{:x}", start + self.length())
+    }
+
     pub fn start(&self) -> *mut std::ffi::c_void {
         self.start.cast()
     }

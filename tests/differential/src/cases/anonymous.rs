@@ -23,10 +23,8 @@ const BOTH: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
 /// The file of a mapping.
 pub fn file_of(map: &Map) -> anyhow::Result<Fd> {
-    let start = map.start() as usize;
-    let path = format!("/proc/self/map_files/{start:x}-{:x}", start + map.length());
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    Ok(Fd(rustix::fs::open(path, flags, Mode::empty())?))
+    Ok(Fd(rustix::fs::open(map.file(), flags, Mode::empty())?))
 }
 
 fn zero() -> anyhow::Result<Fd> {

@@ -16,7 +16,7 @@ use stage::machine::{self, Setting};
 use crate::harness::kmsg::expecting;
 use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
-use crate::harness::process::{keep_in_memory, on_processor, Child, End};
+use crate::harness::process::{on_processor, Child, End};
 use crate::harness::sys::cached_pages;
 
 cases! {
@@ -796,7 +796,7 @@ fn last_page_of_a_group(t: &mut Trace, fs: &Fs) -> Done {
     let map = Map::first(&file, 2)?;
     // There is nothing to be killed, and a fault of the program itself would wait for room for ever.
     std::fs::write("/proc/self/oom_score_adj", "-1000").context("oom_score_adj")?;
-    keep_in_memory()?;
+    stage::machine::keep_in_memory()?;
     map.lock(false)?;
     let fill = || -> Done {
         group.set("memory.max", "max")?;

@@ -267,7 +267,7 @@ fn grown_and_cut(t: &mut Trace, fs: &Fs) -> Done {
         );
         rustix::fs::fsync(&disk)?;
         t.put("of the file", image.pread(8192, (2 << 20) - 8192)?);
-        // Whoever looks at new devices may be reading at the old end.
+        // A task that looks at new devices may be reading at the old end.
         expecting("I/O error", || -> Done {
             image.truncate(65_536)?;
             discard_cache(&disk)?;

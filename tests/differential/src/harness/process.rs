@@ -32,12 +32,6 @@ pub fn only_when_idle() -> Res<()> {
     Errno::check(done.into()).map(drop)
 }
 
-/// Keeps what this process has in memory, and what it gets from now on, there: nothing of it is missing or in swap.
-pub fn keep_in_memory() -> nix::Result<()> {
-    use nix::sys::mman::{mlockall, MlockAllFlags};
-    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
-}
-
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

@@ -196,9 +196,7 @@ fn mapping(_: &Place) -> Result<Held> {
 fn file_of_mapping(place: &Place) -> Result<Held> {
     let mut held = mapping(place)?;
     let map = held.map.take().expect("just made");
-    let from = map.start() as usize;
-    let path = format!("/proc/self/map_files/{from:x}-{:x}", from + LENGTH);
-    held.file = Some(OpenOptions::new().read(true).write(true).open(path)?);
+    held.file = Some(OpenOptions::new().read(true).write(true).open(map.file())?);
     held.buffer = vec![5; PAGE];
     Ok(held)
 }
