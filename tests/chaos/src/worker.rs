@@ -2,7 +2,7 @@
 //! A process of several threads that do calls, one after another, until the end or until they are killed.
 
 use crate::board::Board;
-use crate::calls::{CALLS, WITHOUT_MOUNT};
+use crate::calls::{Registered, CALLS, WITHOUT_MOUNT};
 use crate::config::Config;
 use crate::faults;
 use crate::memory::{self, Area};
@@ -13,6 +13,7 @@ use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 use stage::pages::{self, PAGE};
+use stage::uring::Ring;
 use std::path::Path;
 
 /// Pages of a buffer.
@@ -90,6 +91,9 @@ pub struct Worker<'a> {
     pub maps: Vec<Mapped>,
     pub pipes: Vec<Pipe>,
     pub own: Option<Own>,
+    /// Made for the first call that needs it.
+    pub ring: Option<Ring>,
+    pub registered: Option<Registered>,
     /// What the current call says of itself.
     pub about: &'static str,
 }
@@ -443,6 +447,8 @@ pub fn run(
                     maps: Vec::with_capacity(KEPT),
                     pipes: Vec::with_capacity(KEPT),
                     own: None,
+                    ring: None,
+                    registered: None,
                     about: "",
                 };
                 worker.work();

@@ -18,3 +18,4 @@ pub mod quota;
 pub mod skip;
 pub mod switch;
 pub mod tap;
+pub mod uring;

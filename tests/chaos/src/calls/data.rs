@@ -8,7 +8,7 @@ use rustix::io::{Errno, ReadWriteFlags, Result};
 use stage::pages::PAGE;
 use std::io::{IoSlice, IoSliceMut};
 
-fn flags(worker: &mut Worker<'_>) -> ReadWriteFlags {
+pub(super) fn flags(worker: &mut Worker<'_>) -> ReadWriteFlags {
     match worker.rng.u8(0..20) {
         0 => ReadWriteFlags::NOWAIT,
         1 => ReadWriteFlags::DSYNC,

@@ -6,10 +6,12 @@ pub mod errors;
 mod maps;
 mod names;
 mod pipes;
+mod ring;
 mod shared;
 mod space;
 mod userfault;
 
+pub use ring::Registered;
 pub use shared::{remove_segments, WITHOUT_MOUNT};
 
 use crate::board;
@@ -117,6 +119,10 @@ calls! {
     "lseek" 8 data::seek;
     "fstat" 4 data::stat;
     "file lock" 2 data::lock;
+
+    "io_uring read" 6 ring::read;
+    "io_uring write" 6 ring::write;
+    "io_uring with a registered mapping" 6 ring::registered, faults;
 
     "ftruncate" 12 space::truncate;
     "fallocate" 10 space::allocate;

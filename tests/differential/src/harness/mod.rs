@@ -28,11 +28,10 @@ pub mod sysv;
 pub mod trace;
 pub mod uffd;
 pub mod uprobe;
-pub mod uring;
 pub mod xattr;
 pub mod zram;
 
-pub use stage::{bytes, errno, fileattr, map, quota};
+pub use stage::{bytes, errno, fileattr, map, quota, uring};
 
 /// What a case imports.
 pub mod prelude {

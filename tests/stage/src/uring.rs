@@ -1,9 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
 //! An io_uring on which one request runs at a time, or a few together.
 
 use io_uring::squeue::{Entry, Flags};
 use io_uring::{Builder, IoUring};
 
-use super::errno::{Errno, Res};
+use crate::errno::{Errno, Res};
 
 pub struct Ring(IoUring);
 
