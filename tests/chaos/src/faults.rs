@@ -2,7 +2,7 @@
 //! Allocations and requests of chosen tasks that fail at random, as far as the kernel can do that.
 
 use anyhow::{Context, Result};
-use stage::inject;
+use stage::inject::{self, Requests};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,11 +23,11 @@ fn knob(kind: &str, name: &str) -> PathBuf {
 }
 
 /// What the kernel says of failures on demand, EREs for those who read its log.
-pub const EXPECTED: [&str; 2] = [inject::EXPECTED, "I/O error|swap-device"];
+pub const EXPECTED: [&str; 2] = [inject::EXPECTED, inject::EXPECTED_OF_SWAP];
 
 /// Faults are on, for tasks that asked for it; until this is dropped.
 pub struct Faults {
-    disks: Vec<PathBuf>,
+    _disks: Vec<Requests>,
 }
 
 impl Faults {
@@ -35,21 +35,11 @@ impl Faults {
     /// disks only.
     pub fn at_random(percent: u32, times: u32, disks: &[PathBuf]) -> Result<Self> {
         inject::prepare()?;
-        let disks = disks
-            .iter()
-            .filter_map(|disk| {
-                Some(
-                    Path::new("/sys/block")
-                        .join(disk.file_name()?)
-                        .join("make-it-fail"),
-                )
-            })
-            .filter(|knob| knob.exists())
-            .collect();
-        let this = Self { disks };
-        for disk in &this.disks {
-            fs::write(disk, "1").with_context(|| disk.display().to_string())?;
-        }
+        let disks = disks.iter().map(|disk| Requests::of(disk));
+        let disks: Vec<Option<Requests>> = disks.collect::<Result<_>>()?;
+        let this = Self {
+            _disks: disks.into_iter().flatten().collect(),
+        };
         for kind in KINDS {
             if !knob(kind, "probability").exists() {
                 continue;
@@ -71,9 +61,6 @@ impl Faults {
 
 impl Drop for Faults {
     fn drop(&mut self) {
-        for disk in &self.disks {
-            let _ = fs::write(disk, "0");
-        }
         for kind in KINDS {
             let _ = fs::write(knob(kind, "probability"), "0");
             let _ = fs::write(knob(kind, "task-filter"), "N");

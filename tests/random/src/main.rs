@@ -94,13 +94,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         base: place.path(),
         switched,
         cut_short: RefCell::default(),
+        short_of_room: Cell::default(),
         lacked: Cell::default(),
         failed: Cell::default(),
     };
     // The kernel says once of each boot that a program says nothing of execution.
     let mut provoked = vec!["memfd_create\\(\\)"];
     if faults {
-        provoked.push(inject::EXPECTED);
+        provoked.extend([inject::EXPECTED, inject::EXPECTED_OF_SWAP]);
     }
     let _expected = machine::Expected::new(&provoked.join("|"))?;
     note(match switched {
@@ -160,6 +161,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         _ => tap.ok(&ended),
     }
     note(&format!("{unsteady} sequences differed once and not again"));
+    note(&format!(
+        "{} sequences are compared up to where one side lacks room",
+        sides.short_of_room.get()
+    ));
     if faults {
         tap.result(
             "calls fail of allocations that fail",

@@ -60,8 +60,13 @@ impl Search<'_> {
             let mut shorter = false;
             while at < self.best.calls.len() {
                 let mut tried = self.best.clone();
-                tried.calls.drain(at..(at + size).min(tried.calls.len()));
-                if self.try_one(tried) {
+                let left_out = tried.calls.drain(at..(at + size).min(tried.calls.len()));
+                // Without that, what is meant to differ would be found.
+                let is_rough = left_out.into_iter().any(|call| call == Call::Roughly);
+                if is_rough {
+                    tried.calls.insert(at, Call::Roughly);
+                }
+                if tried.calls.len() < self.best.calls.len() && self.try_one(tried) {
                     shorter = true;
                 } else {
                     at += size;

@@ -19,6 +19,8 @@ pub struct Sides<'a> {
     pub switched: bool,
     /// Of sequences that neither side could play to its end: how many, and why the last one.
     pub cut_short: RefCell<(usize, String)>,
+    /// Sequences that were compared up to a call that lacked room on one side.
+    pub short_of_room: Cell<usize>,
     /// Calls in which an allocation failed, and those of them that failed of it.
     pub lacked: Cell<usize>,
     pub failed: Cell<usize>,
@@ -57,9 +59,19 @@ impl Sides<'_> {
         let failed = subject.notes.iter().filter(|note| *note == FAILED);
         self.failed.set(self.failed.get() + failed.count());
         self.lacked.set(self.lacked.get() + subject.notes.len());
-        let (oracle, mut subject) = (lines(oracle), lines(subject));
+        let (mut oracle, mut subject) = (lines(oracle), lines(subject));
         run::show_as_oracle(&oracle, &mut subject);
-        let at = oracle.iter().zip(&subject).position(|(a, b)| a != b);
+        let first = |oracle: &[String], subject: &[String]| {
+            oracle.iter().zip(subject).position(|(a, b)| a != b)
+        };
+        let mut at = first(&oracle, &subject);
+        if at.is_some_and(|at| sequence.may_lack_room() && takes_room(&oracle[at])) {
+            // From there on the two have not the same in them.
+            self.short_of_room.set(self.short_of_room.get() + 1);
+            oracle.drain(..the_end(&oracle));
+            subject.drain(..the_end(&subject));
+            at = first(&oracle, &subject);
+        }
         let at = match at {
             None if oracle.len() == subject.len() => return Ok(None),
             None => oracle.len().min(subject.len()),
@@ -94,6 +106,38 @@ impl fmt::Display for Difference {
         writeln!(f, "oracle {}", self.oracle)?;
         writeln!(f, "other  {}", self.subject)
     }
+}
+
+/// Calls that may lack room.
+const TAKE_ROOM: &[&str] = &[
+    "Write",
+    "Pwritev",
+    "PwriteMap",
+    "PreadMap",
+    "Uring",
+    "Fallocate",
+    "CopyRange",
+    "Sendfile",
+    "SpliceOut",
+    "Vmsplice",
+    "Symlink",
+    "Touch",
+    "Child",
+    "Advise",
+    "Lock",
+    "Remount",
+];
+
+/// Whether that is what a call said that may lack room.
+fn takes_room(line: &str) -> bool {
+    let call = line.split(|c: char| !c.is_ascii_alphanumeric()).next();
+    call.is_some_and(|call| TAKE_ROOM.contains(&call))
+}
+
+/// Where a record tells of what is left when all is gone.
+fn the_end(lines: &[String]) -> usize {
+    let end = lines.iter().position(|line| line.starts_with("umount"));
+    end.unwrap_or(lines.len())
 }
 
 fn lines(outcome: Outcome) -> Vec<String> {

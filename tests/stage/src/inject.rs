@@ -4,7 +4,9 @@
 use anyhow::{bail, Context, Result};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use crate::machine;
 
 /// Knobs that take allocations out of the count by default, or would fill the kernel log: a failure is
 /// wanted for every kind of allocation, and without a stack dump.
@@ -17,9 +19,11 @@ const KNOBS: &[(&str, &str)] = &[
     ("fail_page_alloc/verbose", "0"),
 ];
 
-/// What the kernel says of failures on demand, an ERE for those who read its log.
+/// What the kernel says of failures on demand, EREs for those who read its log: of allocations, and of requests to a disk
+/// that is swapped to.
 pub const EXPECTED: &str =
     "percpu: allocation failed|vmalloc error|page allocation failure|SLUB: Unable to allocate memory";
+pub const EXPECTED_OF_SWAP: &str = "I/O error|swap-device";
 
 const DEBUGFS: &str = "/sys/kernel/debug";
 const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
@@ -56,6 +60,32 @@ pub fn prepare() -> Result<()> {
             .with_context(|| format!("{}: is debugfs mounted?", path.display()))?;
     }
     Ok(())
+}
+
+/// Requests to a disk can be made to fail, until this is dropped.
+pub struct Requests(PathBuf);
+
+impl Requests {
+    /// `None` where the kernel cannot do that.
+    pub fn of(disk: &Path) -> Result<Option<Self>> {
+        const QUIET: &str = "/sys/kernel/debug/fail_make_request/verbose";
+        let name = disk.file_name().context("a disk has a name")?;
+        let knob = Path::new("/sys/block").join(name).join("make-it-fail");
+        if !knob.exists() || !Path::new(QUIET).exists() {
+            return Ok(None);
+        }
+        machine::write(QUIET, "0")?;
+        machine::write(&knob, "1")?;
+        Ok(Some(Self(knob)))
+    }
+}
+
+impl Drop for Requests {
+    fn drop(&mut self) {
+        if let Err(error) = machine::write(&self.0, "0") {
+            crate::tap::note(&format!("{error:#}"));
+        }
+    }
 }
 
 /// The calling thread's countdown. Kept open, since opening it would itself be counted.

@@ -2,6 +2,7 @@
 //! The machine's counters and settings, and its kernel log.
 
 use anyhow::{Context, Result};
+use nix::sys::mman::{mlockall, MlockAllFlags};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -117,8 +118,12 @@ impl Drop for Expected {
 /// Keeps what this process has in memory, and what it gets from now on, there: nothing of it is missing or in swap.
 /// Children do as they like.
 pub fn keep_in_memory() -> nix::Result<()> {
-    use nix::sys::mman::{mlockall, MlockAllFlags};
     mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
+}
+
+/// The same, but not what it maps from now on.
+pub fn keep_in_memory_so_far() -> nix::Result<()> {
+    mlockall(MlockAllFlags::MCL_CURRENT)
 }
 
 /// How long the kernel may take with what it does late, in seconds: a worker may have no processor for long. What comes to

@@ -8,6 +8,7 @@ use stage::device::Swap;
 
 use super::names::path;
 use super::player::{number, Player, Said};
+use super::state;
 use super::Call;
 use crate::harness::errno::Res;
 use crate::harness::handle::Handle;
@@ -98,6 +99,7 @@ impl Player {
                 quota::Kind::User
             }
         };
+        let shown = |quota| format!("{:?}", state::quota(quota, self.roughly));
         // Records that are used no more go when a work of the kernel comes to them, with the soft limits of an id that has
         // nothing: this waits for it. Where there is no quota, the call itself says so.
         for group in [false, true] {
@@ -120,12 +122,8 @@ impl Player {
                 };
                 quota::set(&self.root, kind(group), id, limits).map(|()| "set".to_owned())
             }
-            Call::QuotaGet { group, id } => {
-                quota::get(&self.root, kind(group), id).map(|q| format!("{q:?}"))
-            }
-            Call::QuotaNext { group, id } => {
-                quota::next(&self.root, kind(group), id).map(|q| format!("{q:?}"))
-            }
+            Call::QuotaGet { group, id } => quota::get(&self.root, kind(group), id).map(shown),
+            Call::QuotaNext { group, id } => quota::next(&self.root, kind(group), id).map(shown),
             Call::QuotaCommand { group, command } => {
                 let mut room: Room = [0; 64];
                 quota::raw(self.root.as_fd(), command, kind(group) as u32, 0, &mut room)

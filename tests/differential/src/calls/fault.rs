@@ -2,7 +2,7 @@
 //! Calls in which an allocation fails, on the side under test. A call that fails of it must have changed nothing, which
 //! that side says of itself; then it is made once more, as on the other side, and that is compared.
 
-use stage::inject::{self, Countdown};
+use stage::inject::{self, Countdown, Requests};
 
 use super::player::{short, Player, Said};
 use super::state::View;
@@ -81,6 +81,15 @@ impl Call {
         }
     }
 
+    /// Whether it moves memory between places and changes nothing else; requests to the device of swap fail in it, too.
+    pub fn only_moves(&self) -> bool {
+        match *self {
+            Call::Reclaim { .. } => true,
+            Call::Advise { advice, .. } => matches!(advice, libc::MADV_PAGEOUT | libc::MADV_COLD),
+            _ => false,
+        }
+    }
+
     /// A write has set the times before it asks for memory.
     fn view(&self) -> View {
         match self {
@@ -144,6 +153,31 @@ impl Player {
             t.text(&label, format!("{failed:?}"));
         }
         Ok(again)
+    }
+
+    /// Moves memory while something fails, which is no matter of what the call says: all that there was has to be there
+    /// afterwards, for the calls that follow.
+    pub fn moved_under_fault(
+        &mut self,
+        t: &mut Trace,
+        after: u32,
+        call: Call,
+    ) -> anyhow::Result<Said> {
+        let Some(countdown) = self.countdown.take() else {
+            return self.call(call);
+        };
+        let _requests = match &self.swap {
+            Some(swap) => Requests::of(swap.path())?,
+            None => None,
+        };
+        countdown.arm(after + 1)?;
+        let said = self.call(call);
+        let is_hit = countdown.disarm()?;
+        self.countdown = Some(countdown);
+        if is_hit {
+            t.note(SURVIVED);
+        }
+        said
     }
 
     fn seen(&mut self, t: &Trace, call: Call) -> anyhow::Result<Vec<String>> {

@@ -178,6 +178,11 @@ impl Player {
                 // SAFETY: as above.
                 number(unsafe { libc::pwrite(fd, start, len, at) } as libc::c_long)
             }),
+            Call::Seek {
+                fd,
+                to,
+                whence: whence @ (libc::SEEK_DATA | libc::SEEK_HOLE),
+            } if self.roughly => self.raw(fd).map(|fd| seek_and_back(fd, to, whence)),
             Call::Seek { fd, to, whence } => {
                 // Where a reader of a directory is depends on the order of its names.
                 let vague = self.moved && whence == libc::SEEK_CUR && self.is_directory(fd);
@@ -337,6 +342,23 @@ impl Player {
             }
             _ => unreachable!("{call:?} is not between files"),
         }
+    }
+}
+
+/// Where there is data is not said, and where the file stood it stands again.
+fn seek_and_back(fd: i32, to: i64, whence: i32) -> Res<String> {
+    // SAFETY: no memory is involved.
+    let (before, found) = unsafe {
+        let before = libc::lseek(fd, 0, libc::SEEK_CUR);
+        (before, Errno::check(libc::lseek(fd, to, whence)))
+    };
+    match found {
+        Ok(_) | Err(Errno(libc::ENXIO)) => {
+            // SAFETY: as above.
+            unsafe { libc::lseek(fd, before, libc::SEEK_SET) };
+            Ok("done".to_owned())
+        }
+        Err(e) => Err(e),
     }
 }
 

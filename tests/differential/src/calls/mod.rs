@@ -572,8 +572,10 @@ pub enum Call {
     },
     /// Compares everything there is.
     Check,
-    /// In the call that follows, so many allocations succeed and one fails; on the side under test, where the kernel
-    /// can do that and the call is all or nothing.
+    /// From here on it is not compared how much memory there is for what, nor which pages are there.
+    Roughly,
+    /// In the call that follows, so many allocations, or requests to the device of swap, succeed and one fails; on the
+    /// side under test, where the kernel can do that and the call is all or nothing, or only moves what is in memory.
     Fault {
         after: u32,
     },

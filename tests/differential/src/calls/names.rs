@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, AsRawFd};
 use rustix::fs::{AtFlags, StatxFlags};
 
 use super::player::{number, Player, Said};
-use super::state::shown;
+use super::state::{metadata, shown};
 use super::Call;
 use crate::harness::bytes::{pattern, Bytes};
 use crate::harness::errno::{Errno, Res};
 use crate::harness::fileattr;
-use crate::harness::meta::{statx, tick, Meta};
+use crate::harness::meta::{statx, tick};
 use crate::harness::sys::{link_of, Dir};
 use crate::harness::xattr::{Acl, ACCESS, DEFAULT};
 
@@ -161,7 +161,7 @@ impl Player {
             }
             Call::Statfs { path: name } => Some(
                 rustix::fs::statfs(self.by_root(name))
-                    .map(|s| shown(&s))
+                    .map(|s| shown(&s, self.roughly))
                     .map_err(Errno::from),
             ),
             Call::Chmod {
@@ -299,7 +299,7 @@ impl Player {
         let s = rustix::fs::statx(&self.root, path(name), flags, mask)?;
         Ok(format!(
             "{:?} mask {:#x} attributes {:#x} of {:#x}",
-            Meta::from(&s),
+            metadata(&s, self.roughly),
             s.stx_mask,
             s.stx_attributes,
             s.stx_attributes_mask

@@ -9,7 +9,7 @@ use rustix::fs::FileType;
 use stage::device::Swap;
 use stage::group::Group;
 use stage::inject::Countdown;
-use stage::machine::Setting;
+use stage::machine::{self, Setting};
 
 use super::shared::Segments;
 use super::state::Figures;
@@ -60,6 +60,8 @@ pub struct Player {
     pub moved: bool,
     /// A long symbolic link has a page on one side and none on the other, which is a known difference.
     pub long_link: bool,
+    /// How much memory there is for what is not compared.
+    pub roughly: bool,
     /// There may be large folios.
     pub large: bool,
     /// There were none yet when the mount got huge=: the sizes of those from before are a known difference.
@@ -91,6 +93,10 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
     };
     // A kernel without System V IPC has no namespaces of it.
     let _ = sysv::own_namespace();
+    if calls.iter().any(|call| matches!(call, Call::Fault { .. })) {
+        // On both sides. A page of the player's own that is to come back from swap while a request fails would end it.
+        machine::keep_in_memory_so_far()?;
+    }
     let figures = Figures::now()?;
     // Else it would depend on the moment of the one before whether an access is noted (relatime).
     let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_STRICTATIME;
@@ -124,6 +130,7 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
         vague: false,
         moved: false,
         long_link: false,
+        roughly: false,
         large: options.contains("huge="),
         sized: options.contains("huge="),
         countdown: super::fault::countdown(fs, calls)?,
@@ -149,15 +156,24 @@ impl Player {
         if std::env::var_os(LOG).is_some() {
             std::fs::write("/dev/kmsg", format!("{call:?}")).context("/dev/kmsg")?;
         }
-        if let Call::Fault { after } = *call {
-            self.fault = Some(after);
-            return Ok(());
+        match *call {
+            Call::Fault { after } => {
+                self.fault = Some(after);
+                return Ok(());
+            }
+            Call::Roughly => {
+                (self.roughly, self.vague) = (true, true);
+                return Ok(());
+            }
+            _ => {}
         }
         let said = match self.fault.take() {
             Some(after) if self.is_all_or_nothing(*call) => self.under_fault(t, after, *call),
+            Some(after) if call.only_moves() => self.moved_under_fault(t, after, *call),
             _ => self.call(*call),
         }?;
-        self.parted = self.parts(*call, &said);
+        let parted = self.parts(*call, &said);
+        self.parted = parted.filter(|_| !self.roughly);
         let said = match said {
             None => "-".to_owned(),
             Some(Ok(text)) => text,

@@ -12,7 +12,7 @@ use crate::harness::case::Done;
 use crate::harness::errno::{Errno, Res};
 use crate::harness::fs::Mounted;
 use crate::harness::meta::{statx, Meta};
-use crate::harness::quota::{self, Kind};
+use crate::harness::quota::{self, Kind, Quota};
 use crate::harness::sys::{link_of, Dir, Fd, PAGE};
 use crate::harness::trace::Trace;
 
@@ -28,15 +28,36 @@ const READ_MOST: u64 = 64 << 20;
 /// As deep as directories are looked into.
 const DEPTH: usize = 12;
 
-/// What statfs(2) says, but the type and the id.
-pub fn shown(s: &StatFs) -> String {
+/// What statx(2) says; but for the blocks, where that is to be told roughly.
+pub fn metadata(s: &Statx, roughly: bool) -> Meta {
+    let mut meta = Meta::from(s);
+    if roughly {
+        meta.blocks = 0;
+    }
+    meta
+}
+
+/// What quotactl(2) says of an id, likewise.
+pub fn quota(mut quota: Quota, roughly: bool) -> Quota {
+    if roughly {
+        (quota.bytes, quota.block_time) = (0, 0);
+    }
+    quota
+}
+
+/// What statfs(2) says, but the type and the id; and the free blocks, likewise.
+pub fn shown(s: &StatFs, roughly: bool) -> String {
+    let (free, available) = match roughly {
+        true => (0, 0),
+        false => (s.f_bfree, s.f_bavail),
+    };
     format!(
         "bsize {} frsize {} blocks {} free {} {} files {} free {} names {} flags {:#x}",
         s.f_bsize,
         s.f_frsize,
         s.f_blocks,
-        s.f_bfree,
-        s.f_bavail,
+        free,
+        available,
         s.f_files,
         s.f_ffree,
         s.f_namelen,
@@ -181,6 +202,7 @@ impl View {
 /// Inodes as they are shown.
 struct Inodes {
     view: View,
+    roughly: bool,
     /// Their numbers, in the order in which they are seen.
     numbers: HashMap<(u32, u32, u64), usize>,
 }
@@ -192,10 +214,22 @@ impl Inodes {
         *self.numbers.entry(file).or_insert(next)
     }
 
+    /// The extents of a file, and a digest of what is in them; of the latter alone where that is to be told roughly.
+    fn contents(&self, dir: impl AsFd, name: &str) -> String {
+        let flags = OFlags::RDONLY | OFlags::NOATIME | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let said = rustix::fs::openat(dir, name, flags, Mode::empty())
+            .map_err(Errno::from)
+            .and_then(|fd| match self.roughly {
+                true => what_is_in(&Fd(fd)),
+                false => digest(&Fd(fd), self.view.read_most()),
+            });
+        said.unwrap_or_else(|e| format!("{e:?}"))
+    }
+
     fn metadata(&self, s: &Statx) -> String {
         format!(
             "{:?} times {} attributes {:#x}",
-            Meta::from(s),
+            metadata(s, self.roughly),
             self.view.times(s),
             s.stx_attributes
         )
@@ -211,6 +245,7 @@ impl Player {
     pub fn look(&mut self, t: &mut Trace, view: View) -> Done {
         let mut inodes = Inodes {
             view,
+            roughly: self.roughly,
             numbers: HashMap::new(),
         };
         let root = self.mount.dir()?;
@@ -241,13 +276,13 @@ impl Player {
             );
             if kind == FileType::RegularFile {
                 let link = link_of(fd);
-                t.text(&label, contents(rustix::fs::CWD, &link, view.read_most()));
+                t.text(&label, inodes.contents(rustix::fs::CWD, &link));
             }
         }
         let space = rustix::fs::fstatfs(&root).map_err(Errno::from);
         t.text(
             "statfs",
-            space.map_or_else(|e| format!("{e:?}"), |s| shown(&s)),
+            space.map_or_else(|e| format!("{e:?}"), |s| shown(&s, self.roughly)),
         );
         let options = self.mount.options();
         let sized = self.sized
@@ -256,7 +291,11 @@ impl Player {
                 .any(|mode| options.contains(&format!("huge={mode}")));
         t.text("options", options);
         for kind in [Kind::User, Kind::Group] {
-            t.put(format!("quota {kind:?}"), quota::all(&root, kind));
+            let all = quota::all(&root, kind).map(|all| -> Vec<_> {
+                let told = all.into_iter().map(|q| quota(q, self.roughly));
+                told.collect()
+            });
+            t.put(format!("quota {kind:?}"), all);
         }
         for (n, seen) in self.segments.seen().into_iter().enumerate() {
             t.text(format!("segment {n}"), seen);
@@ -298,7 +337,7 @@ fn tree(t: &mut Trace, inodes: &mut Inodes, dir: &Dir, at: &str, depth: usize) -
             all => t.put(format!("{here} xattrs"), all),
         }
         match kind {
-            FileType::RegularFile => t.text(&here, contents(dir, name, inodes.view.read_most())),
+            FileType::RegularFile => t.text(&here, inodes.contents(dir, name)),
             FileType::Symlink => t.put(&here, dir.readlink(name)),
             FileType::Directory if depth > 0 => {
                 let sub = rustix::fs::openat(
@@ -325,15 +364,6 @@ fn stamp(t: &StatxTimestamp) -> String {
 
 fn exact(t: &StatxTimestamp) -> String {
     format!("{}.{}", t.tv_sec, t.tv_nsec)
-}
-
-/// The extents of a file, and a digest of what is in them.
-fn contents(dir: impl AsFd, name: &str, most: u64) -> String {
-    let flags = OFlags::RDONLY | OFlags::NOATIME | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let said = rustix::fs::openat(dir, name, flags, Mode::empty())
-        .map_err(Errno::from)
-        .and_then(|fd| digest(&Fd(fd), most));
-    said.unwrap_or_else(|e| format!("{e:?}"))
 }
 
 fn digest(file: &Fd, most: u64) -> Res<String> {
@@ -371,6 +401,29 @@ fn digest(file: &Fd, most: u64) -> Res<String> {
         "extents {extents:?}, digest {:x}, {first:?}",
         sum.0
     ))
+}
+
+/// A digest of all pages that are not zero, whether the others are there or not.
+fn what_is_in(file: &Fd) -> Res<String> {
+    let mut sum = Sum::default();
+    for (start, end) in file.extents()? {
+        let mut at = start;
+        while at < end {
+            let data = file.pread(CHUNK.min((end - at) as usize), at)?.0;
+            if data.is_empty() {
+                break;
+            }
+            for (page, data) in (at / PAGE as u64..).zip(data.chunks(PAGE)) {
+                if data.iter().any(|byte| *byte != 0) {
+                    sum.add(&page.to_le_bytes());
+                    sum.add(data);
+                }
+            }
+            at += data.len() as u64;
+        }
+    }
+    let first = file.pread(64, 0)?;
+    Ok(format!("digest {:x}, {first:?}", sum.0))
 }
 
 /// FNV, a word at a time: contents are megabytes and the guest is emulated.

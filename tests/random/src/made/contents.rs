@@ -24,6 +24,8 @@ const RWF: &[i32] = &[1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80];
 
 const MOST_BY_RING: usize = 1 << 20;
 
+const ALL_OF_A_PIPE: usize = 70_000;
+
 const KEEP_SIZE: i32 = libc::FALLOC_FL_KEEP_SIZE;
 const MODES: &[i32] = &[
     0,
@@ -243,6 +245,40 @@ impl Maker {
         }
     }
 
+    /// What takes pages out of the pipe again that a call has put there: a page that somebody holds is in a folio that
+    /// cannot be split, and what its size is, and so what a truncation leaves of it, is a known difference.
+    pub fn let_go(&mut self, call: Call) -> Vec<Call> {
+        let (Call::SpliceIn { pipe, .. } | Call::Vmsplice { pipe, .. }) = call else {
+            return Vec::new();
+        };
+        if !self.roughly {
+            return Vec::new();
+        }
+        let mut calls = Vec::new();
+        if self.rng.one_in(3) {
+            calls.push(Call::Tee {
+                from: pipe,
+                to: (pipe + 1) % PIPES,
+                len: self.rng.near(),
+                flags: 0,
+            });
+        }
+        if self.rng.one_in(2) {
+            calls.push(Call::SpliceOut {
+                pipe,
+                fd: self.fd(),
+                at: self.rng.maybe_offset(),
+                len: self.rng.near(),
+                flags: 0,
+            });
+        }
+        calls.extend((0..PIPES).map(|pipe| Call::PipeRead {
+            pipe,
+            len: ALL_OF_A_PIPE,
+        }));
+        calls
+    }
+
     pub fn copies(&mut self) -> Call {
         let (from, to, map) = (self.fd(), self.fd(), self.map_number());
         let r = &mut self.rng;
@@ -308,7 +344,7 @@ impl Maker {
             },
             _ => Call::PipeRead {
                 pipe,
-                len: r.below(70_000),
+                len: r.below(ALL_OF_A_PIPE),
             },
         }
     }

@@ -140,12 +140,13 @@ impl Maker {
 
     pub fn memory(&mut self) -> Call {
         // These take long, and make what follows vague.
+        let can_go = self.at_random || self.roughly;
         match self.rng.below(18) {
             0 if self.swap => Call::SwapOn,
             1 if self.swap => Call::SwapOff,
             // All that there is: how many pages a smaller number takes is not the file system's business, and shows.
-            0..3 if self.at_random => Call::Reclaim { bytes: 64 << 20 },
-            3 if self.at_random => Call::DropCaches {
+            0..3 if can_go => Call::Reclaim { bytes: 64 << 20 },
+            3 if can_go => Call::DropCaches {
                 what: self.rng.of(&[1, 2, 3]),
             },
             4..6 => Call::Check,

@@ -156,13 +156,15 @@ impl Maker {
                 }
             }
             // What of a folio is moved, and which of its pages are mapped, is a known difference elsewhere.
-            15 | 16 if !self.fits && !r.large && self.at_random => Call::MovePages {
-                map,
-                from,
-                pages: 1 + r.below(SINGLE),
-                node: r.of(&[None, Some(0), Some(1), Some(1), Some(2)]),
-                flags: r.of(&[0, 2, 2, 2, 4, 8]),
-            },
+            15 | 16 if self.roughly || !self.fits && !r.large && self.at_random => {
+                Call::MovePages {
+                    map,
+                    from,
+                    pages: 1 + r.below(SINGLE),
+                    node: r.of(&[None, Some(0), Some(1), Some(1), Some(2)]),
+                    flags: r.of(&[0, 2, 2, 2, 4, 8]),
+                }
+            }
             _ => Call::Bind {
                 map,
                 from,
@@ -170,7 +172,7 @@ impl Maker {
                 mode: r.of(&[0, 1, 2, 3, 4, 99]),
                 nodes: r.of(&[0, 1, 1, 2]),
                 // MPOL_MF_STRICT tells which pages are mapped.
-                flags: if self.at_random && !self.fits {
+                flags: if self.at_random && !self.fits && !self.roughly {
                     r.of(&[0, 1, 2, 3, 8])
                 } else {
                     r.of(&[0, 2, 2, 8])
@@ -222,7 +224,11 @@ impl Maker {
         if self.rng.one_in(8) {
             advice = COLLAPSE;
         }
-        let spared = if self.at_random { IN_ORDER } else { ON_MAPPED };
+        let spared: &[i32] = match (self.roughly, self.at_random) {
+            (true, _) => &[],
+            (false, true) => IN_ORDER,
+            (false, false) => ON_MAPPED,
+        };
         if spared.contains(&advice) {
             advice = libc::MADV_DONTNEED;
         }

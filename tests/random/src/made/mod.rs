@@ -32,6 +32,8 @@ const FAULT_EVERY: usize = 6;
 /// it is of, and for contents.
 const BEFORE_NAMES: u32 = 10;
 const BEFORE_CONTENTS: u32 = 3;
+/// A page that goes to swap takes some allocations and a request to the device.
+const BEFORE_SWAP: u32 = 60;
 
 /// What the mount and the calls before allow.
 struct Maker {
@@ -48,11 +50,14 @@ struct Maker {
     segments: usize,
     /// A hard limit by option: ids that are set to have none are a known difference.
     hard: bool,
-    /// Folios have the size that fits. Pinned pages, what faults behind the first folios of a file make, and what is left of
-    /// a write whose source cannot be read are known differences.
+    /// How much memory there is for what is not compared, and so nothing is left out.
+    roughly: bool,
+    /// It is, and folios have the size that fits. Pinned pages, what faults behind the first folios of a file make, and what
+    /// is left of a write whose source cannot be read are known differences.
     fits: bool,
     /// Mappings say that they are used at random, so that a write maps its page only. Without that, which pages are
-    /// mapped and dirty is a known difference: none is given back, and nothing is done to mapped pages.
+    /// mapped and dirty is a known difference: where that is compared none is given back, and nothing is done to mapped
+    /// pages.
     at_random: bool,
     /// Files are opened through mappings of them. A segment must not be locked then: the kernel gives back locked memory
     /// by the size that a segment has at that time, on both sides.
@@ -112,8 +117,9 @@ pub fn sequence(seed: u64, number: u64, faults: bool) -> Sequence {
 fn with_faults(mut source: fastrand::Rng, calls: Vec<Call>) -> Vec<Call> {
     let mut all = Vec::new();
     for call in calls {
-        if call.is_all_or_nothing() && source.usize(..FAULT_EVERY) == 0 {
+        if (call.is_all_or_nothing() || call.only_moves()) && source.usize(..FAULT_EVERY) == 0 {
             let most = match call {
+                _ if call.only_moves() => BEFORE_SWAP,
                 Call::Pwritev { .. } | Call::Fallocate { .. } | Call::Ftruncate { .. } => {
                     BEFORE_CONTENTS
                 }
@@ -135,7 +141,8 @@ fn plain(source: fastrand::Rng) -> Sequence {
         limited: true,
         large: false,
     };
-    let options = options(&mut rng);
+    let roughly = rng.one_in(2);
+    let options = options(&mut rng, roughly);
     let has = |wanted: &str| options.split(',').any(|option| option == wanted);
     rng.limited = !has("size=0");
     rng.large = options.contains("huge=") && !has("huge=never");
@@ -155,7 +162,8 @@ fn plain(source: fastrand::Rng) -> Sequence {
         memfds: 0,
         segments: 0,
         hard: options.contains("hardlimit"),
-        fits: !options.contains("huge="),
+        roughly,
+        fits: !roughly && !options.contains("huge="),
         at_random,
         opens_mapped,
         written_to: 0,
@@ -214,11 +222,12 @@ fn plain(source: fastrand::Rng) -> Sequence {
         let call = make(&mut maker);
         maker.note(&call);
         calls.extend(maker.said_at_random(call));
+        calls.extend(maker.let_go(call));
     }
     Sequence { options, calls }
 }
 
-fn options(rng: &mut Rng) -> String {
+fn options(rng: &mut Rng, roughly: bool) -> String {
     let size = rng.early(&[
         "size=4m",
         "size=1m",
@@ -287,7 +296,7 @@ fn options(rng: &mut Rng) -> String {
     some(5, &["mode=755", "mode=1777", "mode=0"]);
     some(8, &["uid=1000", "uid=1000,gid=1001"]);
     let is_large = |option: &&str| option.starts_with("huge=") && *option != "huge=never";
-    if all.iter().any(is_large) {
+    if all.iter().any(is_large) && !roughly {
         // Which folios are made where there is no room for the largest is a known difference.
         all[0] = "size=0";
         all.retain(|option| !option.contains("block_hardlimit"));
@@ -295,10 +304,25 @@ fn options(rng: &mut Rng) -> String {
     all.join(",")
 }
 
+impl Sequence {
+    /// Whether a call may lack room, at a place that depends on how much memory there is for what, which is not compared.
+    pub fn may_lack_room(&self) -> bool {
+        let limits = |call: &Call| matches!(call, Call::Remount { .. } | Call::QuotaSet { .. });
+        self.calls.contains(&Call::Roughly)
+            && (!self.options.contains("size=0")
+                || self.options.contains("block_hardlimit")
+                || self.calls.iter().any(limits))
+    }
+}
+
 impl Maker {
     /// Files, a directory and a mapping to begin with.
     fn beginning(&mut self) -> Vec<Call> {
-        let mut calls = vec![
+        let mut calls = match self.roughly {
+            true => vec![Call::Roughly],
+            false => Vec::new(),
+        };
+        calls.extend([
             Call::Mkdir {
                 path: "d1",
                 mode: 0o777,
@@ -321,7 +345,7 @@ impl Maker {
                 flags: 0,
                 mode: 0,
             },
-        ];
+        ]);
         if self.swap {
             calls.push(Call::SwapOn);
         }
