@@ -19,11 +19,12 @@
 //!
 //! Nothing here needs the kernel: user space tests this very file.
 
+use super::bits::{Bit, Bits};
 use core::marker::PhantomData;
 use core::ops::DerefMut;
 
 /// How many cookies a run covers: the bits of [`Run::covered`].
-const RUN: u32 = u64::BITS;
+const RUN: u32 = Bits::COUNT;
 /// A run that has come down to an eighth of its slots moves to a smaller array, unless it has
 /// only so many.
 const SMALL_RUN: usize = 8;
@@ -79,8 +80,8 @@ impl Cookie {
     }
 
     /// Which of the cookies of a run that starts at `first` this is.
-    fn bit_from(self, first: Self) -> Option<u32> {
-        self.0.checked_sub(first.0).filter(|&bit| bit < RUN)
+    fn bit_from(self, first: Self) -> Option<Bit> {
+        self.0.checked_sub(first.0).and_then(Bit::new)
     }
 }
 
@@ -127,26 +128,11 @@ pub(crate) trait Array<T>: DerefMut<Target = [T]> + Sized {
 pub(crate) struct Run<S> {
     first: Cookie,
     live: u32,
-    covered: u64,
+    covered: Bits,
     slots: S,
 }
 
-/// The slot of the cookie of bit `bit`.
-fn slot_of(covered: u64, bit: u32) -> usize {
-    let above = u64::MAX << bit;
-    if covered | above == u64::MAX {
-        // Mostly there are no gaps, and to count takes longer.
-        return bit as usize;
-    }
-    (covered & !above).count_ones() as usize
-}
-
 impl<S> Run<S> {
-    /// Whether bit `bit` has a slot.
-    fn covers(&self, bit: u32) -> bool {
-        self.covered & (1 << bit) != 0
-    }
-
     fn empty<E>(first: Cookie) -> Self
     where
         S: Array<Option<E>>,
@@ -154,23 +140,22 @@ impl<S> Run<S> {
         Self {
             first,
             live: 0,
-            covered: 0,
+            covered: Bits::NONE,
             slots: S::new(),
         }
     }
 
-    /// The first bit from `bit` on that has no entry; [`RUN`] where all have.
-    fn first_free<E>(&self, bit: u32) -> u32
+    /// The first bit from `bit` on that has no entry; `None` where all have.
+    fn first_free<E>(&self, bit: Bit) -> Option<Bit>
     where
         S: Array<Option<E>>,
     {
         if self.live == RUN {
-            return RUN;
+            return None;
         }
-        let mut slots = self.slots[slot_of(self.covered, bit)..].iter();
-        (bit..RUN)
-            .find(|&bit| !self.covers(bit) || matches!(slots.next(), None | Some(None)))
-            .unwrap_or(RUN)
+        let mut slots = self.slots[self.covered.count_below(bit)..].iter();
+        bit.upwards()
+            .find(|&bit| !self.covered.contains(bit) || matches!(slots.next(), None | Some(None)))
     }
 
     /// Makes room for one more slot.
@@ -187,29 +172,29 @@ impl<S> Run<S> {
 
     /// Adds an entry at bit `bit`, which is above all that have a slot; false where there is no
     /// room.
-    fn push<E>(&mut self, bit: u32, entry: E) -> bool
+    fn push<E>(&mut self, bit: Bit, entry: E) -> bool
     where
         S: Array<Option<E>>,
     {
         if !self.slots.push(Some(entry)) {
             return false;
         }
-        self.covered |= 1 << bit;
+        self.covered.insert(bit);
         // There are no more than bits.
         self.live = self.live.wrapping_add(1);
         true
     }
 
     /// Adds an entry at bit `bit`, which has none; false where there is no room.
-    fn put<E>(&mut self, bit: u32, entry: E) -> bool
+    fn put<E>(&mut self, bit: Bit, entry: E) -> bool
     where
         S: Array<Option<E>>,
     {
-        let slot = slot_of(self.covered, bit);
-        if self.covers(bit) {
+        let slot = self.covered.count_below(bit);
+        if self.covered.contains(bit) {
             self.slots[slot] = Some(entry);
         } else if self.slots.insert(slot, Some(entry)) {
-            self.covered |= 1 << bit;
+            self.covered.insert(bit);
         } else {
             return false;
         }
@@ -230,7 +215,10 @@ impl<S> Run<S> {
         while let [rest @ .., None] = &*self.slots {
             let len = rest.len();
             self.slots.truncate(len);
-            self.covered &= !(1 << self.covered.ilog2());
+            // As there are as many slots as bits, each has one.
+            if self.covered.take_highest().is_none() {
+                break;
+            }
         }
     }
 
@@ -242,14 +230,13 @@ impl<S> Run<S> {
         let mut bits = self.covered;
         let mut to = 0;
         for from in 0..self.slots.len() {
-            let lowest = bits & bits.wrapping_neg();
-            bits &= !lowest;
+            let lowest = bits.take_lowest();
             if self.slots[from].is_some() {
                 self.slots.swap(from, to);
                 // It is not above `from`.
                 to = to.wrapping_add(1);
             } else {
-                self.covered &= !lowest;
+                self.covered.remove_all(lowest);
             }
         }
         self.slots.truncate(to);
@@ -320,7 +307,7 @@ pub(crate) struct Place {
 pub(crate) struct Vacancy<'a, E, S, R> {
     entries: &'a mut Entries<E, S, R>,
     run: usize,
-    bit: u32,
+    bit: Bit,
 }
 
 impl<E, S, R> Vacancy<'_, E, S, R>
@@ -332,9 +319,9 @@ where
     #[inline(always)]
     pub(crate) fn fill(self, entry: E) -> Cookie {
         let run = &mut self.entries.runs[self.run];
-        let cookie = run.first.plus(self.bit);
+        let cookie = run.first.plus(self.bit.to_u32());
         // By the type invariants there is room.
-        let is_in = if run.covered >> self.bit == 0 {
+        let is_in = if run.covered.is_empty_from(self.bit) {
             run.push(self.bit, entry)
         } else {
             run.put(self.bit, entry)
@@ -379,25 +366,26 @@ where
     pub(crate) fn find(&self, cookie: Cookie) -> Option<(Place, E)> {
         let (at, bit) = self.slot_for(cookie)?;
         let run = &self.runs[at];
-        let slot = slot_of(run.covered, bit);
+        let slot = run.covered.count_below(bit);
         let entry = (*run.slots.get(slot)?)?;
         Some((Place { run: at, slot }, entry))
     }
 
     /// The run and the bit of a cookie that has a slot.
-    fn slot_for(&self, cookie: Cookie) -> Option<(usize, u32)> {
+    fn slot_for(&self, cookie: Cookie) -> Option<(usize, Bit)> {
         // Mostly the runs follow one another without a gap.
         let above = cookie.0.checked_sub(self.runs.first()?.first.0)?;
         let guess = (above / RUN) as usize;
         if let Some(run) = self.runs.get(guess) {
-            if let Some(bit) = cookie.bit_from(run.first).filter(|&bit| run.covers(bit)) {
+            let bit = cookie.bit_from(run.first);
+            if let Some(bit) = bit.filter(|&bit| run.covered.contains(bit)) {
                 return Some((guess, bit));
             }
         }
         let at = self.run_of(cookie)?;
         let run = &self.runs[at];
         let bit = cookie.bit_from(run.first)?;
-        if !run.covers(bit) {
+        if !run.covered.contains(bit) {
             return None;
         }
         Some((at, bit))
@@ -431,15 +419,16 @@ where
         let end = self.runs.partition_point(|run| run.first <= cookie);
         for run in self.runs[..end].iter().rev() {
             let mut bits = match cookie.bit_from(run.first) {
-                Some(bit) => run.covered & !(u64::MAX << bit << 1),
+                Some(bit) => run.covered.up_to(bit),
                 None => run.covered,
             };
             // As there are no more slots than bits, each bit has one.
-            for slot in run.slots[..bits.count_ones() as usize].iter().rev() {
-                let bit = bits.ilog2();
-                bits &= !(1 << bit);
+            for slot in run.slots[..bits.count()].iter().rev() {
+                let Some(bit) = bits.take_highest() else {
+                    break;
+                };
                 if let Some(entry) = *slot {
-                    if !f(run.first.plus(bit), entry) {
+                    if !f(run.first.plus(bit.to_u32()), entry) {
                         return false;
                     }
                 }
@@ -466,11 +455,11 @@ where
     /// The last run and the bit of the next cookie, where that is one of the run's and above all
     /// that were given out, and there is room: nearly always.
     #[inline]
-    fn newest(&self) -> Option<(usize, u32)> {
+    fn newest(&self) -> Option<(usize, Bit)> {
         let at = self.runs.len().checked_sub(1)?;
         let run = &self.runs[at];
         let bit = self.next.bit_from(run.first)?;
-        if run.covered >> bit != 0
+        if !run.covered.is_empty_from(bit)
             || run.slots.len() >= run.slots.capacity()
             || self.next > Cookie::LAST
         {
@@ -496,11 +485,11 @@ where
             };
             let run = &self.runs[at];
             let bit = cookie.bit_from(run.first)?;
-            let free = run.first_free(bit);
-            if free == bit {
-                return Some(cookie);
-            }
-            cookie = run.first.plus(free);
+            cookie = match run.first_free(bit) {
+                Some(free) if free == bit => return Some(cookie),
+                Some(free) => run.first.plus(free.to_u32()),
+                None => run.first.plus(RUN),
+            };
             R::pause();
         }
         None
@@ -508,7 +497,7 @@ where
 
     /// Makes room for an entry with the next cookie that is free: in which run, and its bit there.
     #[cold]
-    fn make_room(&mut self) -> Result<(usize, u32), NoRoom<S::Error>> {
+    fn make_room(&mut self) -> Result<(usize, Bit), NoRoom<S::Error>> {
         let free = self.first_free(self.next);
         let cookie = match free.or_else(|| self.first_free(Cookie::FIRST)) {
             Some(cookie) => cookie,
@@ -522,7 +511,7 @@ where
         if let Some(at) = after.checked_sub(1) {
             let run = &mut self.runs[at];
             if let Some(bit) = cookie.bit_from(run.first) {
-                if !run.covers(bit) {
+                if !run.covered.contains(bit) {
                     run.reserve()?;
                 }
                 return Ok((at, bit));
@@ -530,7 +519,7 @@ where
             if is_last && run.live == 0 {
                 run.first = cookie;
                 run.reserve()?;
-                return Ok((at, 0));
+                return Ok((at, Bit::ZERO));
             }
             if is_last {
                 // A large directory gets large runs at once.
@@ -541,7 +530,7 @@ where
         let mut run = Run::<S>::empty(cookie);
         run.slots.reserve(room)?;
         self.runs.insert(after, run);
-        Ok((after, 0))
+        Ok((after, Bit::ZERO))
     }
 
     /// Gives back what a run without entries takes, and what the table has too much. The last run

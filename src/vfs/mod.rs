@@ -15,6 +15,7 @@
 pub(crate) mod acl;
 mod all_inodes;
 pub(crate) mod attr;
+mod bits;
 #[cfg_attr(not(CONFIG_UNICODE), path = "casefold_stub.rs")]
 pub(crate) mod casefold;
 pub(crate) mod context;

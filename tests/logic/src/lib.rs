@@ -6,6 +6,8 @@
 
 mod array;
 mod bindings;
+#[path = "../../../src/vfs/bits.rs"]
+mod bits;
 #[path = "../../../src/vfs/cookies.rs"]
 mod cookies;
 #[path = "../../../src/vfs/handle.rs"]
