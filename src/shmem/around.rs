@@ -12,7 +12,7 @@ use super::backend::SharedMemory;
 use super::fault::{self, Fault};
 use crate::bindings;
 use crate::mm::Folio;
-use crate::units::{PageIndex, PAGE_SHIFT};
+use crate::units::{Len, PageIndex, PAGE_SHIFT};
 
 /// How many pages at once: as many as for readers, where `fault_around_bytes` was not changed.
 const AROUND: usize = if PAGE_SHIFT < 16 {
@@ -24,9 +24,9 @@ const AROUND: usize = if PAGE_SHIFT < 16 {
 /// How many pages before that at `address` and after it are mapped with it: those of an aligned group that are in the
 /// mapping, from `start` to before `end`, and in the same page table.
 const fn window(address: usize, start: usize, end: usize) -> (usize, usize) {
-    let slot = (address >> PAGE_SHIFT) % bindings::PTRS_PER_PTE;
-    let before = least(slot % AROUND, address.saturating_sub(start) >> PAGE_SHIFT);
-    let behind = end.saturating_sub(1).saturating_sub(address) >> PAGE_SHIFT;
+    let slot = pages(address) % bindings::PTRS_PER_PTE;
+    let before = least(slot % AROUND, pages(address.saturating_sub(start)));
+    let behind = pages(end.saturating_sub(1).saturating_sub(address));
     let after = least(
         AROUND.saturating_sub(1).saturating_sub(before),
         bindings::PTRS_PER_PTE
@@ -34,6 +34,11 @@ const fn window(address: usize, start: usize, end: usize) -> (usize, usize) {
             .saturating_sub(slot),
     );
     (before, least(after, behind))
+}
+
+/// How many whole pages there are in as many bytes of addresses.
+const fn pages(bytes: usize) -> usize {
+    Len::new(bytes).pages().to_ulong()
 }
 
 const fn least(one: usize, other: usize) -> usize {

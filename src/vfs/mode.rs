@@ -53,8 +53,11 @@ const S_IFIFO: u16 = 0o010000;
 const S_IFSOCK: u16 = 0o140000;
 const S_IXUGO: u16 = 0o111;
 
-/// How many bits of a device number are the minor one, `MINORBITS`.
-const MINOR_BITS: u32 = 20;
+/// How many minor numbers a major one has, a power of two (`MINORBITS`).
+const MINORS: u32 = 1 << 20;
+
+/// The lowest of the bits of `S_IFMT`, as `S_DT_SHIFT`.
+const S_IFMT_UNIT: u16 = 1 << 12;
 
 impl FileKind {
     /// What mknod(2) asks for, if that is a file that it can make.
@@ -138,7 +141,7 @@ impl Mode {
 
     /// The `DT_*` value that getdents reports, as `fs_umode_to_dtype()`.
     pub(crate) const fn dirent_type(self) -> u32 {
-        ((self.0 & S_IFMT) >> 12) as u32
+        ((self.0 & S_IFMT) / S_IFMT_UNIT) as u32
     }
 }
 
@@ -162,11 +165,11 @@ impl DeviceId {
 
     /// The major number, as `MAJOR()`.
     pub(super) const fn major(self) -> u32 {
-        self.0 >> MINOR_BITS
+        self.0 / MINORS
     }
 
     /// The minor number, as `MINOR()`.
     pub(crate) const fn minor(self) -> u32 {
-        self.0 & ((1 << MINOR_BITS) - 1)
+        self.0 % MINORS
     }
 }

@@ -31,16 +31,17 @@ fn parse_number(text: &[u8]) -> Option<(u64, &[u8])> {
     if rest.len() == digits.len() {
         return Some((0, rest));
     }
-    let shift = match rest.first().map(u8::to_ascii_lowercase) {
-        Some(b'k') => 10,
-        Some(b'm') => 20,
-        Some(b'g') => 30,
-        Some(b't') => 40,
-        Some(b'p') => 50,
-        Some(b'e') => 60,
+    let power = match rest.first().map(u8::to_ascii_lowercase) {
+        Some(b'k') => 1,
+        Some(b'm') => 2,
+        Some(b'g') => 3,
+        Some(b't') => 4,
+        Some(b'p') => 5,
+        Some(b'e') => 6,
         _ => return Some((number, rest)),
     };
-    Some((number.checked_mul(1 << shift)?, &rest[1..]))
+    let unit = 1024u64.checked_pow(power)?;
+    Some((number.checked_mul(unit)?, &rest[1..]))
 }
 
 /// Parses a count of at most `max`.
@@ -52,9 +53,9 @@ pub(crate) fn parse_count(text: &[u8], max: u64) -> Option<u64> {
 }
 
 /// Parses a size in bytes, or with `%` in hundredths of `total`; returns pages of 2^`page_shift`
-/// bytes, rounded up.
+/// bytes, rounded up. `None` where there is no such size.
 pub(crate) fn parse_pages(text: &[u8], page_shift: u32, total: PageCount) -> Option<PageCount> {
-    let page = 1u64 << page_shift;
+    let page = 2u64.checked_pow(page_shift)?;
     let bytes = match parse_number(text)? {
         (bytes, []) => bytes,
         (percent, [b'%']) => {
