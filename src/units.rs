@@ -7,8 +7,8 @@
 //! documentation states, or is an `Option`. A number that a user chooses, such as an offset of a
 //! system call, becomes one of these types where C hands it over, and a number of C again where C takes
 //! it; between the two it is nothing else. The rest of the crate may neither calculate with plain
-//! operators nor cast (`clippy::arithmetic_side_effects` and the lints of casts are denied): what is
-//! missing belongs here, with its edge in the tests.
+//! operators nor cast (`clippy::arithmetic_side_effects` and the lints of casts are denied) nor shift
+//! (`make lint`): what is missing belongs here, with its edge in the tests.
 //!
 //! - [`Pos`] is where a byte is in a file, [`Len`] how many bytes there are: `pos.saturating_add(len)`,
 //!   `pos.distance_to(end)`.

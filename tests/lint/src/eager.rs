@@ -11,11 +11,9 @@
 
 use crate::finding::Finding;
 use crate::guards::{last_name, name_of, Guards, Name};
-use crate::tree::File;
+use crate::tree::{self, File};
 use proc_macro2::Span;
 use std::collections::HashSet;
-use syn::parse::Parser;
-use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
@@ -223,20 +221,17 @@ impl<'a> Visit<'a> for Finder<'_> {
     }
 
     fn visit_macro(&mut self, item: &'a syn::Macro) {
-        let parser = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
-        if let Ok(arguments) = parser.parse2(item.tokens.clone()) {
-            // They live on in no tree that could be lent to a visitor for its whole life.
-            for argument in &arguments {
-                let mut inner = Finder {
-                    file: self.file,
-                    guards: self.guards,
-                    owner: self.owner.clone(),
-                    named: self.named.clone(),
-                    found: Vec::new(),
-                };
-                inner.visit_expr(argument);
-                self.found.append(&mut inner.found);
-            }
+        // They live on in no tree that could be lent to a visitor for its whole life.
+        for argument in tree::arguments(item).iter().flatten() {
+            let mut inner = Finder {
+                file: self.file,
+                guards: self.guards,
+                owner: self.owner.clone(),
+                named: self.named.clone(),
+                found: Vec::new(),
+            };
+            inner.visit_expr(argument);
+            self.found.append(&mut inner.found);
         }
     }
 }

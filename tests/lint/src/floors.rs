@@ -8,7 +8,7 @@
 //! What a path names is looked for where it is, through imports and re-exports.
 
 use crate::finding::Finding;
-use crate::tree::{File, SAMPLE};
+use crate::tree::{is_test, File, SAMPLE};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
@@ -215,16 +215,6 @@ impl Reader {
         }
         self.write(path, begin);
     }
-}
-
-fn is_test(item: &syn::ItemMod) -> bool {
-    item.attrs.iter().any(|attribute| match &attribute.meta {
-        syn::Meta::List(list) if list.path.is_ident("cfg") => {
-            let condition = list.tokens.to_string();
-            condition.contains("test") || condition.contains("CONFIG_KUNIT")
-        }
-        _ => false,
-    })
 }
 
 impl<'a> Visit<'a> for Reader {

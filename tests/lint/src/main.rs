@@ -10,6 +10,7 @@
 //! a macro's arguments only what are expressions. A name that means two things means both.
 
 mod bindings;
+mod casts;
 mod config;
 mod eager;
 mod finding;
@@ -19,6 +20,7 @@ mod guide;
 mod loops;
 mod manual;
 mod safe;
+mod shifts;
 mod tree;
 mod words;
 
@@ -32,11 +34,16 @@ use tree::File;
 type Rule = fn(&[File]) -> Vec<Finding>;
 
 /// What a rule is called, and what a finding of it means.
-const RULES: [(&str, &str, Rule); 9] = [
+const RULES: [(&str, &str, Rule); 11] = [
     (
         "bindings",
         "the bindings hold more than is used, or without order",
         bindings::check,
+    ),
+    (
+        "casts",
+        "casts that lose a sign or bits, or sums that overflow, are not denied",
+        casts::check,
     ),
     (
         "config",
@@ -65,6 +72,11 @@ const RULES: [(&str, &str, Rule); 9] = [
         manual::check,
     ),
     ("safe", "unsafe code in the file system", safe::check),
+    (
+        "shifts",
+        "a shift outside the files of the types",
+        shifts::check,
+    ),
     ("words", "a comment that names nothing", words::check),
 ];
 

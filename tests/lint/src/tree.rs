@@ -5,6 +5,8 @@
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
 
 pub struct File {
     /// From the top of the checkout.
@@ -42,10 +44,13 @@ pub const SAMPLE: &str = "tests/sample/ramfs.rs";
 /// What a copy of the module does wrong on purpose, as a part of its file system.
 const MISBEHAVIOUR: &str = "tests/suites/answers/misbehaviour.rs";
 
+/// The roots of the module and of the sample, which are of the same floors.
+pub const ROOTS: [&str; 2] = ["rust_tmpfs.rs", "tests/sample/rust_ramfs.rs"];
+
 /// All Rust below `src` of a checkout, and the pages there, in the order of names; and what is compiled with it elsewhere.
 pub fn read(top: &Path) -> Result<Vec<File>> {
     let mut files = Vec::new();
-    for path in [SAMPLE, MISBEHAVIOUR] {
+    for path in [SAMPLE, MISBEHAVIOUR].into_iter().chain(ROOTS) {
         files.push(File::new(path, &fs::read_to_string(top.join(path))?)?);
     }
     read_folder(top, &top.join("src"), &mut files)?;
@@ -69,4 +74,21 @@ fn read_folder(top: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a module is one of tests.
+pub fn is_test(item: &syn::ItemMod) -> bool {
+    item.attrs.iter().any(|attribute| match &attribute.meta {
+        syn::Meta::List(list) if list.path.is_ident("cfg") => {
+            let condition = list.tokens.to_string();
+            condition.contains("test") || condition.contains("CONFIG_KUNIT")
+        }
+        _ => false,
+    })
+}
+
+/// The arguments of a macro, where they are expressions.
+pub fn arguments(item: &syn::Macro) -> Option<Punctuated<syn::Expr, syn::Token![,]>> {
+    let parser = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
+    parser.parse2(item.tokens.clone()).ok()
 }
