@@ -20,6 +20,7 @@ enum What {
 pub struct Excuse {
     pub path: String,
     what: What,
+    pub reason: String,
 }
 
 impl Excuse {
@@ -45,6 +46,7 @@ impl Excuse {
         Ok(Self {
             path: path.to_owned(),
             what,
+            reason: reason.trim().to_owned(),
         })
     }
 
