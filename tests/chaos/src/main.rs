@@ -17,10 +17,11 @@ mod own;
 mod process;
 mod quiet;
 mod rights;
+mod stall;
 mod watchdog;
 mod worker;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{ensure, Context, Result};
 use board::{now, Board};
 use clap::Parser;
 use conductor::Drawn;
@@ -46,11 +47,17 @@ struct Arguments {
     /// This round only, again and again
     #[arg(long)]
     round: Option<u64>,
+    /// Instead of rounds a call that does not come back, which may take so many seconds
+    #[arg(long, hide = true)]
+    stall: Option<u64>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tap::status(run(&arguments))
+    tap::status(match arguments.stall {
+        Some(late) => stall::run(late),
+        None => run(&arguments),
+    })
 }
 
 /// A run of so many seconds has rounds in which pages have to go to swap.
@@ -64,6 +71,11 @@ enum End {
 }
 
 fn run(arguments: &Arguments) -> Result<bool> {
+    let mut tap = Tap::new();
+    tap.result(
+        "a call that does not come back is named with its kernel stack, and fails the run",
+        stall::check(),
+    );
     // Nothing of this process may go to swap, which it could have to wait for.
     stage::machine::keep_in_memory()?;
     let limit = libc::rlimit {
@@ -79,7 +91,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         arguments.seconds, arguments.kind, arguments.seed
     ));
     let begin = now();
-    let (mut tap, mut calls) = (Tap::new(), 0);
+    let mut calls = 0;
     let (out, back) = (swapped("pswpout"), swapped("pswpin"));
     let mut has_swap = false;
     for number in 0.. {
@@ -102,25 +114,14 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         board.clear();
         tap::note(&format!("round {chosen}: {config}"));
-        let end = round(board, &drawn)?;
+        let end = watch(board, stage::machine::LATE, || {
+            conductor::run(board, &drawn)
+        })?;
         tap::note(&format!("{} calls", board.calls() - calls));
         calls = board.calls();
         has_swap |= config.swapping != Swapping::Off;
-        let mut findings = board.findings();
-        match end {
-            End::Ended => {}
-            End::Stuck => findings.push("a task does not come on".to_owned()),
-            End::Died(status) => findings.push(format!("the conductor ended: {status:?}")),
-        }
         let name = format!("round {chosen} of seed {}: {config}", arguments.seed);
-        match findings.is_empty() {
-            true => tap.ok(&name),
-            false => tap.fail(&name, &findings.join("\n")),
-        }
-        if !matches!(end, End::Ended) {
-            summary(board);
-            bail!("the machine is not fit for another round");
-        }
+        judge(&mut tap, board, &name, &end).inspect_err(|_| summary(board))?;
     }
     summary(board);
     tap::note(&format!("{calls} calls in {} s", (now() - begin) / 1000));
@@ -139,9 +140,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
     Ok(tap.done())
 }
 
-/// Starts the round, and looks at it until it ends or does not come on.
-fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<End> {
-    let conductor = process::start(|| conductor::run(board, drawn))?;
+/// Starts a round, which is what `conduct` does, and looks at it until it ends or does not come on: a call may take
+/// `late` seconds.
+fn watch(board: &Board, late: u64, conduct: impl FnOnce()) -> Result<End> {
+    let conductor = process::start(conduct)?;
     loop {
         std::thread::sleep(Duration::from_millis(100));
         match waitpid(conductor, Some(WaitPidFlag::WNOHANG)).context("waitpid")? {
@@ -149,7 +151,7 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<End> {
             WaitStatus::Exited(_, 0) => return Ok(End::Ended),
             status => return Ok(End::Died(status)),
         }
-        let stuck = watchdog::stuck(board);
+        let stuck = watchdog::stuck(board, late);
         if !stuck.is_empty() {
             board.stop();
             watchdog::report(&stuck);
@@ -158,6 +160,25 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<End> {
             return Ok(End::Stuck);
         }
     }
+}
+
+/// The result of a round; an error where there can be no other after it.
+fn judge(tap: &mut Tap, board: &Board, name: &str, end: &End) -> Result<()> {
+    let mut findings = board.findings();
+    match end {
+        End::Ended => {}
+        End::Stuck => findings.push("a task does not come on".to_owned()),
+        End::Died(status) => findings.push(format!("the conductor ended: {status:?}")),
+    }
+    match findings.is_empty() {
+        true => tap.ok(name),
+        false => tap.fail(name, &findings.join("\n")),
+    }
+    ensure!(
+        matches!(end, End::Ended),
+        "the machine is not fit for another round"
+    );
+    Ok(())
 }
 
 /// A kernel without swap has no such figures.

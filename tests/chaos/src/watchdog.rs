@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Notices tasks that do not come on, and tells what they wait for. Waits for nobody itself.
+//! Notices tasks that do not come on, and tells what they wait for. Waits for no task itself.
 
 use crate::board::{now, Board, Slot};
 use crate::calls;
-use stage::machine;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// What takes longer has come to a stop, in ms: a call, or a step, which may wait for several things that the kernel does
-/// late.
-fn limit(doing: usize) -> u64 {
+/// What takes longer has come to a stop, in ms: a call that may take `late` seconds, or a step, which may wait for several
+/// things that the kernel does late.
+fn limit(doing: usize, late: u64) -> u64 {
     let times = if calls::is_step(doing) { 4 } else { 1 };
-    times * machine::LATE * 1000
+    times * late * 1000
 }
 
-/// The tasks that have done nothing new for too long.
-pub fn stuck(board: &Board) -> Vec<&Slot> {
-    let is_stuck = |slot: &&Slot| slot.age() > limit(slot.doing());
+/// The tasks that have done nothing new for too long, where a call may take `late` seconds.
+pub fn stuck(board: &Board, late: u64) -> Vec<&Slot> {
+    let is_stuck = |slot: &&Slot| slot.age() > limit(slot.doing(), late);
     board.slots().filter(is_stuck).collect()
 }
 

@@ -72,6 +72,12 @@ const STEPS: [&str; 18] = [
 
 const _: () = assert!(CALLS.len() <= FIRST_STEP && FIRST_STEP + STEPS.len() <= board::CALLS);
 
+/// The number of a call with this name.
+pub fn number(name: &str) -> usize {
+    let place = CALLS.iter().position(|call| call.name == name);
+    place.expect("a call has the name")
+}
+
 /// The name of a call or step with this number.
 pub fn name(number: usize) -> &'static str {
     match number {
