@@ -28,6 +28,7 @@ subjects! {
     mmap,
     madvise,
     page_states,
+    reclaim_marks,
     remapping,
     userfaultfd,
     userfaultfd_swap,
