@@ -17,7 +17,7 @@ cases! {
         collapsed, advised, denied_and_forced, sizes_of_anonymous_memory, beyond_the_end, given_back_for_blocks,
         given_back_of_a_short_write, given_back_in_order, given_back_to_the_machine, counted_in_a_group,
         copied_on_write, removed_by_madvise, read_in_parts, spliced, small_files, block_sizes, last_pages,
-        collapsed_beyond_the_end, collapsed_holes;
+        collapsed_beyond_the_end, collapsed_holes, collapsed_and_cut;
 }
 
 /// The size of what a PMD maps.
@@ -1093,6 +1093,52 @@ fn collapsed_holes(t: &mut Trace, fs: &Fs) -> Done {
             t.put(format!("{label}: gone"), d.space()?);
             Ok(mount.remount("size=2m")?)
         })?;
+    }
+    Ok(())
+}
+
+/// On a mount without large folios one that MADV_COLLAPSE has made is met by a hole only where its pages go: it is cut there,
+/// and the pieces that are in the hole are gone, of whatever sizes it is cut into.
+fn collapsed_and_cut(t: &mut Trace, fs: &Fs) -> Done {
+    const PAGES: usize = HUGE / PAGE;
+    const HOLES: [(usize, usize); 7] = [
+        (7, 3),
+        (64, 8),
+        (256, 256),
+        (256, 1),
+        (0, 300),
+        (509, 3),
+        (300, 600),
+    ];
+    prepare()?;
+    let data = pattern(9, 2 * HUGE);
+    for (from, pages) in HOLES {
+        for is_hole in [true, false] {
+            let mount = fs.mount("size=32m,huge=never")?;
+            let file = mount.dir()?.file("f", &data)?;
+            let map = Map::aligned(&file, 2 * HUGE, HUGE)?;
+            collapse(&map, 2 * HUGE)?;
+            let (at, len) = (from * PAGE, pages * PAGE);
+            let mut expected = data.clone();
+            let label = if is_hole {
+                punch(&file, at, len)?;
+                expected[at..at + len].fill(0);
+                format!("{pages} pages from {from}")
+            } else {
+                file.truncate(at as u64)?;
+                expected.truncate(at);
+                format!("to {from} pages")
+            };
+            look(t, &label, &mount, &file, &expected)?;
+            let left = expected.len() / PAGE - if is_hole { pages } else { 0 };
+            ensure!(
+                file.blocks()? == (left * PAGE / 512) as u64,
+                "{label} of {PAGES} in a folio: {} blocks",
+                file.blocks()?
+            );
+            drop((map, file));
+            mount.unmount()?;
+        }
     }
     Ok(())
 }
