@@ -12,6 +12,7 @@ mod injected;
 mod limits;
 mod mappings;
 mod pressure;
+mod readers;
 mod sizes_at_once;
 mod swapoff;
 mod swapoff_beside_reclaim;
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Case> {
         beyond_the_end::cases(),
         damage::cases(),
         injected::cases(),
+        readers::cases(),
         sizes_at_once::cases(),
         // Among them is zswap, after which nothing comes back as a large folio until the next boot.
         devices::cases(),
