@@ -7,6 +7,7 @@ mod amounts;
 mod beyond_the_end;
 mod damage;
 mod devices;
+mod edges;
 mod huge;
 mod injected;
 mod limits;
@@ -44,6 +45,7 @@ pub fn all() -> Vec<Case> {
         beyond_the_end::cases(),
         damage::cases(),
         injected::cases(),
+        edges::cases(),
         readers::cases(),
         sizes_at_once::cases(),
         // Among them is zswap, after which nothing comes back as a large folio until the next boot.
