@@ -680,6 +680,18 @@ unsigned int rtmpfs_helper_memalloc_nofs_save(void)
 }
 #endif
 
+__rtmpfs_helper
+void rtmpfs_helper_memalloc_noreclaim_restore(unsigned int flags)
+{
+	memalloc_noreclaim_restore(flags);
+}
+
+__rtmpfs_helper
+unsigned int rtmpfs_helper_memalloc_noreclaim_save(void)
+{
+	return memalloc_noreclaim_save();
+}
+
 #ifndef CONFIG_MODULE_UNLOAD
 __rtmpfs_helper
 void rtmpfs_helper_module_put(struct module *module)

@@ -371,6 +371,11 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
     /// `stays_listed` refuses is taken out of the list. Those whose eviction has begun are left out, and inodes that are added
     /// meanwhile may be missed. May sleep; `stays_listed` must not, and must not use the list.
     ///
+    /// The pin of the inode keeps its eviction waiting. Where `f` needs memory, reclaim may drop a name in another file system
+    /// that is the last to hold the inode, and evict it: [`AllocationScope`] keeps it from that.
+    ///
+    /// [`AllocationScope`]: crate::mm::task::AllocationScope
+    ///
     /// # Examples
     ///
     /// ```

@@ -18,6 +18,7 @@
 use super::attr::SetAttr;
 use super::{BareSuperBlock, FileSystem, Inode, InodeCore, NewInode, SuperBlock};
 use crate::bindings;
+use crate::mm::task::{AllocationScope, Without};
 use crate::units::Len;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -427,10 +428,10 @@ const FAKE: c_long = bindings::long(bindings::DQ_FAKE_B);
 /// # Invariants
 ///
 /// The current task holds `dq_lock` of the record, which is live and belongs to a superblock of
-/// `T`; `flags` are what ends the scope in which it allocates without calling into file systems.
+/// `T`.
 struct LockedRecord<T: QuotaOperations> {
     record: NonNull<bindings::dquot>,
-    flags: c_uint,
+    _scope: AllocationScope,
     _fs: PhantomData<T>,
 }
 
@@ -447,7 +448,7 @@ impl<T: QuotaOperations> LockedRecord<T> {
             bindings::mutex_lock(&raw mut (*record).dq_lock);
             Self {
                 record: NonNull::new_unchecked(record),
-                flags: bindings::memalloc_nofs_save(),
+                _scope: AllocationScope::begin(Without::FileSystems),
                 _fs: PhantomData,
             }
         }
@@ -540,10 +541,7 @@ impl<T: QuotaOperations> LockedRecord<T> {
 impl<T: QuotaOperations> Drop for LockedRecord<T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants.
-        unsafe {
-            bindings::memalloc_nofs_restore(self.flags);
-            bindings::mutex_unlock(&raw mut (*self.record.as_ptr()).dq_lock);
-        }
+        unsafe { bindings::mutex_unlock(&raw mut (*self.record.as_ptr()).dq_lock) }
     }
 }
 

@@ -37,6 +37,7 @@ subjects! {
     truncate,
     enospc_blocks,
     enospc_inodes,
+    evicted_by_reclaim,
     splice,
     io_uring,
     aio,
