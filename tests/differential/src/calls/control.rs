@@ -1,5 +1,7 @@
 //! Locks, handles, quota, and what concerns the mount or the machine.
 
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
 
 use anyhow::Context;
@@ -150,8 +152,10 @@ impl Player {
             Call::Reclaim { bytes } => {
                 if let Some(group) = stage::group::current()? {
                     let text = format!("{bytes} swappiness=max");
+                    let reclaim = group.join("memory.reclaim");
+                    let mut file = File::options().write(true).open(reclaim)?;
                     // EAGAIN says that there was less than that.
-                    let _ = std::fs::write(group.join("memory.reclaim"), text);
+                    let _ = self.moves(|| file.write(text.as_bytes()));
                 }
             }
             Call::DropCaches { what } => {

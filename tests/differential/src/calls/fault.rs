@@ -163,21 +163,34 @@ impl Player {
         after: u32,
         call: Call,
     ) -> anyhow::Result<Said> {
-        let Some(countdown) = self.countdown.take() else {
+        if self.countdown.is_none() {
             return self.call(call);
-        };
+        }
         let _requests = match &self.swap {
             Some(swap) => Requests::of(swap.path())?,
             None => None,
         };
-        countdown.arm(after + 1)?;
+        self.moving = Some(after + 1);
         let said = self.call(call);
-        let is_hit = countdown.disarm()?;
-        self.countdown = Some(countdown);
-        if is_hit {
+        // It is there still where there was nothing to call on.
+        if self.moving.take().is_none() {
             t.note(SURVIVED);
         }
         said
+    }
+
+    /// Moves memory by one system call, in which something fails where that is wanted.
+    pub fn moves<T>(&mut self, call: impl FnOnce() -> T) -> T {
+        const ITS_OWN: &str = "the thread's own counter can be set and read";
+        let (Some(nth), Some(countdown)) = (self.moving.take(), &self.countdown) else {
+            return call();
+        };
+        countdown.arm(nth).expect(ITS_OWN);
+        let value = call();
+        if !countdown.disarm().expect(ITS_OWN) {
+            self.moving = Some(nth);
+        }
+        value
     }
 
     fn seen(&mut self, t: &Trace, call: Call) -> anyhow::Result<Vec<String>> {

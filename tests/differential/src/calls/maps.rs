@@ -55,8 +55,12 @@ impl Player {
                     self.vague = true;
                 }
                 // SAFETY: as above.
-                self.on(map, |_| {
-                    number(unsafe { libc::madvise(start, len, advice) }.into())
+                self.on(map, |player| {
+                    number(
+                        player
+                            .moves(|| unsafe { libc::madvise(start, len, advice) })
+                            .into(),
+                    )
                 })
             }
             Call::Protect {

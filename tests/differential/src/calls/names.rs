@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use rustix::fs::{AtFlags, StatxFlags};
 
 use super::player::{number, Player, Said};
-use super::state::{metadata, shown};
+use super::state::{is_written_by_faults, metadata, shown};
 use super::Call;
 use crate::harness::bytes::{pattern, Bytes};
 use crate::harness::errno::{Errno, Res};
@@ -336,7 +336,7 @@ impl Player {
         let said = match self.watched.replace((name, now)) {
             Some((before, then)) if before == name => format!(
                 "{} {} {} size {} {}",
-                stamps(&then, &now),
+                stamps(&then, &now, self.roughly),
                 then.stx_nlink,
                 now.stx_nlink,
                 then.stx_size,
@@ -350,7 +350,7 @@ impl Player {
 }
 
 /// Which time stamps are others now. Those of two files may or may not be of one tick.
-fn stamps(then: &rustix::fs::Statx, now: &rustix::fs::Statx) -> String {
+fn stamps(then: &rustix::fs::Statx, now: &rustix::fs::Statx, roughly: bool) -> String {
     if then.stx_ino != now.stx_ino {
         return "another file".to_owned();
     }
@@ -359,6 +359,7 @@ fn stamps(then: &rustix::fs::Statx, now: &rustix::fs::Statx) -> String {
     };
     let pairs = times(then).into_iter().zip(times(now)).zip("amcb".chars());
     pairs
+        .filter(|(_, letter)| !("mc".contains(*letter) && roughly && is_written_by_faults(now)))
         .filter(|((a, b), _)| a != b)
         .map(|(_, letter)| letter)
         .collect()

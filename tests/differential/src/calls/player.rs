@@ -70,6 +70,8 @@ pub struct Player {
     pub countdown: Option<Countdown>,
     /// For the next call.
     fault: Option<u32>,
+    /// For the system call of this one that moves memory; taken when something has failed in it.
+    pub moving: Option<u32>,
     /// The sides are not the same from now on, for this reason.
     parted: Option<&'static str>,
     pub figures: Figures,
@@ -135,6 +137,7 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
         sized: options.contains("huge="),
         countdown: super::fault::countdown(fs, calls)?,
         fault: None,
+        moving: None,
         parted: None,
         figures,
     };

@@ -37,7 +37,13 @@ pub fn metadata(s: &Statx, roughly: bool) -> Meta {
     meta
 }
 
-/// What quotactl(2) says of an id, likewise.
+/// Whether a store to a mapping may set the times of changes: it does where it takes a fault, and so depends on which pages
+/// are mapped.
+pub fn is_written_by_faults(s: &Statx) -> bool {
+    FileType::from_raw_mode(s.stx_mode.into()) == FileType::RegularFile
+}
+
+/// What quotactl(2) says of an id, but for the blocks, likewise.
 pub fn quota(mut quota: Quota, roughly: bool) -> Quota {
     if roughly {
         (quota.bytes, quota.block_time) = (0, 0);
@@ -189,8 +195,11 @@ impl View {
         }
     }
 
-    fn times(self, s: &Statx) -> String {
+    fn times(self, s: &Statx, roughly: bool) -> String {
         let shown: &[_] = match self {
+            View::Whole if roughly && is_written_by_faults(s) => {
+                &[s.stx_atime, s.stx_btime].map(|t| stamp(&t))
+            }
             View::Whole => &[s.stx_atime, s.stx_mtime, s.stx_ctime, s.stx_btime].map(|t| stamp(&t)),
             View::Kept => &[s.stx_mtime, s.stx_ctime].map(|t| exact(&t)),
             View::KeptButTimes => &[],
@@ -230,7 +239,7 @@ impl Inodes {
         format!(
             "{:?} times {} attributes {:#x}",
             metadata(s, self.roughly),
-            self.view.times(s),
+            self.view.times(s, self.roughly),
             s.stx_attributes
         )
     }
