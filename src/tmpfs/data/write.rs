@@ -241,7 +241,13 @@ fn write_some(
             } else {
                 drop(folio);
             }
-            unit.fault_in(bytes, pos, from)?;
+            if let Err(error) = unit.fault_in(bytes, pos, from) {
+                // The file reaches to where the write was to begin, as it does where that makes a single page.
+                if pos > inode.size() {
+                    inode.set_size(pos);
+                }
+                return Err(error);
+            }
             return Ok(Len::ZERO);
         }
         bytes

@@ -18,7 +18,7 @@ use crate::harness::sys::cached_pages;
 cases! {
     own => large_at_all, few_faults, remounted, in_advance_and_remounted, of_two_policies, of_two_policies_in_use;
     "size=32m" => by_one_call, by_small_calls, two_that_grow, in_advance, in_advance_at_large, punched, cut,
-        from_a_source_with_an_end, from_a_source_that_is_not_there, from_a_source_that_ends_in_a_page, end_moved_on,
+        from_a_source_with_an_end, from_a_source_that_is_not_there, from_a_source_that_ends_in_a_page, from_nowhere, end_moved_on,
         preallocated_beyond_the_end, source_ends_in_preallocated, at_the_largest_position, mapped_by_chance;
     "usrquota" => grown_with_quota;
     "size=1m" => to_the_last_block, grown_to_the_last_block, beside_one_that_grows;
@@ -590,6 +590,31 @@ fn from_a_source_that_is_not_there(t: &mut Trace, d: &Dir) -> Done {
         // SAFETY: As above; the bytes that are written are those that are there.
         let bytes = unsafe { std::slice::from_raw_parts(map.start().cast::<u8>(), HUGE) };
         t.put("onto itself", source.pwrite(bytes, 0));
+    }
+    Ok(())
+}
+
+/// After a write that can copy nothing, a file reaches to where it was to begin.
+fn from_nowhere(t: &mut Trace, d: &Dir) -> Done {
+    let size = 16 * PAGE;
+    for (pages, at_first) in [("new", 0), ("allocated", HUGE)] {
+        for (place, at) in [
+            ("within", 100),
+            ("at the end", size),
+            ("behind", size + 1),
+            ("far behind", HUGE - PAGE),
+        ] {
+            let file = d.file("f", &pattern(1, size))?;
+            if at_first > 0 {
+                fallocate(&file, FallocateFlags::KEEP_SIZE, 0, at_first)?;
+            }
+            // SAFETY: The kernel looks whether the memory is there.
+            let done =
+                unsafe { libc::pwrite(file.0.as_raw_fd(), std::ptr::null(), 100, at as i64) };
+            let done = Errno::check(done as libc::c_long);
+            t.put(format!("{pages}, {place}"), (done, file.size()?));
+            d.unlink("f")?;
+        }
     }
     Ok(())
 }
