@@ -175,8 +175,10 @@ impl Player {
             Some(after) if call.only_moves() => self.moved_under_fault(t, after, *call),
             _ => self.call(*call),
         }?;
-        let parted = self.parts(*call, &said);
-        self.parted = parted.filter(|_| !self.roughly);
+        self.parted = match self.roughly {
+            true => self.parts_roughly(*call, &said),
+            false => self.parts(*call, &said),
+        };
         let said = match said {
             None => "-".to_owned(),
             Some(Ok(text)) => text,
@@ -212,6 +214,17 @@ impl Player {
             _ => {}
         }
         None
+    }
+
+    /// The same where it is not compared how much memory there is for what.
+    fn parts_roughly(&self, call: Call, said: &Said) -> Option<&'static str> {
+        match call {
+            Call::Advise {
+                advice: libc::MADV_COLLAPSE,
+                ..
+            } if !self.sized && matches!(said, Some(Ok(_))) => Some(STORED_BEYOND),
+            _ => None,
+        }
     }
 
     /// Does something as root, whoever the player is.
@@ -314,6 +327,9 @@ impl Player {
 
 /// Why the sides differ after a write from memory that is not there.
 const BEHIND: &str = "what a short write leaves behind the end is as large as there is room for";
+
+/// And why they do where a file may have a folio of 2 MiB without huge=.
+const STORED_BEYOND: &str = "what is stored beyond the end is the file's when it grows, or is not";
 
 /// Whether less than that was written, or nothing at all from a bad address.
 pub fn short(said: &Said, len: usize) -> bool {
