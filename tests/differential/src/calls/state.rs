@@ -259,6 +259,8 @@ impl Player {
         };
         let root = self.mount.dir()?;
         tree(t, &mut inodes, &root, "", DEPTH)?;
+        let mounted = statx(&root, ".")?;
+        let device = |s: &Statx| (s.stx_dev_major, s.stx_dev_minor);
         for number in 0..self.fds.len() {
             let Some(fd) = self.fd(number) else { continue };
             let label = format!("fd {number}");
@@ -270,6 +272,10 @@ impl Player {
                 rustix::fs::StatxFlags::ALL,
             )?;
             let kind = FileType::from_raw_mode(s.stx_mode.into());
+            if kind == FileType::Symlink && device(&s) != device(&mounted) {
+                // The link by which a descriptor was opened anew, and not what it leads to.
+                continue;
+            }
             let at = if kind == FileType::Directory {
                 Ok(0)
             } else {
