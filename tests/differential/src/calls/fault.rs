@@ -7,6 +7,7 @@ use stage::inject::{self, Countdown, Requests};
 use super::player::{short, Player, Said};
 use super::state::View;
 use super::Call;
+use crate::harness::errno::Errno;
 use crate::harness::fs::Fs;
 use crate::harness::trace::Trace;
 
@@ -90,6 +91,32 @@ impl Call {
         }
     }
 
+    /// Whether its path goes through /proc, which finds no name of its own without memory.
+    fn is_by_proc(&self) -> bool {
+        matches!(
+            self,
+            Call::Reopen { .. }
+                | Call::Truncate { .. }
+                | Call::Statfs { .. }
+                | Call::SetXattr { .. }
+                | Call::GetXattr { .. }
+                | Call::ListXattr { .. }
+                | Call::RemoveXattr { .. }
+                | Call::SetAcl { .. }
+        )
+    }
+
+    /// Whether it may have to split a folio, which stays as it is where there is no memory for that.
+    pub fn may_split(&self) -> bool {
+        matches!(
+            self,
+            Call::Pwritev { .. }
+                | Call::Truncate { .. }
+                | Call::Ftruncate { .. }
+                | Call::Fallocate { .. }
+        )
+    }
+
     /// A write has set the times before it asks for memory.
     fn view(&self) -> View {
         match self {
@@ -149,7 +176,9 @@ impl Player {
             t.text(&label, line);
         }
         let again = self.call(call)?;
-        if again != first && !inject::is_out_of_memory(failed.0) {
+        let lacks_memory = inject::is_out_of_memory(failed.0)
+            || (failed == Errno(libc::ENOENT) && call.is_by_proc());
+        if again != first && !lacks_memory {
             t.text(&label, format!("{failed:?}"));
         }
         Ok(again)

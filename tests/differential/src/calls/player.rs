@@ -64,6 +64,8 @@ pub struct Player {
     pub roughly: bool,
     /// There may be large folios.
     pub large: bool,
+    /// Folios have the size that fits.
+    fits: bool,
     /// There were none yet when the mount got huge=: the sizes of those from before are a known difference.
     pub sized: bool,
     /// What lets allocations fail, on the side where they do.
@@ -134,6 +136,7 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
         long_link: false,
         roughly: false,
         large: options.contains("huge="),
+        fits: !options.contains("huge="),
         sized: options.contains("huge="),
         countdown: super::fault::countdown(fs, calls)?,
         fault: None,
@@ -171,7 +174,12 @@ impl Player {
             _ => {}
         }
         let said = match self.fault.take() {
-            Some(after) if self.is_all_or_nothing(*call) => self.under_fault(t, after, *call),
+            Some(after) if self.is_all_or_nothing(*call) => {
+                // On both sides, as only one knows whether it lacked memory.
+                self.roughly |= self.fits && call.may_split();
+                self.vague |= self.roughly;
+                self.under_fault(t, after, *call)
+            }
             Some(after) if call.only_moves() => self.moved_under_fault(t, after, *call),
             _ => self.call(*call),
         }?;
