@@ -3,12 +3,13 @@
 
 use crate::call::check;
 use crate::worker::Worker;
-use rustix::fd::AsRawFd;
+use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::{Errno, ReadWriteFlags, Result};
 use stage::pages::PAGE;
 use std::io::{IoSlice, IoSliceMut};
+use std::ops::Range;
 
-pub(super) fn flags(worker: &mut Worker<'_>) -> ReadWriteFlags {
+fn flags(worker: &mut Worker<'_>) -> ReadWriteFlags {
     match worker.rng.u8(0..20) {
         0 => ReadWriteFlags::NOWAIT,
         1 => ReadWriteFlags::DSYNC,
@@ -18,7 +19,11 @@ pub(super) fn flags(worker: &mut Worker<'_>) -> ReadWriteFlags {
     }
 }
 
-pub fn write(worker: &mut Worker<'_>) -> Result<()> {
+/// A write of some bytes of the worker's buffer to a position of a file, with flags.
+pub(super) fn write_by(
+    worker: &mut Worker<'_>,
+    call: impl FnOnce(&mut Worker<'_>, &OwnedFd, Range<usize>, u64, ReadWriteFlags) -> Result<usize>,
+) -> Result<()> {
     let file = worker.wild()?;
     let page = worker.page();
     let count = worker.count();
@@ -32,18 +37,20 @@ pub fn write(worker: &mut Worker<'_>) -> Result<()> {
         _ => (0, count * PAGE),
     };
     let flags = flags(worker);
-    let data = &worker.buffer.0[from..to];
-    let done = rustix::io::pwritev2(
-        &file.fd,
-        &[IoSlice::new(data)],
-        page * PAGE as u64 + from as u64,
-        flags,
-    );
+    let position = page * PAGE as u64 + from as u64;
+    let done = call(worker, &file.fd, from..to, position, flags);
     if done.is_ok_and(|done| done > to - from) {
         worker.wrong("more was written than there was");
     }
     worker.keep(file);
     done.map(drop)
+}
+
+pub fn write(worker: &mut Worker<'_>) -> Result<()> {
+    write_by(worker, |worker, file, bytes, position, flags| {
+        let data = &worker.buffer.0[bytes];
+        rustix::io::pwritev2(file, &[IoSlice::new(data)], position, flags)
+    })
 }
 
 pub fn append(worker: &mut Worker<'_>) -> Result<()> {
@@ -55,19 +62,29 @@ pub fn append(worker: &mut Worker<'_>) -> Result<()> {
     rustix::io::write(&file.fd, &worker.buffer.0[..length]).map(drop)
 }
 
-pub fn read(worker: &mut Worker<'_>) -> Result<()> {
+/// A read of so many bytes to the worker's buffer, likewise.
+pub(super) fn read_by(
+    worker: &mut Worker<'_>,
+    call: impl FnOnce(&mut Worker<'_>, &OwnedFd, Range<usize>, u64, ReadWriteFlags) -> Result<usize>,
+) -> Result<()> {
     let file = worker.file()?;
     let position = worker.position();
     let most = worker.count() * PAGE;
     let length = worker.rng.usize(1..=most);
     let flags = flags(worker);
-    let buffer = &mut worker.buffer.0[..length];
-    let done = rustix::io::preadv2(&file.fd, &mut [IoSliceMut::new(buffer)], position, flags);
+    let done = call(worker, &file.fd, 0..length, position, flags);
     if let Ok(done) = done {
         worker.look(&worker.buffer.0[..done], position, file.id, file.foreign);
     }
     worker.keep(file);
     done.map(drop)
+}
+
+pub fn read(worker: &mut Worker<'_>) -> Result<()> {
+    read_by(worker, |worker, file, bytes, position, flags| {
+        let buffer = &mut worker.buffer.0[bytes];
+        rustix::io::preadv2(file, &mut [IoSliceMut::new(buffer)], position, flags)
+    })
 }
 
 /// A mapping of a file is the buffer of a call on the same file: the same bytes go to where they are, or to a hole.

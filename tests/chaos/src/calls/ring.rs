@@ -58,36 +58,25 @@ fn with_buffer(worker: &mut Worker<'_>, entry: Entry) -> Result<usize> {
 }
 
 pub fn read(worker: &mut Worker<'_>) -> Result<()> {
-    let file = worker.file()?;
-    let position = worker.position();
-    let most = worker.count() * PAGE;
-    let length = worker.rng.usize(1..=most);
-    let flags = data::flags(worker).bits() as i32;
-    let (fd, buffer) = (types::Fd(file.fd.as_raw_fd()), worker.buffer.0.as_mut_ptr());
-    let entry = opcode::Read::new(fd, buffer, length as u32)
-        .offset(position)
-        .rw_flags(flags);
-    let done = with_buffer(worker, entry.build());
-    if let Ok(done) = done {
-        worker.look(&worker.buffer.0[..done], position, file.id, file.foreign);
-    }
-    worker.keep(file);
-    done.map(drop)
+    data::read_by(worker, |worker, file, bytes, position, flags| {
+        let length = bytes.len() as u32;
+        let buffer = worker.buffer.0[bytes].as_mut_ptr();
+        let entry = opcode::Read::new(types::Fd(file.as_raw_fd()), buffer, length)
+            .offset(position)
+            .rw_flags(flags.bits() as i32);
+        with_buffer(worker, entry.build())
+    })
 }
 
 pub fn write(worker: &mut Worker<'_>) -> Result<()> {
-    let file = worker.wild()?;
-    let page = worker.page();
-    let count = worker.count();
-    worker.prepare(file.id, page, count);
-    let flags = data::flags(worker).bits() as i32;
-    let (fd, buffer) = (types::Fd(file.fd.as_raw_fd()), worker.buffer.0.as_ptr());
-    let entry = opcode::Write::new(fd, buffer, (count * PAGE) as u32)
-        .offset(page * PAGE as u64)
-        .rw_flags(flags);
-    let done = with_buffer(worker, entry.build());
-    worker.keep(file);
-    done.map(drop)
+    data::write_by(worker, |worker, file, bytes, position, flags| {
+        let length = bytes.len() as u32;
+        let data = worker.buffer.0[bytes].as_ptr();
+        let entry = opcode::Write::new(types::Fd(file.as_raw_fd()), data, length)
+            .offset(position)
+            .rw_flags(flags.bits() as i32);
+        with_buffer(worker, entry.build())
+    })
 }
 
 fn register(worker: &mut Worker<'_>) -> Result<Registered> {
