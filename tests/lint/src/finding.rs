@@ -27,3 +27,10 @@ impl Finding {
         }
     }
 }
+
+/// The lines that a rule finds in a file with this source.
+#[cfg(test)]
+pub fn lines(check: fn(&[File]) -> Vec<Finding>, path: &str, source: &str) -> Vec<usize> {
+    let files = [File::new(path, source).unwrap()];
+    check(&files).iter().map(|finding| finding.line).collect()
+}

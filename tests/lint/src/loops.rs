@@ -125,10 +125,10 @@ pub fn check(files: &[File]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding;
 
     fn lines(body: &str) -> Vec<usize> {
-        let files = [File::new("src/a.rs", &format!("fn f() {{\n{body}\n}}\n")).unwrap()];
-        check(&files).iter().map(|finding| finding.line).collect()
+        finding::lines(check, "src/a.rs", &format!("fn f() {{\n{body}\n}}\n"))
     }
 
     #[test]

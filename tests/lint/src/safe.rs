@@ -99,10 +99,10 @@ pub fn check(files: &[File]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding;
 
     fn lines(path: &str, source: &str) -> Vec<usize> {
-        let files = [File::new(path, source).unwrap()];
-        check(&files).iter().map(|finding| finding.line).collect()
+        finding::lines(check, path, source)
     }
 
     #[test]
