@@ -130,13 +130,11 @@ impl Player {
     /// Whether the call is so here and now.
     pub fn is_all_or_nothing(&self, call: Call) -> bool {
         call.is_all_or_nothing()
+            // A folio that cannot be made, or not be split, is made small, or stays.
+            && !(self.large && call.may_split())
             && match call {
                 // Where it writes to is not known; one by a user takes away set-user-ID before it asks for memory.
-                Call::Pwritev { fd, .. } => !self.large && self.user.is_none() && !self.appends(fd),
-                // A folio that cannot be made, or not be split, is made small, or stays.
-                Call::Truncate { .. } | Call::Ftruncate { .. } | Call::Fallocate { .. } => {
-                    !self.large
-                }
+                Call::Pwritev { fd, .. } => self.user.is_none() && !self.appends(fd),
                 _ => true,
             }
     }

@@ -64,8 +64,6 @@ pub struct Player {
     pub roughly: bool,
     /// There may be large folios.
     pub large: bool,
-    /// Folios have the size that fits.
-    fits: bool,
     /// There were none yet when the mount got huge=: the sizes of those from before are a known difference.
     pub sized: bool,
     /// What lets allocations fail, on the side where they do.
@@ -136,7 +134,6 @@ pub fn replay(t: &mut Trace, fs: &Fs, options: &str, calls: &[Call]) -> Done {
         long_link: false,
         roughly: false,
         large: options.contains("huge="),
-        fits: !options.contains("huge="),
         sized: options.contains("huge="),
         countdown: super::fault::countdown(fs, calls)?,
         fault: None,
@@ -168,7 +165,7 @@ impl Player {
                 return Ok(());
             }
             Call::Roughly => {
-                (self.roughly, self.vague) = (true, true);
+                self.compare_roughly();
                 return Ok(());
             }
             _ => {}
@@ -176,8 +173,9 @@ impl Player {
         let said = match self.fault.take() {
             Some(after) if self.is_all_or_nothing(*call) => {
                 // On both sides, as only one knows whether it lacked memory.
-                self.roughly |= self.fits && call.may_split();
-                self.vague |= self.roughly;
+                if !self.sized && call.may_split() {
+                    self.compare_roughly();
+                }
                 self.under_fault(t, after, *call)
             }
             Some(after) if call.only_moves() => self.moved_under_fault(t, after, *call),
@@ -194,6 +192,11 @@ impl Player {
         };
         t.text(format!("{call:?}"), said);
         Ok(())
+    }
+
+    /// From here on it is not compared how much memory there is for what, nor which pages are there.
+    fn compare_roughly(&mut self) {
+        (self.roughly, self.vague) = (true, true);
     }
 
     /// Why the sides differ from here on, and are meant to.

@@ -381,22 +381,33 @@ fn exact(t: &StatxTimestamp) -> String {
     format!("{}.{}", t.tv_sec, t.tv_nsec)
 }
 
+/// Reads the bytes from `start` to before `end` in pieces, with the position of each; no more than are `left`.
+fn read_extent(
+    file: &Fd,
+    (start, end): (u64, u64),
+    left: &mut u64,
+    mut f: impl FnMut(u64, &[u8]),
+) -> Res<()> {
+    let mut at = start;
+    while at < end && *left > 0 {
+        let data = file.pread(CHUNK.min((end - at) as usize), at)?.0;
+        if data.is_empty() {
+            break;
+        }
+        f(at, &data);
+        at += data.len() as u64;
+        *left = left.saturating_sub(data.len() as u64);
+    }
+    Ok(())
+}
+
 fn digest(file: &Fd, most: u64) -> Res<String> {
     let extents = file.extents()?;
     let mut sum = Sum::default();
     let mut left = most;
     for &(start, end) in &extents {
         sum.add(&start.to_le_bytes());
-        let mut at = start;
-        while at < end && left > 0 {
-            let data = file.pread(CHUNK.min((end - at) as usize), at)?.0;
-            if data.is_empty() {
-                break;
-            }
-            sum.add(&data);
-            at += data.len() as u64;
-            left = left.saturating_sub(data.len() as u64);
-        }
+        read_extent(file, (start, end), &mut left, |_, data| sum.add(data))?;
     }
     // A hole, or the end, reads as zeros or nothing.
     let first = file.pread(64, 0)?;
@@ -420,22 +431,17 @@ fn digest(file: &Fd, most: u64) -> Res<String> {
 
 /// A digest of all pages that are not zero, whether the others are there or not.
 fn what_is_in(file: &Fd) -> Res<String> {
-    let mut sum = Sum::default();
-    for (start, end) in file.extents()? {
-        let mut at = start;
-        while at < end {
-            let data = file.pread(CHUNK.min((end - at) as usize), at)?.0;
-            if data.is_empty() {
-                break;
-            }
+    // All that there is.
+    let (mut sum, mut left) = (Sum::default(), u64::MAX);
+    for extent in file.extents()? {
+        read_extent(file, extent, &mut left, |at, data| {
             for (page, data) in (at / PAGE as u64..).zip(data.chunks(PAGE)) {
                 if data.iter().any(|byte| *byte != 0) {
                     sum.add(&page.to_le_bytes());
                     sum.add(data);
                 }
             }
-            at += data.len() as u64;
-        }
+        })?;
     }
     let first = file.pread(64, 0)?;
     Ok(format!("digest {:x}, {first:?}", sum.0))
