@@ -357,7 +357,7 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
             // Either this sees the last pin go, or the one who takes it back sees that.
             self.waiting.fetch_add(1, Full);
             // Eviction cannot fail. What has pinned it does one thing to this inode, and a signal that kills the task ends
-            // that, too.
+            // that, too. Never, where it is swapoff in this very task: see src/guide/locks.md.
             while link.pins.load(Acquire) > 0 {
                 self.unpinned.wait(&mut head);
             }
