@@ -18,6 +18,12 @@
 #define __rtmpfs_helper
 #endif
 
+__rtmpfs_helper
+void rtmpfs_helper___iget(struct inode *inode)
+{
+	__iget(inode);
+}
+
 #ifndef CONFIG_MODULE_UNLOAD
 __rtmpfs_helper
 void rtmpfs_helper___module_get(struct module *module)
@@ -98,6 +104,12 @@ __rtmpfs_helper
 void rtmpfs_helper_count_vm_event(enum vm_event_item item)
 {
 	count_vm_event(item);
+}
+
+__rtmpfs_helper
+unsigned int rtmpfs_helper_current_flags(void)
+{
+	return current->flags;
 }
 
 __rtmpfs_helper
@@ -679,18 +691,6 @@ unsigned int rtmpfs_helper_memalloc_nofs_save(void)
 	return memalloc_nofs_save();
 }
 #endif
-
-__rtmpfs_helper
-void rtmpfs_helper_memalloc_noreclaim_restore(unsigned int flags)
-{
-	memalloc_noreclaim_restore(flags);
-}
-
-__rtmpfs_helper
-unsigned int rtmpfs_helper_memalloc_noreclaim_save(void)
-{
-	return memalloc_noreclaim_save();
-}
 
 #ifndef CONFIG_MODULE_UNLOAD
 __rtmpfs_helper

@@ -154,4 +154,15 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
 
     #[cfg(not(CONFIG_SWAP))]
     unsafe fn forget(&self, _inode: &Inode<T>) {}
+
+    #[cfg(CONFIG_SWAP)]
+    unsafe fn give(&self, inode: &Inode<T>) -> bool {
+        // SAFETY: By the caller's promise.
+        unsafe { self.swapped.give(inode) }
+    }
+
+    #[cfg(not(CONFIG_SWAP))]
+    unsafe fn give(&self, _inode: &Inode<T>) -> bool {
+        false
+    }
 }

@@ -114,6 +114,14 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
     ///
     /// The inode must be on its way out, of a file system of this type, and no directory.
     unsafe fn forget(&self, inode: &Inode<T>);
+
+    /// Gives the last reference to an inode to a task that looks at it, and can drop it when it has looked; false where
+    /// there is none. Must not sleep.
+    ///
+    /// # Safety
+    ///
+    /// The inode must be of a file system of this type, and no directory, with its `i_lock` held.
+    unsafe fn give(&self, inode: &Inode<T>) -> bool;
 }
 
 /// A file system type. A whole one, and a small one, is `tests/sample/ramfs.rs`.

@@ -34,6 +34,7 @@ pub(crate) mod file_system;
 pub(crate) mod fileattr;
 mod folder;
 mod fs_type;
+mod hand_over;
 pub(crate) mod handle;
 pub(crate) mod ids;
 pub(crate) mod inode;

@@ -18,7 +18,6 @@
 use super::attr::SetAttr;
 use super::{BareSuperBlock, FileSystem, Inode, InodeCore, NewInode, SuperBlock};
 use crate::bindings;
-use crate::mm::task::{AllocationScope, Without};
 use crate::units::Len;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -428,10 +427,10 @@ const FAKE: c_long = bindings::long(bindings::DQ_FAKE_B);
 /// # Invariants
 ///
 /// The current task holds `dq_lock` of the record, which is live and belongs to a superblock of
-/// `T`.
+/// `T`; `flags` are what ends the scope in which it allocates without calling into file systems.
 struct LockedRecord<T: QuotaOperations> {
     record: NonNull<bindings::dquot>,
-    _scope: AllocationScope,
+    flags: c_uint,
     _fs: PhantomData<T>,
 }
 
@@ -448,7 +447,7 @@ impl<T: QuotaOperations> LockedRecord<T> {
             bindings::mutex_lock(&raw mut (*record).dq_lock);
             Self {
                 record: NonNull::new_unchecked(record),
-                _scope: AllocationScope::begin(Without::FileSystems),
+                flags: bindings::memalloc_nofs_save(),
                 _fs: PhantomData,
             }
         }
@@ -541,7 +540,10 @@ impl<T: QuotaOperations> LockedRecord<T> {
 impl<T: QuotaOperations> Drop for LockedRecord<T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariants.
-        unsafe { bindings::mutex_unlock(&raw mut (*self.record.as_ptr()).dq_lock) }
+        unsafe {
+            bindings::memalloc_nofs_restore(self.flags);
+            bindings::mutex_unlock(&raw mut (*self.record.as_ptr()).dq_lock);
+        }
     }
 }
 

@@ -70,6 +70,10 @@ unsafe impl<T: FileSystem<Memory = Self>> Memory<T> for Ram {
     }
 
     unsafe fn forget(&self, _inode: &Inode<T>) {}
+
+    unsafe fn give(&self, _inode: &Inode<T>) -> bool {
+        false
+    }
 }
 
 /// A request for C functions that transfer bytes from or to byte `pos` of a file on.

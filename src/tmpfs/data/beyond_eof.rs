@@ -11,7 +11,6 @@
 //! The lock of the list is not held meanwhile.
 
 use super::orders;
-use crate::mm::task::{AllocationScope, Without};
 use crate::mm::{huge, Folio, LockedFolio, Slot};
 use crate::tmpfs::pure::folio_orders;
 use crate::tmpfs::pure::huge_policy::HugePolicy;
@@ -97,8 +96,6 @@ pub(in crate::tmpfs) fn shrink(sb: &SuperBlock<Tmpfs>, objects: usize, pages: Pa
                 return Err(EAGAIN);
             }
             left.set(left.get().saturating_sub(1));
-            // A split needs a little memory. Reclaim may evict the inode, which would wait for this task.
-            let _scope = AllocationScope::begin(Without::Reclaim);
             if let Outcome::GivenBack(n) = split_noted(inode) {
                 given_back.set(given_back.get().saturating_add(n));
                 split.set(split.get().saturating_add(1));

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
+use stage::device::Swap;
 use stage::group::Group;
 use stage::machine::Expected;
 use stage::pipe::InPipe;
@@ -15,7 +16,7 @@ use crate::harness::prelude::*;
 use crate::harness::process;
 
 cases! {
-    own => counted, for_want_of_blocks;
+    own => counted, for_want_of_blocks, brought_back;
 }
 
 /// What the kernel may say of a group without processes that gets no more memory.
@@ -26,6 +27,9 @@ const NAMES: usize = 64;
 
 /// The pages that a file has in the end; its folio has more.
 const LEFT: usize = 5;
+
+/// A file in swap has so many.
+const OUT: usize = 80;
 
 /// An overlay that is the only one to hold a file any more, and the group that is charged for all of it.
 struct Scene {
@@ -40,7 +44,7 @@ impl Scene {
     fn new<T>(
         fs: &Fs,
         options: &str,
-        make: fn(&Dir) -> anyhow::Result<T>,
+        make: fn(&Dir, &Group) -> anyhow::Result<T>,
     ) -> anyhow::Result<Scene> {
         let expected = Expected::new(OUT_OF_MEMORY)?;
         let group = Group::new(&[])?;
@@ -48,7 +52,7 @@ impl Scene {
         process::on_processor(0)?;
         group.add_self()?;
         let overlay = Overlay::limited(fs, options, "", |_| Ok(()))?;
-        let made = make(&overlay.upper)?;
+        let made = make(&overlay.upper, &group)?;
         for number in 0..NAMES {
             // That there is no such name is kept, too.
             let _ = overlay.merged.meta(&format!("none{number}"));
@@ -81,7 +85,7 @@ impl Scene {
 
 /// statfs(2) counts what folios have beyond the ends of their files as free.
 fn counted(t: &mut Trace, fs: &Fs) -> Done {
-    let scene = Scene::new(fs, "size=32m", |d| {
+    let scene = Scene::new(fs, "size=32m", |d, _| {
         let file = d.file("f", &pattern(1, HUGE))?;
         // A folio that is in use is not split, whatever asks for the blocks.
         let pipe = InPipe::page(&file, 0)?;
@@ -94,7 +98,7 @@ fn counted(t: &mut Trace, fs: &Fs) -> Done {
 
 /// A write that finds no block looks for such folios.
 fn for_want_of_blocks(t: &mut Trace, fs: &Fs) -> Done {
-    let scene = Scene::new(fs, "size=8m,huge=always", |d| {
+    let scene = Scene::new(fs, "size=8m,huge=always", |d, _| {
         d.file("f", &pattern(1, LEFT * PAGE))?;
         Ok(())
     })?;
@@ -105,5 +109,20 @@ fn for_want_of_blocks(t: &mut Trace, fs: &Fs) -> Done {
     let short = written.filter(|done| *done != Ok(HUGE)).count();
     t.put("short of blocks", short > 0);
     drop(file);
+    scene.end(t)
+}
+
+/// swapoff brings such a file back. With tmpfs its task would wait for itself.
+fn brought_back(t: &mut Trace, fs: &Fs) -> Done {
+    stage::skip::without("SWAP")?;
+    let mut swap = Swap::disk(1)?;
+    let scene = Scene::new(fs, "size=32m", |d, group| {
+        let file = d.file("f", &pattern(1, OUT * PAGE))?;
+        group.push_out_all(&file, OUT)
+    })?;
+    if fs.is_subject() {
+        // There may be no memory for it, or no such file any more.
+        let _ = swap.off();
+    }
     scene.end(t)
 }
