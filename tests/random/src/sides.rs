@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::path::Path;
 
-use differential::calls::{replay, FAILED, LACKED};
+use differential::calls::{replay, FAILED, LACKED, ROUGHLY};
 use differential::harness::run::{self, observe, Outcome};
 use stage::switch::Switch;
 
@@ -65,7 +65,11 @@ impl Sides<'_> {
             oracle.iter().zip(subject).position(|(a, b)| a != b)
         };
         let mut at = first(&oracle, &subject);
-        if at.is_some_and(|at| sequence.may_lack_room() && takes_room(&oracle[at])) {
+        let is_short = |at: usize| {
+            let is_rough = oracle[..at].iter().any(|line| line.starts_with(ROUGHLY));
+            is_rough && sequence.may_lack_room() && takes_room(&oracle[at])
+        };
+        if at.is_some_and(is_short) {
             // From there on the two have not the same in them.
             self.short_of_room.set(self.short_of_room.get() + 1);
             oracle.drain(..the_end(&oracle));

@@ -11,7 +11,7 @@ mod shared;
 mod state;
 
 pub use fault::{FAILED, LACKED};
-pub use player::{replay, LOG};
+pub use player::{replay, LOG, ROUGHLY};
 
 /// How many of each a player has; a call names one by its number.
 pub const FDS: usize = 6;

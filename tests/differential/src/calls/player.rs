@@ -32,6 +32,9 @@ pub const REGION: usize = 1 << 40;
 /// A variable of the environment: each call is written to the kernel log before it is made.
 pub const LOG: &str = "CALLS_LOG";
 
+/// What a line begins with as of which it is not compared how much memory there is for what.
+pub const ROUGHLY: &str = "roughly";
+
 /// What a call said, in words that are the same on both sides; `None` if there was nothing to call on.
 pub type Said = Option<Res<String>>;
 
@@ -165,7 +168,7 @@ impl Player {
                 return Ok(());
             }
             Call::Roughly => {
-                self.compare_roughly();
+                self.compare_roughly(t);
                 return Ok(());
             }
             _ => {}
@@ -174,7 +177,7 @@ impl Player {
             Some(after) if self.is_all_or_nothing(*call) => {
                 // On both sides, as only one knows whether it lacked memory.
                 if !self.sized && call.may_split() {
-                    self.compare_roughly();
+                    self.compare_roughly(t);
                 }
                 self.under_fault(t, after, *call)
             }
@@ -195,7 +198,10 @@ impl Player {
     }
 
     /// From here on it is not compared how much memory there is for what, nor which pages are there.
-    fn compare_roughly(&mut self) {
+    fn compare_roughly(&mut self, t: &mut Trace) {
+        if !self.roughly {
+            t.text(ROUGHLY, "from here on");
+        }
         (self.roughly, self.vague) = (true, true);
     }
 

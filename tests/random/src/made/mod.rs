@@ -305,13 +305,13 @@ fn options(rng: &mut Rng, roughly: bool) -> String {
 }
 
 impl Sequence {
-    /// Whether a call may lack room, at a place that depends on how much memory there is for what, which is not compared.
+    /// Whether a call may lack room: at a place that depends on how much memory there is for what, where that is not
+    /// compared.
     pub fn may_lack_room(&self) -> bool {
         let limits = |call: &Call| matches!(call, Call::Remount { .. } | Call::QuotaSet { .. });
-        self.calls.contains(&Call::Roughly)
-            && (!self.options.contains("size=0")
-                || self.options.contains("block_hardlimit")
-                || self.calls.iter().any(limits))
+        !self.options.contains("size=0")
+            || self.options.contains("block_hardlimit")
+            || self.calls.iter().any(limits)
     }
 }
 
