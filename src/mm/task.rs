@@ -18,7 +18,8 @@ pub(crate) fn cond_resched_tasks_rcu_qs() {
     unsafe { bindings::cond_resched_tasks_rcu_qs() };
 }
 
-/// Whether the current task allocates to give back more (`PF_MEMALLOC`), as all reclaim does: it begins no reclaim then.
+/// Whether the current task gives memory back because an allocation needs it (`PF_MEMALLOC`), or allocates as if it did:
+/// then it begins no reclaim.
 pub(crate) fn is_reclaiming() -> bool {
     // SAFETY: Looks at the current task only.
     unsafe { bindings::current_flags() & bindings::PF_MEMALLOC != 0 }

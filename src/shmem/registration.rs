@@ -15,9 +15,10 @@ use crate::bindings;
 use crate::mm::Mapping;
 use crate::vfs::control::{ControlFile, TypeFolder};
 use crate::vfs::file_system::Memory;
-#[cfg(CONFIG_SWAP)]
 use crate::vfs::inode_list::{InodeList, Link};
 use crate::vfs::internal_type::InternalType;
+#[cfg(CONFIG_SWAP)]
+use crate::vfs::pins::Pins;
 use crate::vfs::switch::Switch;
 use crate::vfs::Inode;
 use core::marker::PhantomData;
@@ -156,13 +157,13 @@ unsafe impl<T: SharedMemory> Memory<T> for Backend<T> {
     unsafe fn forget(&self, _inode: &Inode<T>) {}
 
     #[cfg(CONFIG_SWAP)]
-    unsafe fn give(&self, inode: &Inode<T>) -> bool {
+    unsafe fn pins(inode: &Inode<T>) -> Option<&Pins> {
         // SAFETY: By the caller's promise.
-        unsafe { self.swapped.give(inode) }
+        Some(unsafe { inode.memory_data() }.pins())
     }
 
     #[cfg(not(CONFIG_SWAP))]
-    unsafe fn give(&self, _inode: &Inode<T>) -> bool {
-        false
+    unsafe fn pins(_inode: &Inode<T>) -> Option<&Pins> {
+        None
     }
 }

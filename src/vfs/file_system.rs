@@ -9,6 +9,7 @@ use super::control::TypeFolder;
 use super::features::Feature;
 use super::figures::Figure;
 use super::internal_type::InternalType;
+use super::pins::Pins;
 #[cfg(CONFIG_QUOTA)]
 use super::quota::QuotaFormatTable;
 use super::xattr::XattrTable;
@@ -115,13 +116,12 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
     /// The inode must be on its way out, of a file system of this type, and no directory.
     unsafe fn forget(&self, inode: &Inode<T>);
 
-    /// Gives the last reference to an inode to a task that looks at it, and can drop it when it has looked; false where
-    /// there is none. Must not sleep.
+    /// The pins of an inode in its part of it, if it pins any.
     ///
     /// # Safety
     ///
-    /// The inode must be of a file system of this type, and no directory, with its `i_lock` held.
-    unsafe fn give(&self, inode: &Inode<T>) -> bool;
+    /// The inode must be no directory.
+    unsafe fn pins(inode: &Inode<T>) -> Option<&Pins>;
 }
 
 /// A file system type. A whole one, and a small one, is `tests/sample/ramfs.rs`.

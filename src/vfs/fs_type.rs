@@ -5,6 +5,7 @@
 //! C headers: `include/linux/fs.h`, `Documentation/filesystems/vfs.rst`.
 
 use super::control::TypeFolder;
+use super::delayed_iput::DelayedIputs;
 use super::features::Features;
 use super::figure_folders::FigureFolders;
 use super::figures::TypeFigures;
@@ -96,6 +97,7 @@ pub(crate) struct Registration<T: FileSystem> {
     // Dropped after `fs_type` is unregistered: by then no superblock is left.
     #[pin]
     memory: T::Memory,
+    delayed_iputs: DelayedIputs<T>,
     cache: InodeCache<T>,
     #[cfg(CONFIG_QUOTA)]
     #[pin]
@@ -111,7 +113,7 @@ pub(crate) struct Registration<T: FileSystem> {
 // SAFETY: Nothing in a registration is tied to the task that made it.
 unsafe impl<T: FileSystem> Send for Registration<T> {}
 // SAFETY: What a shared registration offers is made for any task: the address of its immutable cache, `memory`, which is
-// `Sync`, and the folders of figures.
+// `Sync`, the folders of figures, and references that are dropped later.
 unsafe impl<T: FileSystem> Sync for Registration<T> {}
 
 impl<T: FileSystem> Registration<T> {
@@ -134,6 +136,8 @@ impl<T: FileSystem> Registration<T> {
         const { assert!(is_size(T::MAX_BYTES), "no file can be that large") };
         try_pin_init!(&this in Self {
             cache: InodeCache::new()?,
+            // SAFETY: No superblock is left when it is dropped, by the type invariants.
+            delayed_iputs: unsafe { DelayedIputs::new()? },
             // Before the first mount can ask for it.
             #[cfg(CONFIG_QUOTA)]
             _quota <- QuotaFormat::new(&T::QUOTA_FORMAT, module),
@@ -190,6 +194,11 @@ impl<T: FileSystem> Registration<T> {
 
     pub(super) fn cache(&self) -> &InodeCache<T> {
         &self.cache
+    }
+
+    /// What reclaim leaves to be dropped later.
+    pub(super) fn delayed_iputs(&self) -> &DelayedIputs<T> {
+        &self.delayed_iputs
     }
 
     /// The folders of superblocks in sysfs.

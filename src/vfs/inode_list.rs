@@ -9,7 +9,7 @@
 //!
 //! Lock order: the lock of the list, then `i_lock` of an inode.
 
-use super::hand_over::Given;
+use super::pins::Pins;
 use super::{FileSystem, Inode};
 use crate::bindings;
 use crate::mm::task;
@@ -20,7 +20,6 @@ use core::ptr::NonNull;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed, Release};
 use kernel::sync::barrier::smp_mb;
-use kernel::sync::lock::spinlock::SpinLockGuard;
 use kernel::sync::{new_condvar, new_spinlock, CondVar, SpinLock};
 
 /// What a list is for. An inode has a place in one list of each kind.
@@ -59,17 +58,15 @@ unsafe impl<T: FileSystem> ListKind<T> for Cached {
 /// # Invariants
 ///
 /// `neighbours` is read and written under the lock of the list only; they are inodes in the list,
-/// which are live for as long as they are in it. `state` changes under that lock; its [`PLACE`] is
-/// [`LISTED`] or [`LEAVING`] where the inode is in the list. The rest of it is how many walks look at the inode, in units
-/// of [`WALK`], of those that can take its last reference over: that changes under `i_lock`, too, and is 0 where the inode
-/// is not in the list.
+/// which are live for as long as they are in it. `state` changes under that lock; it is
+/// [`LISTED`] or [`LEAVING`] where the inode is in the list.
 pub(crate) struct Link<T: FileSystem> {
     /// Under the lock of the list.
     neighbours: UnsafeCell<Neighbours<T>>,
     /// Written under the lock of the list, read without.
     state: Atomic<u32>,
-    /// How many are looking at the inode without the lock; under none. With it [`GIVEN`], under `i_lock`.
-    pins: Atomic<u32>,
+    /// Of the tasks that look at the inode without the lock.
+    pins: Pins,
 }
 
 /// Not in the list.
@@ -78,12 +75,6 @@ const OUTSIDE: u32 = 0;
 const LISTED: u32 = 1;
 /// In the list, and about to be taken out unless a task pins it.
 const LEAVING: u32 = 2;
-/// Which of these.
-const PLACE: u32 = 3;
-/// One walk that looks at the inode.
-const WALK: u32 = 4;
-/// Beside the pins: a walk was given the last reference. There are not as many tasks.
-const GIVEN: u32 = 1 << 31;
 
 /// Those before and behind an inode in a list.
 struct Neighbours<T: FileSystem> {
@@ -105,36 +96,13 @@ impl<T: FileSystem> Link<T> {
                 next: None,
             }),
             state: Atomic::new(OUTSIDE),
-            pins: Atomic::new(0),
+            pins: Pins::new(),
         }
     }
 
-    /// Changes whether the inode is in the list, whose lock is held.
-    fn set_place(&self, place: u32) {
-        self.state
-            .store(self.state.load(Relaxed) & !PLACE | place, Relaxed);
-    }
-
-    /// A walk begins to look at the inode, with the lock of the list and `i_lock` held; `mark` is [`WALK`] where the walk
-    /// can take the last reference over, else 0.
-    fn begin_look(&self, mark: u32) {
-        self.pins.fetch_add(1, Full);
-        // There are not as many tasks.
-        let state = self.state.load(Relaxed).wrapping_add(mark);
-        self.state.store(state, Relaxed);
-    }
-
-    /// The walk has looked, with the locks held as before, and still pins the inode. Returns whether it was given the last
-    /// reference meanwhile.
-    fn end_look(&self, mark: u32) -> bool {
-        // It was added.
-        let state = self.state.load(Relaxed).wrapping_sub(mark);
-        self.state.store(state, Relaxed);
-        let is_given = mark != 0 && self.pins.load(Relaxed) >= GIVEN;
-        if is_given {
-            self.pins.fetch_sub(GIVEN, Relaxed);
-        }
-        is_given
+    /// What keeps the inode from being evicted, in lists of the kind.
+    pub(crate) fn pins(&self) -> &Pins {
+        &self.pins
     }
 }
 
@@ -245,7 +213,7 @@ impl<T: FileSystem, K: ListKind<T>> Head<T, K> {
         // SAFETY: All inodes in the list are live, and `inode` is one of them or in no list.
         unsafe {
             let link = K::link(inode.as_ref());
-            if link.state.load(Relaxed) & PLACE == OUTSIDE {
+            if link.state.load(Relaxed) == OUTSIDE {
                 return;
             }
             let neighbours = self.neighbours(inode);
@@ -306,12 +274,26 @@ impl<T: FileSystem, K: ListKind<T>> Deref for PinnedInode<'_, T, K> {
 
 impl<T: FileSystem, K: ListKind<T>> Drop for PinnedInode<'_, T, K> {
     fn drop(&mut self) {
-        // The inode may go as soon as the pin has gone; from then on only the list is looked at.
-        // SAFETY: By the type invariants it is no directory.
-        unsafe { K::link(self) }.pins.fetch_sub(1, Full);
+        // From here on only the list is looked at.
+        // SAFETY: By the type invariants.
+        unsafe { unpin::<T, K>(self.inode) };
         if self.list.waiting.load(Relaxed) > 0 {
             self.list.wake();
         }
+    }
+}
+
+/// Takes a pin back: the inode may go at once.
+///
+/// # Safety
+///
+/// The caller must own a pin of the inode, which is no directory.
+unsafe fn unpin<T: FileSystem, K: ListKind<T>>(inode: NonNull<Inode<T>>) {
+    // SAFETY: By the caller's promise the inode is live, and no directory.
+    let is_last = unsafe { K::link(inode.as_ref()) }.pins.unpin();
+    if is_last {
+        // SAFETY: The last reference to the inode was left to the pin.
+        unsafe { inode.as_ref().sb().delayed_iputs().add(inode) };
     }
 }
 
@@ -332,46 +314,9 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
     /// Wakes those who wait for an inode to be pinned no more.
     #[cold]
     fn wake(&self) {
-        self.wake_after(|| ());
-    }
-
-    /// Calls `f` with the lock held, and wakes those who wait. `f` must not sleep.
-    pub(super) fn wake_after(&self, f: impl FnOnce()) {
-        // A task that has seen what was before holds the lock until it sleeps.
+        // A task that has seen the pin holds the lock until it sleeps.
         let _head = self.head.lock();
-        f();
         self.unpinned.notify_all();
-    }
-
-    /// Sleeps until `is_so`, which is looked at with the lock held, and must not sleep.
-    pub(super) fn wait_until(&self, is_so: impl Fn() -> bool) {
-        self.wait_with(&mut self.head.lock(), is_so);
-    }
-
-    /// Sleeps until `is_so`, without the lock that `head` is.
-    fn wait_with(&self, head: &mut SpinLockGuard<'_, Head<T, K>>, is_so: impl Fn() -> bool) {
-        // Either this sees what is awaited, or the task that does it sees this.
-        self.waiting.fetch_add(1, Full);
-        // Ends with what the caller waits for.
-        while !is_so() {
-            self.unpinned.wait(head);
-        }
-        self.waiting.fetch_sub(1, Relaxed);
-    }
-
-    /// Gives the last reference to an inode to a walk that looks at it and can take it over; false where there is none.
-    ///
-    /// # Safety
-    ///
-    /// The inode must be no directory, with its `i_lock` held.
-    pub(crate) unsafe fn give(&self, inode: &Inode<T>) -> bool {
-        // SAFETY: By the caller's promise.
-        let link = unsafe { K::link(inode) };
-        let is_walked = link.state.load(Relaxed) >= WALK;
-        if is_walked {
-            link.pins.fetch_add(GIVEN, Relaxed);
-        }
-        is_walked
     }
 
     /// How many inodes are in the list. Does not sleep.
@@ -391,13 +336,13 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
         // SAFETY: By the caller's promise.
         let link = unsafe { K::link(inode) };
         // The pin is there before the look at the list: see `for_each()`.
-        link.pins.fetch_add(1, Full);
+        link.pins.pin();
         // INVARIANT: Just pinned, and soon in the list.
         let pinned = PinnedInode {
             list: self,
             inode: NonNull::from(inode),
         };
-        if link.state.load(Relaxed) & PLACE != LISTED {
+        if link.state.load(Relaxed) != LISTED {
             self.list(&pinned);
         }
         pinned
@@ -425,14 +370,19 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
         let link = unsafe { K::link(inode) };
         // It is listed no more, and pinned by the list no more, as of when that began, see `unless_evicted()`: where
         // it is in neither it stays so.
-        if link.pins.load(Acquire) == 0 && link.state.load(Acquire) == OUTSIDE {
+        if link.pins.are_none() && link.state.load(Acquire) == OUTSIDE {
             return;
         }
         let mut head = self.head.lock();
-        if link.pins.load(Acquire) > 0 {
+        if !link.pins.are_none() {
+            // Either this sees the last pin go, or the one who takes it back sees that.
+            self.waiting.fetch_add(1, Full);
             // Eviction cannot fail. What has pinned it does one thing to this inode, and a signal that kills the task ends
-            // that, too. It is another task: see `give()`.
-            self.wait_with(&mut head, || link.pins.load(Acquire) == 0);
+            // that, too. It is another task: what evicts is no reclaim in that one, see `drop_inode()`.
+            while !link.pins.are_none() {
+                self.unpinned.wait(&mut head);
+            }
+            self.waiting.fetch_sub(1, Relaxed);
         }
         // SAFETY: The inode is live, and by the caller's promise in this list or in none.
         unsafe { head.remove(NonNull::from(inode)) };
@@ -442,9 +392,8 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
     /// `stays_listed` refuses is taken out of the list. Those whose eviction has begun are left out, and inodes that are added
     /// meanwhile may be missed. May sleep; `stays_listed` must not, and must not use the list.
     ///
-    /// The pin of the inode keeps its eviction waiting. Where reclaim drops the last reference meanwhile, this walk drops
-    /// it, in another task's stead or its own (see [`mod@super::hand_over`]), and begins again: `f` may be called more
-    /// than once for an inode.
+    /// The pin of the inode keeps its eviction waiting, but for that by reclaim, which leaves it to the last pin: `f` may
+    /// allocate memory.
     ///
     /// # Examples
     ///
@@ -471,22 +420,23 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
         stays_listed: impl Fn(&Inode<T>) -> bool,
         mut f: impl FnMut(&Inode<T>) -> Result,
     ) -> Result {
-        // In reclaim it begins no other one, that could drop the reference, and an eviction is for the task that does.
-        let mark = if task::is_reclaiming() { 0 } else { WALK };
         let mut head = self.head.lock();
         let mut next = head.start();
         let mut result = Ok(());
         // Each turn is one inode further, and an inode keeps its place while it is pinned. Those that are added meanwhile
         // are at the end: a walk that begins there does not come to them. Any other does, and ends when it has caught up
-        // with reclaim, which adds an inode for a page that it writes out: that takes longer than a turn. It begins again
-        // where an inode goes. An error of `f` ends each walk.
+        // with reclaim, which adds an inode for a page that it writes out: that takes longer than a turn. An error of `f`
+        // ends each walk.
         while let Some(inode) = next.filter(|_| result.is_ok()) {
             // SAFETY: The inode is in the list, so it is live while the lock is held, and while it
             // is pinned. The pin goes with the lock held, so that the next one is live too.
             unsafe {
                 let this = inode.as_ref();
                 let link = K::link(this);
-                if !unless_evicted(this, || link.begin_look(mark)) {
+                let is_pinned = unless_evicted(this, || {
+                    link.pins.pin();
+                });
+                if !is_pinned {
                     next = head.after(inode);
                     continue;
                 }
@@ -497,31 +447,22 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
                     task::cond_resched();
                     head = self.head.lock();
                 }
-                let is_given = this.with_i_lock(|_| link.end_look(mark));
                 next = head.after(inode);
                 if !stays_listed(this) {
                     // A task that pins it from here on waits for the lock to list it again. One that
                     // has done so before is seen here, beside this one; where it has let go of it again, what it
                     // did to the inode is.
-                    link.set_place(LEAVING);
+                    link.state.store(LEAVING, Relaxed);
                     smp_mb(Full);
-                    if link.pins.load(Acquire) > 1 || stays_listed(this) {
-                        link.set_place(LISTED);
+                    if !link.pins.are_one() || stays_listed(this) {
+                        link.state.store(LISTED, Relaxed);
                     } else {
                         head.remove(inode);
                     }
                 }
-                // The inode may go as soon as the pin has gone.
-                link.pins.fetch_sub(1, Full);
+                unpin::<T, K>(inode);
                 if self.waiting.load(Relaxed) > 0 {
                     self.unpinned.notify_all();
-                }
-                if is_given {
-                    // Eviction may wait for a task that waits for a pin: there is none.
-                    drop(head);
-                    drop(Given::new(inode));
-                    head = self.head.lock();
-                    next = head.start();
                 }
             }
         }

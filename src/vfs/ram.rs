@@ -11,6 +11,7 @@
 use super::control::TypeFolder;
 use super::file_system::Memory;
 use super::internal_type::InternalType;
+use super::pins::Pins;
 use super::pipe::PipeWriter;
 use super::{Exclusive, File, FileSystem, Inode};
 use crate::bindings;
@@ -71,8 +72,8 @@ unsafe impl<T: FileSystem<Memory = Self>> Memory<T> for Ram {
 
     unsafe fn forget(&self, _inode: &Inode<T>) {}
 
-    unsafe fn give(&self, _inode: &Inode<T>) -> bool {
-        false
+    unsafe fn pins(_inode: &Inode<T>) -> Option<&Pins> {
+        None
     }
 }
 

@@ -6,8 +6,8 @@
 
 use super::acl;
 use super::casefold::CaseFolding;
+use super::delayed_iput::{self, Delayed, DelayedIputs};
 use super::export::{self, Exports};
-use super::hand_over::{self, HandedOver};
 use super::inode::{self, InodeCache};
 use super::inode_list::{Cached, InodeList};
 #[cfg(CONFIG_QUOTA)]
@@ -35,7 +35,7 @@ pub(super) struct SuperInfo<T: FileSystem> {
     /// Inodes that [`FileSystem::free_cached`] is to look at.
     #[pin]
     cached: InodeList<T, Cached>,
-    handed_over: HandedOver,
+    delayed: Delayed,
     #[pin]
     data: T::SuperData,
 }
@@ -118,9 +118,14 @@ impl<T: FileSystem> SuperBlock<T> {
         &self.info().cached
     }
 
-    /// What reclaim has given to walks.
-    pub(super) fn handed_over(&self) -> &HandedOver {
-        &self.info().handed_over
+    /// How many references reclaim has left to be dropped later.
+    pub(super) fn delayed(&self) -> &Delayed {
+        &self.info().delayed
+    }
+
+    /// What drops them.
+    pub(super) fn delayed_iputs(&self) -> &DelayedIputs<T> {
+        self.registration().delayed_iputs()
     }
 
     /// What file handles share.
@@ -176,7 +181,7 @@ impl<T: FileSystem> Tables<T> {
         alloc_inode: Some(inode::alloc_inode),
         free_inode: Some(inode::free_inode::<T>),
         evict_inode: Some(inode::evict_inode::<T>),
-        drop_inode: Some(hand_over::drop_inode::<T>),
+        drop_inode: Some(delayed_iput::drop_inode::<T>),
         statfs: Some(statfs::<T>),
         show_options: Some(show_options::<T>),
         #[cfg(CONFIG_QUOTA)]
@@ -212,7 +217,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
             exports <- Exports::new(),
             // SAFETY: The list is only for inodes of the superblock, and their eviction takes them out.
             cached <- unsafe { InodeList::new() },
-            handed_over: HandedOver::new(),
+            delayed: Delayed::new(),
             data <- T::new_super(options, cx),
         }? Error),
         GFP_KERNEL,
@@ -305,9 +310,7 @@ pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_
         let device = DeviceId::from_raw(unsafe { (*sb).s_dev });
         // Before the number is free for another superblock.
         registration.figure_folders().forget(device);
-        // Ends: no task has a reference to an inode but the walks that were given one, and each of them looks at that one
-        // inode.
-        info.cached.wait_until(|| info.handed_over.close());
+        registration.delayed_iputs().close(&info.delayed);
     }
     // SAFETY: By the caller's promise. Releases `s_umount`.
     unsafe { bindings::kill_anon_super(sb) };
