@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use io_uring::squeue::Flags;
 use io_uring::{opcode, types};
+use rustix::fs::FileType;
 
 use super::names::path;
 use super::player::{number, Player, Said};
@@ -125,6 +126,8 @@ impl Player {
                 // SAFETY: as above, in two parts.
                 number(unsafe { libc::pwritev2(fd, parts.as_ptr(), 2, at, flags) } as libc::c_long)
             }),
+            // With O_NONBLOCK, too, it waits for what may never come.
+            Call::Uring { fd, .. } if self.is_of_type(fd, FileType::Fifo) => None,
             Call::Uring {
                 fd,
                 len,
@@ -185,7 +188,9 @@ impl Player {
             } if self.roughly => self.raw(fd).map(|fd| seek_and_back(fd, to, whence)),
             Call::Seek { fd, to, whence } => {
                 // Where a reader of a directory is depends on the order of its names.
-                let vague = self.moved && whence == libc::SEEK_CUR && self.is_directory(fd);
+                let vague = self.moved
+                    && whence == libc::SEEK_CUR
+                    && self.is_of_type(fd, FileType::Directory);
                 self.raw(fd).map(|fd| {
                     // SAFETY: no memory is involved.
                     let at = unsafe { libc::lseek(fd, to, whence) };

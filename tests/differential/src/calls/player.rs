@@ -181,7 +181,13 @@ impl Player {
                 }
                 self.under_fault(t, after, *call)
             }
-            Some(after) if call.only_moves() => self.moved_under_fault(t, after, *call),
+            Some(after) if call.only_moves() => {
+                // What goes out in part is split, too.
+                if !self.sized {
+                    self.compare_roughly(t);
+                }
+                self.moved_under_fault(t, after, *call)
+            }
             _ => self.call(*call),
         }?;
         self.parted = match self.roughly {
@@ -280,10 +286,10 @@ impl Player {
         self.fds[fd].as_ref().map(AsRawFd::as_raw_fd)
     }
 
-    pub fn is_directory(&self, fd: usize) -> bool {
+    pub fn is_of_type(&self, fd: usize, file_type: FileType) -> bool {
         self.fd(fd)
             .and_then(|fd| rustix::fs::fstat(fd).ok())
-            .is_some_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Directory)
+            .is_some_and(|s| FileType::from_raw_mode(s.st_mode) == file_type)
     }
 
     /// Takes a descriptor that the kernel has just given out.

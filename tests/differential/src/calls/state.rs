@@ -124,7 +124,9 @@ impl Figures {
             pages: figure("nr_shmem"),
             huge: figure("nr_shmem_hugepages"),
             swap: used as i64,
-            committed: stage::machine::meminfo("Committed_AS")? as i64,
+            // But for what this process has to work with.
+            committed: stage::machine::meminfo("Committed_AS")? as i64
+                - stage::machine::status("VmData")? as i64,
             charged: Charged::now()?,
         })
     }
