@@ -182,10 +182,8 @@ impl Player {
                 self.under_fault(t, after, *call)
             }
             Some(after) if call.only_moves() => {
-                // What goes out in part is split, too.
-                if !self.sized {
-                    self.compare_roughly(t);
-                }
+                // What is there in part is split before it goes out.
+                self.compare_roughly(t);
                 self.moved_under_fault(t, after, *call)
             }
             _ => self.call(*call),
