@@ -39,6 +39,14 @@ void *rtmpfs_helper_alloc_inode_sb(struct super_block *sb,
 	return alloc_inode_sb(sb, cache, gfp);
 }
 
+__rtmpfs_helper
+struct workqueue_struct *rtmpfs_helper_alloc_workqueue(const char *name,
+						       unsigned int flags,
+						       int max_active)
+{
+	return alloc_workqueue("%s", flags, max_active, name);
+}
+
 #ifdef CONFIG_SWAP
 __rtmpfs_helper
 void rtmpfs_helper_arch_swap_restore(swp_entry_t entry, struct folio *folio)

@@ -15,9 +15,9 @@ use crate::bindings;
 use crate::mm::Mapping;
 use crate::vfs::control::{ControlFile, TypeFolder};
 use crate::vfs::file_system::Memory;
+#[cfg(CONFIG_SWAP)]
 use crate::vfs::inode_list::{InodeList, Link};
 use crate::vfs::internal_type::InternalType;
-#[cfg(CONFIG_SWAP)]
 use crate::vfs::pins::Pins;
 use crate::vfs::switch::Switch;
 use crate::vfs::Inode;

@@ -10,7 +10,9 @@
 //! C headers: `include/linux/fs.h`, `include/linux/workqueue.h`.
 
 use super::file_system::Memory;
-use super::{work, FileSystem, FileType, Inode, SuperBlock};
+use super::pins::Pins;
+use super::workqueue::OwnQueue;
+use super::{FileSystem, FileType, Inode, SuperBlock};
 use crate::bindings;
 use crate::mm::task;
 use core::ptr::NonNull;
@@ -59,8 +61,12 @@ struct Waiting<T: FileSystem>(Option<NonNull<Inode<T>>>);
 unsafe impl<T: FileSystem> Send for Waiting<T> {}
 
 /// Where the VFS keeps the place of an inode in an LRU list.
-fn place<T: FileSystem>(inode: NonNull<Inode<T>>) -> *mut bindings::list_head {
-    // SAFETY: The callers have a reference to the inode; no reference is made to what it has.
+///
+/// # Safety
+///
+/// The inode must be live.
+unsafe fn place<T: FileSystem>(inode: NonNull<Inode<T>>) -> *mut bindings::list_head {
+    // SAFETY: By the caller's promise; no reference is made to what it has.
     unsafe { &raw mut (*inode.as_ref().as_ptr()).i_lru }
 }
 
@@ -69,7 +75,10 @@ impl<T: FileSystem> Waiting<T> {
     ///
     /// The caller must own a reference to the inode, which the superblock has counted, and gives it away.
     unsafe fn push(&mut self, inode: NonNull<Inode<T>>) {
-        let next = self.0.replace(inode).map_or(core::ptr::null_mut(), place);
+        let next = self.0.replace(inode).map_or(core::ptr::null_mut(), |next| {
+            // SAFETY: By the type invariants.
+            unsafe { place(next) }
+        });
         // SAFETY: By the caller's promise the inode has a reference, so that the VFS leaves the field alone.
         unsafe { (*place(inode)).next = next };
     }
@@ -77,7 +86,8 @@ impl<T: FileSystem> Waiting<T> {
     /// One of them, with its reference.
     fn pop(&mut self) -> Option<NonNull<Inode<T>>> {
         let inode = self.0?;
-        let place = place(inode);
+        // SAFETY: By the type invariants.
+        let place = unsafe { place(inode) };
         // SAFETY: By the type invariants the inode has a reference, so that the VFS leaves the field alone.
         let next = unsafe { core::mem::replace(&mut (*place).next, place) };
         self.0 = NonNull::new(next).map(|next| {
@@ -132,22 +142,28 @@ impl<T: FileSystem> WorkItem for Shared<T> {
     }
 }
 
-/// The references of all superblocks of a type that go later.
-pub(super) struct DelayedIputs<T: FileSystem>(Arc<Shared<T>>);
+/// The references of all superblocks of a type that go later, one after another.
+pub(super) struct DelayedIputs<T: FileSystem> {
+    shared: Arc<Shared<T>>,
+    queue: OwnQueue,
+}
 
 impl<T: FileSystem> DelayedIputs<T> {
     /// None yet. Fails with `ENOMEM`.
     ///
     /// # Safety
     ///
-    /// When the result is dropped, there must be no superblock of the type.
+    /// When the result is dropped, there must be no superblock of the type, and no task in [`DelayedIputs::add`].
     pub(super) unsafe fn new() -> Result<Self> {
         let shared = pin_init!(Shared {
             waiting <- new_spinlock!(Waiting(None), "delayed_iputs"),
             dropped <- new_condvar!("delayed_iputs_dropped"),
             work <- new_work!("delayed_iputs_work"),
         });
-        Ok(Self(Arc::pin_init(shared, GFP_KERNEL)?))
+        Ok(Self {
+            shared: Arc::pin_init(shared, GFP_KERNEL)?,
+            queue: OwnQueue::new(T::NAME)?,
+        })
     }
 
     /// Drops a reference later, and soon. Does not sleep.
@@ -157,27 +173,39 @@ impl<T: FileSystem> DelayedIputs<T> {
     /// The caller must own the reference, which [`drop_inode`] has left.
     pub(super) unsafe fn add(&self, inode: NonNull<Inode<T>>) {
         // SAFETY: By the caller's promise.
-        unsafe { self.0.waiting.lock().push(inode) };
+        unsafe { self.shared.waiting.lock().push(inode) };
         // Where it is queued already, the reference to the work item comes back.
-        drop(work::long_queue().enqueue(self.0.clone()));
+        drop(self.queue.enqueue(self.shared.clone()));
     }
 
     /// Waits until those of a superblock that is shut down have gone. May sleep.
     pub(super) fn close(&self, of_super: &Delayed) {
-        let mut waiting = self.0.waiting.lock();
-        // Ends: no task has a reference to an inode of the superblock but the work item, and the pins that get one.
+        let mut waiting = self.shared.waiting.lock();
+        // Ends: what is counted is with the work item, or with a pin, and what is not mounted any more gets no more.
         while !of_super.close() {
-            self.0.dropped.wait(&mut waiting);
+            self.shared.dropped.wait(&mut waiting);
         }
     }
 }
 
-impl<T: FileSystem> Drop for DelayedIputs<T> {
-    fn drop(&mut self) {
-        // SAFETY: The work item is initialised. No task queues it any more, since by the promise to `new()` no superblock is
-        // left; after this it is not at work.
-        unsafe { bindings::flush_work(Work::raw_get(&raw const self.0.work).cast()) };
+impl<T: FileSystem> Inode<T> {
+    /// Whether reclaim has dropped the last reference, so that the inode is about to go; a snapshot. It may be found
+    /// again, by a file handle.
+    pub(crate) fn is_left_to_pin(&self) -> bool {
+        // SAFETY: It is no directory where it comes to that.
+        self.file_type() != FileType::Directory && unsafe { pins(self) }.any(Pins::is_left)
     }
+}
+
+/// All pins of an inode, those first that may last.
+///
+/// # Safety
+///
+/// The inode must be no directory.
+unsafe fn pins<T: FileSystem>(inode: &Inode<T>) -> impl Iterator<Item = &Pins> + Clone {
+    // SAFETY: By the caller's promise.
+    let (memory, cached) = unsafe { (T::Memory::pins(inode), inode.cached_link().pins()) };
+    [memory, Some(cached)].into_iter().flatten()
 }
 
 /// `super_operations::drop_inode`: an inode without a reference is evicted at once, as by `inode_just_drop()`, unless it is
@@ -210,14 +238,13 @@ unsafe fn leave<T: FileSystem>(inode: *mut bindings::inode) -> bool {
         return false;
     }
     // SAFETY: It is no directory.
-    let (cached, memory) = unsafe { (this.cached_link().pins(), T::Memory::pins(this)) };
-    let mut pins = [Some(cached), memory].into_iter().flatten();
-    if pins.clone().all(|pins| pins.are_none()) || !this.sb().delayed().begin() {
+    let mut pins = unsafe { pins(this) };
+    if pins.clone().all(Pins::are_none) || !this.sb().delayed().begin() {
         return false;
     }
     // SAFETY: By the caller's promise the lock is held.
     unsafe { bindings::__iget(inode) };
-    if !pins.any(|pins| pins.leave()) {
+    if !pins.any(Pins::leave) {
         // SAFETY: The reference was just taken, and counted.
         unsafe { this.sb().delayed_iputs().add(NonNull::from(this)) };
     }

@@ -14,7 +14,7 @@
 
 use super::figures::Files;
 use super::folder::Folder;
-use super::{work, DeviceId, FileSystem, Registration};
+use super::{DeviceId, FileSystem, Registration};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::fmt::Write;
@@ -23,7 +23,7 @@ use kernel::rbtree::{RBTree, RBTreeNode};
 use kernel::str::NullTerminatedFormatter;
 use kernel::sync::{new_condvar, new_mutex, Arc, CondVar, CondVarTimeoutResult, Mutex};
 use kernel::time::{msecs_to_jiffies, Instant, Monotonic};
-use kernel::workqueue::{new_delayed_work, new_work, DelayedWork, Work, WorkItem};
+use kernel::workqueue::{new_delayed_work, new_work, DelayedWork, Queue, Work, WorkItem};
 use kernel::{impl_has_delayed_work, impl_has_work};
 
 /// How long mount(2) waits for a folder, in milliseconds.
@@ -150,11 +150,17 @@ impl<T: FileSystem> WorkItem<CLEAR> for Shared<T> {
     }
 }
 
+/// Where the work items wait for their turn: for those that take long, on any processor.
+fn queue() -> &'static Queue {
+    // SAFETY: The kernel has it from its start to its end.
+    unsafe { Queue::from_raw(bindings::system_dfl_long_wq.cast()) }
+}
+
 impl<T: FileSystem> Shared<T> {
     /// Has the folders made that are coming; also if some are being made just now.
     fn begin_to_make(self: &Arc<Self>) {
         // Where it is queued already, the reference comes back.
-        drop(work::long_queue().enqueue::<_, MAKE>(self.clone()));
+        drop(queue().enqueue::<_, MAKE>(self.clone()));
     }
 
     /// Has the folders taken away that are left, after a while.
@@ -162,7 +168,7 @@ impl<T: FileSystem> Shared<T> {
         if !core::mem::replace(&mut entries.is_clearing, true) {
             let delay = msecs_to_jiffies(LONGEST_LEFT);
             // Where it has just come to its end, it is not queued any more.
-            drop(work::long_queue().enqueue_delayed::<_, CLEAR>(self.clone(), delay));
+            drop(queue().enqueue_delayed::<_, CLEAR>(self.clone(), delay));
         }
     }
 

@@ -116,7 +116,7 @@ pub(crate) unsafe trait Memory<T: FileSystem>: Send + Sync + Sized {
     /// The inode must be on its way out, of a file system of this type, and no directory.
     unsafe fn forget(&self, inode: &Inode<T>);
 
-    /// The pins of an inode in its part of it, if it pins any.
+    /// The pins of an inode in its part of it, if it pins any; of each inode its own, the same each time.
     ///
     /// # Safety
     ///

@@ -97,6 +97,7 @@ pub(crate) struct Registration<T: FileSystem> {
     // Dropped after `fs_type` is unregistered: by then no superblock is left.
     #[pin]
     memory: T::Memory,
+    // After that, when no task writes a page out any more.
     delayed_iputs: DelayedIputs<T>,
     cache: InodeCache<T>,
     #[cfg(CONFIG_QUOTA)]
@@ -136,7 +137,7 @@ impl<T: FileSystem> Registration<T> {
         const { assert!(is_size(T::MAX_BYTES), "no file can be that large") };
         try_pin_init!(&this in Self {
             cache: InodeCache::new()?,
-            // SAFETY: No superblock is left when it is dropped, by the type invariants.
+            // SAFETY: No superblock is left when it is dropped, by the type invariants; and `memory` is dropped before.
             delayed_iputs: unsafe { DelayedIputs::new()? },
             // Before the first mount can ask for it.
             #[cfg(CONFIG_QUOTA)]

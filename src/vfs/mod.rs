@@ -59,7 +59,7 @@ pub(crate) mod quota;
 pub(crate) mod ram;
 pub(crate) mod superblock;
 pub(crate) mod switch;
-mod work;
+mod workqueue;
 pub(crate) mod xattr;
 
 pub(crate) use attr::AttrOperations;

@@ -2,7 +2,7 @@
 
 //! What keeps an inode from being evicted without a reference to it.
 //!
-//! Eviction waits until no pin is left. Reclaim does not: it leaves the last reference to an inode that is pinned to
+//! Eviction waits until no pin is left. Reclaim begins none of an inode that is pinned, but leaves the last reference to
 //! the last pin, see [`mod@super::delayed_iput`].
 
 use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed};
@@ -23,11 +23,25 @@ impl Pins {
         self.0.fetch_add(1, Full);
     }
 
-    /// One less. Returns whether the task has the last reference now; where it has not, the inode may go at once.
+    /// One less. Returns whether the task has the last reference now; where it has not, the inode may go at once: it is not
+    /// looked at once more.
     #[must_use]
     pub(super) fn unpin(&self) -> bool {
-        // What pins the inode in between gets the reference in its turn.
-        self.0.fetch_sub(1, Full).wrapping_sub(1) == LEFT && self.0.cmpxchg(LEFT, 0, Full).is_ok()
+        let mut pins = self.0.load(Relaxed);
+        // Ends: each further round is for another task that has just pinned the inode, or let go of it.
+        loop {
+            let left = pins.wrapping_sub(1);
+            let is_last = left == LEFT;
+            match self.0.cmpxchg(pins, if is_last { 0 } else { left }, Full) {
+                Ok(_) => return is_last,
+                Err(now) => pins = now,
+            }
+        }
+    }
+
+    /// Whether the last pin gets the last reference; a snapshot.
+    pub(super) fn is_left(&self) -> bool {
+        self.0.load(Relaxed) >= LEFT
     }
 
     /// Whether no task has pinned the inode.

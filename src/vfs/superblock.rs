@@ -310,6 +310,7 @@ pub(super) unsafe extern "C" fn kill_sb<T: FileSystem>(sb: *mut bindings::super_
         let device = DeviceId::from_raw(unsafe { (*sb).s_dev });
         // Before the number is free for another superblock.
         registration.figure_folders().forget(device);
+        // As long as there is one the VFS keeps what is not dropped, see `drop_inode()`.
         registration.delayed_iputs().close(&info.delayed);
     }
     // SAFETY: By the caller's promise. Releases `s_umount`.

@@ -227,6 +227,10 @@ pub(in crate::tmpfs) fn unuse(inode: &TmpfsInode, device: SwapDeviceId) -> Resul
         if task::signal_pending() {
             return Err(EINTR);
         }
+        if inode.is_left_to_pin() {
+            // Memory is short, and all of it goes at once.
+            break;
+        }
         task::cond_resched();
     }
     Ok(())
