@@ -523,13 +523,6 @@ void rtmpfs_helper_inode_set_cached_link(struct inode *inode, char *link, int le
 }
 
 __rtmpfs_helper
-struct timespec64 rtmpfs_helper_inode_set_ctime_to_ts(struct inode *inode,
-						      struct timespec64 ts)
-{
-	return inode_set_ctime_to_ts(inode, ts);
-}
-
-__rtmpfs_helper
 struct timespec64 rtmpfs_helper_inode_set_mtime_to_ts(struct inode *inode,
 						      struct timespec64 ts)
 {
@@ -915,12 +908,6 @@ __rtmpfs_helper
 bool rtmpfs_helper_signal_pending(void)
 {
 	return signal_pending(current);
-}
-
-__rtmpfs_helper
-struct timespec64 rtmpfs_helper_simple_inode_init_ts(struct inode *inode)
-{
-	return simple_inode_init_ts(inode);
 }
 
 #ifdef CONFIG_SMP
