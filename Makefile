@@ -40,6 +40,8 @@ override SIGNING_KEY := $(abspath $(SIGNING_KEY))
 endif
 
 export $(variables)
+# For the first mount, and no test.
+unexport RTMPFS_FIRST
 
 .PHONY: modules modules_install clean run machine test test-configs coverage random torture bench bench-shared bench-parallel bench-workloads bench-memory deb test-packages rustfmtcheck rustfmt clippy shellcheck lint doc rust-analyzer help
 
@@ -65,7 +67,7 @@ modules_install clean:
 endif
 
 run:
-	@scripts/vm/run --timeout 0 $(if $(value CMD),-- bash -c "$$CMD")
+	@RTMPFS_FIRST=1 scripts/vm/run --timeout 0 $(if $(value CMD),-- bash -c "$$CMD")
 machine:
 	@tests/machine/run
 test:
