@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """PostgreSQL with each kind of shared memory that it knows: the server of the system, whose tasks work in parallel, and
-the server's own regression tests where the payload has them.
+all of the server's own regression tests where the payload has them.
 """
 
 import os
@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
-from typing import Sequence
 
+import pg_regress
 import place
 import program
+import suite
 
 SHARED = ("mmap", "sysv")
 DYNAMIC = ("posix", "sysv", "mmap")
@@ -26,14 +27,12 @@ select count(*), sum(n) from numbers;
 ROWS = 20000
 
 PAYLOAD = Path("/opt/programs")
-HOME = Path("/tmp/machine-postgresql")
+# The debug kernel has the time for some of the tests only.
+SHORT = Path("/opt/src/tests/suites/programs/short_schedule")
+SCHEDULE = SHORT if suite.DEBUG else PAYLOAD / "regress/parallel_schedule"
+# For all of them, once.
+SECONDS = 1800
 SOCKETS = Path("/run/machine-postgresql")
-# Those that others build on, once; then, with each kind, those of what parallel workers share, on the same tables.
-FIRST = ("test_setup", "copy create_misc", "create_index")
-EACH = ("select_parallel write_parallel",)
-# The one thing that those leave behind, and do not expect to find.
-LEFT = "drop function if exists sp_parallel_restricted(int)"
-VERDICT = re.compile(r"^(?:test)? +(\S+) +\.\.\. (ok|FAILED|failed)\b", re.MULTILINE)
 
 
 def as_postgres(*command: object, **kwargs) -> str:
@@ -79,68 +78,72 @@ def of_the_system():
     query("drop table numbers")
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "LD_LIBRARY_PATH": str(PAYLOAD / "postgresql/lib/x86_64-linux-gnu"), "HOME": str(HOME),
+def environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "LD_LIBRARY_PATH": str(PAYLOAD / "postgresql/lib/x86_64-linux-gnu"), "HOME": str(home),
             "TMPDIR": str(SOCKETS), "PGHOST": str(SOCKETS), "PGPORT": "5499", "PGCTLTIMEOUT": "120"}
 
 
-def control(*arguments: object) -> str:
-    with open(HOME / "control.log", "w+b") as log:
+def control(home: Path, *arguments: object) -> str:
+    """Starts or stops the server; what it says where it did not."""
+    with open(home / "control.log", "w+b") as log:
         # The server keeps what it inherits open: no pipe.
         done = subprocess.run(["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups",
-                               str(PAYLOAD / "postgresql/bin/pg_ctl"), "-D", str(HOME / "data"), "-w",
-                               "-l", str(HOME / "server.log"), *map(str, arguments)],
-                              stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(), cwd=HOME, check=False)
+                               str(PAYLOAD / "postgresql/bin/pg_ctl"), "-D", str(home / "data"), "-w",
+                               "-l", str(home / "server.log"), *map(str, arguments)],
+                              stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(home), cwd=home, check=False)
         log.seek(0)
         return "" if done.returncode == 0 else log.read().decode(errors="replace")
 
 
-def regress(shared: str, dynamic: str, tests: Sequence[str], *options: str) -> str:
-    """The tests with a server that has these; what is wrong."""
-    wrong = control("-o", f"-c shared_memory_type={shared} -c dynamic_shared_memory_type={dynamic} -c jit=off -c fsync=off "
-                    f"-c full_page_writes=off -c synchronous_commit=off -k {SOCKETS} -c listen_addresses= -c max_wal_size=256MB", "start")
+def regress(home: Path, output: Path) -> str:
+    """All of the tests, with the server that runs; what is wrong."""
+    output.mkdir()
+    shutil.chown(output, "postgres", "postgres")
+    ran = suite.run(["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups",
+                     PAYLOAD / "bin/pg_regress", f"--bindir={PAYLOAD}/postgresql/bin", f"--host={SOCKETS}", "--port=5499",
+                     "--user=postgres", f"--dlpath={PAYLOAD}/regress", f"--inputdir={PAYLOAD}/regress",
+                     f"--outputdir={output}", f"--schedule={SCHEDULE}"],
+                    SECONDS, env=environment(home), cwd=output)
+    found, wanted = pg_regress.verdicts(ran.output), pg_regress.scheduled(SCHEDULE)
+    bad = [f"{name}: {found.get(name, 'did not run')}" for name in wanted if found.get(name) != "ok"]
+    if not wanted:
+        bad.append(f"{SCHEDULE} names no test")
+    if ran.expired or ran.status:
+        bad.append(ran.verdict().why)
+    differences = output / "regression.diffs"
+    if bad and differences.is_file():
+        bad += differences.read_text(errors="replace").splitlines()[:40]
+    return "\n".join(bad)
+
+
+def with_a_server(home: Path, shared: str, dynamic: str) -> str:
+    """The tests, with a server that has these; what is wrong."""
+    wrong = control(home, "-o", f"-c shared_memory_type={shared} -c dynamic_shared_memory_type={dynamic} -c jit=off -c fsync=off "
+                    f"-c full_page_writes=off -c synchronous_commit=off -k {SOCKETS} -c listen_addresses= -c max_wal_size=256MB",
+                    "start")
     if wrong:
         return wrong
     try:
-        if "--use-existing" in options:
-            as_postgres(PAYLOAD / "postgresql/bin/psql", "-X", "-q", "-c", LEFT, "regression", env=environment(), cwd=HOME)
-        output = HOME / f"{shared}-{dynamic}"
-        output.mkdir()
-        shutil.chown(output, "postgres", "postgres")
-        schedule = output / "schedule"
-        schedule.write_text("".join(f"test: {line}\n" for line in tests), encoding="ascii")
-        ran = subprocess.run(["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups",
-                              str(PAYLOAD / "bin/pg_regress"), f"--bindir={PAYLOAD}/postgresql/bin", f"--host={SOCKETS}",
-                              "--port=5499", "--user=postgres",
-                              f"--dlpath={PAYLOAD}/regress", f"--inputdir={PAYLOAD}/regress", f"--outputdir={output}",
-                              f"--schedule={schedule}", *options],
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                             errors="replace", env=environment(), cwd=output, check=False)
-        found = dict(VERDICT.findall(ran.stdout))
-        wanted = [name for line in tests for name in line.split()]
-        bad = [f"{name}: {found.get(name, 'did not run')}" for name in wanted if found.get(name) != "ok"]
-        if bad or ran.returncode:
-            differences = output / "regression.diffs"
-            shown = differences.read_text(errors="replace") if differences.is_file() else ran.stdout
-            return "\n".join(bad + shown.splitlines()[:40])
-        return where()
+        wrong = regress(home, home / f"{shared}-{dynamic}") or where()
     finally:
-        control("-m", "fast", "stop")
+        wrong += control(home, "-m", "fast", "stop")
+    return "\n".join(filter(None, [wrong, pg_regress.trouble(home / "server.log")]))
 
 
 def of_its_own():
-    for folder in (HOME, SOCKETS):
-        folder.mkdir()
-        shutil.chown(folder, "postgres", "postgres")
-    as_postgres(PAYLOAD / "postgresql/bin/initdb", "-D", HOME / "data", "-A", "trust", "-U", "postgres", "-N", "--no-locale",
-                env=environment(), cwd=HOME)
-    for shared in SHARED:
-        for dynamic in DYNAMIC:
-            begin = time.monotonic()
-            first = (shared, dynamic) == (SHARED[0], DYNAMIC[0])
-            wrong = regress(shared, dynamic, (*FIRST, *EACH)) if first else regress(shared, dynamic, EACH, "--use-existing")
-            yield f"regression tests, {shared} and {dynamic} ({time.monotonic() - begin:.0f} s)", wrong
-    shutil.rmtree(HOME)
+    SOCKETS.mkdir()
+    # The machine's tmpfs, which is rtmpfs: hence the data are there, too.
+    with suite.mounted("tmpfs", "size=1536m") as home:
+        yield "the data are on rtmpfs", "" if place.is_ours(home) else f"{home} is tmpfs's"
+        for folder in (home, SOCKETS):
+            shutil.chown(folder, "postgres", "postgres")
+        as_postgres(PAYLOAD / "postgresql/bin/initdb", "-D", home / "data", "-A", "trust", "-U", "postgres", "-N",
+                    "-E", "UTF8", "--no-locale", env=environment(home), cwd=home)
+        for shared in SHARED:
+            for dynamic in DYNAMIC:
+                begin = time.monotonic()
+                wrong = with_a_server(home, shared, dynamic)
+                yield f"all regression tests, {shared} and {dynamic} ({time.monotonic() - begin:.0f} s)", wrong
     shutil.rmtree(SOCKETS)
 
 

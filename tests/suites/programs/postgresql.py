@@ -4,13 +4,13 @@ memory that its parallel workers share is in /dev/shm.
 """
 
 import os
-import re
 import shutil
 import threading
 import time
 from pathlib import Path
 from typing import Iterator
 
+import pg_regress
 import suite
 from step import Step, timed
 
@@ -28,12 +28,6 @@ max_wal_size = 256MB
 log_line_prefix = '%m [%p] %b %q%a '
 """
 
-# What a test came to, in the lines of pg_regress.
-VERDICT = re.compile(r"^(?:test)? +(\S+) +\.\.\. (ok|FAILED|failed)\b", re.MULTILINE)
-# What the server never says of a file system that works.
-TROUBLE = re.compile(r"^.*(?:PANIC:|was terminated by signal|No space left on device|could not (?:resize|map) shared memory|"
-                     r"Input/output error|invalid page in block).*$", re.MULTILINE)
-
 
 def programs() -> Path:
     return suite.folder("RTMPFS_BIN") / "programs"
@@ -43,11 +37,6 @@ def schedule(fstype: str) -> Path:
     """PostgreSQL knows what must come out of each of its tests: on the other type they show that they can work here."""
     short = suite.DEBUG or suite.LACKS or fstype != suite.TYPE
     return HERE / "short_schedule" if short else programs() / "regress" / "parallel_schedule"
-
-
-def scheduled(file: Path) -> list[str]:
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [name for line in lines if line.startswith("test:") for name in line.split()[1:]]
 
 
 class Watch:
@@ -103,8 +92,8 @@ def steps(fstype: str) -> Iterator[Step]:
     with Watch() as watch:
         ran = regress(tests)
     took = f"{time.monotonic() - begin:.1f} s"
-    wanted = scheduled(tests)
-    found = dict(VERDICT.findall(ran.output))
+    wanted = pg_regress.scheduled(tests)
+    found = pg_regress.verdicts(ran.output)
     for name in wanted:
         verdict = found.get(name, "did not run")
         yield Step(name, suite.OK if verdict == "ok" else suite.broken(f"{verdict}\n{difference(name)}"), verdict)
@@ -113,8 +102,8 @@ def steps(fstype: str) -> Iterator[Step]:
     log = HOME / "log" / "postmaster.log"
 
     def trouble():
-        lines = TROUBLE.findall(log.read_text(encoding="utf-8", errors="replace"))
-        return (suite.broken("\n".join(lines[:20])) if lines else suite.OK), None
+        said = pg_regress.trouble(log)
+        return (suite.broken(said) if said else suite.OK), None
 
     def shared():
         left = sorted(os.listdir(SHARED))
