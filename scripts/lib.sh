@@ -154,6 +154,11 @@ kbuild() {
 	if grep -q '^CONFIG_CC_IS_CLANG=y' "$tree/.config"; then
 		llvm=(LLVM=1)
 	fi
+	# Kbuild has noted the options as files of this folder, which has none: it does not see them change.
+	if ! cmp -s "$tree/.config" "$objects/kernel.config"; then
+		find "$objects" -mindepth 1 -delete
+		cp "$tree/.config" "$objects/kernel.config"
+	fi
 	make -s -C "$tree" M="$source" MO="$objects" "${llvm[@]}" "$@"
 }
 
