@@ -189,16 +189,15 @@ impl<const UNIT: i32> PerCpuCounter<'_, UNIT> {
     #[cfg(CONFIG_SMP)]
     fn batch(self) -> i32 {
         let batch = &raw const bindings::percpu_counter_batch;
+        // SAFETY: The kernel's, always there. It changes as a whole, when CPUs come and go.
+        let batch = unsafe { batch.read_volatile() };
         if UNIT == 1 {
-            // SAFETY: The kernel's, always there. It changes as a whole, when CPUs come and go.
-            return unsafe { batch.read_volatile() };
+            batch
+        } else {
+            // Limited first: the product then needs no check, and the path is hot.
+            let largest = const { LARGEST_BATCH / UNIT };
+            batch.min(largest).wrapping_mul(UNIT)
         }
-        // SAFETY: As a number without a sign: it is never negative. The kernel's, always there; it changes as a whole.
-        let batch = unsafe { batch.cast::<u32>().read_volatile() };
-        // Limited first, and without a sign, so that the compiler sees that the product needs no check: the path is hot.
-        let largest = const { LARGEST_BATCH.unsigned_abs() / UNIT.unsigned_abs() };
-        let batch = batch.min(largest).wrapping_mul(UNIT.unsigned_abs());
-        i32::try_from(batch).unwrap_or(LARGEST_BATCH)
     }
 
     /// There is no other CPU to be told: C does not look at the number.
