@@ -33,10 +33,12 @@ SCHEDULE = SHORT if suite.DEBUG else PAYLOAD / "regress/parallel_schedule"
 # For all of them, once.
 SECONDS = 1800
 SOCKETS = Path("/run/machine-postgresql")
+# The server does not work for root.
+AS_POSTGRES = ("setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups")
 
 
 def as_postgres(*command: object, **kwargs) -> str:
-    return program.call("setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups", *command, **kwargs)
+    return program.call(*AS_POSTGRES, *command, **kwargs)
 
 
 def query(text: str) -> str:
@@ -87,8 +89,7 @@ def control(home: Path, *arguments: object) -> str:
     """Starts or stops the server; what it says where it did not."""
     with open(home / "control.log", "w+b") as log:
         # The server keeps what it inherits open: no pipe.
-        done = subprocess.run(["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups",
-                               str(PAYLOAD / "postgresql/bin/pg_ctl"), "-D", str(home / "data"), "-w",
+        done = subprocess.run([*AS_POSTGRES, str(PAYLOAD / "postgresql/bin/pg_ctl"), "-D", str(home / "data"), "-w",
                                "-l", str(home / "server.log"), *map(str, arguments)],
                               stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(home), cwd=home, check=False)
         log.seek(0)
@@ -99,9 +100,8 @@ def regress(home: Path, output: Path) -> str:
     """All of the tests, with the server that runs; what is wrong."""
     output.mkdir()
     shutil.chown(output, "postgres", "postgres")
-    ran = suite.run(["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups",
-                     PAYLOAD / "bin/pg_regress", f"--bindir={PAYLOAD}/postgresql/bin", f"--host={SOCKETS}", "--port=5499",
-                     "--user=postgres", f"--dlpath={PAYLOAD}/regress", f"--inputdir={PAYLOAD}/regress",
+    ran = suite.run([*AS_POSTGRES, PAYLOAD / "bin/pg_regress", f"--bindir={PAYLOAD}/postgresql/bin", f"--host={SOCKETS}",
+                     "--port=5499", "--user=postgres", f"--dlpath={PAYLOAD}/regress", f"--inputdir={PAYLOAD}/regress",
                      f"--outputdir={output}", f"--schedule={SCHEDULE}"],
                     SECONDS, env=environment(home), cwd=output)
     found, wanted = pg_regress.verdicts(ran.output), pg_regress.scheduled(SCHEDULE)
