@@ -7,7 +7,8 @@ use crate::group::Group;
 use crate::machine::{self, meminfo, sized, vmstat, Setting};
 use crate::map::Map;
 use crate::pages::{self, PAGE};
-use anyhow::{ensure, Result};
+use anyhow::{ensure, Context, Result};
+use std::os::unix::fs::FileExt;
 
 const MIB: u64 = 1 << 20;
 
@@ -24,6 +25,10 @@ pub fn cases() -> Vec<Case> {
         Case {
             name: "a file several times the size of its cgroup",
             run: group,
+        },
+        Case {
+            name: "pages that were all in use a moment ago",
+            run: all_in_use,
         },
         Case {
             name: "pressure on the whole machine",
@@ -110,6 +115,39 @@ fn group(scene: &mut Scene) -> Result<()> {
         "memory.swap.current is {left} with the file deleted"
     );
     group.comes_to("shmem", 0)?;
+    group.remove()
+}
+
+/// All pages of a cgroup go from the list of what is not in use to the other faster than its statistics follow, by which
+/// reclaim tells how much of them is to go back.
+fn all_in_use(scene: &mut Scene) -> Result<()> {
+    const PAGES: u64 = 8 * MIB / PAGE as u64;
+    let _swap = Swap::disk(1)?;
+    let mount = scene.mount("size=64m,huge=never")?;
+    let file = pages::create(&mount.file("file"))?;
+    // The file's are the only pages there.
+    let group = Group::enter(&[])?;
+    pages::write(&file, 1, 0, PAGES, 1)?;
+    group.leave()?;
+
+    // This brings the statistics up to date, and reading once more makes a page one that is in use.
+    group.stat("inactive_anon")?;
+    let mut chunk = vec![0; 16 * PAGE];
+    for _ in 0..2 {
+        for at in (0..PAGES * PAGE as u64).step_by(chunk.len()) {
+            file.read_exact_at(&mut chunk, at)?;
+        }
+    }
+    group
+        .set("memory.reclaim", "4M swappiness=max")
+        .context("nothing goes out")?;
+    let out = group.value("memory.swap.current")?;
+    ensure!(out >= 3 * MIB, "{out} bytes of 4 MiB went out");
+    pages::verify(&file, 1, 0, PAGES, |_| 1)?;
+
+    drop(file);
+    mount.unmount()?;
+    crate::device::nothing_in_use()?;
     group.remove()
 }
 
