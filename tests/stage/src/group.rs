@@ -6,6 +6,7 @@ use crate::map::Map;
 use crate::pages::PAGE;
 use crate::skip::Skip;
 use anyhow::{ensure, Context, Result};
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,13 @@ impl Group {
         machine::write(root.join("cgroup.subtree_control"), "+memory")?;
         if has("cpuset") {
             machine::write(root.join("cgroup.subtree_control"), "+cpuset")?;
+            // The first group with cpusets, and the end of the last one, change the code of the page allocator under all
+            // processors. An emulated one may see the breakpoint of that when it is over, and its kernel dies of it: one
+            // group stays.
+            match std::fs::create_dir(root.join("stays")) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+                _ => (),
+            }
         }
         let path = root.join(format!("swap-test-{}", std::process::id()));
         std::fs::create_dir(&path).with_context(|| path.display().to_string())?;
