@@ -6,7 +6,6 @@ use crate::map::Map;
 use crate::pages::PAGE;
 use crate::skip::Skip;
 use anyhow::{ensure, Context, Result};
-use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -38,10 +37,7 @@ impl Group {
             // The first group with cpusets, and the end of the last one, change the code of the page allocator under all
             // processors. An emulated one may see the breakpoint of that when it is over, and its kernel dies of it: one
             // group stays.
-            match std::fs::create_dir(root.join("stays")) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
-                _ => (),
-            }
+            std::fs::create_dir_all(root.join("stays"))?;
         }
         let path = root.join(format!("swap-test-{}", std::process::id()));
         std::fs::create_dir(&path).with_context(|| path.display().to_string())?;
