@@ -27,7 +27,7 @@ pub const EXPECTED: [&str; 2] = [inject::EXPECTED, inject::EXPECTED_OF_SWAP];
 
 /// Faults are on, for tasks that asked for it; until this is dropped.
 pub struct Faults {
-    _disks: Vec<Requests>,
+    _disks: Option<Requests>,
 }
 
 impl Faults {
@@ -35,10 +35,9 @@ impl Faults {
     /// disks only.
     pub fn at_random(percent: u32, times: u32, disks: &[PathBuf]) -> Result<Self> {
         inject::prepare()?;
-        let disks = disks.iter().map(|disk| Requests::of(disk));
-        let disks: Vec<Option<Requests>> = disks.collect::<Result<_>>()?;
+        let disks: Vec<&Path> = disks.iter().map(PathBuf::as_path).collect();
         let this = Self {
-            _disks: disks.into_iter().flatten().collect(),
+            _disks: Requests::of(&disks)?,
         };
         for kind in KINDS {
             if !knob(kind, "probability").exists() {

@@ -62,28 +62,43 @@ pub fn prepare() -> Result<()> {
     Ok(())
 }
 
-/// Requests to a disk can be made to fail, until this is dropped.
-pub struct Requests(PathBuf);
+/// Requests to disks can be made to fail, until this is dropped. None reads ahead meanwhile: what a task reads of another
+/// one's memory, and cannot, is lost to that, be it the shell that the tests run in.
+pub struct Requests {
+    knobs: Vec<PathBuf>,
+    _single: machine::Setting,
+}
 
 impl Requests {
     /// `None` where the kernel cannot do that.
-    pub fn of(disk: &Path) -> Result<Option<Self>> {
+    pub fn of(disks: &[&Path]) -> Result<Option<Self>> {
         const QUIET: &str = "/sys/kernel/debug/fail_make_request/verbose";
-        let name = disk.file_name().context("a disk has a name")?;
-        let knob = Path::new("/sys/block").join(name).join("make-it-fail");
-        if !knob.exists() || !Path::new(QUIET).exists() {
+        let mut knobs = Vec::new();
+        for disk in disks {
+            let name = disk.file_name().context("a disk has a name")?;
+            knobs.push(Path::new("/sys/block").join(name).join("make-it-fail"));
+        }
+        if !knobs.iter().all(|knob| knob.exists()) || !Path::new(QUIET).exists() {
             return Ok(None);
         }
         machine::write(QUIET, "0")?;
-        machine::write(&knob, "1")?;
-        Ok(Some(Self(knob)))
+        let this = Self {
+            _single: machine::Setting::new("/proc/sys/vm/page-cluster", "0")?,
+            knobs,
+        };
+        for knob in &this.knobs {
+            machine::write(knob, "1")?;
+        }
+        Ok(Some(this))
     }
 }
 
 impl Drop for Requests {
     fn drop(&mut self) {
-        if let Err(error) = machine::write(&self.0, "0") {
-            crate::tap::note(&format!("{error:#}"));
+        for knob in &self.knobs {
+            if let Err(error) = machine::write(knob, "0") {
+                crate::tap::note(&format!("{error:#}"));
+            }
         }
     }
 }

@@ -200,7 +200,7 @@ impl Player {
             return self.call(call);
         }
         let _requests = match &self.swap {
-            Some(swap) => Requests::of(swap.path())?,
+            Some(swap) => Requests::of(&[swap.path()])?,
             None => None,
         };
         self.moving = Some(after + 1);
