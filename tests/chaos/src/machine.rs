@@ -206,29 +206,25 @@ impl Hand {
         while self.goes_on() {
             self.pause(900);
             let size = self.rng.u64(4..=scene.size);
-            match self.rng.u8(0..4) {
+            let options = match self.rng.u8(0..6) {
                 0 => {
                     // Files that are open for writing keep it from that, mostly.
                     self.does(Step::Remount, || again(MsFlags::MS_RDONLY, String::new()));
                     self.pause(100);
-                    self.does(Step::Remount, || again(MsFlags::empty(), String::new()));
+                    String::new()
                 }
                 1 => {
-                    self.does(Step::Remount, || {
-                        again(MsFlags::empty(), "huge=never".into())
-                    });
+                    let huge = ["never", "always", "within_size", "advise"];
+                    format!("huge={}", huge[self.rng.usize(0..huge.len())])
                 }
-                2 => {
-                    self.does(Step::Remount, || {
-                        again(MsFlags::empty(), "huge=always".into())
-                    });
-                }
-                _ => {
-                    self.does(Step::Remount, || {
-                        again(MsFlags::empty(), format!("size={size}m"))
-                    });
-                }
-            }
+                2 => format!("nr_inodes={}", self.rng.u64(100..400)),
+                3 => format!(
+                    "size={size}m,nr_inodes={},huge=always",
+                    self.rng.u64(100..400)
+                ),
+                _ => format!("size={size}m"),
+            };
+            self.does(Step::Remount, || again(MsFlags::empty(), options));
         }
         let _ = again(MsFlags::empty(), format!("size={}m", scene.size));
     }

@@ -164,6 +164,18 @@ impl Area {
         Ok(())
     }
 
+    /// Its pages at another place; here they are mapped anew when they are touched.
+    pub fn beside(&self) -> rustix::io::Result<Self> {
+        let how = libc::MREMAP_MAYMOVE | libc::MREMAP_DONTUNMAP;
+        // SAFETY: what is mapped here stays a mapping.
+        let start = unsafe { libc::mremap(self.address(0), self.len, self.len, how) };
+        if start == libc::MAP_FAILED {
+            return Err(super::call::last());
+        }
+        let (start, len) = (start as usize, self.len);
+        Ok(Self { start, len })
+    }
+
     fn look<T>(&self, access: impl FnOnce() -> T) -> Option<T> {
         FAULTS.set(0);
         FROM_KERNEL.set(0);

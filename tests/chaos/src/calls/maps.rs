@@ -169,6 +169,14 @@ pub fn advise(worker: &mut Worker<'_>) -> Result<()> {
 
 pub fn remap(worker: &mut Worker<'_>) -> Result<()> {
     with(worker, |worker, map| {
+        if worker.one_in(3) {
+            let beside = Mapped {
+                area: map.area.beside()?,
+                ..*map
+            };
+            worker.keep_map(beside);
+            return Ok(());
+        }
         let pages = worker.rng.usize(1..=600);
         map.area.moved(pages)
     })
