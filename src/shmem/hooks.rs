@@ -43,7 +43,10 @@ pub(super) unsafe extern "C" fn unuse<T: SharedMemory>(
     let backend = unsafe { Backend::<T>::from_table(table) };
     let result = backend.swapped.for_each(
         |inode| !inode.swapped().is_zero(),
-        |inode| T::unuse(inode, SwapDeviceId::new(device)),
+        |inode| match inode.swapped() {
+            PageCount::ZERO => Ok(()),
+            _ => T::unuse(inode, SwapDeviceId::new(device)),
+        },
     );
     match result {
         Ok(()) => 0,

@@ -389,8 +389,8 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
     }
 
     /// Calls `f` for each inode, without the lock, in the order of its kind, until one fails; an inode that
-    /// `stays_listed` refuses is taken out of the list. Those whose eviction has begun are left out, and inodes that are added
-    /// meanwhile may be missed. May sleep; `stays_listed` must not, and must not use the list.
+    /// `stays_listed` refuses then is taken out of the list. Those whose eviction has begun are left out, and inodes that are
+    /// added meanwhile may be missed. May sleep; `stays_listed` must not, and must not use the list.
     ///
     /// The pin of the inode keeps its eviction waiting, but for that by reclaim, which leaves it to the last pin: `f` may
     /// allocate memory.
@@ -440,13 +440,12 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
                     next = head.after(inode);
                     continue;
                 }
-                if stays_listed(this) {
-                    drop(head);
-                    result = f(this);
-                    // One inode may be little work and the list long.
-                    task::cond_resched();
-                    head = self.head.lock();
-                }
+                // A user's task can list as many inodes as there may be, with nothing left to do for any: each counts
+                // for `f`, and others get at the lock after each.
+                drop(head);
+                result = f(this);
+                task::cond_resched();
+                head = self.head.lock();
                 next = head.after(inode);
                 if !stays_listed(this) {
                     // A task that pins it from here on waits for the lock to list it again. One that

@@ -1,11 +1,17 @@
 //! statfs(2) and what of it changes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
+use crate::harness::process;
 
 cases! {
     "" => fields, of_what_is_inside;
     "nr_blocks=100,nr_inodes=50" => figures_follow;
-    own => ids_differ, flags, unlimited;
+    own => ids_differ, flags, unlimited, of_many_that_shrank;
 }
 
 /// All fields but the id.
@@ -114,5 +120,60 @@ fn unlimited(t: &mut Trace, fs: &Fs) -> Done {
         drop(d);
         mount.unmount()?;
     }
+    Ok(())
+}
+
+/// Appends to a file that is cut to nothing while it is open: it may have had a folio beyond its end.
+fn shrank(d: &Dir, name: &str, data: &[u8]) -> Res<()> {
+    let file = d.create(name)?;
+    file.pwrite(data, 0)?;
+    file.pwrite(&data[..PAGE], data.len() as u64)?;
+    file.truncate(0)
+}
+
+const NEVER: u64 = 0;
+
+/// Whether statfs(2) takes a while, and a task that wants its processor waits for most of that.
+fn is_in_the_way(d: &Dir) -> Res<bool> {
+    // In microseconds.
+    let waited = AtomicU64::new(NEVER);
+    let urgent = || {
+        if waited.load(Ordering::Relaxed) == NEVER {
+            process::at_once().expect("root may do that");
+        }
+        let begin = Instant::now();
+        thread::sleep(Duration::from_micros(100));
+        waited.fetch_max(begin.elapsed().as_micros() as u64, Ordering::Relaxed);
+    };
+    meanwhile(urgent, || {
+        while waited.load(Ordering::Relaxed) == NEVER {
+            thread::yield_now();
+        }
+        let begin = Instant::now();
+        waited.store(1, Ordering::Relaxed);
+        d.space()?;
+        let took = begin.elapsed();
+        let waited = Duration::from_micros(waited.load(Ordering::Relaxed));
+        Ok(took > Duration::from_millis(1) && waited > took / 2)
+    })
+}
+
+/// A call that has to look at many files keeps neither its processor nor their lock from others.
+fn of_many_that_shrank(t: &mut Trace, fs: &Fs) -> Done {
+    let mount = fs.mount("size=64m,nr_inodes=0")?;
+    let d = mount.dir()?;
+    let data = pattern(1, 16 * PAGE);
+    process::on_one_processor()?;
+    // The machine may keep the processor for itself, but not each time.
+    let mut always = true;
+    for round in 0..5 {
+        for number in 0..stage::machine::sized(5000, 1000) {
+            shrank(&d, &format!("f{round}-{number}"), &data)?;
+        }
+        always &= is_in_the_way(&d)?;
+    }
+    t.put("in the way of another task", always);
+    drop(d);
+    mount.unmount()?;
     Ok(())
 }

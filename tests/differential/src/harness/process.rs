@@ -24,12 +24,21 @@ pub fn on_processor(number: usize) -> nix::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &one)
 }
 
+fn schedule(policy: i32, sched_priority: i32) -> Res<()> {
+    let parameter = libc::sched_param { sched_priority };
+    // SAFETY: the parameter is what the policy takes.
+    let done = unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) };
+    Errno::check(done.into()).map(drop)
+}
+
 /// Lets this thread have a processor when no other task wants it, or next to none of it.
 pub fn only_when_idle() -> Res<()> {
-    let none = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the parameter is what the policy takes.
-    let done = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const none) };
-    Errno::check(done.into()).map(drop)
+    schedule(libc::SCHED_IDLE, 0)
+}
+
+/// Lets this thread have a processor as soon as it wants it.
+pub fn at_once() -> Res<()> {
+    schedule(libc::SCHED_FIFO, 1)
 }
 
 /// How a child ended.
