@@ -3,6 +3,7 @@
 //! The orders that a new folio may have with `huge=fit`, by what it is wanted for, and what one that was allocated in
 //! advance is taken apart into.
 
+use super::page_accounting;
 use super::purpose::{Purpose, Source};
 use crate::mm::iter::fault_in_source;
 use crate::mm::swap::Amount;
@@ -125,7 +126,12 @@ fn for_write(
     {
         if let Some(before) = order_before(inode, index) {
             let pages = inode.mapping().nr_pages();
-            return order.max(fitting::for_append(index, before, pages, huge::PMD_ORDER));
+            let ahead = fitting::for_append(index, before, pages, huge::PMD_ORDER);
+            // Others get at the last blocks of a mount: what is made in advance cannot be given back while it is written.
+            return match page_accounting::has_room(inode, ahead.larger().pages()) {
+                true => order.max(ahead),
+                false => order,
+            };
         }
     }
     if order.is_zero() {

@@ -440,11 +440,13 @@ fn make_large(
             }
             e
         })?;
-        match insert(inode, start, new, flags) {
+        // Noted before it counts: a task that finds no room for a page is to find it.
+        match insert_noting(inode, start, new, flags, |folio| {
+            beyond_eof::note(inode, folio, end);
+        }) {
             Ok(mut folio) => {
                 huge::count_allocated(order);
                 purpose.note_use(&mut folio);
-                beyond_eof::note(inode, &folio, end);
                 return Ok(Some(folio));
             }
             // What is left goes to pages that are asked for.
@@ -471,7 +473,20 @@ pub(super) fn insert(
     folio: NewFolio,
     flags: GfpFlags,
 ) -> Result<LockedFolio> {
+    insert_noting(inode, index, folio, flags, |_| {})
+}
+
+/// [`insert`] that calls `note` with the folio in the file, and locked, before it counts.
+#[inline(always)]
+fn insert_noting(
+    inode: &TmpfsInode,
+    index: PageIndex,
+    folio: NewFolio,
+    flags: GfpFlags,
+    note: impl FnOnce(&LockedFolio),
+) -> Result<LockedFolio> {
     let result = inode.mapping().insert(folio, index, flags, |folio| {
+        note(folio);
         let pages = folio.nr_pages();
         page_accounting::count_cached(inode, pages)
             .or_else(|e| count_after_giving_back(inode, pages, e))

@@ -120,6 +120,13 @@ pub(super) fn room(inode: &TmpfsInode) -> PageCount {
     }
 }
 
+/// Whether the mount has room for `pages` pages, whatever else forbids them; a snapshot. Where there is just so much, another
+/// task may find none at that moment.
+#[inline]
+pub(super) fn has_room(inode: &TmpfsInode, pages: PageCount) -> bool {
+    inode.sb().data().blocks().reserve(pages.to_u64()).is_some()
+}
+
 /// Counts `pages` pages for memory of a new inode outside its page cache. Sleeps only where the mount has
 /// quota.
 ///
@@ -243,7 +250,7 @@ pub(super) fn back_from_swap(inode: &TmpfsInode, pages: PageCount) {
 }
 
 /// Pages in swap cannot be read back; `poison` marks them so, unless they are there no more. They
-/// count until they are truncated. Returns what `poison` does.
+/// count until they are truncated. Returns what `poison` does. Sleeps only where the mount has quota, or where `poison` does.
 pub(super) fn lose_in_swap(
     inode: &TmpfsInode,
     pages: PageCount,
@@ -254,7 +261,8 @@ pub(super) fn lose_in_swap(
         counts.counted_only = counts.counted_only.saturating_add(pages);
     });
     let lost = poison();
-    page_counts::with(inode, |counts| {
+    // Truncation may have taken the mark out by now, for good: then nothing looks for a surplus any more but this.
+    recalc_with(inode, |counts| {
         if lost.is_ok() {
             counts.swapped = counts.swapped.saturating_sub(pages);
         } else {

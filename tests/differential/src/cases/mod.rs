@@ -72,6 +72,7 @@ subjects! {
     unwritten,
     khugepaged,
     concurrency,
+    growth,
     busy_sysfs,
     killed,
     leaks,
