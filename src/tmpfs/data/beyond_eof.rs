@@ -11,7 +11,7 @@
 //! The lock of the list is not held meanwhile.
 
 use super::orders;
-use crate::mm::{huge, Folio, LockedFolio, Slot};
+use crate::mm::{huge, task, Folio, LockedFolio, Slot};
 use crate::tmpfs::pure::folio_orders;
 use crate::tmpfs::pure::huge_policy::HugePolicy;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
@@ -80,8 +80,8 @@ pub(in crate::tmpfs) fn trim_all(sb: &SuperBlock<Tmpfs>) {
     }
 }
 
-/// Looks at `objects` inodes at most, those that were noted last first, until `pages` pages are given back; returns how
-/// many folios were split. Waits for no other task.
+/// Looks at `objects` inodes at most, those that were noted last first, until `pages` pages are given back or the task is
+/// killed; returns how many folios were split. May sleep, but waits for no other task.
 pub(in crate::tmpfs) fn shrink(sb: &SuperBlock<Tmpfs>, objects: usize, pages: PageCount) -> usize {
     let (left, given_back, split) = (
         Cell::new(objects),
@@ -91,7 +91,7 @@ pub(in crate::tmpfs) fn shrink(sb: &SuperBlock<Tmpfs>, objects: usize, pages: Pa
     let result = sb.cached().for_each(
         |inode| inode.data().may_be_beyond_eof(),
         |inode| {
-            if left.get() == 0 || given_back.get() >= pages {
+            if left.get() == 0 || given_back.get() >= pages || task::fatal_signal_pending() {
                 // Enough: an error ends the walk.
                 return Err(EAGAIN);
             }
@@ -144,6 +144,9 @@ fn split_last(inode: &TmpfsInode) -> Outcome {
     let Some(mut folio) = folio.belongs_to(inode.mapping()) else {
         return Outcome::Busy;
     };
+    if inode.data().is_growing() {
+        return Outcome::Busy;
+    }
     match folio_orders::pages_beyond(folio.pages(), inode::end_asked_for(inode)) {
         PageCount::ZERO => Outcome::Nothing,
         pages if folio.split() => Outcome::GivenBack(pages),

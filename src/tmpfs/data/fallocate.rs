@@ -13,6 +13,7 @@
 
 use super::beyond_eof;
 use super::filling;
+use super::growing;
 use super::hiding;
 use super::lookup;
 use super::page_accounting;
@@ -57,16 +58,25 @@ pub(in crate::tmpfs) fn allocate(
     // What was made for a file that grows was not asked for.
     beyond_eof::trim(inode);
     filling::settle_near(inode, &pages);
-    if !keep_size {
-        hiding::hide(inode, end)?;
+    if keep_size {
+        let size = inode.size();
+        return allocate_for(inode, pages, Purpose::Allocate { end, size }, size);
     }
+    growing::during(inode, |inode| {
+        hiding::hide(inode, end)?;
+        let size = inode.size().max(end);
+        allocate_for(inode, pages, Purpose::Allocate { end, size }, size)
+    })
+}
+
+/// Allocates `pages` for `purpose`, in a file that is to have the size `size` then.
+fn allocate_for(
+    inode: &mut Exclusive<'_, Tmpfs>,
+    pages: PageRange,
+    purpose: Purpose<'_>,
+    size: Pos,
+) -> Result {
     let activity = Activity::allocating(pages.start);
-    let size = if keep_size {
-        inode.size()
-    } else {
-        inode.size().max(end)
-    };
-    let purpose = Purpose::Allocate { end, size };
     whole_size::growing(inode, size, |inode| {
         let fallocend = inode.fallocend(PageIndex::ZERO);
         inode.set_fallocend(fallocend.max(pages.end));

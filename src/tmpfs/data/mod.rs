@@ -9,6 +9,7 @@ mod fault;
 mod file;
 mod filling;
 mod fitting;
+mod growing;
 mod hiding;
 pub(super) mod lookup;
 pub(super) mod orders;

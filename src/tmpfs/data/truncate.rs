@@ -11,6 +11,7 @@
 
 use super::beyond_eof;
 use super::filling;
+use super::growing;
 use super::hiding;
 use super::lookup::{self, Unwritten};
 use super::orders;
@@ -233,10 +234,12 @@ pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> R
     if size > old {
         // It is not to become part of the file.
         beyond_eof::trim(inode);
-        hiding::hide(inode, size)?;
-        whole_size::recommit(inode, old, size)?;
-        inode.set_size(size);
-        return Ok(());
+        return growing::during(inode, |inode| {
+            hiding::hide(inode, size)?;
+            whole_size::recommit(inode, old, size)?;
+            inode.set_size(size);
+            Ok(())
+        });
     }
     let mut truncation = Truncation::new(size, None);
     truncation.prepare(inode)?;

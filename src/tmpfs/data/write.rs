@@ -8,6 +8,7 @@
 
 use super::beyond_eof;
 use super::filling;
+use super::growing;
 use super::hiding;
 use super::lookup::{self, Contents, Unwritten};
 use super::orders;
@@ -39,24 +40,38 @@ pub(super) fn write(
     pos: Pos,
     from: &mut IovIterSource<'_>,
 ) -> Result {
-    if inode.commits_whole_size() {
-        return write_committed(inode, pos, from);
+    if inode.commits_whole_size() || pos > inode.size() {
+        return write_apart(inode, pos, from);
     }
+    // The folio with the end of the file is locked when that moves.
     write_pages(inode, pos, from)
 }
 
-/// [`write()`] to a file that counts as a whole: apart, since the others are to be fast.
+/// [`write()`] to a file that counts as a whole, or behind its end: apart, since the others are to be fast.
 #[cold]
-fn write_committed(
+#[inline(never)]
+fn write_apart(inode: &mut Exclusive<'_, Tmpfs>, pos: Pos, from: &mut IovIterSource<'_>) -> Result {
+    let end = pos.saturating_add(Len::new(from.len()));
+    whole_size::growing(inode, end, |inode| {
+        if pos > inode.size() {
+            // What is between becomes a hole.
+            beyond_eof::trim(inode);
+        }
+        growing::during(inode, |inode| write_slowly(inode, pos, from))
+    })
+}
+
+/// [`write_pages`], but called.
+#[inline(never)]
+fn write_slowly(
     inode: &mut Exclusive<'_, Tmpfs>,
     pos: Pos,
     from: &mut IovIterSource<'_>,
 ) -> Result {
-    let end = pos.saturating_add(Len::new(from.len()));
-    whole_size::growing(inode, end, |inode| write_pages(inode, pos, from))
+    write_pages(inode, pos, from)
 }
 
-/// [`write()`] without what the size of the file counts for.
+/// [`write()`] without what the size of the file counts for, and what is between its end and `pos`.
 #[inline(always)]
 fn write_pages(
     inode: &mut Exclusive<'_, Tmpfs>,
@@ -64,10 +79,6 @@ fn write_pages(
     from: &mut IovIterSource<'_>,
 ) -> Result {
     let call = pos;
-    if pos > inode.size() {
-        // What is between becomes a hole.
-        beyond_eof::trim(inode);
-    }
     hiding::hide(inode, pos.saturating_add(Len::new(from.len())))?;
     filling::settle_unless_at(inode, pos.page());
     let mut unit = Unit::MAX;

@@ -11,7 +11,8 @@ use crate::units::{Len, Order, PageIndex, PageRange};
 use crate::vfs::fileattr::FileFlags;
 use crate::vfs::Inode;
 use kernel::prelude::*;
-use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed};
+use kernel::sync::atomic::{Acquire, Atomic, Full, Relaxed, Release};
+use kernel::sync::barrier::smp_mb;
 use kernel::sync::{new_spinlock, SpinLock};
 
 /// An inode of this file system.
@@ -47,6 +48,8 @@ pub(crate) struct InodeInfo {
     shown_beyond_eof: Atomic<bool>,
     /// Whether there was a large folio ever that is to look like single pages. Set with its lock.
     was_fitted: Atomic<bool>,
+    /// Whether a task is making the file larger. Set with `i_rwsem` held.
+    is_growing: Atomic<bool>,
     /// Whether a monitor has asked for faults in some mapping. For ever, as the MM does not say when it is over.
     is_watched: Atomic<bool>,
     /// Pages that are filled though their folio may not be valid, see [`PageRange::to_bits`]. Written with `i_rwsem` held,
@@ -71,6 +74,7 @@ impl InodeInfo {
             beyond_eof: Atomic::new(0),
             shown_beyond_eof: Atomic::new(false),
             was_fitted: Atomic::new(false),
+            is_growing: Atomic::new(false),
             is_watched: Atomic::new(false),
             filled: Atomic::new(0),
             policy <- SharedPolicy::new(),
@@ -139,6 +143,19 @@ impl InodeInfo {
     /// count.
     pub(in crate::tmpfs) fn is_shown_beyond_eof(&self) -> bool {
         self.shown_beyond_eof.load(Relaxed)
+    }
+
+    /// Notes whether a task is making the file larger. Once it is not, a task that sees that sees the new size.
+    pub(in crate::tmpfs) fn set_growing(&self, is: bool) {
+        self.is_growing.store(is, Release);
+    }
+
+    /// Whether another task may be making the file larger, of which the caller has locked a folio that reaches beyond the
+    /// end. Does not sleep.
+    pub(in crate::tmpfs) fn is_growing(&self) -> bool {
+        // Behind what a mapping of the folio has left to be seen.
+        smp_mb(Full);
+        self.is_growing.load(Acquire)
     }
 
     /// Notes that there is a large folio that is to look like single pages.

@@ -1,4 +1,4 @@
-//! Files that grow while other tasks want the blocks that are there.
+//! Files that grow while other tasks use what is at their end, or want the blocks that are there.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -6,7 +6,7 @@ use std::thread;
 use crate::harness::prelude::*;
 
 cases! {
-    own => blocks;
+    own => stores, blocks;
 }
 
 /// A file of so many pages grows by the page.
@@ -15,6 +15,49 @@ const BEGIN: usize = 256;
 const ROOM: usize = 32;
 
 const ROUNDS: u8 = 100;
+
+/// What is stored to a mapping once the file has grown stays, whatever other tasks do with the folio of its old end: one
+/// uses it, so that it is mapped as a whole, and one gives back what of it is beyond the end.
+fn stores(t: &mut Trace, fs: &Fs) -> Done {
+    let mount = fs.mount("size=16m")?;
+    let d = mount.dir()?;
+    let file = d.file("f", &pattern(1, BEGIN * PAGE))?;
+    let over = AtomicBool::new(false);
+    let lost = thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let _ = file.pread(PAGE, (BEGIN * PAGE) as u64);
+                    let _ = file.meta();
+                }
+            });
+        }
+        let rounds = || -> Res<usize> {
+            let mut lost = 0;
+            for round in 1..=ROUNDS {
+                file.truncate((BEGIN * PAGE) as u64)?;
+                file.pwrite(&[round; PAGE], (BEGIN * PAGE) as u64)?;
+                let map = Map::shared(&file, (BEGIN + ROOM) * PAGE, 0)?;
+                let far = (BEGIN + ROOM / 2 + usize::from(round) % 16) * PAGE;
+                thread::scope(|scope| {
+                    scope.spawn(|| map.get(BEGIN * PAGE));
+                    file.truncate(((BEGIN + ROOM) * PAGE) as u64)
+                })?;
+                map.set(far, round);
+                thread::yield_now();
+                lost += usize::from(file.pread(1, far as u64)?.0 != [round]);
+            }
+            Ok(lost)
+        };
+        let lost = rounds();
+        over.store(true, Ordering::Relaxed);
+        lost
+    })?;
+    t.put("lost", lost);
+    drop((file, d));
+    mount.unmount()?;
+    Ok(())
+}
 
 /// A task gets the block that there is, though the one that a file grew by last has more than it shows, and is just being
 /// written.
