@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Access to mapped pages that may not be there any more when they are looked at.
 
+use crate::faults;
 use stage::pages::PAGE;
 use std::cell::Cell;
 use std::ops::Range;
@@ -61,7 +62,7 @@ extern "C" fn replace(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut l
     // SAFETY: it replaces a page of a mapping that nobody but this thread uses; errno is put back.
     unsafe {
         let errno = *libc::__errno_location();
-        libc::mmap(page, PAGE, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+        faults::spared(|| libc::mmap(page, PAGE, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0));
         *libc::__errno_location() = errno;
     }
 }
@@ -109,7 +110,8 @@ impl Area {
         let nothing = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         let room = map(0, len + align, libc::PROT_NONE, nothing, -1, 0)?;
         let start = room.next_multiple_of(align);
-        let made = map(start, len, prot, flags | libc::MAP_FIXED, fd, offset as i64);
+        let fixed = flags | libc::MAP_FIXED;
+        let made = faults::spared(|| map(start, len, prot, fixed, fd, offset as i64));
         // SAFETY: what is left of the room, which nobody knows.
         unsafe {
             if made.is_err() {

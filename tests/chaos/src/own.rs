@@ -89,9 +89,14 @@ impl Own {
         match self.pages[at] {
             Known::Hole => {
                 if let Some(byte) = page.iter().position(|byte| *byte != 0) {
+                    let begin = byte & !7;
+                    let mut again = [0; PAGE];
+                    let read = rustix::io::pread(&self.file, &mut again, self.offset(at));
+                    let first = again.iter().position(|byte| *byte != 0);
                     worker.wrong(&format!(
-                        "page {index} of the own file {id:#x} is no hole: byte {byte} is {:#x}",
-                        page[byte]
+                        "page {index} of the own file {id:#x} is no hole from byte {byte} on: {:02x?}; read again \
+                         ({read:?}), it is none from {first:?} on",
+                        &page[begin..(begin + 32).min(PAGE)]
                     ));
                 }
             }

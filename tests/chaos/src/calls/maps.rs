@@ -2,6 +2,7 @@
 //! Mappings.
 
 use crate::call::check;
+use crate::faults;
 use crate::memory::Area;
 use crate::worker::{Mapped, Worker};
 use rustix::fd::AsRawFd;
@@ -240,7 +241,7 @@ pub fn remap_pages(worker: &mut Worker<'_>) -> Result<()> {
     worker.keep(file);
     let area = area?;
     // SAFETY: nobody has references to the area.
-    check(unsafe {
+    let done = faults::spared(|| unsafe {
         libc::syscall(
             libc::SYS_remap_file_pages,
             area.address(0),
@@ -249,7 +250,8 @@ pub fn remap_pages(worker: &mut Worker<'_>) -> Result<()> {
             8_usize,
             0,
         )
-    })?;
+    });
+    check(done)?;
     let mut page = [0; PAGE];
     match area.read(1, &mut page) {
         Some(()) => worker.look(&page, 9 * PAGE as u64, id, foreign),
