@@ -794,6 +794,15 @@ void rtmpfs_helper_percpu_counter_add_batch(struct percpu_counter *counter,
 	percpu_counter_add_batch(counter, amount, batch);
 }
 
+#ifndef CONFIG_SMP
+__rtmpfs_helper
+int rtmpfs_helper_percpu_counter_compare(struct percpu_counter *counter,
+					 s64 limit)
+{
+	return percpu_counter_compare(counter, limit);
+}
+#endif
+
 __rtmpfs_helper
 void rtmpfs_helper_percpu_counter_destroy_many(struct percpu_counter *counters,
 					       u32 nr)

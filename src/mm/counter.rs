@@ -227,6 +227,20 @@ impl<const UNIT: i32> PerCpuCounter<'_, UNIT> {
         unsafe { bindings::percpu_counter_limited_add(self.counter, limit, amount) }
     }
 
+    /// Whether the sum does not exceed `limit`. Visits all CPUs where it is near.
+    #[cfg(CONFIG_SMP)]
+    pub(crate) fn is_at_most(self, limit: i64) -> bool {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::__percpu_counter_compare(self.counter, limit, self.batch()) <= 0 }
+    }
+
+    /// Whether the sum does not exceed `limit`.
+    #[cfg(not(CONFIG_SMP))]
+    pub(crate) fn is_at_most(self, limit: i64) -> bool {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::percpu_counter_compare(self.counter, limit) <= 0 }
+    }
+
     /// The exact sum. Visits all CPUs.
     pub(crate) fn sum(self) -> i64 {
         // SAFETY: By the type invariants.

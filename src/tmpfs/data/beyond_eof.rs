@@ -144,11 +144,9 @@ fn split_last(inode: &TmpfsInode) -> Outcome {
     let Some(mut folio) = folio.belongs_to(inode.mapping()) else {
         return Outcome::Busy;
     };
-    if inode.data().is_growing() {
-        return Outcome::Busy;
-    }
     match folio_orders::pages_beyond(folio.pages(), inode::end_asked_for(inode)) {
         PageCount::ZERO => Outcome::Nothing,
+        _ if inode.data().is_growing() => Outcome::Busy,
         pages if folio.split() => Outcome::GivenBack(pages),
         _ => Outcome::Busy,
     }

@@ -127,9 +127,12 @@ fn for_write(
         if let Some(before) = order_before(inode, index) {
             let pages = inode.mapping().nr_pages();
             let ahead = fitting::for_append(index, before, pages, huge::PMD_ORDER);
+            if ahead <= order {
+                return order;
+            }
             // Others get at the last blocks of a mount: what is made in advance cannot be given back while it is written.
             return match page_accounting::has_room(inode, ahead.larger().pages()) {
-                true => order.max(ahead),
+                true => ahead,
                 false => order,
             };
         }

@@ -9,7 +9,8 @@
 //! it is not begun; and where that task has not locked it, as there was nothing to be seen of a mapping, each task
 //! that maps the folio later is ordered behind it.
 //!
-//! What the MM splits by itself, for a memory error or a migration without memory, does not look here.
+//! What the MM splits by itself does not look here: for a memory error, a migration without memory, or MADV_COLD and
+//! MADV_PAGEOUT of a part. Nor does reclaim need to, which has taken all mappings away before.
 //!
 //! Lock order: `i_rwsem`; then a folio lock.
 
@@ -26,8 +27,9 @@ pub(super) fn during<R>(
     inode: &mut Exclusive<'_, Tmpfs>,
     f: impl FnOnce(&mut Exclusive<'_, Tmpfs>) -> R,
 ) -> R {
-    // Only a task that holds `i_rwsem` makes a folio that reaches beyond.
-    if huge::IS_BUILT_IN && shown::may_be_beyond(inode) {
+    // Only a task that holds `i_rwsem` makes such a folio that may be taken apart. By another policy a folio shows what it
+    // has beyond the end, and gives its blocks back to this very task.
+    if huge::IS_BUILT_IN && shown::may_be_beyond(inode) && shown::is_of_interest(inode) {
         say_during(inode, f)
     } else {
         f(inode)

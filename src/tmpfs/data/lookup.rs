@@ -298,7 +298,7 @@ pub(super) fn find_or_make_noting(
                 let copy = purpose;
                 if let Some(part) = filling::part(inode, &mut folio, index, &copy) {
                     if orders::must_look_single(inode, &folio)
-                        && !purpose.meets_growth(inode)
+                        && !purpose.meets_growth(inode, &folio)
                         && fitting::take_apart(&mut folio, part)
                     {
                         look_again()?;

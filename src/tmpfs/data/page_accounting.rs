@@ -120,11 +120,10 @@ pub(super) fn room(inode: &TmpfsInode) -> PageCount {
     }
 }
 
-/// Whether the mount has room for `pages` pages, whatever else forbids them; a snapshot. Where there is just so much, another
-/// task may find none at that moment.
+/// Whether the mount has room for `pages` pages, whatever else forbids them; a snapshot.
 #[inline]
 pub(super) fn has_room(inode: &TmpfsInode, pages: PageCount) -> bool {
-    inode.sb().data().blocks().reserve(pages.to_u64()).is_some()
+    inode.sb().data().blocks().has_room(pages.to_u64())
 }
 
 /// Counts `pages` pages for memory of a new inode outside its page cache. Sleeps only where the mount has

@@ -50,8 +50,9 @@ fn take_all_apart(inode: &TmpfsInode) -> bool {
 /// PMD maps may reach there.
 fn take_apart(inode: &TmpfsInode, folio: ARef<Folio>) {
     if let Some(mut folio) = Folio::lock(folio).belongs_to(inode.mapping()) {
-        let is_seen = folio.order() < huge::PMD_ORDER && folio.end() > inode.size().page_end();
-        if (!folio.is_uptodate() || is_seen) && !inode.data().is_growing() {
+        let is_beyond = folio.end() > inode.size().page_end();
+        let is_seen = folio.order() < huge::PMD_ORDER && is_beyond;
+        if (!folio.is_uptodate() || is_seen) && !(is_beyond && inode.data().is_growing()) {
             // One in use stays as it is.
             folio.split();
         }

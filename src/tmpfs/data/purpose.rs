@@ -121,10 +121,12 @@ impl Purpose<'_> {
             && (folio.order() < huge::PMD_ORDER || inode.data().may_be_beyond_eof())
     }
 
-    /// Whether another task may be making `inode` larger: a fault does not wait for that.
+    /// Whether another task may be making `inode` larger beyond the end of `folio`: a fault does not wait for that.
     #[inline]
-    pub(super) fn meets_growth(self, inode: &TmpfsInode) -> bool {
-        matches!(self, Self::Fault(_)) && inode.data().is_growing()
+    pub(super) fn meets_growth(self, inode: &TmpfsInode, folio: &LockedFolio) -> bool {
+        matches!(self, Self::Fault(_))
+            && folio.end() > inode.size().page_end()
+            && inode.data().is_growing()
     }
 
     /// Who reads from swap for it.

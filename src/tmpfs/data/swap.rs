@@ -179,10 +179,7 @@ pub(in crate::tmpfs) fn write_out<'a>(mut folio: OutgoingFolio<'a, Tmpfs>) -> Wr
     if inode.is_shm_locked() || mount.is_without_swap() || !is_there_swap() {
         return folio.stay();
     }
-    if folio.nr_pages() > PageCount::ONE
-        && must_be_split(&folio)
-        && (inode.data().is_growing() || !folio.split())
-    {
+    if folio.nr_pages() > PageCount::ONE && must_be_split(&folio) && !folio.split() {
         return folio.stay();
     }
     if !folio.is_valid() {

@@ -19,6 +19,9 @@ pub(crate) trait Counter: Copy {
     /// Adds `amount` where the sum does not exceed `limit`, else returns false and adds nothing.
     fn add_limited(&self, limit: i64, amount: i64) -> bool;
 
+    /// Whether the sum does not exceed `limit`.
+    fn is_at_most(&self, limit: i64) -> bool;
+
     /// The exact sum.
     fn sum(&self) -> i64;
 }
@@ -79,6 +82,15 @@ impl<'a, C: Counter> Limited<'a, C> {
     /// How much is left under the limit; 0 without one.
     pub(crate) fn free(self) -> u64 {
         self.max().saturating_sub(self.used())
+    }
+
+    /// Whether `amount` could be reserved; a snapshot.
+    pub(crate) fn has_room(self, amount: u64) -> bool {
+        match (self.limit(), i64::try_from(amount)) {
+            (None, _) => true,
+            (Some(limit), Ok(amount)) => self.used.is_at_most(limit.saturating_sub(amount)),
+            _ => false,
+        }
     }
 
     /// The limit, and how much is left under it where the sum of the counter is `sum`; 0 and 0 without one.
@@ -179,6 +191,10 @@ pub(crate) mod tests {
             allowed.map(|sum| self.0.set(sum)).is_some()
         }
 
+        fn is_at_most(&self, limit: i64) -> bool {
+            self.0.get() <= limit
+        }
+
         fn sum(&self) -> i64 {
             self.0.get()
         }
@@ -198,6 +214,20 @@ pub(crate) mod tests {
         assert_eq!(limit.used(), 6);
         limit.release(6);
         assert_eq!(limit.free(), 10);
+    }
+
+    #[test]
+    fn there_is_room_for_what_could_be_reserved() {
+        let (limit, counter) = (Limit::new(10), Plain::new());
+        let limit = limit.of(&counter);
+        limit.used.add(6);
+        for amount in [0, 1, 4, 5, 11, i64::MAX as u64, 1 << 63, u64::MAX] {
+            assert_eq!(limit.has_room(amount), limit.reserve(amount).is_some());
+        }
+        assert_eq!(limit.used(), 6);
+        limit.used.add(-6);
+        limit.set_max(0);
+        assert!(limit.has_room(0) && limit.has_room(u64::MAX));
     }
 
     #[test]

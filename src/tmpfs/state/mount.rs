@@ -35,6 +35,10 @@ impl<const UNIT: i32> Counter for PerCpuCounter<'_, UNIT> {
         PerCpuCounter::add_limited(*self, limit, amount)
     }
 
+    fn is_at_most(&self, limit: i64) -> bool {
+        PerCpuCounter::is_at_most(*self, limit)
+    }
+
     fn sum(&self) -> i64 {
         PerCpuCounter::sum(*self)
     }

@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use rustix::fs::FallocateFlags;
+
+use super::huge::fallocate;
 use crate::harness::prelude::*;
 
 cases! {
-    own => stores, blocks;
+    own => stores, blocks, own_blocks;
 }
 
 /// A file of so many pages grows by the page.
@@ -90,5 +93,23 @@ fn blocks(t: &mut Trace, fs: &Fs) -> Done {
     t.put("refused", refused);
     drop((grows, other, d));
     mount.unmount()?;
+    Ok(())
+}
+
+/// A write behind the end of a file that has all blocks gets those that it has beyond the end.
+fn own_blocks(t: &mut Trace, fs: &Fs) -> Done {
+    stage::skip::without("TRANSPARENT_HUGEPAGE")?;
+    for options in ["size=2m", "size=2m,huge=always", "size=2m,huge=within_size"] {
+        let mount = fs.mount(options)?;
+        let d = mount.dir()?;
+        let file = d.file("f", b"x")?;
+        t.put(options, file.pwrite(b"y", 4 << 20));
+        t.put(
+            "fallocate",
+            fallocate(&file, FallocateFlags::empty(), 8 << 20, PAGE),
+        );
+        drop((file, d));
+        mount.unmount()?;
+    }
     Ok(())
 }

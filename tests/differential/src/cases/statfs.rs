@@ -167,7 +167,7 @@ fn of_many_that_shrank(t: &mut Trace, fs: &Fs) -> Done {
     // The machine may keep the processor for itself, but not each time.
     let mut always = true;
     for round in 0..5 {
-        for number in 0..stage::machine::sized(5000, 1000) {
+        for number in 0..stage::machine::sized(10_000, 2000) {
             shrank(&d, &format!("f{round}-{number}"), &data)?;
         }
         always &= is_in_the_way(&d)?;

@@ -26,6 +26,10 @@ impl Counter for &Shared {
             .is_ok()
     }
 
+    fn is_at_most(&self, limit: i64) -> bool {
+        self.sum() <= limit
+    }
+
     fn sum(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
     }
