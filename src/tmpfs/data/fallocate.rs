@@ -60,22 +60,18 @@ pub(in crate::tmpfs) fn allocate(
     filling::settle_near(inode, &pages);
     if keep_size {
         let size = inode.size();
-        return allocate_for(inode, pages, Purpose::Allocate { end, size }, size);
+        return allocate_for(inode, pages, end, size);
     }
     growing::during(inode, |inode| {
         hiding::hide(inode, end)?;
         let size = inode.size().max(end);
-        allocate_for(inode, pages, Purpose::Allocate { end, size }, size)
+        allocate_for(inode, pages, end, size)
     })
 }
 
-/// Allocates `pages` for `purpose`, in a file that is to have the size `size` then.
-fn allocate_for(
-    inode: &mut Exclusive<'_, Tmpfs>,
-    pages: PageRange,
-    purpose: Purpose<'_>,
-    size: Pos,
-) -> Result {
+/// Allocates `pages`, which go on to before byte `end`, in a file that is to have the size `size` then.
+fn allocate_for(inode: &mut Exclusive<'_, Tmpfs>, pages: PageRange, end: Pos, size: Pos) -> Result {
+    let purpose = Purpose::Allocate { end, size };
     let activity = Activity::allocating(pages.start);
     whole_size::growing(inode, size, |inode| {
         let fallocend = inode.fallocend(PageIndex::ZERO);

@@ -29,7 +29,7 @@ pub(super) fn during<R>(
 ) -> R {
     // Only a task that holds `i_rwsem` makes such a folio that may be taken apart. By another policy a folio shows what it
     // has beyond the end, and gives its blocks back to this very task.
-    if huge::IS_BUILT_IN && shown::may_be_beyond(inode) && shown::is_of_interest(inode) {
+    if huge::IS_BUILT_IN && shown::may_be_shown(inode) {
         say_during(inode, f)
     } else {
         f(inode)

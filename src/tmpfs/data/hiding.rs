@@ -32,18 +32,12 @@ pub(super) fn hide(inode: &Exclusive<'_, Tmpfs>, end: Pos) -> Result {
 /// Whether there may have been stores beyond the end of `inode`. Does not sleep.
 #[inline]
 fn may_have_stores(inode: &TmpfsInode) -> bool {
-    if inode.mapping().is_writably_mapped() && may_be_mapped_unnoted(inode) {
+    if inode.mapping().is_writably_mapped() && shown::may_be_shown(inode) {
         return true;
     }
     // A mapping that is gone by the look for one has left its note: faults in it are over.
     smp_mb(Read);
     inode.data().is_shown_beyond_eof()
-}
-
-/// Whether a mapping may show more than is noted: that of a fault around which is still at work.
-#[cold]
-fn may_be_mapped_unnoted(inode: &TmpfsInode) -> bool {
-    shown::is_of_interest(inode) && shown::may_be_beyond(inode)
 }
 
 /// Zeros what there is beyond the end of the file and may have been stored to, where it is to move to `new_end`.

@@ -49,7 +49,7 @@ fn note(inode: &TmpfsInode) {
 /// Does not sleep.
 #[inline]
 pub(super) fn note_mapped_around(inode: &TmpfsInode) {
-    if may_be_beyond(inode) && is_of_interest(inode) {
+    if may_be_shown(inode) {
         inode.data().note_shown_beyond_eof();
     }
 }
@@ -61,9 +61,16 @@ pub(super) fn may_be_mapped(inode: &TmpfsInode) -> bool {
     may_be_beyond(inode) && orders::is_fitting(inode)
 }
 
+/// Whether a mapping may show what is beyond the end of the file and is not to be seen, noted or not: that of a fault around
+/// which is still at work leaves its note later. Does not sleep.
+#[inline]
+pub(super) fn may_be_shown(inode: &TmpfsInode) -> bool {
+    may_be_beyond(inode) && is_of_interest(inode)
+}
+
 /// Whether a folio may have pages beyond the end of the file, whatever for.
 #[inline]
-pub(super) fn may_be_beyond(inode: &TmpfsInode) -> bool {
+fn may_be_beyond(inode: &TmpfsInode) -> bool {
     inode.data().may_be_beyond_eof() || inode::end_asked_for(inode) > inode.size().page_end()
 }
 

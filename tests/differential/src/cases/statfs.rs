@@ -131,6 +131,7 @@ fn shrank(d: &Dir, name: &str, data: &[u8]) -> Res<()> {
     file.truncate(0)
 }
 
+/// What the urgent task has waited before it has slept once.
 const NEVER: u64 = 0;
 
 /// Whether statfs(2) takes a while, and a task that wants its processor waits for most of that.
