@@ -20,6 +20,7 @@ use nix::unistd::Pid;
 use stage::device::{self, Swap, Zram};
 use stage::group::Group;
 use stage::machine::{self, Expected};
+use stage::memory_errors;
 use stage::mounted::Mounted;
 use stage::switch::Switch;
 use std::path::{Path, PathBuf};
@@ -247,7 +248,7 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
         provoked.extend(faults::EXPECTED);
     }
     if config.errors {
-        provoked.push(calls::errors::EXPECTED);
+        provoked.push(memory_errors::EXPECTED);
     }
     let _expected = Expected::new(&provoked.join("|"))?;
     let served = match config.shared {
@@ -348,6 +349,9 @@ fn round(board: &'static Board, drawn: &Drawn<'_>) -> Result<()> {
     }
     swap_off(board, &mut swaps)?;
     drop((swaps, zram));
+    if config.errors {
+        memory_errors::take_back()?;
+    }
     step(Step::Count);
     before.compare(kind)?;
     ensure!(

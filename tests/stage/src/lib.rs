@@ -10,6 +10,7 @@ pub mod group;
 pub mod inject;
 pub mod machine;
 pub mod map;
+pub mod memory_errors;
 pub mod mount;
 pub mod mounted;
 pub mod pages;

@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Pages with memory errors, as the kernel is told of them: hard ones, of which it takes the page away with what it has,
-//! and soft ones, of which it brings that to another page.
-//!
-//! What they cost the machine stays lost until it is started anew.
+//! Memory errors in pages of the mappings.
 
 use super::maps::with;
 use crate::call::check;
 use crate::worker::Worker;
 use rustix::io::{Errno, Result};
+use stage::memory_errors::{HARD, SOFT};
 use stage::pages::PAGE;
-
-/// What the kernel says of them, an ERE for those who read its log.
-pub const EXPECTED: &str = "[Mm]emory failure|MCE: Killing|[Ss]oft.offlin|[Hh]wpoison";
-
-/// Of MADV_HWPOISON.
-const HARD: i32 = 100;
-/// Of MADV_SOFT_OFFLINE.
-const SOFT: i32 = 101;
 
 /// One call of so many does something.
 const RARE: u32 = 5;

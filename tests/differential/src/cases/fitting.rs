@@ -5,10 +5,10 @@ use std::os::fd::AsRawFd;
 
 use nix::sys::resource::{getrusage, UsageWho};
 use rustix::fs::FallocateFlags;
+use stage::memory_errors;
 use stage::pipe::InPipe;
 
 use super::huge::{compact, fallocate, prepare, punch, HUGE};
-use super::madvise::{LOGGED, POISON};
 use crate::harness::kmsg::expecting;
 use crate::harness::prelude::*;
 use crate::harness::process::forked;
@@ -87,13 +87,17 @@ fn large_at_all(t: &mut Trace, fs: &Fs) -> Done {
         let used = rustix::fs::sendfile(&pipe.1, &file, Some(&mut 0), PAGE)?;
         ensure!(used == PAGE, "{used} bytes are in the pipe");
         let map = Map::first(&file, 16)?;
-        expecting(LOGGED, || -> Done {
-            forked(|| map.advise(5 * PAGE, PAGE, POISON).unwrap_or_default());
+        expecting(memory_errors::EXPECTED, || -> Done {
+            forked(|| {
+                map.advise(5 * PAGE, PAGE, memory_errors::HARD)
+                    .unwrap_or_default()
+            });
             let written = file.pwrite(&data[..260 * PAGE], 6 * PAGE as u64)?;
             ensure!(written == 260 * PAGE, "{written} bytes are written");
             Ok(())
         })
     })?;
+    memory_errors::take_back()?;
     // The 33rd page comes with the three behind it: before it there are folios of two pages.
     for (options, pages) in [
         ("", if fs.is_subject() { 36 } else { 33 }),

@@ -1,6 +1,7 @@
 //! Advice about mappings and what else mm/ does with their pages: holes, guards, locks, pins, memory errors.
 
 use rustix::fs::FallocateFlags;
+use stage::memory_errors;
 
 use crate::harness::kmsg::expecting;
 use crate::harness::prelude::*;
@@ -15,11 +16,8 @@ cases! {
 }
 
 const PAGES: usize = 8;
-pub(super) const POISON: i32 = 100;
 const GUARD: i32 = 102;
 const UNGUARD: i32 = 103;
-/// What the kernel says of that.
-pub(super) const LOGGED: &str = "[Mm]emory failure|MCE: Killing";
 
 fn advise(map: &Map, page: usize, pages: usize, advice: i32) -> Res<()> {
     map.advise(page * PAGE, pages * PAGE, advice)
@@ -306,8 +304,10 @@ fn pinned(t: &mut Trace, d: &Dir) -> Done {
 fn with_memory_errors(t: &mut Trace, d: &Dir) -> Done {
     let (file, map) = mapped(d)?;
     map.bytes(0, PAGES * PAGE);
-    expecting(LOGGED, || -> Done {
-        t.forked("poison", |t| t.put("done", advise(&map, 2, 1, POISON)));
+    expecting(memory_errors::EXPECTED, || -> Done {
+        t.forked("poison", |t| {
+            t.put("done", advise(&map, 2, 1, memory_errors::HARD))
+        });
         t.put("read", file.pread(10, 2 * PAGE as u64));
         t.put(
             "read up to it",
@@ -349,9 +349,11 @@ fn memory_errors_in_holes(t: &mut Trace, d: &Dir) -> Done {
     let file = d.create("f")?;
     file.truncate((PAGES * PAGE) as u64)?;
     let map = Map::shared(&file, PAGES * PAGE, 0)?;
-    expecting(LOGGED, || -> Done {
+    expecting(memory_errors::EXPECTED, || -> Done {
         // The fault makes the page, which has an error then.
-        t.forked("poison", |t| t.put("done", advise(&map, 1, 1, POISON)));
+        t.forked("poison", |t| {
+            t.put("done", advise(&map, 1, 1, memory_errors::HARD))
+        });
         t.put("read", file.pread(10, PAGE as u64));
         t.counts("poisoned", d, &file)?;
         drop(map);
@@ -371,9 +373,9 @@ fn memory_error_beside_a_page_in_use(t: &mut Trace, d: &Dir) -> Done {
     let mut used = 3 * PAGE as u64;
     let sent = rustix::fs::sendfile(&pipe.1, &file, Some(&mut used), PAGE).map_err(Errno::from);
     t.put("in use", sent);
-    expecting(LOGGED, || -> Done {
+    expecting(memory_errors::EXPECTED, || -> Done {
         // What the kernel says of it is about the folio.
-        forked(|| advise(&map, 5, 1, POISON).unwrap_or_default());
+        forked(|| advise(&map, 5, 1, memory_errors::HARD).unwrap_or_default());
         let write = |t: &mut Trace, label: &str| {
             for page in 0..PAGES {
                 let written = file.pwrite(&[2; PAGE], (page * PAGE) as u64);
@@ -392,6 +394,9 @@ fn memory_error_beside_a_page_in_use(t: &mut Trace, d: &Dir) -> Done {
             let read = file.pread(PAGE, (page * PAGE) as u64);
             t.put(format!("read of page {page}"), read);
         }
-        t.counts("in the end", d, &file)
+        t.counts("in the end", d, &file)?;
+        drop(map);
+        file.truncate(0)?;
+        memory_errors::take_back()
     })
 }
