@@ -77,6 +77,10 @@ pub(in crate::tmpfs) fn trim_all(sb: &SuperBlock<Tmpfs>) {
     let info = sb.data();
     if huge::IS_BUILT_IN && info.huge() == HugePolicy::Fit && info.take_beyond_eof() {
         shrink(sb, usize::MAX, PageCount::MAX);
+        if task::fatal_signal_pending() {
+            // The walk may not have come to the end.
+            info.note_beyond_eof();
+        }
     }
 }
 

@@ -48,7 +48,9 @@ pub(super) fn orders(inode: &TmpfsInode, index: PageIndex, purpose: &Purpose<'_>
         Purpose::Fault(_) if inode.data().is_watched() || inode.sb().data().quota().is_some() => {
             Order::ZERO
         }
-        _ => wanted(inode, index, purpose),
+        // What is made for a run of faults is data then, and stays.
+        Purpose::Fault(_) => while_there_is_room(inode, wanted(inode, index, purpose), Order::ZERO),
+        Purpose::Valid { .. } => Order::ZERO,
     };
     if order.is_zero() || huge::is_disabled() {
         return Orders::NONE;
@@ -127,20 +129,25 @@ fn for_write(
         if let Some(before) = order_before(inode, index) {
             let pages = inode.mapping().nr_pages();
             let ahead = fitting::for_append(index, before, pages, huge::PMD_ORDER);
-            if ahead <= order {
-                return order;
-            }
-            // Others get at the last blocks of a mount: what is made in advance cannot be given back while it is written.
-            return match page_accounting::has_room(inode, ahead.larger().pages()) {
-                true => ahead,
-                false => order,
-            };
+            // What is made in advance cannot be given back while it is written.
+            return while_there_is_room(inode, ahead, order);
         }
     }
     if order.is_zero() {
         return order;
     }
     order.min(fitting::within(index, readable_end(index, order, source)))
+}
+
+/// The order `ahead`, of a folio with pages that were not asked for yet, where the mount has room for twice as many, and
+/// `needed` else: others get at its last blocks.
+#[inline]
+fn while_there_is_room(inode: &TmpfsInode, ahead: Order, needed: Order) -> Order {
+    if ahead > needed && page_accounting::has_room(inode, ahead.larger().pages()) {
+        ahead
+    } else {
+        needed
+    }
 }
 
 /// The page after the last one of a folio of `order` that the source of a write can be read for. A large folio for what

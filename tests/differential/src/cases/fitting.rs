@@ -22,6 +22,7 @@ cases! {
         preallocated_beyond_the_end, source_ends_in_preallocated, at_the_largest_position, mapped_by_chance;
     "usrquota" => grown_with_quota;
     "size=1m" => to_the_last_block, grown_to_the_last_block, beside_one_that_grows;
+    "nr_blocks=128" => mapped_beside_the_last_block;
 }
 
 /// How many folios of this size, in KiB, files without a disk were given so far.
@@ -841,6 +842,15 @@ fn to_the_last_block(t: &mut Trace, d: &Dir) -> Done {
         d.unlink("g")?;
         t.put("space", d.space()?);
     }
+    Ok(())
+}
+
+/// What a run of faults gets beside its pages is not all that there is.
+fn mapped_beside_the_last_block(t: &mut Trace, d: &Dir) -> Done {
+    let file = d.create("f")?;
+    file.truncate(128 * PAGE as u64)?;
+    Map::first(&file, 128)?.touch(65);
+    t.put("another file", d.create("g")?.pwrite(b"x", 0));
     Ok(())
 }
 
