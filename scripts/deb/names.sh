@@ -8,8 +8,8 @@ one_of CONFIG "$config" cloud amd64 small
 # Two kernels with the same name would take each other's modules, hence a name for each configuration.
 case $config in
 cloud) local_version=-rtmpfs how_long='up to two hours on 2 cores' ;;
-amd64) local_version=-rtmpfs-amd64 how_long='most of a day on 2 cores' ;;
-small) local_version=-rtmpfs-small how_long='about half an hour on 2 cores' ;;
+amd64) local_version=-rtmpfs-amd64 how_long='many hours on 2 cores' ;;
+small) local_version=-rtmpfs-small how_long='half an hour to one and a half on 2 cores' ;;
 esac
 
 maintainer_name='The rtmpfs developers'
