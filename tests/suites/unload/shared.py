@@ -259,12 +259,22 @@ def at_loading():
     refused("with a memfd, with mountable=0")
     os.close(file)
     module.unloads_soon("mountable=0")
+    # The mount is tmpfs's: the module goes while it is there.
+    suite.call("insmod", module.path(), "mountable=0", "tmpfs=1")
+    on = MOUNTS.read_text(encoding="ascii")
+    suite.call("mount", "-t", "tmpfs", "suite", "/mnt")
+    try:
+        module.unloads()
+    finally:
+        suite.call("umount", "/mnt")
     module.insmod()
     if mounted.returncode == 0:
         suite.call("umount", "/mnt")
         raise AssertionError("mountable=0 is mounted")
     if turned != errno.EOPNOTSUPP:
         raise AssertionError(f"mountable=0: {MOUNTS} is turned on with {turned}")
+    if on != "0\n":
+        raise AssertionError(f"mountable=0, tmpfs=1: {MOUNTS} is {on.strip()}")
 
 
 def mounts_on():

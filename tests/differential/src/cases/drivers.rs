@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use rustix::fs::FallocateFlags;
+use stage::switch::Switch;
 
 use crate::harness::memfd::{self, Sealed, ALLOW_SEALING, CLOEXEC, EXEC, GROW, SHRINK, WRITE};
 use crate::harness::meminfo::Growth;
@@ -310,9 +311,15 @@ struct DumbMap {
     offset: u64,
 }
 
+/// How many pages of files the module under test holds.
+fn resident() -> anyhow::Result<i64> {
+    let pages = std::fs::read_to_string("/sys/fs/rtmpfs/resident")?;
+    Ok(pages.trim_end().parse()?)
+}
+
 fn buffers_of_drm(t: &mut Trace, _: &Fs) -> Done {
     let card = device("/dev/dri/card0")?;
-    let shmem = Growth::of("Shmem")?;
+    let (shmem, before) = (Growth::of("Shmem")?, resident()?);
     let mut dumb = Dumb {
         height: 1024,
         width: 1024,
@@ -330,6 +337,12 @@ fn buffers_of_drm(t: &mut Trace, _: &Fs) -> Done {
     t.put("zeros", map.bytes(0, 2 * PAGE));
     (0..map.pages()).for_each(|page| map.set(page * PAGE, page as u8));
     t.put("written", shmem.mib()?);
+    let got = resident()? - before;
+    let is_served = got >= map.pages() as i64;
+    ensure!(
+        is_served == Switch::SharedMemory.is_in_force()?,
+        "the module has {got} pages"
+    );
     let wrong = (0..map.pages())
         .filter(|page| map.get(page * PAGE) != *page as u8)
         .count();

@@ -448,6 +448,10 @@ fn fault_handlers(t: &mut Trace, _: &Fs) -> Done {
             t.put(&label, handler.copy(&map, 1, &pattern(3, PAGE)));
             t.put(&label, handler.zero(&map, 2, 1));
             handler.unregister(&map, 0, 4)?;
+            // A mapping that may never be written to, where the seal forbids it.
+            let late = Map::read_only(&file, 4 * PAGE, 0)?;
+            let late = handler.register(&late, 0, 4, uffd::MISSING).map(drop);
+            t.put(format!("{label}, mapped late"), late);
             t.put(&label, (map.bytes(0, 4 * PAGE), file.all()?, file.meta()?));
         }
     }

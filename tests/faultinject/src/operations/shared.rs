@@ -27,6 +27,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::new("shmat", segment, shmat, removed).without_mount(),
         Operation::new("shmctl, SHM_LOCK", segment, lock, removed).without_mount(),
         Operation::new("shared anonymous mapping", nothing, map, stored).without_mount(),
+        Operation::new("shared mapping of /dev/zero", zeros, map_file, stored).without_mount(),
         Operation::new("store to shared anonymous memory", mapping, store, stored).without_mount(),
         Operation::new(
             "write behind the end of shared anonymous memory",
@@ -184,6 +185,19 @@ fn removed(_: &Place, mut held: Held) -> Result<()> {
 
 fn map(held: &mut Held) -> io::Result<()> {
     held.map = Some(Map::common(LENGTH)?);
+    Ok(())
+}
+
+fn zeros(_: &Place) -> Result<Held> {
+    let file = OpenOptions::new().read(true).write(true).open("/dev/zero");
+    Ok(Held {
+        file: Some(file?),
+        ..Held::default()
+    })
+}
+
+fn map_file(held: &mut Held) -> io::Result<()> {
+    held.map = Some(data::map_of(held, MapFlags::SHARED, LENGTH)?);
     Ok(())
 }
 
