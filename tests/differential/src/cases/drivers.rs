@@ -67,7 +67,7 @@ mod keys {
 /// A key with much data has them in a file of the kernel's own.
 fn big_keys(t: &mut Trace, _: &Fs) -> Done {
     t.put("keyring", keys::join().map(drop));
-    let shmem = Growth::of("Shmem")?;
+    let (shmem, committed) = (Growth::of("Shmem")?, Growth::of("Committed_AS")?);
     let mut all = Vec::new();
     for len in [1, 100, PAGE, 100_000, (1 << 20) - 1, 1 << 20] {
         let data = pattern(len as u32, len);
@@ -83,7 +83,7 @@ fn big_keys(t: &mut Trace, _: &Fs) -> Done {
         let name = std::ffi::CString::new(format!("another {}", all.len()))?;
         all.extend(keys::add(c"big_key", &name, &pattern(1, (1 << 20) - 1)));
     }
-    t.put("keys", (all.len(), shmem.mib()?));
+    t.put("keys", (all.len(), shmem.mib()?, committed.mib()?));
     if let Some(&key) = all.last() {
         t.put("update", keys::update(key, &pattern(2, 200_000)));
         t.put(
@@ -97,7 +97,9 @@ fn big_keys(t: &mut Trace, _: &Fs) -> Done {
     // They are collected by work of the kernel's.
     t.put(
         "gone",
-        stage::machine::wait(stage::machine::LATE, || Ok(shmem.mib()? == 0))?,
+        stage::machine::wait(stage::machine::LATE, || {
+            Ok((shmem.mib()?, committed.mib()?) == (0, 0))
+        })?,
     );
     Ok(())
 }
@@ -319,7 +321,8 @@ fn resident() -> anyhow::Result<i64> {
 
 fn buffers_of_drm(t: &mut Trace, _: &Fs) -> Done {
     let card = device("/dev/dri/card0")?;
-    let (shmem, before) = (Growth::of("Shmem")?, resident()?);
+    let (shmem, committed) = (Growth::of("Shmem")?, Growth::of("Committed_AS")?);
+    let before = resident()?;
     let mut dumb = Dumb {
         height: 1024,
         width: 1024,
@@ -336,7 +339,7 @@ fn buffers_of_drm(t: &mut Trace, _: &Fs) -> Done {
     let map = Map::shared(&card, dumb.size as usize, place.offset)?;
     t.put("zeros", map.bytes(0, 2 * PAGE));
     (0..map.pages()).for_each(|page| map.set(page * PAGE, page as u8));
-    t.put("written", shmem.mib()?);
+    t.put("written", (shmem.mib()?, committed.mib()?));
     let got = resident()? - before;
     let is_served = got >= map.pages() as i64;
     ensure!(
