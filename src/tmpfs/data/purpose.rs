@@ -122,7 +122,7 @@ impl Purpose<'_> {
     }
 
     /// Whether another task may be making `inode` larger beyond the end of `folio`: a fault does not wait for that.
-    #[inline]
+    #[inline(always)]
     pub(super) fn meets_growth(self, inode: &TmpfsInode, folio: &LockedFolio) -> bool {
         matches!(self, Self::Fault(_))
             && folio.end() > inode.size().page_end()
