@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import errno
 import fcntl
-import mmap
 import os
 import re
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Iterator
 
 import figures
 import suite
+from figures import PAGE
 
-PAGE = mmap.PAGESIZE
 DEVICE = Path("/dev/shmem_driver")
 NUMBERS = {name: int(number, 0) for name, number in
            re.findall(r"^#define DRIVER_(\w+)\s+(\w+)$", (Path(__file__).parent / "shmem_driver.c").read_text(encoding="ascii"),
@@ -52,6 +51,11 @@ def expect(what: str, found: object, *wanted: object) -> None:
         raise AssertionError(f"{what}: {found}, and not {' or '.join(map(str, wanted))}")
 
 
+def ask(device: int, name: str, call: Call) -> int:
+    """Makes the call; what the driver says of it is in `call` then."""
+    return fcntl.ioctl(device, 3 << 30 | ctypes.sizeof(call) << 16 | ord("s") << 8 | NUMBERS[name], call)
+
+
 class File:
     """A file of the driver's, or one that it is given. `io` is it, too, opened as programs open files: at the descriptor
     that the driver gives nothing can be read from a place of the program's choice.
@@ -62,7 +66,7 @@ class File:
 
     def call(self, name: str, start: int = 0, **given: int) -> Call:
         call = Call(fd=self.fd, start=start, **given)
-        fcntl.ioctl(self.device, 3 << 30 | ctypes.sizeof(call) << 16 | ord("s") << 8 | NUMBERS[name], call)
+        ask(self.device, name, call)
         return call
 
     def error(self, name: str, start: int = 0, **given: int) -> str:
@@ -78,7 +82,6 @@ class File:
 
     def get(self, index: int, kind: str) -> str:
         """What shmem_get_folio() finds for the purpose."""
-        call = Call(fd=self.fd, start=index)
         try:
             call = self.call("READ", index, how=GET[kind])
         except OSError as problem:
@@ -121,7 +124,7 @@ class Driver:
     def new(self, size: int, kind: str = "FILE", noreserve: bool = False) -> int:
         """The descriptor of a new file."""
         call = Call(how=NUMBERS[kind] | (NUMBERS["NORESERVE"] if noreserve else 0), start=size & END)
-        return fcntl.ioctl(self.device, 3 << 30 | ctypes.sizeof(call) << 16 | ord("s") << 8 | NUMBERS["MAKE"], call)
+        return ask(self.device, "MAKE", call)
 
     def error(self, size: int, kind: str, noreserve: bool = False) -> str:
         """Of making a file; "" for none."""

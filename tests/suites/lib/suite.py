@@ -234,6 +234,17 @@ def remove_group(path: Path) -> None:
         time.sleep(0.1)
 
 
+@contextlib.contextmanager
+def memory_group(path: Path) -> Iterator[None]:
+    """A new memory cgroup, which has no process at first and in the end."""
+    (path.parent / "cgroup.subtree_control").write_text("+memory", encoding="ascii")
+    path.mkdir()
+    try:
+        yield
+    finally:
+        remove_group(path)
+
+
 # --- the kernel log --------------------------------------------------------------------------------------------
 
 

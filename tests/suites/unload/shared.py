@@ -264,7 +264,7 @@ def at_loading():
     on = MOUNTS.read_text(encoding="ascii")
     suite.call("mount", "-t", "tmpfs", "suite", "/mnt")
     try:
-        module.unloads()
+        unloads()
     finally:
         suite.call("umount", "/mnt")
     module.insmod()
