@@ -273,11 +273,17 @@ void rtmpfs_helper_folio_mark_uptodate(struct folio *folio)
 	folio_mark_uptodate(folio);
 }
 
-#ifdef CONFIG_SWAP
 __rtmpfs_helper
 struct mem_cgroup *rtmpfs_helper_folio_memcg(struct folio *folio)
 {
 	return folio_memcg(folio);
+}
+
+#ifdef CONFIG_MEMCG
+__rtmpfs_helper
+int rtmpfs_helper_folio_nid(const struct folio *folio)
+{
+	return folio_nid(folio);
 }
 #endif
 
@@ -655,6 +661,15 @@ int rtmpfs_helper_mem_cgroup_charge(struct folio *folio, struct mm_struct *mm,
 	return mem_cgroup_charge(folio, mm, gfp);
 }
 
+#ifdef CONFIG_MEMCG
+__rtmpfs_helper
+bool rtmpfs_helper_mem_cgroup_is_descendant(struct mem_cgroup *memcg,
+					    struct mem_cgroup *root)
+{
+	return mem_cgroup_is_descendant(memcg, root);
+}
+#endif
+
 #ifdef CONFIG_SWAP
 __rtmpfs_helper
 void rtmpfs_helper_mem_cgroup_put(struct mem_cgroup *memcg)
@@ -663,11 +678,13 @@ void rtmpfs_helper_mem_cgroup_put(struct mem_cgroup *memcg)
 }
 #endif
 
+#ifdef CONFIG_MEMCG
 __rtmpfs_helper
 bool rtmpfs_helper_mem_cgroup_shrink_is_root(struct shrink_control *sc)
 {
 	return mem_cgroup_shrink_is_root(sc);
 }
+#endif
 
 #ifdef CONFIG_SWAP
 __rtmpfs_helper
@@ -778,6 +795,14 @@ bool rtmpfs_helper_page_hwpoison(struct page *page)
 {
 	return PageHWPoison(page);
 }
+
+#ifdef CONFIG_MEMCG
+__rtmpfs_helper
+struct mem_cgroup *rtmpfs_helper_parent_mem_cgroup(struct mem_cgroup *memcg)
+{
+	return parent_mem_cgroup(memcg);
+}
+#endif
 
 #ifdef CONFIG_SMP
 __rtmpfs_helper

@@ -15,6 +15,8 @@ mod gfp;
 pub(crate) mod huge;
 pub(crate) mod iter;
 pub(crate) mod mapping;
+#[cfg_attr(not(CONFIG_MEMCG), path = "memcg_stub.rs")]
+pub(crate) mod memcg;
 pub(crate) mod mempolicy;
 mod owner;
 pub(crate) mod removal;

@@ -18,6 +18,7 @@ use super::{
     ParameterValue, SuperBlock,
 };
 use crate::bindings;
+use crate::mm::memcg::Shortage;
 use crate::mm::Mapping;
 use crate::units::{PageCount, Pos};
 use kernel::prelude::*;
@@ -221,16 +222,18 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     /// Shows the parameters in `/proc/mounts`, each with a comma before it.
     fn show_options(sb: &SuperBlock<Self>, seq: &SeqFile);
 
-    /// How many objects [`FileSystem::free_cached`] could look at; a snapshot. Must not sleep.
+    /// How many objects [`FileSystem::free_cached`] could look at, whosever memory they keep; a snapshot. Must not sleep.
     fn count_cached(sb: &SuperBlock<Self>) -> usize {
         let _ = sb;
         0
     }
 
-    /// Gives back memory, for reclaim: looks at `objects` objects at most, and returns how many of
-    /// them had any. Must not wait for folios or for `i_rwsem`.
-    fn free_cached(sb: &SuperBlock<Self>, objects: usize) -> usize {
-        let _ = (sb, objects);
+    /// Gives back memory that is short, for reclaim: looks at `objects` objects at most, but for those that keep none of
+    /// it, and returns how many of them had any. Must not wait for folios or for `i_rwsem`.
+    ///
+    /// Reclaim of a memory cgroup asks only after [`SuperBlock::note_cached`] of a folio that it is charged for.
+    fn free_cached(sb: &SuperBlock<Self>, objects: usize, shortage: &Shortage<'_>) -> usize {
+        let _ = (sb, objects, shortage);
         0
     }
 

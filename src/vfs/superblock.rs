@@ -14,9 +14,12 @@ use super::inode_list::{Cached, InodeList};
 use super::quota;
 use super::{DeviceId, FileSystem, MountContext, Registration};
 use crate::bindings;
+use crate::mm::memcg::{Shortage, ShrinkerId};
+use crate::mm::Folio;
 use crate::units::{Len, PAGE_SHIFT, PAGE_SIZE};
 use core::marker::PhantomData;
 use core::ops::Deref;
+use core::ptr::NonNull;
 use kernel::error::from_result;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
@@ -35,6 +38,8 @@ pub(super) struct SuperInfo<T: FileSystem> {
     /// Inodes that [`FileSystem::free_cached`] is to look at.
     #[pin]
     cached: InodeList<T, Cached>,
+    /// That of the shrinker, which goes before the last inodes do.
+    shrinker: ShrinkerId,
     delayed: Delayed,
     #[pin]
     data: T::SuperData,
@@ -116,6 +121,12 @@ impl<T: FileSystem> SuperBlock<T> {
     /// Inodes that [`FileSystem::free_cached`] is to look at, see [`super::Inode::list_cached`].
     pub(crate) fn cached(&self) -> &InodeList<T, Cached> {
         &self.info().cached
+    }
+
+    /// [`FileSystem::free_cached`] could free memory that `folio` keeps. Where the memory cgroup that is charged for it is
+    /// short of memory, it is asked to, once it could be told what there is. Does not sleep.
+    pub(crate) fn note_cached(&self, folio: &Folio) {
+        self.info().shrinker.note(folio);
     }
 
     /// How many references reclaim has left to be dropped later.
@@ -217,6 +228,8 @@ pub(super) unsafe fn fill<T: FileSystem>(
             exports <- Exports::new(),
             // SAFETY: The list is only for inodes of the superblock, and their eviction takes them out.
             cached <- unsafe { InodeList::new() },
+            // SAFETY: A superblock has one from the beginning, and as long as a reference keeps it active.
+            shrinker: unsafe { ShrinkerId::of(NonNull::new((*sb).s_shrink).ok_or(EINVAL)?) },
             delayed: Delayed::new(),
             data <- T::new_super(options, cx),
         }? Error),
@@ -380,13 +393,8 @@ fn as_long(objects: usize) -> c_long {
 /// `sb` must be a live superblock of `T`, and `control` a request of reclaim.
 unsafe extern "C" fn nr_cached_objects<T: FileSystem>(
     sb: *mut bindings::super_block,
-    control: *mut bindings::shrink_control,
+    _control: *mut bindings::shrink_control,
 ) -> c_long {
-    // What there is belongs to no memory cgroup in particular.
-    // SAFETY: By the caller's promise.
-    if !unsafe { bindings::mem_cgroup_shrink_is_root(control) } {
-        return 0;
-    }
     // SAFETY: By the caller's promise.
     as_long(T::count_cached(unsafe { SuperBlock::<T>::from_raw(sb) }))
 }
@@ -403,9 +411,12 @@ unsafe extern "C" fn free_cached_objects<T: FileSystem>(
     // SAFETY: By the caller's promise.
     let sb = unsafe { SuperBlock::<T>::from_raw(sb) };
     // SAFETY: By the caller's promise.
-    let objects = unsafe { (*control).nr_to_scan };
-    if T::count_cached(sb) == 0 {
-        return bindings::SHRINK_STOP;
+    let control = unsafe { NonNull::new_unchecked(control) };
+    // SAFETY: By the caller's promise.
+    let (objects, shortage) = unsafe { ((*control.as_ptr()).nr_to_scan, Shortage::of(control)) };
+    match T::free_cached(sb, objects, &shortage) {
+        // It would come to the same ones once more.
+        0 => bindings::SHRINK_STOP,
+        freed => as_long(freed),
     }
-    as_long(T::free_cached(sb, objects))
 }

@@ -3,6 +3,7 @@
 //! The file system type as the VFS sees it.
 
 use super::options::{self, Options};
+use crate::mm::memcg::Shortage;
 use crate::mm::MAX_FILE_SIZE;
 use crate::shmem::backend::Backend;
 use crate::tmpfs::data::beyond_eof;
@@ -157,8 +158,8 @@ impl FileSystem for Tmpfs {
         sb.cached().len()
     }
 
-    fn free_cached(sb: &SuperBlock<Self>, objects: usize) -> usize {
-        beyond_eof::shrink(sb, objects, PageCount::MAX)
+    fn free_cached(sb: &SuperBlock<Self>, objects: usize, shortage: &Shortage<'_>) -> usize {
+        beyond_eof::shrink(sb, shortage, objects)
     }
 
     fn evict(inode: &mut Exclusive<'_, Self>) {

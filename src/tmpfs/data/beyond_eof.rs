@@ -11,6 +11,7 @@
 //! The lock of the list is not held meanwhile.
 
 use super::orders;
+use crate::mm::memcg::Shortage;
 use crate::mm::{huge, task, Folio, LockedFolio, Slot};
 use crate::tmpfs::pure::folio_orders;
 use crate::tmpfs::pure::huge_policy::HugePolicy;
@@ -18,8 +19,8 @@ use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
 use crate::units::{PageCount, Pos};
 use crate::vfs::SuperBlock;
-use core::cell::Cell;
 use kernel::prelude::*;
+use kernel::sync::aref::ARef;
 
 /// How many inodes a search for blocks looks at where those are what the mount was asked for, and not this file's doing.
 const OBJECTS: usize = 128;
@@ -32,19 +33,30 @@ enum Outcome {
     GivenBack(PageCount),
     /// Another task uses the folio.
     Busy,
+    /// It keeps none of the memory that is short.
+    OfOthers,
 }
 
 /// A folio was added to `inode`, for a call that is about to go on to before byte `end`, which may be larger than the
 /// file needs. Does not sleep.
 pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio, end: Pos) {
     if inode.size().max(end).page_end() < folio.end() {
-        look_later(inode);
+        list(inode);
+        inode.sb().note_cached(folio);
     }
 }
 
 /// There is, or may be, something to give back. Another task that has just found nothing may have taken `inode` from
 /// the list. Does not sleep.
+#[cold]
 pub(super) fn look_later(inode: &TmpfsInode) {
+    list(inode);
+    if let Some(folio) = last_folio(inode) {
+        inode.sb().note_cached(&folio);
+    }
+}
+
+fn list(inode: &TmpfsInode) {
     if inode.data().note_beyond_eof() {
         inode.list_cached();
         inode.sb().data().note_beyond_eof();
@@ -57,7 +69,7 @@ pub(super) fn look_later(inode: &TmpfsInode) {
 #[inline]
 pub(in crate::tmpfs) fn trim(inode: &TmpfsInode) {
     if inode.data().may_be_beyond_eof() && orders::is_fitting(inode) {
-        split_noted(inode);
+        split_noted(inode, &Shortage::OF_ALL);
     }
 }
 
@@ -68,7 +80,7 @@ pub(super) fn give_back_pages(inode: &TmpfsInode, pages: PageCount) {
     } else {
         OBJECTS
     };
-    shrink(inode.sb(), objects, pages);
+    walk(inode.sb(), &Shortage::OF_ALL, objects, pages);
 }
 
 /// Gives back what [`trim`] would of each file, so that what a mount has free is what single pages would leave. May
@@ -76,7 +88,7 @@ pub(super) fn give_back_pages(inode: &TmpfsInode, pages: PageCount) {
 pub(in crate::tmpfs) fn trim_all(sb: &SuperBlock<Tmpfs>) {
     let info = sb.data();
     if huge::IS_BUILT_IN && info.huge() == HugePolicy::Fit && info.take_beyond_eof() {
-        shrink(sb, usize::MAX, PageCount::MAX);
+        walk(sb, &Shortage::OF_ALL, usize::MAX, PageCount::MAX);
         if task::fatal_signal_pending() {
             // The walk may not have come to the end.
             info.note_beyond_eof();
@@ -84,50 +96,68 @@ pub(in crate::tmpfs) fn trim_all(sb: &SuperBlock<Tmpfs>) {
     }
 }
 
-/// Looks at `objects` inodes at most, those that were noted last first, until `pages` pages are given back or the task is
-/// killed; returns how many folios were split. May sleep, but waits for no other task.
-pub(in crate::tmpfs) fn shrink(sb: &SuperBlock<Tmpfs>, objects: usize, pages: PageCount) -> usize {
-    let (left, given_back, split) = (
-        Cell::new(objects),
-        Cell::new(PageCount::ZERO),
-        Cell::new(0usize),
-    );
+/// Looks at `objects` inodes at most, and at those that keep nothing of what is short; returns how many folios were
+/// split. May sleep, but waits for no other task.
+pub(in crate::tmpfs) fn shrink(
+    sb: &SuperBlock<Tmpfs>,
+    shortage: &Shortage<'_>,
+    objects: usize,
+) -> usize {
+    walk(sb, shortage, objects, PageCount::MAX)
+}
+
+/// Looks at inodes as [`shrink`] does, the ones that were noted last first, until `pages` pages are given back or the task
+/// is killed.
+fn walk(
+    sb: &SuperBlock<Tmpfs>,
+    shortage: &Shortage<'_>,
+    objects: usize,
+    pages: PageCount,
+) -> usize {
+    let mut left = objects;
+    let mut given_back = PageCount::ZERO;
+    let mut split = 0usize;
     let result = sb.cached().for_each(
         |inode| inode.data().may_be_beyond_eof(),
         |inode| {
-            if left.get() == 0 || given_back.get() >= pages || task::fatal_signal_pending() {
+            if left == 0 || given_back >= pages || task::fatal_signal_pending() {
                 // Enough: an error ends the walk.
                 return Err(EAGAIN);
             }
-            left.set(left.get().saturating_sub(1));
-            if let Outcome::GivenBack(n) = split_noted(inode) {
-                given_back.set(given_back.get().saturating_add(n));
-                split.set(split.get().saturating_add(1));
+            match split_noted(inode, shortage) {
+                Outcome::OfOthers => return Ok(()),
+                Outcome::GivenBack(n) => {
+                    given_back = given_back.saturating_add(n);
+                    split = split.saturating_add(1);
+                }
+                Outcome::Busy | Outcome::Nothing => {}
             }
+            left = left.saturating_sub(1);
             Ok(())
         },
     );
     debug_assert!(matches!(result, Ok(()) | Err(EAGAIN)));
-    split.get()
+    split
 }
 
-/// Splits the folio that the note of an inode is about, and takes the note back. It stays where another task is using the
-/// folio, or has noted something meanwhile: a fault at the same time is to know of it.
+/// Splits the folio that the note of an inode is about, where that gives back what is short, and takes the note back. It
+/// stays where it does not, where another task is using the folio, or has noted something meanwhile: a fault at the same
+/// time is to know of it.
 #[cold]
-fn split_noted(inode: &TmpfsInode) -> Outcome {
+fn split_noted(inode: &TmpfsInode, shortage: &Shortage<'_>) -> Outcome {
     let Some(note) = inode.data().beyond_eof() else {
         return Outcome::Nothing;
     };
-    let outcome = split_last(inode);
-    if matches!(outcome, Outcome::Busy) || !inode.data().take_back(note) {
+    let outcome = split_last(inode, shortage);
+    if matches!(outcome, Outcome::Busy | Outcome::OfOthers) || !inode.data().take_back(note) {
         // What is still noted is looked at again, and the list has it still.
         inode.sb().data().note_beyond_eof();
     }
     outcome
 }
 
-/// Splits the folio at the end of a file, where that gives something back.
-fn split_last(inode: &TmpfsInode) -> Outcome {
+/// The folio at the end of a file, or beyond, that would have something to give back. Does not sleep.
+fn last_folio(inode: &TmpfsInode) -> Option<ARef<Folio>> {
     let at = if orders::is_fitting(inode) {
         // A folio that reaches beyond has this page. So has one that is being made behind an end which a write is about
         // to move, and which its lock shows.
@@ -135,11 +165,19 @@ fn split_last(inode: &TmpfsInode) -> Outcome {
     } else {
         inode.size().page()
     };
-    let Slot::Folio(folio) = inode.mapping().get(at) else {
+    match inode.mapping().get(at) {
+        Slot::Folio(folio) if !folio.order().is_zero() => Some(folio),
+        _ => None,
+    }
+}
+
+/// Splits the folio at the end of a file, where that gives something back of what is short.
+fn split_last(inode: &TmpfsInode, shortage: &Shortage<'_>) -> Outcome {
+    let Some(folio) = last_folio(inode) else {
         return Outcome::Nothing;
     };
-    if folio.order().is_zero() {
-        return Outcome::Nothing;
+    if !shortage.is_of(&folio) {
+        return Outcome::OfOthers;
     }
     let Some(folio) = Folio::try_lock(folio) else {
         return Outcome::Busy;

@@ -1,5 +1,6 @@
 //! Where pages are counted: /proc/meminfo, memory control groups, smaps.
 
+use rustix::process::{setrlimit, Resource, Rlimit};
 use stage::group::Group;
 use stage::machine;
 
@@ -12,7 +13,7 @@ use crate::harness::zram::on_zram;
 
 cases! {
     "" => shmem_of_the_machine, smaps_of_a_mapping, resident_set;
-    own => shmem_of_a_group, group_at_its_limit, charged_to_who_touches, nothing_left_after_unmount,
+    own => shmem_of_a_group, group_at_its_limit, files_that_grow_in_a_group, charged_to_who_touches, nothing_left_after_unmount,
         source_that_does_not_fit;
 }
 
@@ -146,6 +147,60 @@ fn group_at_its_limit(t: &mut Trace, fs: &Fs) -> Done {
     );
     t.put("and go on", file.pwrite(&[1; PAGE], 2 * AMOUNT as u64));
     drop((file, d));
+    mount.unmount()?;
+    Ok(())
+}
+
+/// So many files grow side by side, to so many bytes.
+const GROWING: usize = 64;
+const GROWN: usize = MIB + PAGE;
+/// What the group has beside: tables of pages, inodes, and what processors keep to themselves.
+const BESIDE: usize = 2 * MIB;
+/// More than reclaim looks at in one go.
+const OF_OTHERS: usize = 1100;
+const GROWN_OF_OTHERS: usize = 164 << 10;
+
+/// A group without swap has room for what its files have, though each is made larger in many calls and stays open, and
+/// so are files of others.
+fn files_that_grow_in_a_group(t: &mut Trace, fs: &Fs) -> Done {
+    let group = Group::new(&[])?;
+    if group.path().join("memory.swap.max").exists() {
+        group.set("memory.swap.max", "0")?;
+    }
+    let mount = fs.mount("")?;
+    let d = mount.dir()?;
+    t.forked("files grow", |_| {
+        let limit = Rlimit {
+            current: Some(4096),
+            maximum: Some(4096),
+        };
+        setrlimit(Resource::Nofile, limit).expect("setrlimit");
+        std::fs::write("/proc/self/oom_score_adj", "1000").expect("oom_score_adj");
+        let grown = |name: String, len: usize| {
+            let file = d.create(&name).expect("create");
+            for at in (0..len).step_by(PAGE) {
+                file.pwrite(&[1; PAGE], at as u64).expect("pwrite");
+            }
+            file
+        };
+        group.add_self().expect("cgroup.procs");
+        let before = group.value("memory.current").expect("memory.current");
+        let max = before as usize + GROWING * GROWN + BESIDE;
+        group
+            .set("memory.max", &max.to_string())
+            .expect("memory.max");
+        // Close to the limit with what single pages take, and above it with an eighth more.
+        let near = GROWING * 7 / 8;
+        let mut files: Vec<_> = (0..near).map(|i| grown(format!("f{i}"), GROWN)).collect();
+        group.leave().expect("cgroup.procs");
+        files.extend((0..OF_OTHERS).map(|i| grown(format!("o{i}"), GROWN_OF_OTHERS)));
+        group.add_self().expect("cgroup.procs");
+        files.extend((near..GROWING).map(|i| grown(format!("f{i}"), GROWN)));
+        drop(files);
+    });
+    t.put("killed for want of memory", group.event("oom_kill")?);
+    group.remove()?;
+    drop(d);
     mount.unmount()?;
     Ok(())
 }
