@@ -542,6 +542,12 @@ enum inode_state_flags_enum rtmpfs_helper_inode_state_read(struct inode *inode)
 }
 
 __rtmpfs_helper
+int rtmpfs_helper_inode_trylock(struct inode *inode)
+{
+	return inode_trylock(inode);
+}
+
+__rtmpfs_helper
 bool rtmpfs_helper_inode_unhashed(struct inode *inode)
 {
 	return inode_unhashed(inode);

@@ -5,6 +5,7 @@
 //! C headers: `include/linux/sched.h`, `include/linux/sched/signal.h`.
 
 use crate::bindings;
+use kernel::time::{delay, Delta};
 
 /// Lets other tasks run if it is their turn. May sleep.
 pub(crate) fn cond_resched() {
@@ -16,6 +17,11 @@ pub(crate) fn cond_resched() {
 pub(crate) fn cond_resched_tasks_rcu_qs() {
     // SAFETY: May be called wherever sleeping is allowed.
     unsafe { bindings::cond_resched_tasks_rcu_qs() };
+}
+
+/// Sleeps for a millisecond, in which another task may be done with what it is just using.
+pub(crate) fn sleep_a_moment() {
+    delay::fsleep(Delta::from_millis(1));
 }
 
 /// Whether the current task gives memory back because an allocation needs it (`PF_MEMALLOC`), or allocates as if it did:

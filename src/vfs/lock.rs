@@ -195,7 +195,37 @@ impl<T: FileSystem> Drop for InodeGuard<'_, T> {
     }
 }
 
+/// `i_rwsem` taken for writing by a task that changes nothing of the inode, and released on drop.
+///
+/// # Invariants
+///
+/// The current task has taken `i_rwsem` of the inode for writing through this value.
+pub(crate) struct WritersOut<'a, T: FileSystem> {
+    inode: &'a Inode<T>,
+    // The lock belongs to the task.
+    _task: NotThreadSafe,
+}
+
+impl<T: FileSystem> Drop for WritersOut<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants this value holds the lock.
+        unsafe { bindings::inode_unlock(self.inode.as_ptr()) }
+    }
+}
+
 impl<T: FileSystem> Inode<T> {
+    /// Keeps tasks out that write, or change the inode in another way; `None` where one does so now, which may be this task.
+    /// Does not sleep, and may be called with any lock held; see `inode_trylock()`.
+    pub(crate) fn try_keep_writers_out(&self) -> Option<WritersOut<'_, T>> {
+        // SAFETY: The inode is live.
+        let is_taken = unsafe { bindings::inode_trylock(self.as_ptr()) } != 0;
+        // INVARIANT: The lock was just taken.
+        is_taken.then(|| WritersOut {
+            inode: self,
+            _task: NotThreadSafe,
+        })
+    }
+
     /// Calls `f` with `i_lock` held, which C code takes for the inode's state, its bytes and what others look at
     /// without `i_rwsem`. Does not sleep; neither must `f`, nor take the lock again.
     #[inline]

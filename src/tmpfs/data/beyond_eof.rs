@@ -7,8 +7,8 @@
 //!
 //! What `shmem_unused_huge_shrink()` does for tmpfs.
 //!
-//! Lock order: a folio lock, which is tried only, since a task that runs out of memory may hold others.
-//! The lock of the list is not held meanwhile.
+//! Lock order: `i_rwsem`, then a folio lock. Both are tried only where files of others are looked at, since a task that runs
+//! out of memory may hold others. The lock of the list is not held meanwhile.
 
 use super::orders;
 use crate::mm::memcg::Shortage;
@@ -17,13 +17,31 @@ use crate::tmpfs::pure::folio_orders;
 use crate::tmpfs::pure::huge_policy::HugePolicy;
 use crate::tmpfs::state::inode::{self, TmpfsInode};
 use crate::tmpfs::state::Tmpfs;
-use crate::units::{PageCount, Pos};
-use crate::vfs::SuperBlock;
+use crate::units::{PageCount, PageIndex, Pos};
+use crate::vfs::{Exclusive, SuperBlock};
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
-/// How many inodes a search for blocks looks at where those are what the mount was asked for, and not this file's doing.
+/// How many inodes a search for blocks looks at where those are what the mount was asked for, and not this file's doing,
+/// or where it comes again.
 const OBJECTS: usize = 128;
+
+/// How often a task that needs what it gives back comes to a folio that others use, a millisecond later each time: they may
+/// be at a page just now, or have pinned it for ever.
+const TURNS: usize = 128;
+
+/// How often it looks in each turn: of those that read without end, one is between two calls at times.
+const LOOKS: usize = 8;
+
+/// Of what files folios are split.
+enum Of<'a> {
+    /// Of any that keep memory which is short.
+    Any(&'a Shortage<'a>),
+    /// Of any, and those that write are kept out meanwhile, where they are not in it.
+    Wanted,
+    /// Of one that the caller has said to make larger, with `i_rwsem` held.
+    Own,
+}
 
 /// What became of an inode that was looked at.
 enum Outcome {
@@ -51,7 +69,7 @@ pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio, end: Pos) {
 #[cold]
 pub(super) fn look_later(inode: &TmpfsInode) {
     list(inode);
-    if let Some(folio) = last_folio(inode) {
+    if let Some(folio) = folio_at(inode, place(inode)) {
         inode.sb().note_cached(&folio);
     }
 }
@@ -69,18 +87,68 @@ fn list(inode: &TmpfsInode) {
 #[inline]
 pub(in crate::tmpfs) fn trim(inode: &TmpfsInode) {
     if inode.data().may_be_beyond_eof() && orders::is_fitting(inode) {
-        split_noted(inode, &Shortage::OF_ALL);
+        split_noted(inode, &Of::Any(&Shortage::OF_ALL));
     }
 }
 
-/// Gives back `pages` pages of the mount of `inode`, if there are as many. May sleep, but waits for no other task.
-pub(super) fn give_back_pages(inode: &TmpfsInode, pages: PageCount) {
-    let objects = if orders::is_fitting(inode) {
+/// [`trim`] for a task that has said to make the file larger, which no other task does then. May sleep.
+#[inline]
+pub(super) fn trim_own(inode: &Exclusive<'_, Tmpfs>) {
+    if inode.data().may_be_beyond_eof() && orders::is_fitting(inode) {
+        split_noted(inode, &Of::Own);
+    }
+}
+
+/// [`trim_own`] where what is left becomes a part of the file that is to be a hole. May sleep, and waits a moment for tasks
+/// that use the folio.
+#[inline]
+pub(super) fn trim_for_hole(inode: &Exclusive<'_, Tmpfs>) {
+    if inode.data().may_be_beyond_eof() && orders::is_fitting(inode) {
+        insist(|| matches!(split_noted(inode, &Of::Own), Outcome::Busy));
+    }
+}
+
+/// Calls `is_busy` until it says no, the task is killed, or it was often enough.
+#[cold]
+fn insist(mut is_busy: impl FnMut() -> bool) {
+    for _ in 0..TURNS {
+        for _ in 0..LOOKS {
+            if !is_busy() || task::fatal_signal_pending() {
+                return;
+            }
+        }
+        task::sleep_a_moment();
+    }
+}
+
+/// Gives back `pages` pages of the mount of `inode`, if there are as many, and then asks whether that `is_enough`. May
+/// sleep; waits for no other task, but where it `insists`, a moment for those that use the folios.
+pub(super) fn give_back_pages(
+    inode: &TmpfsInode,
+    pages: PageCount,
+    insists: bool,
+    mut is_enough: impl FnMut() -> bool,
+) {
+    let mut objects = if orders::is_fitting(inode) {
         usize::MAX
     } else {
         OBJECTS
     };
-    walk(inode.sb(), &Shortage::OF_ALL, objects, pages);
+    let of = if insists {
+        Of::Wanted
+    } else {
+        Of::Any(&Shortage::OF_ALL)
+    };
+    let mut is_busy = || {
+        let found = walk(inode.sb(), &of, objects, pages);
+        objects = OBJECTS;
+        !is_enough() && found.is_busy
+    };
+    if insists {
+        insist(is_busy);
+    } else {
+        is_busy();
+    }
 }
 
 /// Gives back what [`trim`] would of each file, so that what a mount has free is what single pages would leave. May
@@ -88,7 +156,7 @@ pub(super) fn give_back_pages(inode: &TmpfsInode, pages: PageCount) {
 pub(in crate::tmpfs) fn trim_all(sb: &SuperBlock<Tmpfs>) {
     let info = sb.data();
     if huge::IS_BUILT_IN && info.huge() == HugePolicy::Fit && info.take_beyond_eof() {
-        walk(sb, &Shortage::OF_ALL, usize::MAX, PageCount::MAX);
+        walk(sb, &Of::Any(&Shortage::OF_ALL), usize::MAX, PageCount::MAX);
         if task::fatal_signal_pending() {
             // The walk may not have come to the end.
             info.note_beyond_eof();
@@ -103,52 +171,61 @@ pub(in crate::tmpfs) fn shrink(
     shortage: &Shortage<'_>,
     objects: usize,
 ) -> usize {
-    walk(sb, shortage, objects, PageCount::MAX)
+    walk(sb, &Of::Any(shortage), objects, PageCount::MAX).folios
+}
+
+/// What a walk has come to.
+struct Found {
+    /// How many folios were split,
+    folios: usize,
+    /// and what that has given back.
+    pages: PageCount,
+    /// Whether there was one that another task uses.
+    is_busy: bool,
 }
 
 /// Looks at inodes as [`shrink`] does, the ones that were noted last first, until `pages` pages are given back or the task
 /// is killed.
-fn walk(
-    sb: &SuperBlock<Tmpfs>,
-    shortage: &Shortage<'_>,
-    objects: usize,
-    pages: PageCount,
-) -> usize {
+fn walk(sb: &SuperBlock<Tmpfs>, of: &Of<'_>, objects: usize, pages: PageCount) -> Found {
     let mut left = objects;
-    let mut given_back = PageCount::ZERO;
-    let mut split = 0usize;
+    let mut found = Found {
+        folios: 0,
+        pages: PageCount::ZERO,
+        is_busy: false,
+    };
     let result = sb.cached().for_each(
         |inode| inode.data().may_be_beyond_eof(),
         |inode| {
-            if left == 0 || given_back >= pages || task::fatal_signal_pending() {
+            if left == 0 || found.pages >= pages || task::fatal_signal_pending() {
                 // Enough: an error ends the walk.
                 return Err(EAGAIN);
             }
-            match split_noted(inode, shortage) {
+            match split_noted(inode, of) {
                 Outcome::OfOthers => return Ok(()),
                 Outcome::GivenBack(n) => {
-                    given_back = given_back.saturating_add(n);
-                    split = split.saturating_add(1);
+                    found.pages = found.pages.saturating_add(n);
+                    found.folios = found.folios.saturating_add(1);
                 }
-                Outcome::Busy | Outcome::Nothing => {}
+                Outcome::Busy => found.is_busy = true,
+                Outcome::Nothing => {}
             }
             left = left.saturating_sub(1);
             Ok(())
         },
     );
     debug_assert!(matches!(result, Ok(()) | Err(EAGAIN)));
-    split
+    found
 }
 
-/// Splits the folio that the note of an inode is about, where that gives back what is short, and takes the note back. It
-/// stays where it does not, where another task is using the folio, or has noted something meanwhile: a fault at the same
-/// time is to know of it.
+/// Splits the folio that the note of an inode is about, where that is asked for, and takes the note back. It stays where it
+/// is not, where another task is using the folio, or has noted something meanwhile: a fault at the same time is to know of
+/// it.
 #[cold]
-fn split_noted(inode: &TmpfsInode, shortage: &Shortage<'_>) -> Outcome {
+fn split_noted(inode: &TmpfsInode, of: &Of<'_>) -> Outcome {
     let Some(note) = inode.data().beyond_eof() else {
         return Outcome::Nothing;
     };
-    let outcome = split_last(inode, shortage);
+    let outcome = split_last(inode, of);
     if matches!(outcome, Outcome::Busy | Outcome::OfOthers) || !inode.data().take_back(note) {
         // What is still noted is looked at again, and the list has it still.
         inode.sb().data().note_beyond_eof();
@@ -156,31 +233,48 @@ fn split_noted(inode: &TmpfsInode, shortage: &Shortage<'_>) -> Outcome {
     outcome
 }
 
-/// The folio at the end of a file, or beyond, that would have something to give back. Does not sleep.
-fn last_folio(inode: &TmpfsInode) -> Option<ARef<Folio>> {
-    let at = if orders::is_fitting(inode) {
+fn folio_at(inode: &TmpfsInode, index: PageIndex) -> Option<ARef<Folio>> {
+    match inode.mapping().get(index) {
+        Slot::Folio(folio) => Some(folio),
+        _ => None,
+    }
+}
+
+/// The page at which a folio is that would have something to give back. Does not sleep.
+fn place(inode: &TmpfsInode) -> PageIndex {
+    if orders::is_fitting(inode) {
         // A folio that reaches beyond has this page. So has one that is being made behind an end which a write is about
         // to move, and which its lock shows.
         inode::end_asked_for(inode)
     } else {
         inode.size().page()
-    };
-    match inode.mapping().get(at) {
-        Slot::Folio(folio) if !folio.order().is_zero() => Some(folio),
-        _ => None,
     }
 }
 
-/// Splits the folio at the end of a file, where that gives something back of what is short.
-fn split_last(inode: &TmpfsInode, shortage: &Shortage<'_>) -> Outcome {
-    let Some(folio) = last_folio(inode) else {
+/// Splits the folio at the end of a file, where that gives something back, and is asked for.
+fn split_last(inode: &TmpfsInode, of: &Of<'_>) -> Outcome {
+    let at = place(inode);
+    let folio = match of {
+        // Until another task has split and counted what both pages were in, the one before is locked.
+        Of::Own => folio_at(inode, at).or_else(|| folio_at(inode, at.before()?)),
+        // The caller may have locked a new page.
+        _ => folio_at(inode, at).filter(|folio| !folio.order().is_zero()),
+    };
+    let Some(folio) = folio else {
         return Outcome::Nothing;
     };
-    if !shortage.is_of(&folio) {
-        return Outcome::OfOthers;
-    }
-    let Some(folio) = Folio::try_lock(folio) else {
-        return Outcome::Busy;
+    // A task that waits for the lock of the folio uses it, too.
+    let _quiet = match of {
+        Of::Any(shortage) if !shortage.is_of(&folio) => return Outcome::OfOthers,
+        Of::Wanted => inode.try_keep_writers_out(),
+        Of::Any(_) | Of::Own => None,
+    };
+    let folio = match of {
+        Of::Own => Folio::lock(folio),
+        Of::Any(_) | Of::Wanted => match Folio::try_lock(folio) {
+            Some(folio) => folio,
+            None => return Outcome::Busy,
+        },
     };
     // Another one may be in its place by now.
     let Some(mut folio) = folio.belongs_to(inode.mapping()) else {
@@ -188,7 +282,7 @@ fn split_last(inode: &TmpfsInode, shortage: &Shortage<'_>) -> Outcome {
     };
     match folio_orders::pages_beyond(folio.pages(), inode::end_asked_for(inode)) {
         PageCount::ZERO => Outcome::Nothing,
-        _ if inode.data().is_growing() => Outcome::Busy,
+        _ if !matches!(of, Of::Own) && inode.data().is_growing() => Outcome::Busy,
         pages if folio.split() => Outcome::GivenBack(pages),
         _ => Outcome::Busy,
     }

@@ -63,6 +63,7 @@ pub(in crate::tmpfs) fn allocate(
         return allocate_for(inode, pages, end, size);
     }
     growing::during(inode, |inode| {
+        beyond_eof::trim_for_hole(inode);
         hiding::hide(inode, end)?;
         let size = inode.size().max(end);
         allocate_for(inode, pages, end, size)

@@ -48,7 +48,7 @@ fn hide_stores(inode: &Exclusive<'_, Tmpfs>, new_end: Pos) -> Result {
     if new_end.page_end() <= end || shows_as_tmpfs(inode, end) {
         return Ok(());
     }
-    beyond_eof::trim(inode);
+    beyond_eof::trim_own(inode);
     // What is shown from now on is noted again.
     let is_noted = inode.data().take_shown_beyond_eof();
     let behind = if is_noted || inode::end_asked_for(inode) > end {

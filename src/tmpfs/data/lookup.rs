@@ -500,7 +500,8 @@ fn insert_noting(
 }
 
 /// Counts new pages in the place of those that folios have beyond the end of their files, where they could not be
-/// counted because of `why`. Waits for no other task.
+/// counted because of `why`. For a single page, without which there is nothing, it waits a moment for tasks that use
+/// such folios.
 #[cold]
 fn count_after_giving_back(inode: &TmpfsInode, pages: PageCount, why: Error) -> Result {
     if !huge::IS_BUILT_IN {
@@ -508,8 +509,12 @@ fn count_after_giving_back(inode: &TmpfsInode, pages: PageCount, why: Error) -> 
     }
     // What is given back of other files may be of other users.
     let wanted = if why == EDQUOT { PageCount::MAX } else { pages };
-    beyond_eof::give_back_pages(inode, wanted);
-    page_accounting::count_cached(inode, pages)
+    let mut result = Err(why);
+    beyond_eof::give_back_pages(inode, wanted, pages == PageCount::ONE, || {
+        result = page_accounting::count_cached(inode, pages);
+        result.is_ok()
+    });
+    result
 }
 
 /// A mapping sees the file up to the end of its last page; a write may go beyond.

@@ -232,9 +232,8 @@ pub(in crate::tmpfs) fn resize(inode: &mut Exclusive<'_, Tmpfs>, size: Pos) -> R
         return Err(EPERM);
     }
     if size > old {
-        // It is not to become part of the file.
-        beyond_eof::trim(inode);
         return growing::during(inode, |inode| {
+            beyond_eof::trim_for_hole(inode);
             hiding::hide(inode, size)?;
             whole_size::recommit(inode, old, size)?;
             inode.set_size(size);

@@ -53,11 +53,13 @@ pub(super) fn write(
 fn write_apart(inode: &mut Exclusive<'_, Tmpfs>, pos: Pos, from: &mut IovIterSource<'_>) -> Result {
     let end = pos.saturating_add(Len::new(from.len()));
     whole_size::growing(inode, end, |inode| {
-        if pos > inode.size() {
-            // What is between becomes a hole.
-            beyond_eof::trim(inode);
-        }
-        growing::during(inode, |inode| write_slowly(inode, pos, from))
+        growing::during(inode, |inode| {
+            if pos > inode.size() {
+                // What is between becomes a hole.
+                beyond_eof::trim_for_hole(inode);
+            }
+            write_slowly(inode, pos, from)
+        })
     })
 }
 

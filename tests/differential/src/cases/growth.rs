@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use rustix::fs::FallocateFlags;
 
@@ -9,7 +10,7 @@ use super::huge::fallocate;
 use crate::harness::prelude::*;
 
 cases! {
-    own => stores, blocks, own_blocks;
+    own => stores, blocks, last_block, own_blocks, hole;
 }
 
 /// A file of so many pages grows by the page.
@@ -92,6 +93,82 @@ fn blocks(t: &mut Trace, fs: &Fs) -> Done {
     });
     t.put("refused", refused);
     drop((grows, other, d));
+    mount.unmount()?;
+    Ok(())
+}
+
+/// A task gets the last block, though the mount got full after another file had grown, whose last page is written all the
+/// time.
+fn last_block(t: &mut Trace, fs: &Fs) -> Done {
+    let mount = fs.mount(&format!("nr_blocks={}", 2 * BEGIN))?;
+    let d = mount.dir()?;
+    let grows = d.file("f", &pattern(1, BEGIN * PAGE))?;
+    let (other, rest) = (d.create("g")?, d.create("h")?);
+    let last = (BEGIN * PAGE) as u64;
+    let mut refused = 0;
+    for _ in 0..2 * ROUNDS {
+        rest.truncate(0)?;
+        other.truncate(0)?;
+        grows.truncate(last)?;
+        grows.pwrite(&[1; PAGE], last)?;
+        // All but what the file may have by now.
+        fallocate(&rest, FallocateFlags::empty(), 0, (BEGIN - ROOM) * PAGE)?;
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    grows.pwrite(&[2; PAGE], last).expect("it is there");
+                }
+            });
+            for _ in 0..16 {
+                thread::yield_now();
+            }
+            refused += usize::from(other.pwrite(b"x", 0).is_err());
+            over.store(true, Ordering::Relaxed);
+        });
+    }
+    t.put("refused", refused);
+    drop((grows, other, rest, d));
+    mount.unmount()?;
+    Ok(())
+}
+
+/// What a file has grown by is a hole, though other tasks use the page before.
+fn hole(t: &mut Trace, fs: &Fs) -> Done {
+    let mount = fs.mount("size=16m")?;
+    let d = mount.dir()?;
+    let file = d.file("f", &pattern(1, BEGIN * PAGE))?;
+    let last = (BEGIN * PAGE) as u64;
+    let over = AtomicBool::new(false);
+    let more = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let _ = file.pread(PAGE, last);
+                let _ = file.meta();
+            }
+        });
+        let rounds = || -> Res<usize> {
+            let mut more = 0;
+            for _ in 0..5 * u32::from(ROUNDS) {
+                file.truncate(last)?;
+                file.pwrite(&[1; PAGE], last)?;
+                file.truncate(((BEGIN + ROOM) * PAGE) as u64)?;
+                // What the other task has just given back is counted a moment later.
+                let mut looks = 0;
+                while file.blocks()? != ((BEGIN + 1) * PAGE / 512) as u64 && looks < 100 {
+                    thread::sleep(Duration::from_millis(1));
+                    looks += 1;
+                }
+                more += usize::from(looks == 100);
+            }
+            Ok(more)
+        };
+        let more = rounds();
+        over.store(true, Ordering::Relaxed);
+        more
+    })?;
+    t.put("times with more than that", more);
+    drop((file, d));
     mount.unmount()?;
     Ok(())
 }
