@@ -14,6 +14,18 @@ die() {
 	exit 1
 }
 
+# check_folders: the cache folder can be written, and the checkout and it have paths that a kernel is built at. Asked
+# before anything is made on the host.
+check_folders() {
+	[[ $cache == /* && ${XDG_CACHE_HOME:-${HOME:-}} ]] ||
+		die "the cache folder would be $cache; HOME, or XDG_CACHE_HOME, has to be a whole path"
+	[[ $cache$top != *[[:space:]:,]* ]] ||
+		die "$cache and $top: a path with a space or a colon is refused by the kernel's Makefile, one with a comma by QEMU"
+	mkdir -p "$cache/locks" || die "$cache cannot be made; XDG_CACHE_HOME can name another folder"
+	[[ -w $cache && -w $cache/locks ]] ||
+		die "$cache is not $(id -un)'s to write, but $(stat -c %U "$cache")'s; XDG_CACHE_HOME can name another folder"
+}
+
 # key_of: a short name for whatever comes on stdin. Cache folders carry it, so
 # that a change of any input is a new folder and never a half-updated old one.
 key_of() { sha256sum | cut -c1-16; }
@@ -60,14 +72,38 @@ remedy() {
 	esac
 }
 
-mebibytes_left() { df --output=avail -BM "$cache" | tail -n 1 | tr -dc '0-9'; }
+# mebibytes_left [FOLDER]: on the disk of the cache folder, or of another.
+mebibytes_left() { df --output=avail -BM "${1:-$cache}" | tail -n 1 | tr -dc '0-9'; }
 
-# room MEBIBYTES: the disk of the cache folder has that much left. Asked before a long step, which would end in the
-# middle without.
+# room MEBIBYTES [FOLDER VARIABLE]: the disk of the cache folder, or of another that VARIABLE names, has that much left.
+# Asked before a long step, which would end in the middle without.
 room() {
-	mkdir -p "$cache"
-	(($(mebibytes_left) >= $1)) ||
-		die "$cache has $(mebibytes_left) MB left, and this takes about $1 MB; XDG_CACHE_HOME can name a folder on another disk"
+	local folder=${2:-$cache} variable=${3:-XDG_CACHE_HOME}
+	[[ $folder != "$cache" ]] || mkdir -p "$cache"
+	(($(mebibytes_left "$folder") >= $1)) ||
+		die "$folder has $(mebibytes_left "$folder") MB left, and this takes about $1 MB; $variable can name a folder on another disk"
+}
+
+# runs_programs FOLDER VARIABLE: programs in the folder, which VARIABLE names, may be run.
+runs_programs() {
+	local program
+	program=$(mktemp "$1/program.XXXXXX" 2>/dev/null) || die "nothing can be written to $1; $2 can name another folder"
+	printf '#!/bin/sh\n' >"$program"
+	chmod +x "$program"
+	if ! "$program" 2>/dev/null; then
+		rm -f "$program"
+		die "no program can be run from $1, which may be mounted noexec; $2 can name a folder on another disk"
+	fi
+	rm -f "$program"
+}
+
+# by_root CMD...: how one types what only root may do, for a message.
+by_root() {
+	if command -v sudo >/dev/null; then
+		printf 'with: sudo %s\n' "$*"
+	else
+		printf 'as root with: %s\n' "$*"
+	fi
 }
 
 step_pulse() {

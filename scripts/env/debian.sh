@@ -10,6 +10,9 @@ leave_out=('/usr/share/man/*' '/usr/share/info/*' '/usr/share/locale/*' '/usr/sh
 # packages_of FILE...: the Debian packages that the files name, one a line.
 packages_of() { sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$@" | sort -u; }
 
+# Where mmdebstrap unpacks what becomes an archive. /tmp is in memory on Debian 13.
+export TMPDIR=${TMPDIR:-/var/tmp}
+
 # The host needs two tools, and the two set-uid helpers of uidmap when the user
 # is not root. Root gets them installed; another user a line to paste.
 host_tools() {
@@ -20,14 +23,41 @@ host_tools() {
 		command -v newuidmap >/dev/null || need+=(uidmap)
 	fi
 	compgen -G '/usr/share/keyrings/debian-archive-keyring.*' >/dev/null || need+=(debian-archive-keyring)
-	((${#need[@]})) || return 0
+	if ((!${#need[@]})); then
+		((!EUID)) || subordinate "$(id -un)" "$EUID" /etc/subuid /etc/subgid
+		return 0
+	fi
 	if ((EUID)); then
-		die "the host lacks ${need[*]}; install with: sudo apt-get install -y ${need[*]}"
+		die "the host lacks ${need[*]}; install $(by_root apt-get install -y "${need[@]}")"
 	fi
 	command -v apt-get >/dev/null || die "the host lacks ${need[*]}, and has no apt-get to install them with"
 	step 'updating the host'\''s package lists' "$cache/logs/host-apt.log" apt-get update
 	step "installing ${need[*]} on the host" "$cache/logs/host-apt.log" \
 		env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
+}
+
+# subordinate USER UID SUBUID SUBGID: the user has ids in both files, /etc/subuid and /etc/subgid, as each that is made by
+# adduser. Files of all owners are unpacked by them.
+subordinate() {
+	local user=$1 uid=$2 file first add=()
+	shift 2
+	# Above all that others have.
+	first=$({ cat "$@" 2>/dev/null || true; } |
+		awk -F: 'BEGIN { first = 100000 } $2 + $3 > first { first = $2 + $3 } END { print first }')
+	for file; do
+		grep -qsE "^($user|$uid):" "$file" || add+=("--add-${file##*/}s" "$first-$((first + 65535))")
+	done
+	((!${#add[@]})) || die "$user has no ids in $*, which mmdebstrap needs in both; add them $(by_root usermod "${add[@]}" "$user")"
+}
+
+# can_unpack MEBIBYTES FORMAT: asked before debian FORMAT, that it has room where it unpacks, and its programs can be run.
+can_unpack() {
+	local mebibytes=$1 format=$2
+	room "$mebibytes"
+	runs_programs "$cache" XDG_CACHE_HOME
+	[[ $format != directory ]] || return 0
+	runs_programs "$TMPDIR" TMPDIR
+	room "$mebibytes" "$TMPDIR" TMPDIR
 }
 
 # debian FORMAT TARGET PACKAGES [SUITE...]: a Debian trixie with the packages that the command PACKAGES prints, which may
