@@ -12,6 +12,15 @@ bench_dir=$top/tests/bench
 # How long a machine may run, in seconds.
 boot_limit=900
 
+# types_are DEFAULT: sets types to the file systems that TYPES names, or to those of DEFAULT.
+types_are() {
+	local type
+	read -ra types <<<"${TYPES:-$1}"
+	for type in "${types[@]}"; do
+		one_of TYPES "${type%%,*}" tmpfs rtmpfs ramfs
+	done
+}
+
 # build PACKAGE: prints the folder with what was built, one for each checkout.
 build() {
 	local target folder
