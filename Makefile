@@ -32,6 +32,12 @@ $(error KERNEL_TARBALL=$(KERNEL_TARBALL) is not there; KERNEL_TARBALL takes the 
 endif
 override KERNEL_TARBALL := $(abspath $(KERNEL_TARBALL))
 endif
+ifneq ($(MODULE),)
+ifeq ($(wildcard $(MODULE)),)
+$(error MODULE=$(MODULE) is not there; MODULE takes the path of a module that was built before)
+endif
+override MODULE := $(abspath $(MODULE))
+endif
 ifneq ($(SIGNING_KEY),)
 ifeq ($(wildcard $(SIGNING_KEY)),)
 $(error SIGNING_KEY=$(SIGNING_KEY) is not there; SIGNING_KEY takes the path of a key and its certificate (PEM))
@@ -47,6 +53,10 @@ unexport RTMPFS_FIRST
 
 ifneq ($(KDIR),)
 override KDIR := $(abspath $(KDIR))
+# Kbuild takes the folder for several.
+ifneq ($(words $(CURDIR)),1)
+$(error the checkout is in $(CURDIR): a path with a space is refused by the kernel's Makefile)
+endif
 
 # The plain Kbuild way, with the host's compilers and in place.
 llvm := $(if $(LLVM),,$(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/.config),LLVM=1))
@@ -110,6 +120,10 @@ lint:
 	@tests/lint/run
 doc:
 	@scripts/module/doc
+
+# Typed, and no target.
+.DEFAULT:
+	@echo "rtmpfs: error: make has no target '$@' here; make help lists them" >&2; exit 2
 
 help:
 	@printf '%s\n' \
