@@ -22,6 +22,16 @@ kernel_name() {
 	printf '%s\n' "$name"
 }
 
+# a_kernel_of_ones_own: KDIR, if there is one, is a built kernel that may have modules in Rust.
+a_kernel_of_ones_own() {
+	local file
+	[[ ${KDIR:-} ]] || return 0
+	for file in include/config/kernel.release Module.symvers .config scripts/target.json; do
+		[[ -f $KDIR/$file ]] ||
+			die "KDIR=$KDIR is not a built kernel tree with Rust: it has no $file (README.md, 'Install it', says which kernel it takes)"
+	done
+}
+
 # fragments_without "OPTION..." FILE...: the lines of configuration fragments but for those that
 # switch the options on.
 fragments_without() {
