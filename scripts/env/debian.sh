@@ -24,7 +24,10 @@ host_tools() {
 	fi
 	compgen -G '/usr/share/keyrings/debian-archive-keyring.*' >/dev/null || need+=(debian-archive-keyring)
 	if ((!${#need[@]})); then
-		((!EUID)) || subordinate "$(id -un)" "$EUID" /etc/subuid /etc/subgid
+		if ((EUID)); then
+			a_namespace
+			subordinate "$(id -un)" "$EUID" /etc/subuid /etc/subgid
+		fi
 		return 0
 	fi
 	if ((EUID)); then
@@ -34,6 +37,13 @@ host_tools() {
 	step 'updating the host'\''s package lists' "$cache/logs/host-apt.log" apt-get update
 	step "installing ${need[*]} on the host" "$cache/logs/host-apt.log" \
 		env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${need[@]}"
+}
+
+# a_namespace: a user may make one. Where no answer comes, as on some hosts, there is none.
+a_namespace() {
+	timeout 10 unshare --user true 2>/dev/null ||
+		die "this host lets $(id -un) make no namespace, in which mmdebstrap unpacks; allow it $(by_root sysctl -e -w \
+			kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000), or run make as root"
 }
 
 # subordinate USER UID SUBUID SUBGID: the user has ids in both files, /etc/subuid and /etc/subgid, as each that is made by
