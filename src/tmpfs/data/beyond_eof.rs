@@ -60,7 +60,7 @@ enum Outcome {
 pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio, end: Pos) {
     if inode.size().max(end).page_end() < folio.end() {
         list(inode);
-        inode.sb().note_cached(folio);
+        note_for_group(inode, folio);
     }
 }
 
@@ -70,7 +70,14 @@ pub(super) fn note(inode: &TmpfsInode, folio: &LockedFolio, end: Pos) {
 pub(super) fn look_later(inode: &TmpfsInode) {
     list(inode);
     if let Some(folio) = folio_at(inode, place(inode)) {
-        inode.sb().note_cached(&folio);
+        note_for_group(inode, &folio);
+    }
+}
+
+/// The memory cgroup of `folio` is to ask for what there is. By tmpfs's own policies it gets nothing back, as of tmpfs.
+fn note_for_group(inode: &TmpfsInode, folio: &Folio) {
+    if orders::is_fitting(inode) {
+        inode.sb().note_cached(folio);
     }
 }
 
