@@ -195,22 +195,9 @@ impl<T: FileSystem> Drop for InodeGuard<'_, T> {
     }
 }
 
-/// `i_rwsem` taken for writing by a task that changes nothing of the inode, and released on drop.
-///
-/// # Invariants
-///
-/// The current task has taken `i_rwsem` of the inode for writing through this value.
+/// `i_rwsem` taken for writing by a task that changes nothing of the inode, whose eviction may have begun; released on drop.
 pub(crate) struct WritersOut<'a, T: FileSystem> {
-    inode: &'a Inode<T>,
-    // The lock belongs to the task.
-    _task: NotThreadSafe,
-}
-
-impl<T: FileSystem> Drop for WritersOut<'_, T> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants this value holds the lock.
-        unsafe { bindings::inode_unlock(self.inode.as_ptr()) }
-    }
+    _guard: InodeGuard<'a, T>,
 }
 
 impl<T: FileSystem> Inode<T> {
@@ -219,10 +206,12 @@ impl<T: FileSystem> Inode<T> {
     pub(crate) fn try_keep_writers_out(&self) -> Option<WritersOut<'_, T>> {
         // SAFETY: The inode is live.
         let is_taken = unsafe { bindings::inode_trylock(self.as_ptr()) } != 0;
-        // INVARIANT: The lock was just taken.
         is_taken.then(|| WritersOut {
-            inode: self,
-            _task: NotThreadSafe,
+            // INVARIANT: The lock was just taken.
+            _guard: InodeGuard {
+                inode: self,
+                _task: NotThreadSafe,
+            },
         })
     }
 
