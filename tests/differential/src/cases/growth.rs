@@ -1,12 +1,12 @@
 //! Files that grow while other tasks use what is at their end, or want the blocks that are there.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use rustix::fs::FallocateFlags;
 
 use super::huge::fallocate;
+use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
 
 cases! {
@@ -20,43 +20,37 @@ const ROOM: usize = 32;
 
 const ROUNDS: u8 = 100;
 
+/// Uses the page that the file grows by first, and asks how many blocks there are.
+fn look_at_last(file: &Fd) {
+    let _ = file.pread(PAGE, (BEGIN * PAGE) as u64);
+    let _ = file.meta();
+}
+
 /// What is stored to a mapping once the file has grown stays, whatever other tasks do with the folio of its old end: one
 /// uses it, so that it is mapped as a whole, and one gives back what of it is beyond the end.
 fn stores(t: &mut Trace, fs: &Fs) -> Done {
     let mount = fs.mount("size=16m")?;
     let d = mount.dir()?;
     let file = d.file("f", &pattern(1, BEGIN * PAGE))?;
-    let over = AtomicBool::new(false);
-    let lost = thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    let _ = file.pread(PAGE, (BEGIN * PAGE) as u64);
-                    let _ = file.meta();
-                }
-            });
+    let look = || look_at_last(&file);
+    let rounds = || -> Res<usize> {
+        let mut lost = 0;
+        for round in 1..=ROUNDS {
+            file.truncate((BEGIN * PAGE) as u64)?;
+            file.pwrite(&[round; PAGE], (BEGIN * PAGE) as u64)?;
+            let map = Map::shared(&file, (BEGIN + ROOM) * PAGE, 0)?;
+            let far = (BEGIN + ROOM / 2 + usize::from(round) % 16) * PAGE;
+            thread::scope(|scope| {
+                scope.spawn(|| map.get(BEGIN * PAGE));
+                file.truncate(((BEGIN + ROOM) * PAGE) as u64)
+            })?;
+            map.set(far, round);
+            thread::yield_now();
+            lost += usize::from(file.pread(1, far as u64)?.0 != [round]);
         }
-        let rounds = || -> Res<usize> {
-            let mut lost = 0;
-            for round in 1..=ROUNDS {
-                file.truncate((BEGIN * PAGE) as u64)?;
-                file.pwrite(&[round; PAGE], (BEGIN * PAGE) as u64)?;
-                let map = Map::shared(&file, (BEGIN + ROOM) * PAGE, 0)?;
-                let far = (BEGIN + ROOM / 2 + usize::from(round) % 16) * PAGE;
-                thread::scope(|scope| {
-                    scope.spawn(|| map.get(BEGIN * PAGE));
-                    file.truncate(((BEGIN + ROOM) * PAGE) as u64)
-                })?;
-                map.set(far, round);
-                thread::yield_now();
-                lost += usize::from(file.pread(1, far as u64)?.0 != [round]);
-            }
-            Ok(lost)
-        };
-        let lost = rounds();
-        over.store(true, Ordering::Relaxed);
-        lost
-    })?;
+        Ok(lost)
+    };
+    let lost = meanwhile(look, || meanwhile(look, rounds))?;
     t.put("lost", lost);
     drop((file, d));
     mount.unmount()?;
@@ -70,26 +64,22 @@ fn blocks(t: &mut Trace, fs: &Fs) -> Done {
     let d = mount.dir()?;
     let grows = d.file("f", &pattern(1, BEGIN * PAGE))?;
     let other = d.create("g")?;
-    let over = AtomicBool::new(false);
-    let refused = thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                for page in BEGIN..BEGIN + ROOM / 2 {
-                    grows
-                        .pwrite(&[1; PAGE], (page * PAGE) as u64)
-                        .expect("there is room for it");
-                }
-                grows.truncate((BEGIN * PAGE) as u64).expect("truncate");
-            }
-        });
-        let refused = (0..10 * u32::from(ROUNDS)).filter(|_| {
-            let refused = other.pwrite(b"x", 0).is_err();
-            other.truncate(0).expect("truncate");
-            refused
-        });
-        let refused = refused.count();
-        over.store(true, Ordering::Relaxed);
-        refused
+    let grow = || {
+        for page in BEGIN..BEGIN + ROOM / 2 {
+            grows
+                .pwrite(&[1; PAGE], (page * PAGE) as u64)
+                .expect("there is room for it");
+        }
+        grows.truncate((BEGIN * PAGE) as u64).expect("truncate");
+    };
+    let refused = meanwhile(grow, || {
+        (0..10 * u32::from(ROUNDS))
+            .filter(|_| {
+                let refused = other.pwrite(b"x", 0).is_err();
+                other.truncate(0).expect("truncate");
+                refused
+            })
+            .count()
     });
     t.put("refused", refused);
     drop((grows, other, d));
@@ -113,18 +103,14 @@ fn last_block(t: &mut Trace, fs: &Fs) -> Done {
         grows.pwrite(&[1; PAGE], last)?;
         // All but what the file may have by now.
         fallocate(&rest, FallocateFlags::empty(), 0, (BEGIN - ROOM) * PAGE)?;
-        let over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    grows.pwrite(&[2; PAGE], last).expect("it is there");
-                }
-            });
+        let write = || {
+            grows.pwrite(&[2; PAGE], last).expect("it is there");
+        };
+        meanwhile(write, || {
             for _ in 0..16 {
                 thread::yield_now();
             }
             refused += usize::from(other.pwrite(b"x", 0).is_err());
-            over.store(true, Ordering::Relaxed);
         });
     }
     t.put("refused", refused);
@@ -139,15 +125,9 @@ fn hole(t: &mut Trace, fs: &Fs) -> Done {
     let d = mount.dir()?;
     let file = d.file("f", &pattern(1, BEGIN * PAGE))?;
     let last = (BEGIN * PAGE) as u64;
-    let over = AtomicBool::new(false);
-    let more = thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                let _ = file.pread(PAGE, last);
-                let _ = file.meta();
-            }
-        });
-        let rounds = || -> Res<usize> {
+    let more = meanwhile(
+        || look_at_last(&file),
+        || -> Res<usize> {
             let mut more = 0;
             for _ in 0..5 * u32::from(ROUNDS) {
                 file.truncate(last)?;
@@ -162,11 +142,8 @@ fn hole(t: &mut Trace, fs: &Fs) -> Done {
                 more += usize::from(looks == 100);
             }
             Ok(more)
-        };
-        let more = rounds();
-        over.store(true, Ordering::Relaxed);
-        more
-    })?;
+        },
+    )?;
     t.put("times with more than that", more);
     drop((file, d));
     mount.unmount()?;
