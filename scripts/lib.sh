@@ -86,15 +86,11 @@ room() {
 
 # runs_programs FOLDER VARIABLE: programs in the folder, which VARIABLE names, may be run.
 runs_programs() {
-	local program
+	local program status=0
 	program=$(mktemp "$1/program.XXXXXX" 2>/dev/null) || die "nothing can be written to $1; $2 can name another folder"
-	printf '#!/bin/sh\n' >"$program"
-	chmod +x "$program"
-	if ! "$program" 2>/dev/null; then
-		rm -f "$program"
-		die "no program can be run from $1, which may be mounted noexec; $2 can name a folder on another disk"
-	fi
+	{ printf '#!/bin/sh\n' >"$program" && chmod +x "$program" && "$program"; } 2>/dev/null || status=$?
 	rm -f "$program"
+	((!status)) || die "no program can be run from $1, which may be mounted noexec; $2 can name a folder on another disk"
 }
 
 # by_root CMD...: how one types what only root may do, for a message.
