@@ -8,7 +8,7 @@ guest=(differential)
 for suite in "$top"/tests/suites/*/run; do
 	guest+=("$(basename "$(dirname "$suite")")")
 done
-parted=(logic misuse) of_one_piece=(check-log series steps shell)
+parted=(logic misuse) of_one_piece=(check-log check-tap series steps shell)
 here=("${parted[@]}" "${of_one_piece[@]}")
 read -ra chosen <<<"${SUITE:-}"
 for suite in "${chosen[@]}"; do
