@@ -22,7 +22,7 @@ impl ShrinkerId {
     ///
     /// # Safety
     ///
-    /// It must be one of `shrinker_alloc()` that was not given to `shrinker_free()`.
+    /// It must be one of `shrinker_alloc()` with `SHRINKER_MEMCG_AWARE` that was not given to `shrinker_free()`.
     pub(crate) unsafe fn of(shrinker: NonNull<bindings::shrinker>) -> Self {
         // SAFETY: By the caller's promise.
         Self(unsafe { (*shrinker.as_ptr()).id })
@@ -79,6 +79,11 @@ impl Shortage<'_> {
         };
         // INVARIANT: The request has a reference to it.
         Self(memcg, PhantomData)
+    }
+
+    /// Whether it is a memory cgroup's.
+    pub(crate) fn is_of_group(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Whether memory that `folio` keeps is what is short. Does not sleep.

@@ -42,6 +42,12 @@ impl Shortage<'_> {
         Self(PhantomData)
     }
 
+    /// It is no memory cgroup's.
+    #[inline(always)]
+    pub(crate) fn is_of_group(&self) -> bool {
+        false
+    }
+
     /// Whether memory that a folio keeps is what is short: it is.
     #[inline(always)]
     pub(crate) fn is_of(&self, _folio: &Folio) -> bool {

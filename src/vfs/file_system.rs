@@ -222,14 +222,14 @@ pub(crate) trait FileSystem: Sized + Send + Sync + 'static {
     /// Shows the parameters in `/proc/mounts`, each with a comma before it.
     fn show_options(sb: &SuperBlock<Self>, seq: &SeqFile);
 
-    /// How many objects [`FileSystem::free_cached`] could look at, whosever memory they keep; a snapshot. Must not sleep.
-    fn count_cached(sb: &SuperBlock<Self>) -> usize {
-        let _ = sb;
+    /// How many objects [`FileSystem::free_cached`] could look at; a snapshot. Must not sleep.
+    fn count_cached(sb: &SuperBlock<Self>, shortage: &Shortage<'_>) -> usize {
+        let _ = (sb, shortage);
         0
     }
 
-    /// Gives back memory that is short, for reclaim: looks at `objects` objects at most, but for those that keep none of
-    /// it, and returns how many of them had any. Must not wait for folios or for `i_rwsem`.
+    /// Gives back memory that is short, for reclaim: looks at `objects` objects at most, at others in the next call, and
+    /// returns how many of them had any. Must not wait for folios or for `i_rwsem`.
     ///
     /// Reclaim of a memory cgroup asks only after [`SuperBlock::note_cached`] of a folio that it is charged for.
     fn free_cached(sb: &SuperBlock<Self>, objects: usize, shortage: &Shortage<'_>) -> usize {

@@ -109,6 +109,8 @@ impl<T: FileSystem> Link<T> {
 struct Head<T: FileSystem, K: ListKind<T>> {
     first: Option<NonNull<Inode<T>>>,
     last: Option<NonNull<Inode<T>>>,
+    /// Where the next walk in turn begins: an inode in the list.
+    turn: Option<NonNull<Inode<T>>>,
     len: usize,
     _kind: PhantomData<fn() -> K>,
 }
@@ -138,6 +140,7 @@ impl<T: FileSystem, K: ListKind<T>> Head<T, K> {
         Self {
             first: None,
             last: None,
+            turn: None,
             len: 0,
             _kind: PhantomData,
         }
@@ -215,6 +218,9 @@ impl<T: FileSystem, K: ListKind<T>> Head<T, K> {
             let link = K::link(inode.as_ref());
             if link.state.load(Relaxed) == OUTSIDE {
                 return;
+            }
+            if self.turn == Some(inode) {
+                self.turn = self.after(inode);
             }
             let neighbours = self.neighbours(inode);
             let (prev, next) = (neighbours.prev.take(), neighbours.next.take());
@@ -418,16 +424,44 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
     pub(crate) fn for_each(
         &self,
         stays_listed: impl Fn(&Inode<T>) -> bool,
+        f: impl FnMut(&Inode<T>) -> Result,
+    ) -> Result {
+        self.walk(false, stays_listed, f)
+    }
+
+    /// [`InodeList::for_each`] that begins behind the inode for which `f` failed in the last such walk, and comes to those
+    /// before at the end: walks of a part each come to all. May sleep.
+    pub(crate) fn for_each_in_turn(
+        &self,
+        stays_listed: impl Fn(&Inode<T>) -> bool,
+        f: impl FnMut(&Inode<T>) -> Result,
+    ) -> Result {
+        self.walk(true, stays_listed, f)
+    }
+
+    fn walk(
+        &self,
+        in_turn: bool,
+        stays_listed: impl Fn(&Inode<T>) -> bool,
         mut f: impl FnMut(&Inode<T>) -> Result,
     ) -> Result {
         let mut head = self.head.lock();
-        let mut next = head.start();
+        let mut next = head.turn.filter(|_| in_turn);
+        // A walk that begins with the turn goes on at the start, once, where it comes to some a second time.
+        let mut is_to_start = true;
         let mut result = Ok(());
         // Each turn is one inode further, and an inode keeps its place while it is pinned. Those that are added meanwhile
         // are at the end: a walk that begins there does not come to them. Any other does, and ends when it has caught up
         // with reclaim, which adds an inode for a page that it writes out: that takes longer than a turn. An error of `f`
         // ends each walk.
-        while let Some(inode) = next.filter(|_| result.is_ok()) {
+        while result.is_ok() {
+            if next.is_none() && is_to_start {
+                is_to_start = false;
+                next = head.start();
+            }
+            let Some(inode) = next else {
+                break;
+            };
             // SAFETY: The inode is in the list, so it is live while the lock is held, and while it
             // is pinned. The pin goes with the lock held, so that the next one is live too.
             unsafe {
@@ -464,6 +498,9 @@ impl<T: FileSystem, K: ListKind<T>> InodeList<T, K> {
                     self.unpinned.notify_all();
                 }
             }
+        }
+        if in_turn {
+            head.turn = next;
         }
         result
     }

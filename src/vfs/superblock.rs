@@ -228,7 +228,7 @@ pub(super) unsafe fn fill<T: FileSystem>(
             exports <- Exports::new(),
             // SAFETY: The list is only for inodes of the superblock, and their eviction takes them out.
             cached <- unsafe { InodeList::new() },
-            // SAFETY: A superblock has one from the beginning, and as long as a reference keeps it active.
+            // SAFETY: A superblock has one, aware of memory cgroups, from the beginning, and as long as a reference keeps it active.
             shrinker: unsafe { ShrinkerId::of(NonNull::new((*sb).s_shrink).ok_or(EINVAL)?) },
             delayed: Delayed::new(),
             data <- T::new_super(options, cx),
@@ -393,10 +393,15 @@ fn as_long(objects: usize) -> c_long {
 /// `sb` must be a live superblock of `T`, and `control` a request of reclaim.
 unsafe extern "C" fn nr_cached_objects<T: FileSystem>(
     sb: *mut bindings::super_block,
-    _control: *mut bindings::shrink_control,
+    control: *mut bindings::shrink_control,
 ) -> c_long {
     // SAFETY: By the caller's promise.
-    as_long(T::count_cached(unsafe { SuperBlock::<T>::from_raw(sb) }))
+    let sb = unsafe { SuperBlock::<T>::from_raw(sb) };
+    // SAFETY: By the caller's promise.
+    let control = unsafe { NonNull::new_unchecked(control) };
+    // SAFETY: By the caller's promise.
+    let shortage = unsafe { Shortage::of(control) };
+    as_long(T::count_cached(sb, &shortage))
 }
 
 /// `super_operations::free_cached_objects`.
@@ -414,9 +419,5 @@ unsafe extern "C" fn free_cached_objects<T: FileSystem>(
     let control = unsafe { NonNull::new_unchecked(control) };
     // SAFETY: By the caller's promise.
     let (objects, shortage) = unsafe { ((*control.as_ptr()).nr_to_scan, Shortage::of(control)) };
-    match T::free_cached(sb, objects, &shortage) {
-        // It would come to the same ones once more.
-        0 => bindings::SHRINK_STOP,
-        freed => as_long(freed),
-    }
+    as_long(T::free_cached(sb, objects, &shortage))
 }

@@ -154,8 +154,8 @@ impl FileSystem for Tmpfs {
         options::show(sb.data(), seq);
     }
 
-    fn count_cached(sb: &SuperBlock<Self>) -> usize {
-        sb.cached().len()
+    fn count_cached(sb: &SuperBlock<Self>, shortage: &Shortage<'_>) -> usize {
+        beyond_eof::count(sb, shortage)
     }
 
     fn free_cached(sb: &SuperBlock<Self>, objects: usize, shortage: &Shortage<'_>) -> usize {

@@ -39,7 +39,7 @@ enum Of<'a> {
     Any(&'a Shortage<'a>),
     /// Of any, and those that write are kept out meanwhile, where they are not in it.
     Wanted,
-    /// Of one that the caller has said to make larger, with `i_rwsem` held.
+    /// Of one whose `i_rwsem` the caller holds, and which no other task makes larger.
     Own,
 }
 
@@ -82,9 +82,13 @@ fn note_for_group(inode: &TmpfsInode, folio: &Folio) {
 }
 
 fn list(inode: &TmpfsInode) {
-    if inode.data().note_beyond_eof() {
-        inode.list_cached();
-        inode.sb().data().note_beyond_eof();
+    let is_new = inode.data().note_beyond_eof();
+    // The task whose note it is may not have come to that yet.
+    inode.list_cached();
+    if is_new {
+        let info = inode.sb().data();
+        info.note_beyond_eof();
+        info.set_kept_beyond_eof(false);
     }
 }
 
@@ -115,46 +119,49 @@ pub(super) fn trim_for_hole(inode: &Exclusive<'_, Tmpfs>) {
     }
 }
 
-/// Calls `is_busy` until it says no, the task is killed, or it was often enough.
+/// Calls `is_busy` until it says no, the task is killed, or it was often enough; returns whether it was in vain.
 #[cold]
-fn insist(mut is_busy: impl FnMut() -> bool) {
-    for _ in 0..TURNS {
+fn insist(mut is_busy: impl FnMut() -> bool) -> bool {
+    for turn in 0..TURNS {
+        if turn > 0 {
+            task::sleep_a_moment();
+        }
         for _ in 0..LOOKS {
             if !is_busy() || task::fatal_signal_pending() {
-                return;
+                return false;
             }
         }
-        task::sleep_a_moment();
     }
+    true
 }
 
 /// Gives back `pages` pages of the mount of `inode`, if there are as many, and then asks whether that `is_enough`. May
-/// sleep; waits for no other task, but where it `insists`, a moment for those that use the folios.
+/// sleep; waits for no other task, but where it `insists`, a moment for those that use the folios. By tmpfs's own policies
+/// it does not, nor where that was in vain and no file has had something to give back since.
 pub(super) fn give_back_pages(
     inode: &TmpfsInode,
     pages: PageCount,
     insists: bool,
     mut is_enough: impl FnMut() -> bool,
 ) {
-    let mut objects = if orders::is_fitting(inode) {
-        usize::MAX
-    } else {
-        OBJECTS
-    };
+    let info = inode.sb().data();
+    let is_fitting = orders::is_fitting(inode);
+    let insists = insists && is_fitting;
+    let mut objects = if is_fitting { usize::MAX } else { OBJECTS };
     let of = if insists {
         Of::Wanted
     } else {
         Of::Any(&Shortage::OF_ALL)
     };
     let mut is_busy = || {
-        let found = walk(inode.sb(), &of, objects, pages);
+        let found = walk(inode.sb(), &of, Which::Last(objects), pages);
         objects = OBJECTS;
         !is_enough() && found.is_busy
     };
-    if insists {
-        insist(is_busy);
-    } else {
+    if !insists || info.is_kept_beyond_eof() {
         is_busy();
+    } else if insist(is_busy) {
+        info.set_kept_beyond_eof(true);
     }
 }
 
@@ -162,8 +169,13 @@ pub(super) fn give_back_pages(
 /// sleep, but waits for no other task.
 pub(in crate::tmpfs) fn trim_all(sb: &SuperBlock<Tmpfs>) {
     let info = sb.data();
-    if huge::IS_BUILT_IN && info.huge() == HugePolicy::Fit && info.take_beyond_eof() {
-        walk(sb, &Of::Any(&Shortage::OF_ALL), usize::MAX, PageCount::MAX);
+    if fits(sb) && info.take_beyond_eof() {
+        walk(
+            sb,
+            &Of::Any(&Shortage::OF_ALL),
+            Which::Last(usize::MAX),
+            PageCount::MAX,
+        );
         if task::fatal_signal_pending() {
             // The walk may not have come to the end.
             info.note_beyond_eof();
@@ -171,14 +183,32 @@ pub(in crate::tmpfs) fn trim_all(sb: &SuperBlock<Tmpfs>) {
     }
 }
 
-/// Looks at `objects` inodes at most, and at those that keep nothing of what is short; returns how many folios were
-/// split. May sleep, but waits for no other task.
+fn fits(sb: &SuperBlock<Tmpfs>) -> bool {
+    huge::IS_BUILT_IN && sb.data().huge() == HugePolicy::Fit
+}
+
+/// How many inodes [`shrink`] could look at; none for a memory cgroup by tmpfs's own policies. Does not sleep.
+pub(in crate::tmpfs) fn count(sb: &SuperBlock<Tmpfs>, shortage: &Shortage<'_>) -> usize {
+    if shortage.is_of_group() && !fits(sb) {
+        return 0;
+    }
+    sb.cached().len()
+}
+
+/// Looks at `objects` inodes at most, the next time at others; returns how many folios were split. May sleep, but waits for
+/// no other task.
 pub(in crate::tmpfs) fn shrink(
     sb: &SuperBlock<Tmpfs>,
     shortage: &Shortage<'_>,
     objects: usize,
 ) -> usize {
-    walk(sb, &Of::Any(shortage), objects, PageCount::MAX).folios
+    walk(
+        sb,
+        &Of::Any(shortage),
+        Which::InTurn(objects),
+        PageCount::MAX,
+    )
+    .folios
 }
 
 /// What a walk has come to.
@@ -191,35 +221,43 @@ struct Found {
     is_busy: bool,
 }
 
-/// Looks at inodes as [`shrink`] does, the ones that were noted last first, until `pages` pages are given back or the task
-/// is killed.
-fn walk(sb: &SuperBlock<Tmpfs>, of: &Of<'_>, objects: usize, pages: PageCount) -> Found {
-    let mut left = objects;
+/// Which inodes a walk looks at, and at how many at most.
+enum Which {
+    /// The ones that were noted last first.
+    Last(usize),
+    /// Others than the last such walk.
+    InTurn(usize),
+}
+
+/// Looks at inodes until `pages` pages are given back or the task is killed.
+fn walk(sb: &SuperBlock<Tmpfs>, of: &Of<'_>, which: Which, pages: PageCount) -> Found {
+    let (Which::Last(mut left) | Which::InTurn(mut left)) = which;
     let mut found = Found {
         folios: 0,
         pages: PageCount::ZERO,
         is_busy: false,
     };
-    let result = sb.cached().for_each(
-        |inode| inode.data().may_be_beyond_eof(),
-        |inode| {
-            if left == 0 || found.pages >= pages || task::fatal_signal_pending() {
-                // Enough: an error ends the walk.
-                return Err(EAGAIN);
+    let stays_listed = |inode: &TmpfsInode| inode.data().may_be_beyond_eof();
+    let look = |inode: &TmpfsInode| {
+        match split_noted(inode, of) {
+            Outcome::GivenBack(n) => {
+                found.pages = found.pages.saturating_add(n);
+                found.folios = found.folios.saturating_add(1);
             }
-            match split_noted(inode, of) {
-                Outcome::OfOthers => return Ok(()),
-                Outcome::GivenBack(n) => {
-                    found.pages = found.pages.saturating_add(n);
-                    found.folios = found.folios.saturating_add(1);
-                }
-                Outcome::Busy => found.is_busy = true,
-                Outcome::Nothing => {}
-            }
-            left = left.saturating_sub(1);
-            Ok(())
-        },
-    );
+            Outcome::Busy => found.is_busy = true,
+            Outcome::Nothing | Outcome::OfOthers => {}
+        }
+        left = left.saturating_sub(1);
+        if left == 0 || found.pages >= pages || task::fatal_signal_pending() {
+            // Enough: an error ends the walk.
+            return Err(EAGAIN);
+        }
+        Ok(())
+    };
+    let result = match which {
+        Which::Last(_) => sb.cached().for_each(stays_listed, look),
+        Which::InTurn(_) => sb.cached().for_each_in_turn(stays_listed, look),
+    };
     debug_assert!(matches!(result, Ok(()) | Err(EAGAIN)));
     found
 }
@@ -261,6 +299,11 @@ fn place(inode: &TmpfsInode) -> PageIndex {
 /// Splits the folio at the end of a file, where that gives something back, and is asked for.
 fn split_last(inode: &TmpfsInode, of: &Of<'_>) -> Outcome {
     let at = place(inode);
+    // A task that waits for the lock of the folio uses it, too.
+    let _quiet = match of {
+        Of::Wanted => inode.try_keep_writers_out(),
+        Of::Any(_) | Of::Own => None,
+    };
     let folio = match of {
         // Until another task has split and counted what both pages were in, the one before is locked.
         Of::Own => folio_at(inode, at).or_else(|| folio_at(inode, at.before()?)),
@@ -270,12 +313,9 @@ fn split_last(inode: &TmpfsInode, of: &Of<'_>) -> Outcome {
     let Some(folio) = folio else {
         return Outcome::Nothing;
     };
-    // A task that waits for the lock of the folio uses it, too.
-    let _quiet = match of {
-        Of::Any(shortage) if !shortage.is_of(&folio) => return Outcome::OfOthers,
-        Of::Wanted => inode.try_keep_writers_out(),
-        Of::Any(_) | Of::Own => None,
-    };
+    if matches!(of, Of::Any(shortage) if !shortage.is_of(&folio)) {
+        return Outcome::OfOthers;
+    }
     let folio = match of {
         Of::Own => Folio::lock(folio),
         Of::Any(_) | Of::Wanted => match Folio::try_lock(folio) {

@@ -88,6 +88,8 @@ pub(crate) struct SuperInfo {
     huge_is_given: Atomic<bool>,
     /// Whether a file may have pages beyond its end that were made for its growth. Under no lock.
     has_beyond_eof: Atomic<bool>,
+    /// Whether those pages were found to be kept. Under no lock.
+    kept_beyond_eof: Atomic<bool>,
     /// Whether the pages of this mount stay in memory.
     without_swap: bool,
     /// The mode of the root directory at the time of the mount.
@@ -143,6 +145,7 @@ impl SuperInfo {
             huge: Atomic::new(mount.huge.map_or(AS_SYSTEM_SAYS, HugePolicy::as_number)),
             huge_is_given: Atomic::new(mount.huge_is_given),
             has_beyond_eof: Atomic::new(false),
+            kept_beyond_eof: Atomic::new(false),
             without_swap: mount.without_swap,
             mode: mount.mode,
             uid: mount.uid,
@@ -270,6 +273,19 @@ impl SuperInfo {
     #[inline]
     pub(in crate::tmpfs) fn take_beyond_eof(&self) -> bool {
         self.has_beyond_eof.load(Relaxed) && self.has_beyond_eof.xchg(false, Relaxed)
+    }
+
+    /// Notes whether what files have beyond their ends was found to be kept by other tasks, for all time as far as can be
+    /// told.
+    pub(in crate::tmpfs) fn set_kept_beyond_eof(&self, is: bool) {
+        if self.is_kept_beyond_eof() != is {
+            self.kept_beyond_eof.store(is, Relaxed);
+        }
+    }
+
+    /// Whether a task has found that, and no file has come to such pages since; a snapshot.
+    pub(in crate::tmpfs) fn is_kept_beyond_eof(&self) -> bool {
+        self.kept_beyond_eof.load(Relaxed)
     }
 
     /// Whether the pages of this mount stay in memory.

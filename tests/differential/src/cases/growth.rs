@@ -1,16 +1,17 @@
 //! Files that grow while other tasks use what is at their end, or want the blocks that are there.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::FallocateFlags;
 
 use super::huge::fallocate;
+use super::splice::Pipe;
 use crate::harness::meanwhile::meanwhile;
 use crate::harness::prelude::*;
 
 cases! {
-    own => stores, blocks, last_block, own_blocks, hole;
+    own => stores, blocks, last_block, kept, own_blocks, hole;
 }
 
 /// A file of so many pages grows by the page.
@@ -116,6 +117,43 @@ fn last_block(t: &mut Trace, fs: &Fs) -> Done {
     t.put("refused", refused);
     drop((grows, other, rest, d));
     mount.unmount()?;
+    Ok(())
+}
+
+/// A task is told soon that a mount is full, each time, though a file has more than it shows, and a pipe keeps that. Where
+/// the pipe alone would not, it may with a task that uses the page just then.
+fn kept(t: &mut Trace, fs: &Fs) -> Done {
+    for (mode, rounds) in [("", ROUNDS), (",huge=always", 1)] {
+        let mount = fs.mount(&format!("nr_blocks={}{mode}", 2 * BEGIN))?;
+        let d = mount.dir()?;
+        let grows = d.file("f", &pattern(1, BEGIN * PAGE))?;
+        let (other, rest) = (d.create("g")?, d.create("h")?);
+        let last = (BEGIN * PAGE) as u64;
+        let mut longest = Duration::ZERO;
+        for _ in 0..rounds {
+            rest.truncate(0)?;
+            grows.truncate(last)?;
+            let pipe = Pipe::new()?;
+            meanwhile(
+                || look_at_last(&grows),
+                || {
+                    grows.pwrite(&[1; PAGE], last)?;
+                    pipe.fill(&grows, last, PAGE)
+                },
+            )?;
+            let mut at = 0;
+            while let Ok(len) = rest.pwrite(&[1; PAGE], at) {
+                at += len as u64;
+            }
+            let start = Instant::now();
+            let refused = (0..20).filter(|_| other.pwrite(b"x", 0).is_err()).count();
+            ensure!(refused == 20, "{mode} refused {refused} times");
+            longest = longest.max(start.elapsed());
+        }
+        t.put(format!("{mode} soon"), longest < Duration::from_secs(2));
+        drop((grows, other, rest, d));
+        mount.unmount()?;
+    }
     Ok(())
 }
 

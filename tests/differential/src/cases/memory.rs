@@ -13,7 +13,7 @@ use crate::harness::zram::on_zram;
 
 cases! {
     "" => shmem_of_the_machine, smaps_of_a_mapping, resident_set;
-    own => shmem_of_a_group, group_at_its_limit, files_that_grow_in_a_group, charged_to_who_touches, nothing_left_after_unmount,
+    own => shmem_of_a_group, group_at_its_limit, files_that_grow_in_a_group, files_that_grow_before_others, charged_to_who_touches, nothing_left_after_unmount,
         source_that_does_not_fit;
 }
 
@@ -160,6 +160,34 @@ const BESIDE: usize = 2 * MIB;
 const OF_OTHERS: usize = 1100;
 const GROWN_OF_OTHERS: usize = 164 << 10;
 
+/// A file that has grown by the page.
+fn grown(d: &Dir, name: &str, len: usize) -> Res<Fd> {
+    let file = d.create(name)?;
+    for at in (0..len).step_by(PAGE) {
+        file.pwrite(&[1; PAGE], at as u64)?;
+    }
+    Ok(file)
+}
+
+/// Reclaim comes to all files that grow, though many are closed that have grown since, and have nothing more than
+/// others.
+fn files_that_grow_before_others(t: &mut Trace, fs: &Fs) -> Done {
+    let shmem = Growth::of("Shmem")?;
+    let mount = fs.mount("")?;
+    let d = mount.dir()?;
+    let files = (0..400)
+        .map(|i| grown(&d, &format!("f{i}"), GROWN_OF_OTHERS))
+        .collect::<Res<Vec<_>>>()?;
+    for i in 0..2 * OF_OTHERS {
+        grown(&d, &format!("o{i}"), GROWN_OF_OTHERS)?.truncate(0)?;
+    }
+    std::fs::write("/proc/sys/vm/drop_caches", "2")?;
+    t.put("Shmem", shmem.mib()?);
+    drop((files, d));
+    mount.unmount()?;
+    Ok(())
+}
+
 /// A group without swap has room for what its files have, though each is made larger in many calls and stays open, and
 /// so are files of others.
 fn files_that_grow_in_a_group(t: &mut Trace, fs: &Fs) -> Done {
@@ -176,13 +204,7 @@ fn files_that_grow_in_a_group(t: &mut Trace, fs: &Fs) -> Done {
         };
         setrlimit(Resource::Nofile, limit).expect("setrlimit");
         std::fs::write("/proc/self/oom_score_adj", "1000").expect("oom_score_adj");
-        let grown = |name: String, len: usize| {
-            let file = d.create(&name).expect("create");
-            for at in (0..len).step_by(PAGE) {
-                file.pwrite(&[1; PAGE], at as u64).expect("pwrite");
-            }
-            file
-        };
+        let grown = |name: String, len: usize| grown(&d, &name, len).expect("a file that grows");
         group.add_self().expect("cgroup.procs");
         let before = group.value("memory.current").expect("memory.current");
         let max = before as usize + GROWING * GROWN + BESIDE;

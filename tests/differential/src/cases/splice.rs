@@ -15,19 +15,19 @@ cases! {
     "size=40k" => when_full;
 }
 
-struct Pipe {
+pub(super) struct Pipe {
     read: OwnedFd,
     write: OwnedFd,
 }
 
 impl Pipe {
-    fn new() -> Res<Pipe> {
+    pub(super) fn new() -> Res<Pipe> {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK)?;
         rustix::pipe::fcntl_setpipe_size(&write, 64 * PAGE)?;
         Ok(Pipe { read, write })
     }
 
-    fn fill(&self, file: &Fd, at: u64, len: usize) -> Res<usize> {
+    pub(super) fn fill(&self, file: &Fd, at: u64, len: usize) -> Res<usize> {
         let mut at = at;
         Ok(splice(
             file,
